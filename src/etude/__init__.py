@@ -1,0 +1,20 @@
+"""Étude: a workbench for studies of image models."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from etude.study.study import Study
+
+__version__ = "0.1.0"
+__all__ = ["Study", "__version__"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what is asked for when it is asked for, so that `import etude` stays light."""
+    if name == "Study":
+        from etude.study.study import Study
+
+        return Study
+    raise AttributeError(f"module 'etude' has no attribute {name!r}")

@@ -1,0 +1,1 @@
+"""Floor 9: commands; parses, calls, prints. No logic."""

@@ -1,0 +1,89 @@
+"""The one tree of errors, and the sentence that each carries.
+
+Every error that a person may meet is one of these, with a sentence of the form
+``{owner}: {name} must be {rule}. Got {value!r}. {remedy}``, and an exit code:
+
+    EtudeError                 1   a fault of ours, unless a subclass says otherwise
+    ├── MistakeError           2   a mistake in what was given
+    │   ├── StudyFileError     2   a study file that does not hold (all its mistakes at once)
+    │   ├── DataError          2   pictures, folders, tables, masks
+    │   ├── ModelError         2   an unknown network, weights that do not fit
+    │   └── MissingPartError   2   an optional part (an extra, a weights file) is not installed
+    └── RuleError              3   stopped by a rule
+        ├── LeakError          3   the same picture on both sides of a split
+        ├── BudgetError        3   the budget is spent
+        ├── DivergenceError    3   the loss is not finite
+        └── StorageError       3   the disk is full or cannot be written
+"""
+
+from __future__ import annotations
+
+EXIT_DONE = 0
+EXIT_FAULT = 1
+EXIT_MISTAKE = 2
+EXIT_RULE = 3
+EXIT_INTERRUPTED = 130
+
+
+class EtudeError(Exception):
+    """Any error that Étude raises on purpose; its text is a sentence for a person."""
+
+    exit_code = EXIT_FAULT
+
+
+class MistakeError(EtudeError):
+    """A mistake in what was given: the person can mend it."""
+
+    exit_code = EXIT_MISTAKE
+
+
+class StudyFileError(MistakeError):
+    """A study file that does not hold; `problems` lists every mistake found."""
+
+    def __init__(self, text: str, problems: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.problems = problems
+
+
+class DataError(MistakeError):
+    """Pictures, folders, tables or masks that cannot be used as they are."""
+
+
+class ModelError(MistakeError):
+    """A network that is unknown, or weights that do not fit it."""
+
+
+class MissingPartError(MistakeError):
+    """Something optional (an extra, a file of weights) is not installed."""
+
+
+class RuleError(EtudeError):
+    """Work was stopped by a rule that the person can change."""
+
+    exit_code = EXIT_RULE
+
+
+class LeakError(RuleError):
+    """The same picture, or its near twin, is on both sides of a split."""
+
+
+class BudgetError(RuleError):
+    """The budget of the study is spent."""
+
+
+class DivergenceError(RuleError):
+    """The loss of a training is no longer finite."""
+
+
+class StorageError(RuleError):
+    """The disk is full or cannot be written."""
+
+
+def sentence(owner: str, name: str, rule: str, value: object, remedy: str = "") -> str:
+    """Write the one form that all our messages have.
+
+    >>> sentence("split", "validation", "between 0 and 1", 3, "Give a fraction such as 0.1.")
+    'split: validation must be between 0 and 1. Got 3. Give a fraction such as 0.1.'
+    """
+    text = f"{owner}: {name} must be {rule}. Got {value!r}."
+    return f"{text} {remedy}" if remedy else text

@@ -1,0 +1,86 @@
+"""Writing whole or not at all: beside, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from etude.core.errors import StorageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+
+
+@contextlib.contextmanager
+def writing(path: Path | str) -> Iterator[Path]:
+    """Give a path beside `path` to write to; rename it to `path` when the block ends well.
+
+    The file is flushed to the disk before the rename, so that after a crash `path` holds either
+    what it held before or the whole of what was written.
+
+    Raises:
+        StorageError: if the disk is full or the folder cannot be written.
+    """
+    target = Path(path)
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(
+            prefix=f".{target.name}.", suffix=target.suffix or ".part", dir=target.parent
+        )
+        os.close(handle)
+    beside = Path(name)
+    try:
+        with storage_errors(target):
+            yield beside
+            with beside.open("rb+") as written:
+                os.fsync(written.fileno())
+            beside.chmod(0o644)
+            beside.replace(target)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def storage_errors(target: Path) -> Iterator[None]:
+    """Turn what the disk refuses into a sentence.
+
+    Raises:
+        StorageError: in place of the OSError of a full or protected disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise StorageError(
+            f"{target}: cannot be written ({os.strerror(error.errno or 0)}). Free some space, or give "
+            f"another folder with --results; what was finished is kept, and the same command goes on from there."
+        ) from error
+
+
+def write_bytes(path: Path | str, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with writing(path) as beside:
+        beside.write_bytes(content)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write a UTF-8 text file whole or not at all."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half written in `folder`."""
+    for leftover in folder.glob(".*.*"):
+        if leftover.is_file():
+            leftover.unlink(missing_ok=True)

@@ -1,0 +1,117 @@
+"""The record of one training, and the line that its history holds for each epoch."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from etude.core.records import Config, Record
+
+
+class Interval(Config):
+    """A 95 % interval."""
+
+    low: float
+    """Lower end, in the unit of what it is an interval of."""
+    high: float
+    """Upper end."""
+
+
+class Epoch(Config):
+    """One line of `history.jsonl`."""
+
+    epoch: int
+    """Number of the epoch, from 1."""
+    step: int
+    """Optimiser steps made so far."""
+    train_loss: float
+    """Mean training loss of the epoch, augmentation and regularisation included."""
+    train_score: float | None = None
+    """The study's metric on the training batches as they went by (augmented), where the task gives one."""
+    validation_loss: float | None = None
+    """Loss on the validation part."""
+    validation_score: float | None = None
+    """The study's metric on the validation part."""
+    lr: float
+    """Learning rate of the last step of the epoch."""
+    seconds: float
+    """Training time of this epoch in seconds, validation not counted."""
+    images_per_s: float
+    """Training pictures a second in this epoch."""
+
+
+class Cost(Config):
+    """What a run cost and what its model costs."""
+
+    seconds: float
+    """Training time in seconds, validation included, summed over interruptions."""
+    seconds_to_best: float
+    """Training time in seconds up to the epoch that was kept."""
+    images_per_s: float
+    """Training pictures a second: median over the epochs (validation not counted)."""
+    params: int
+    """Parameters of the model, trained or not."""
+    macs: int
+    """Multiply-adds of one forward pass of one picture."""
+    memory_mb: float
+    """Peak memory in MiB: of the process on a CPU, of the device on a GPU."""
+    latency_ms: float | None = None
+    """Median time in ms of one picture through the model, batch 1, in this process."""
+    size_mb: float
+    """Size of `model.safetensors` in MB (10**6 bytes)."""
+
+
+class RunRecord(Record):
+    """One training: what was asked, what happened, what it gave and cost (`run.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    identity: str
+    """Hash of the resolved configuration, data and weights: the same identity is the same run."""
+    study: str
+    """Name of the study that trained it first."""
+    candidate: str
+    """Name of the candidate in that study."""
+    seed: int
+    """Seed of initialisation, order and augmentation."""
+    fold: int | None = None
+    """Fold that was held out as the test part, from 0; none without folds."""
+    config: dict[str, Any]
+    """The whole resolved configuration, defaults included."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their ids."""
+    device: str
+    """The device in words, such as 'cpu: AMD EPYC, 2 threads'."""
+    precision: str
+    """fp32, bf16 or fp16."""
+    versions: dict[str, str]
+    """Versions of Python and of the libraries that computed."""
+    command: str = ""
+    """The command line that started it."""
+    started_at: str
+    """ISO 8601 date and time, UTC."""
+    finished_at: str
+    """ISO 8601 date and time, UTC."""
+    interruptions: int = 0
+    """How many times it was interrupted and resumed."""
+    stopped: Literal["complete", "early", "budget"] = "complete"
+    """Why training ended: all epochs done, early stopping, or its time budget."""
+    best_epoch: int
+    """The epoch whose weights were kept, chosen on validation; 0 for a model that is not trained by steps."""
+    epochs: int
+    """Epochs that were trained."""
+    steps: int
+    """Optimiser steps that were made."""
+    n_train: int
+    """Pictures in the training part."""
+    validation: dict[str, float]
+    """Scores on the validation part, by metric."""
+    test: dict[str, float]
+    """Scores on the test part, opened once at the end, by metric."""
+    train: dict[str, float] = {}
+    """Scores on the training part without augmentation, by metric: the gap to test tells overfitting."""
+    test_opened_at: str
+    """ISO 8601 date and time, UTC, of the one time the test part was read."""
+    cost: Cost
+    """What it cost."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader must know (a warning of the model's card, a part that was empty)."""

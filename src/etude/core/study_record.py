@@ -1,0 +1,136 @@
+"""The record of a study: its plan, its runs, its leaderboard and its verdicts."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from etude.core.records import Config, Record
+from etude.core.run_record import Interval
+
+VerdictWord = Literal["better", "worse", "no difference shown"]
+
+
+class LeaderboardRow(Config):
+    """One candidate: its score with both intervals, and what it costs."""
+
+    candidate: str
+    """Name in the study file."""
+    n_runs: int
+    """Finished runs (seeds × folds)."""
+    score: float | None
+    """Mean score on the test part over the runs, in the study's metric; none while no run is finished."""
+    interval_runs: Interval | None = None
+    """95 % interval over seeds or folds (t); none with one run."""
+    interval_pictures: Interval | None = None
+    """95 % interval over the pictures of the test part (bootstrap)."""
+    validation_score: float | None = None
+    """Mean score on the validation part."""
+    train_score: float | None = None
+    """Mean score on the training part without augmentation."""
+    also: dict[str, float] = {}
+    """Means of the other metrics that the protocol asks for, on the test part."""
+    seconds: float | None = None
+    """Mean training time in seconds."""
+    seconds_to_best: float | None = None
+    """Mean training time in seconds up to the epoch that was kept."""
+    images_per_s: float | None = None
+    """Mean training pictures a second."""
+    params: int | None = None
+    """Parameters."""
+    macs: int | None = None
+    """Multiply-adds of one picture."""
+    memory_mb: float | None = None
+    """Largest peak memory of its runs in MiB."""
+    latency_ms: float | None = None
+    """Median milliseconds a picture at batch 1."""
+    size_mb: float | None = None
+    """Size of the weights in MB."""
+    failed: tuple[str, ...] = ()
+    """One sentence for each run that failed."""
+
+
+class Verdict(Config):
+    """One paired comparison of a candidate with the baseline."""
+
+    baseline: str
+    """Name of the candidate that is compared against."""
+    candidate: str
+    """Name of the candidate."""
+    metric: str
+    """The metric that is compared."""
+    n_pairs: int
+    """Pairs (same seed, same fold)."""
+    gain: float
+    """Mean of candidate minus baseline, signed so that more is better."""
+    low: float | None
+    """Lower end of the 95 % interval of the gain; none with one pair."""
+    high: float | None
+    """Upper end of the 95 % interval of the gain."""
+    p: float | None
+    """Two-sided p-value of 'no difference'."""
+    p_adjusted: float | None
+    """The p-value after Holm's correction over the comparisons of the study."""
+    verdict: VerdictWord
+    """What the evidence allows to say at 5 %, after correction."""
+    smallest_detectable: float | None
+    """The smallest gain that so many runs with this spread would show 8 times out of 10."""
+    method: str
+    """Name of the test: 'paired t' over seeds, 'corrected resampled t' over folds, 'exact McNemar' with one pair."""
+
+
+class RunRef(Config):
+    """A run of the plan and where it stands."""
+
+    candidate: str
+    """Name of the candidate."""
+    seed: int
+    """Seed."""
+    fold: int | None = None
+    """Fold."""
+    identity: str
+    """Name of the run's folder under `runs/`."""
+    status: Literal["planned", "running", "finished", "failed"]
+    """Where it stands."""
+    failure: str = ""
+    """The sentence of the error, for a failed run."""
+
+
+class StudyRecord(Record):
+    """The plan and its runs, the comparisons and their verdicts (`study.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    name: str
+    """Name of the study."""
+    question: str
+    """The question that it answers."""
+    task: str
+    """classification, segmentation or generation."""
+    metric: str
+    """The metric that ranks and compares."""
+    higher_is_better: bool
+    """Direction of the metric."""
+    baseline: str | None
+    """The candidate that the others are compared with."""
+    config: dict[str, Any]
+    """The whole resolved study file, defaults included."""
+    classes: tuple[str, ...]
+    """Names of the classes."""
+    counts: dict[str, dict[str, int]]
+    """Pictures by part and class: counts['train']['cat']."""
+    runs: tuple[RunRef, ...]
+    """Every run of the plan, in order."""
+    leaderboard: tuple[LeaderboardRow, ...]
+    """One row a candidate, best first."""
+    verdicts: tuple[Verdict, ...]
+    """One comparison a candidate other than the baseline."""
+    command: str = ""
+    """The last command line that ran it."""
+    device: str = ""
+    """The machine in words."""
+    versions: dict[str, str] = {}
+    """Versions of Python and of the libraries."""
+    seconds: float = 0.0
+    """Training seconds of all its runs."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader must know."""

@@ -1,0 +1,1 @@
+"""Floor 4: predictions to scores, intervals, cost."""

@@ -1,0 +1,1 @@
+"""Floor 2: record to figure; the only host of matplotlib."""

@@ -1,0 +1,1 @@
+"""Floor 2: pure functions: scores and statistics. No torch."""

@@ -1,0 +1,1 @@
+"""Floor 2: one file per family of networks, with its card."""

@@ -1,0 +1,1 @@
+"""Floor 8: what is handed to people, written from the records."""

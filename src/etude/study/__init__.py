@@ -1,0 +1,1 @@
+"""Floor 7: the study file, the plan, running it, resuming, comparing, verdicts."""
