@@ -1,0 +1,54 @@
+"""Memory, time and the words for a machine."""
+
+import json
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from etude.evaluate import cost
+
+
+def test_peak_memory_sees_what_was_freed():
+    cost.reset_peak_memory()
+    before = cost.peak_memory_mb()
+    block = np.ones(64 * 2**20, dtype=np.uint8)
+    del block
+    assert cost.peak_memory_mb() - before == pytest.approx(64, abs=16)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux can reset the peak")
+def test_peak_memory_starts_anew():
+    block = np.ones(64 * 2**20, dtype=np.uint8)
+    high = cost.peak_memory_mb()
+    del block
+    assert cost.reset_peak_memory()
+    assert cost.peak_memory_mb() < high - 32
+
+
+def test_without_proc_the_peak_counts_from_the_start(monkeypatch, tmp_path):
+    now = cost.peak_memory_mb()
+    monkeypatch.setattr(cost, "_STATUS", tmp_path / "absent")
+    monkeypatch.setattr(cost, "_CLEAR", tmp_path / "no" / "folder")
+    assert not cost.reset_peak_memory()
+    assert cost.peak_memory_mb() >= 0.9 * now
+
+
+def test_latency_is_the_median_in_milliseconds():
+    waits = iter([0.2, *[0.005] * 7, 0.3])
+    assert cost.measure_latency(lambda: time.sleep(next(waits)), warmup=1, repeats=8) == pytest.approx(5, abs=3)
+
+
+def test_the_machine_is_described_in_one_line():
+    words = cost.machine_words()
+    assert f"{cost.usable_threads()} thread" in words
+    assert "\n" not in words
+    assert len(words) < 120
+
+
+def test_versions_import_nothing():
+    found = cost.versions()
+    assert found["numpy"] == np.__version__
+    assert found["python"].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    json.dumps(found)
