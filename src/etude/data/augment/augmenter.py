@@ -1,0 +1,141 @@
+"""From uint8 pictures to a batch ready for a network: augmentation and normalisation in as few passes as they allow.
+
+Two ways, chosen by what is in use:
+
+    whole pixels only (flip, shift):  uint8 gather ──> normalise, channels last all the way
+    anything else:                    uint8 ──> planar float ──> warp ──> color ──> pixels ──> normalise
+
+then boxes are erased and pictures mixed, and the result has the dtype and memory format asked for.
+
+Shape suffixes: B picture, H row, W column, C channel.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.data.augment.catalog import AUGMENTATIONS, Augmentation, Stage
+from etude.data.augment.color import recolor
+from etude.data.augment.config import AugmentConfig
+from etude.data.augment.draw import Draw
+from etude.data.augment.erase import fill
+from etude.data.augment.geometry import move_pixels, warp
+from etude.data.augment.mix import draw_mixing, mix
+from etude.data.batches import Batch
+
+Triple = tuple[float, float, float]
+
+
+class Augmenter:
+    """Augments and normalises batches.
+
+    The same pictures with a generator in the same state give the same batch; every picture has its own draws.
+    """
+
+    def __init__(
+        self,
+        config: AugmentConfig | None,
+        *,
+        mean: Triple,
+        std: Triple,
+        dtype: torch.dtype = torch.float32,
+        channels_last: bool = True,
+    ) -> None:
+        """Prepare the augmentations of `config` (None: normalise only).
+
+        Args:
+            config: what to do.
+            mean: of each channel, for pictures in 0..1.
+            std: of each channel, for pictures in 0..1.
+            dtype: float32 or bfloat16, of the result.
+            channels_last: memory format of the result.
+        """
+        active = config is not None and config.strength > 0
+        cards = [AUGMENTATIONS[name] for name in config.use] if config is not None and active else []
+        self.strength = config.strength if config is not None else 0.0
+        self.dtype = dtype
+        self.channels_last = channels_last
+        self._geometry, self._color, self._pixels, self._erase, self._mix = (
+            _load(cards, stage) for stage in ("geometry", "color", "pixels", "erase", "mix")
+        )
+        self._on_lattice = all(card.lattice for card in cards if card.stage == "geometry")
+        self._gain = tuple(1.0 / (255.0 * deviation) for deviation in std)
+        self._bias = tuple(-average / deviation for average, deviation in zip(mean, std, strict=True))
+
+    def __call__(self, images_BCHW: Tensor, targets: Tensor, generator: torch.Generator) -> Batch:
+        """Augment and normalise one batch.
+
+        Args:
+            images_BCHW: uint8 (B, 3, H, W), in any memory format; channels last is read without a copy. Not changed.
+            targets: labels, int64 (B,); or masks, uint8 or int64 (B, H, W), 255 being void.
+            generator: on the CPU, whatever the device of the pictures.
+
+        Returns:
+            The batch, on the pictures' device; targets are int64.
+        """
+        images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous()
+        B, H, W, _ = images_BHWC.shape
+        draw = Draw(B, H, W, self.strength, generator, images_BHWC.device)
+        ready_BCHW, targets = self._render(images_BHWC, targets, draw)
+        memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
+        ready_BCHW = ready_BCHW.to(self.dtype, memory_format=memory_format)
+        targets = targets.long()
+        for draw_boxes in self._erase:
+            fill(ready_BCHW.permute(0, 2, 3, 1), draw_boxes(draw))
+        if not self._mix or B < 2:
+            return Batch(ready_BCHW, targets)
+        mixed_BHWC, targets, other_targets, own_B = mix(
+            ready_BCHW.permute(0, 2, 3, 1), targets, draw_mixing(self._mix, draw), draw.cycle()
+        )
+        mixed_BCHW = mixed_BHWC.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
+        return Batch(mixed_BCHW, targets, other_targets, own_B)
+
+    def _render(self, images_BHWC: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Return normalised float32 pictures (B, 3, H, W) in either memory format, and targets moved with them."""
+        masks_BHW = targets if targets.ndim == 3 else None
+        moved: Tensor | None = masks_BHW
+        if self._geometry and not self._on_lattice:
+            planar_BCHW, moved = warp(images_BHWC, masks_BHW, self._motion(draw))
+        else:
+            if self._geometry:
+                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, self._motion(draw))
+            if not (self._color or self._pixels):
+                return self._normalize_rows(images_BHWC), targets if moved is None else moved
+            planar_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        if self._color:
+            planar_BCHW = recolor(planar_BCHW, self._color, draw)
+        for change in self._pixels:
+            planar_BCHW = change(draw, planar_BCHW)
+        if self._color or self._pixels:
+            planar_BCHW.clamp_(0.0, 255.0)
+        return self._normalize_planes(planar_BCHW), targets if moved is None else moved
+
+    def _motion(self, draw: Draw) -> Tensor:
+        """Return the product of all geometry, (B, 3, 3), from result to source."""
+        matrices_B33: Tensor = functools.reduce(torch.bmm, (draw_one(draw) for draw_one in self._geometry))
+        return matrices_B33
+
+    def _normalize_planes(self, images_BCHW: Tensor) -> Tensor:
+        gain_C11, bias_C11 = (
+            torch.tensor(values, device=images_BCHW.device)[:, None, None] for values in (self._gain, self._bias)
+        )
+        return images_BCHW.mul_(gain_C11).add_(bias_C11)
+
+    def _normalize_rows(self, images_BHWC: Tensor) -> Tensor:
+        """Normalise channels-last uint8, a whole row of pixels at a time: a last axis of 3 is too short to be fast."""
+        B, H, W, C = images_BHWC.shape
+        gain_R, bias_R = (
+            torch.tensor(values, device=images_BHWC.device).repeat(W) for values in (self._gain, self._bias)
+        )
+        rows_BHR = images_BHWC.view(B, H, W * C).float()
+        return rows_BHR.mul_(gain_R).add_(bias_R).view(B, H, W, C).permute(0, 3, 1, 2)
+
+
+def _load(cards: list[Augmentation], stage: Stage) -> list[Callable[..., Any]]:
+    """Import the code of the cards of one stage."""
+    return [card.load() for card in cards if card.stage == stage]

@@ -1,0 +1,148 @@
+"""Geometry: every movement is a matrix, and the matrices of a batch become one gather or one warp.
+
+A geometric augmentation is a function `(Draw) -> matrices_B33`, float32 on the CPU: for each picture, from the
+coordinates (x, y, 1) of the result to those of the source, in pixels from the centre, x to the right, y down.
+Where all of them move whole pixels the result is gathered as uint8; otherwise one bilinear warp does them all.
+Outside the source a picture shows its reflection (the border pixel not repeated) and a mask is void.
+
+Shape suffixes: B picture, H row, W column, C channel.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from etude.data.augment.draw import Draw
+
+VOID = 255
+"""The id of a mask's pixels that no loss and no score looks at."""
+
+
+def flip(draw: Draw) -> Tensor:
+    """Mirror half of the pictures left to right."""
+    mirrored_B = draw.chance(0.5 * min(draw.strength, 1.0))
+    return _linear(torch.where(mirrored_B, -1.0, 1.0), 0.0, 0.0, 1.0)
+
+
+def shift(draw: Draw) -> Tensor:
+    """Move by whole pixels, up to an eighth of each side at strength 1."""
+    reach_x, reach_y = (int(draw.strength * side / 8) for side in (draw.width_px, draw.height_px))
+    matrices_B33 = torch.eye(3).repeat(draw.count, 1, 1)
+    matrices_B33[:, 0, 2] = draw.integers(-reach_x, reach_x).float()
+    matrices_B33[:, 1, 2] = draw.integers(-reach_y, reach_y).float()
+    return matrices_B33
+
+
+def rotate(draw: Draw) -> Tensor:
+    """Turn about the centre, up to 15 degrees either way at strength 1."""
+    reach = math.radians(15.0 * draw.strength)
+    angle_B = draw.uniform(-reach, reach)
+    cosine_B, sine_B = angle_B.cos(), angle_B.sin()
+    return _linear(cosine_B, -sine_B, sine_B, cosine_B)
+
+
+def scale(draw: Draw) -> Tensor:
+    """Magnify about the centre by 0.8 to 1.25 at strength 1, evenly in the logarithm."""
+    reach = math.log(1.25) * draw.strength
+    shrink_B = draw.uniform(-reach, reach).exp()
+    return _linear(shrink_B, 0.0, 0.0, shrink_B)
+
+
+def _linear(xx: Tensor, xy: Tensor | float, yx: Tensor | float, yy: Tensor | float) -> Tensor:
+    """Return (B, 3, 3) matrices with these linear parts and no translation."""
+    matrices_B33 = torch.zeros(len(xx), 3, 3)
+    matrices_B33[:, 0, 0] = xx
+    matrices_B33[:, 0, 1] = xy
+    matrices_B33[:, 1, 0] = yx
+    matrices_B33[:, 1, 1] = yy
+    matrices_B33[:, 2, 2] = 1.0
+    return matrices_B33
+
+
+def move_pixels(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Apply matrices that take whole pixels to whole pixels along the axes (flips and whole shifts).
+
+    Args:
+        images_BHWC: uint8, contiguous.
+        masks_BHW: ids of the same size, or None.
+        matrices_B33: float32 on the CPU.
+
+    Returns:
+        The moved pictures (same dtype, contiguous) and masks.
+    """
+    B, H, W, C = images_BHWC.shape
+    x_BW = _source_positions(matrices_B33[:, 0, 0], matrices_B33[:, 0, 2], W).to(images_BHWC.device)
+    y_BH = _source_positions(matrices_B33[:, 1, 1], matrices_B33[:, 1, 2], H).to(images_BHWC.device)
+    first_row_B1 = torch.arange(B, device=images_BHWC.device, dtype=x_BW.dtype)[:, None] * H
+    index_BHW = ((first_row_B1 + _reflect(y_BH, H)) * W)[:, :, None] + _reflect(x_BW, W)[:, None, :]
+    flat_index = index_BHW.view(-1)
+    moved_BHWC = images_BHWC.view(-1, C).index_select(0, flat_index).view(B, H, W, C)
+    if masks_BHW is None:
+        return moved_BHWC, None
+    moved_BHW = masks_BHW.reshape(-1).index_select(0, flat_index).view(B, H, W)
+    outside_BHW = _outside(y_BH, H)[:, :, None] | _outside(x_BW, W)[:, None, :]
+    return moved_BHWC, moved_BHW.masked_fill_(outside_BHW, VOID)
+
+
+def warp(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Apply any matrices with one bilinear warp (masks: nearest).
+
+    Args:
+        images_BHWC: uint8.
+        masks_BHW: ids of the same size, or None.
+        matrices_B33: float32 on the CPU; the last row is 0, 0, 1.
+
+    Returns:
+        The pictures as planar float32 (B, C, H, W) in 0..255, and the masks.
+    """
+    B, H, W, _ = images_BHWC.shape
+    # Planar, because `grid_sample` and the color matrices are fastest there.
+    images_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    grid_BHW2 = _source_grid(matrices_B33.to(images_BHWC.device), H, W)
+    warped_BCHW = F.grid_sample(images_BCHW, grid_BHW2, padding_mode="reflection", align_corners=True)
+    if masks_BHW is None:
+        return warped_BCHW, None
+    x_BHW = ((grid_BHW2[..., 0] + 1) * ((W - 1) / 2)).round_().long()
+    y_BHW = ((grid_BHW2[..., 1] + 1) * ((H - 1) / 2)).round_().long()
+    outside_BHW = _outside(x_BHW, W) | _outside(y_BHW, H)
+    first_row_B11 = torch.arange(B, device=images_BHWC.device)[:, None, None] * H
+    index_BHW = (first_row_B11 + y_BHW.clamp_(0, H - 1)) * W + x_BHW.clamp_(0, W - 1)
+    warped_BHW = masks_BHW.reshape(-1).index_select(0, index_BHW.view(-1)).view(B, H, W)
+    return warped_BCHW, warped_BHW.masked_fill_(outside_BHW, VOID)
+
+
+def _source_positions(sign_B: Tensor, offset_B: Tensor, size: int) -> Tensor:
+    """Return int32 (B, size): where along one axis each result pixel comes from, before reflection."""
+    centre = (size - 1) / 2
+    from_centre = torch.arange(size) - centre
+    return (sign_B[:, None] * from_centre + (offset_B[:, None] + centre)).round_().int()
+
+
+def _reflect(position: Tensor, size: int) -> Tensor:
+    """Fold positions at most one picture outside back into 0..size-1, the border pixel not repeated."""
+    return (size - 1) - ((size - 1) - position.abs()).abs()
+
+
+def _outside(position: Tensor, size: int) -> Tensor:
+    return (position < 0) | (position >= size)
+
+
+def _source_grid(matrices_B33: Tensor, height_px: int, width_px: int) -> Tensor:
+    """Return float32 (B, H, W, 2): source coordinates (x, y), -1 and 1 being the centres of the border pixels.
+
+    Sums of broadcast rows and columns: `affine_grid` takes a matrix product for it and is 30 times slower here.
+    """
+    half_w, half_h = max(width_px - 1, 1) / 2, max(height_px - 1, 1) / 2
+    device = matrices_B33.device
+    x_W = torch.arange(width_px, device=device) - (width_px - 1) / 2
+    y_H1 = torch.arange(height_px, device=device)[:, None] - (height_px - 1) / 2
+    grid_BHW2 = torch.empty(len(matrices_B33), height_px, width_px, 2, device=device)
+    for axis, half in enumerate((half_w, half_h)):
+        row_B31 = (matrices_B33[:, axis] / half)[:, :, None]
+        along_BH1 = (row_B31[:, 1, :] * y_H1[:, 0] + row_B31[:, 2, :])[:, :, None]
+        torch.add(row_B31[:, 0, :, None] * x_W, along_BH1, out=grid_BHW2[..., axis])
+    return grid_BHW2
