@@ -1,0 +1,355 @@
+"""The one safe reader: bytes, a file or an array in, RGB uint8 out, the same for training and for serving.
+
+Only six formats are tried, chosen by the first bytes and never by the file's name, and each is handed to its own
+Pillow decoder, so that no other decoder can be reached by a forged file. The size is checked before any pixel is
+decoded. Whatever a decoder says about a bad file becomes one sentence that names the file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import ExifTags, Image
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from etude.core.errors import DataError, sentence
+
+Pixels = npt.NDArray[np.uint8]
+RawPicture = bytes | Path | Pixels
+SizePx = tuple[int, int]
+"""A height and a width, in pixels."""
+
+MAX_PIXELS: Final = 100_000_000
+"""Pictures with more pixels than this are refused before they are decoded."""
+MAX_BYTES: Final = 1 << 29
+"""Files longer than this (512 MiB) are refused before they are read."""
+EXTENSIONS: Final = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
+)
+"""The endings, in lower case, of the files that are taken for pictures."""
+
+_FORMATS = "a JPEG, PNG, WebP, GIF, BMP or TIFF picture"
+_REMEDY = "Replace the file by a good copy, or take it away."
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+# Python's warning filters are one per process: they are changed by one thread at a time, and only for what may warn.
+_filters = threading.RLock()
+
+
+def decode(
+    raw: RawPicture, *, name: str = "", at_least_px: SizePx | None = None, max_pixels: int = MAX_PIXELS
+) -> Pixels:
+    """Decode a picture upright, as RGB.
+
+    Palettes, grey, CMYK and 16-bit pictures are converted; transparency is laid over white; of an animation the first
+    picture is taken; the EXIF orientation is applied.
+
+    Args:
+        raw: an encoded picture, the path of one, or a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4).
+        name: what errors call the picture; by default its path.
+        at_least_px: the (height, width) that is needed. A JPEG larger than that may be decoded at 1/2, 1/4 or 1/8 of
+            its size, never below what is needed. By default at full size.
+        max_pixels: refuse pictures with more pixels than this.
+
+    Returns:
+        uint8 array (H, W, 3). An RGB array is returned as it is, not copied.
+
+    Raises:
+        DataError: if it is no picture, is truncated, or is too large.
+    """
+    if isinstance(raw, np.ndarray):
+        return _rgb_of_array(raw, name or "the array", max_pixels)
+    return np.asarray(OpenPicture(raw, name=name, max_pixels=max_pixels).rgb(at_least_px)[0])
+
+
+class OpenPicture:
+    """An encoded picture whose size is known and whose pixels wait to be decoded, once.
+
+    Attributes:
+        name: what errors call it.
+        size_px: its (height, width) when upright, before any reduction.
+
+    Args:
+        raw: the encoded picture, or the path of one.
+        name: what errors call the picture; by default its path.
+        max_pixels: refuse pictures with more pixels than this.
+
+    Raises:
+        DataError: if it is no picture, or is too large.
+    """
+
+    def __init__(self, raw: bytes | Path, *, name: str = "", max_pixels: int = MAX_PIXELS) -> None:
+        self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
+        content = _read_file(raw, self.name) if isinstance(raw, Path) else raw
+        opener = _opener(content, self.name)
+        self._content = content
+        with self._decoding(may_warn=opener in (GifImageFile, TiffImageFile) or _has_metadata(content)):
+            self._image = opener(io.BytesIO(content))
+        check_size(self._image.height, self._image.width, self.name, max_pixels)
+        if not isinstance(self._image, JpegImageFile):  # only a JPEG gains from waiting until the size is known
+            with self._decoding(may_warn=isinstance(self._image, TiffImageFile)):
+                self._image.load()
+        self._orientation = _orientation(self._image)
+        height, width = self._image.height, self._image.width
+        self.size_px: SizePx = (width, height) if self._orientation >= 5 else (height, width)
+
+    def rgb(self, at_least_px: SizePx | None = None) -> tuple[Image.Image, float]:
+        """Decode as upright RGB.
+
+        Args:
+            at_least_px: the (height, width) below which the picture must not be reduced.
+
+        Returns:
+            The picture, and how many times it is smaller than it was (1, 2, 4 or 8).
+
+        Raises:
+            DataError: if the file is truncated or cannot be decoded.
+        """
+        reduction = 1.0
+        with self._decoding():
+            if at_least_px is not None and isinstance(self._image, JpegImageFile):
+                reduction = _reduce(self._image, at_least_px, swapped=self._orientation >= 5)
+            self._image.load()
+            rgb = _to_rgb(self._image, self.name)
+            if self._orientation in _UPRIGHT:
+                rgb = rgb.transpose(_UPRIGHT[self._orientation])
+        return rgb, reduction
+
+    def ids(self) -> Pixels:
+        """Decode as the ids of a mask: grey levels, or the indices of a palette.
+
+        Returns:
+            uint8 array (H, W), upright.
+
+        Raises:
+            DataError: if the picture holds colours, ids above 255, or was stored with loss.
+        """
+        if isinstance(self._image, JpegImageFile):
+            raise DataError(
+                sentence("pictures", self.name, "a mask without loss", "a JPEG file", "Save masks as PNG files.")
+            )
+        with self._decoding():
+            upright = self._image.copy()
+            if self._orientation in _UPRIGHT:
+                upright = upright.transpose(_UPRIGHT[self._orientation])
+        return ids_of_array(np.asarray(upright), self.name)
+
+    @contextlib.contextmanager
+    def _decoding(self, *, may_warn: bool = False) -> Iterator[None]:
+        """Turn whatever a decoder raises into one sentence, and keep its warnings in."""
+        try:
+            with _quiet() if may_warn else contextlib.nullcontext():
+                yield
+        except DataError:
+            raise
+        except Exception as error:  # decoders raise nearly anything on a forged file
+            found = f"{len(self._content)} bytes that end too early or are damaged ({error})"
+            raise DataError(sentence("pictures", self.name, "a whole picture file", found, _REMEDY)) from error
+
+
+def printable(name: str) -> str:
+    r"""Return a name that can be printed anywhere, whatever bytes the file system gave.
+
+    >>> printable("caf\udce9.jpg")
+    'caf\\udce9.jpg'
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def check_size(height: int, width: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
+    """Refuse a picture that is too large to be decoded safely.
+
+    Raises:
+        DataError: if it has more than `max_pixels` pixels.
+    """
+    if height * width > max_pixels:
+        raise DataError(
+            sentence(
+                "pictures",
+                name,
+                f"at most {max_pixels / 1e6:g} megapixels",
+                f"{width} × {height} pixels",
+                "It may be a decompression bomb; scale it down if it is a real picture.",
+            )
+        )
+
+
+def ids_of_array(array: npt.NDArray[np.generic], name: str) -> Pixels:
+    """Return the ids that an array holds.
+
+    Args:
+        array: whole numbers or booleans (H, W), (H, W, 1), or (H, W, 3) with three equal channels.
+        name: what errors call the mask.
+
+    Returns:
+        uint8 array (H, W); the array itself if it is one already.
+
+    Raises:
+        DataError: if the array has another shape, holds colours, or holds ids outside 0..255.
+    """
+    if array.ndim == 3 and array.shape[2] in (1, 3) and (array == array[..., :1]).all():
+        array = array[..., 0]
+    if array.ndim != 2 or array.dtype.kind not in "uib":
+        found = f"{array.dtype} {array.shape}"
+        remedy = "Save the ids as grey levels or palette indices."
+        raise DataError(sentence("pictures", name, "a mask with one id a pixel", found, remedy))
+    if array.dtype == np.uint8:
+        return array.astype(np.uint8, copy=False)
+    if array.size and (int(array.max()) > 255 or int(array.min()) < 0):
+        found = f"ids from {int(array.min())} to {int(array.max())}"
+        raise DataError(sentence("pictures", name, "a mask with ids from 0 to 255", found, "Number the classes anew."))
+    return array.astype(np.uint8)
+
+
+def _read_file(path: Path, name: str) -> bytes:
+    """Read a regular file of a sane length."""
+    try:
+        if not path.is_file():
+            path.stat()  # says why: absent, a loop of links, no permission
+            raise DataError(sentence("pictures", name, "a file", "something else", "Take it away."))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise DataError(
+            sentence("pictures", name, "a file that can be read", reason, "Mend the file or its permissions.")
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise DataError(sentence("pictures", name, "at most 512 MiB long", "a longer file", "Scale the picture down."))
+    return content
+
+
+def _opener(content: bytes, name: str) -> Callable[[io.BytesIO], ImageFile]:
+    """Choose the decoder by the first bytes."""
+    if content[:3] == b"\xff\xd8\xff":
+        return JpegImageFile
+    if content[:8] == b"\x89PNG\r\n\x1a\n":
+        return PngImageFile
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return WebPImageFile
+    if content[:6] in (b"GIF87a", b"GIF89a"):
+        return GifImageFile
+    if content[:2] == b"BM":
+        return BmpImageFile
+    if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return TiffImageFile
+    found, remedy = _describe(content)
+    raise DataError(sentence("pictures", name, _FORMATS, found, remedy))
+
+
+def _describe(content: bytes) -> tuple[str, str]:
+    """Say what bytes that are no picture of ours seem to be, and what to do about them."""
+    if not content:
+        return "an empty file (0 bytes)", _REMEDY
+    if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
+        return "a HEIC or AVIF picture", "Convert it to JPEG or PNG."
+    head = content[:512]
+    if head[:4] == b"%PDF":
+        return "a PDF document", "Export its pictures as JPEG or PNG."
+    if b"\0" not in head and sum(byte < 9 for byte in head) == 0:
+        text = head[:40].decode("utf-8", "replace").strip()
+        if text.startswith("<"):
+            return f"a web page or an SVG drawing, {text!r}", "Download the picture itself."
+        if head.decode("utf-8", "ignore").isprintable() or head.isascii():
+            return f"a text, {text!r}", _REMEDY
+    return f"{len(content)} bytes of another kind", _REMEDY
+
+
+def _has_metadata(content: bytes) -> bool:
+    """Whether the header holds parts that Pillow warns about when they are damaged."""
+    head = content[: 1 << 16]
+    return b"Exif" in head or b"eXIf" in head or b"acTL" in head or b"MPF" in head
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Pillow's warnings in; our own checks say what has to be said."""
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _orientation(image: ImageFile) -> int:
+    """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or it is damaged."""
+    if not (isinstance(image, TiffImageFile) or {"exif", "xmp", "Raw profile type exif"} & image.info.keys()):
+        return 1
+    with _quiet():
+        try:
+            found = image.getexif().get(ExifTags.Base.Orientation, 1)
+        except Exception:  # a damaged tag is no reason to refuse the picture
+            return 1
+    # TIFF files are turned upright by their decoder already.
+    return found if isinstance(found, int) and found in _UPRIGHT and not isinstance(image, TiffImageFile) else 1
+
+
+def _reduce(image: JpegImageFile, at_least_px: SizePx, *, swapped: bool) -> float:
+    """Ask the JPEG decoder for the smallest of 1/1, 1/2, 1/4 and 1/8 that is not below what is needed."""
+    height, width = at_least_px[::-1] if swapped else at_least_px
+    full_width = image.width
+    drafted = image.draft(None, (max(1, width), max(1, height)))
+    return full_width / drafted[1][2] if drafted else 1.0
+
+
+def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+    """Convert any mode to RGB: 16 bits to 8, transparency over white."""
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return image
+    if image.mode.startswith("I"):
+        return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
+    if image.mode == "F":
+        remedy = "Save it with 8 bits a channel."
+        raise DataError(sentence("pictures", name, "a picture of whole numbers", "floating-point pixels", remedy))
+    if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
+        rgba = image.convert("RGBA")
+        white = Image.new("RGB", rgba.size, (255, 255, 255))
+        white.paste(rgba, mask=rgba.getchannel("A"))
+        return white
+    return image.convert("RGB")
+
+
+def _eight_bits(array: npt.NDArray[np.generic], name: str) -> Pixels:
+    """Keep the high byte of 16-bit grey levels."""
+    if array.size and (int(array.max()) > 65_535 or int(array.min()) < 0):
+        found = f"levels from {int(array.min())} to {int(array.max())}"
+        raise DataError(sentence("pictures", name, "at most 16 bits a channel", found, "Save it with 8 bits."))
+    return (array.astype(np.uint16) >> 8).astype(np.uint8)
+
+
+def _rgb_of_array(array: npt.NDArray[np.generic], name: str, max_pixels: int) -> Pixels:
+    """Return an array as RGB, without a copy where it is RGB already."""
+    shape = array.shape
+    fits = array.ndim == 2 or (array.ndim == 3 and shape[2] in (1, 3, 4))
+    if array.dtype != np.uint8 or not fits or 0 in shape:
+        remedy = "Give whole numbers from 0 to 255, channels last."
+        rule = "a uint8 array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4)"
+        raise DataError(sentence("pictures", name, rule, f"{array.dtype} {shape}", remedy))
+    pixels = array.astype(np.uint8, copy=False)
+    check_size(shape[0], shape[1], name, max_pixels)
+    if pixels.ndim == 3 and shape[2] == 3:
+        return pixels
+    if pixels.ndim == 3 and shape[2] == 4:
+        return np.asarray(_to_rgb(Image.fromarray(pixels), name))
+    return np.repeat(pixels.reshape(shape[0], shape[1], 1), 3, axis=2)
