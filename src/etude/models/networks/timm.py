@@ -1,0 +1,122 @@
+"""Networks of timm: names, cards, files of weights, building. timm itself takes seconds to import: only here."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import timm
+from huggingface_hub import constants, get_session, hf_hub_download, try_to_load_from_cache
+from safetensors import SafetensorError, safe_open
+from timm.models import get_pretrained_cfg
+from torch import nn
+
+from etude.core.errors import ModelError
+from etude.models.card import Card
+from etude.models.families.timm import TimmParams
+from etude.models.model_spec import ModelSpec
+from etude.models.weights import locate_imagenet, missing_weights
+
+HUB_FILE = "model.safetensors"
+STATISTICS = {
+    ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)): "imagenet",
+    ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)): "half",
+    ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)): "none",
+}
+
+
+@functools.cache
+def timm_names() -> frozenset[str]:
+    """Return every name that timm builds, with and without the tag of its weights."""
+    return frozenset(timm.list_models()) | frozenset(timm.list_pretrained())
+
+
+def timm_card(name: str) -> Card:
+    """Return the card of a network of timm, from timm's own record of it."""
+    pretrained = _pretrained(name)
+    side_px = pretrained.get("input_size", (3, 224, 224))[-1]
+    licence = pretrained.get("license") or ""
+    statistics = (tuple(pretrained.get("mean", ())), tuple(pretrained.get("std", ())))
+    notes = [f"Its weights were trained on pictures of {side_px} px, {pretrained.get('interpolation', '')} resizing."]
+    if pretrained.get("fixed_input_size"):
+        notes.append("It is built for one size of pictures, that of prepare.size_px.")
+    paper = pretrained.get("paper_ids", "")
+    return Card(
+        name=name,
+        title=f"{name} (timm)",
+        sentence=f"{name.split('.')[0]} as timm {timm.__version__} defines it.",
+        paper=paper if isinstance(paper, str) else ", ".join(paper),
+        licence_code="Apache-2.0",
+        licence_weights=licence,
+        input_px=side_px,
+        min_px=side_px if pretrained.get("fixed_input_size") else 32,
+        pretrained=("imagenet",) if pretrained.get("hf_hub_id") else (),
+        normalize=STATISTICS.get(statistics),
+        notes=tuple(notes),
+    )
+
+
+def hub_file(name: str) -> Path:
+    """Return the file of a network's ImageNet weights in the hub's cache, downloaded if it is not there.
+
+    Raises:
+        ModelError: if timm knows no weights for it.
+        MissingPartError: if the file is not in the cache and the hub cannot be reached.
+    """
+    repository = _pretrained(name).get("hf_hub_id")
+    if not repository:
+        raise ModelError(f"model {name}: timm has no ImageNet weights for it. Leave `weights` out, or give a path.")
+    cached = try_to_load_from_cache(repository, HUB_FILE)
+    if isinstance(cached, str):
+        return Path(cached).resolve()
+    try:
+        get_session().head(constants.ENDPOINT, timeout=10)  # without a network the download would retry for 20 s
+        return Path(hf_hub_download(repository, HUB_FILE)).resolve()
+    except Exception as error:  # the hub's client raises errors of several libraries when there is no network
+        address = f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
+        raise missing_weights(name, address, type(error).__name__) from error
+
+
+def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tuple[int, int]) -> nn.Module:
+    """Build a network of timm with a head of `n_outputs` logits, and fill it with pretrained weights if asked.
+
+    A pretrained head is kept where it has `n_outputs` outputs, and drawn anew elsewhere.
+
+    Raises:
+        ModelError: if the file of weights cannot be read.
+        MissingPartError: if the weights cannot be had.
+    """
+    options: dict[str, Any] = {"num_classes": n_outputs, "drop_rate": params.dropout}
+    if params.drop_path > 0:
+        options["drop_path_rate"] = params.drop_path
+    if _pretrained(spec.name).get("fixed_input_size"):
+        options["img_size"] = size_px
+    if spec.weights is not None:
+        path = locate_imagenet(spec.name) if spec.weights == "imagenet" else Path(spec.weights)
+        options |= {"pretrained": True, "pretrained_cfg_overlay": _from_file(spec.name, path)}
+    model = timm.create_model(spec.name, **(options | params.options))
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def _from_file(name: str, path: Path) -> dict[str, Any]:
+    """Return what tells timm to load a local file, and how many outputs the head in it has."""
+    return {"file": str(path), "custom_load": False, "num_classes": _head_outputs(path, _pretrained(name))}
+
+
+def _head_outputs(path: Path, pretrained: dict[str, Any]) -> int:
+    """Return the number of outputs of the head in a file of weights; -1 where it has none: the head is then drawn."""
+    classifier = pretrained.get("classifier", "")
+    name = f"{classifier if isinstance(classifier, str) else classifier[0]}.weight"
+    try:
+        with safe_open(path, "pt") as weights:
+            return int(weights.get_slice(name).get_shape()[0]) if name in weights.keys() else -1  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"model: {path}: cannot be read as safetensors ({error}).") from error
+
+
+def _pretrained(name: str) -> dict[str, Any]:
+    """Return timm's record of the weights of a name; empty where it has none."""
+    record = get_pretrained_cfg(name)
+    return {name: value for name, value in vars(record).items() if value is not None} if record is not None else {}
