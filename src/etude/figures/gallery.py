@@ -1,0 +1,102 @@
+"""Pictures side by side: a contact sheet by class, and a grid of answers, right and wrong.
+
+Suffix: ``_NHWC`` is picture × height × width × channel, uint8 RGB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from etude.figures.theme import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, WIDE_IN, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SMALL_PX = 64
+"""Pictures below this height are enlarged without smoothing."""
+
+
+def draw_contact_sheet(
+    pictures: Sequence[np.ndarray],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    *,
+    per_class: int = 8,
+    width_in: float = WIDE_IN,
+) -> Figure:
+    """Draw the first pictures of each class, one row a class, its name at the left.
+
+    Args:
+        pictures: N pictures, uint8 (H, W, 3), each of its own size or all of one.
+        labels: the class id of each picture.
+        classes: names of the classes; one without pictures is left out.
+        per_class: pictures a row.
+        width_in: width in inches.
+    """
+    rows = [[place for place, label in enumerate(labels) if label == wanted][:per_class] for wanted in range(len(classes))]
+    shown = [(name, row) for name, row in zip(classes, rows, strict=True) if row]
+    figure = new_figure(width_in, max(1, len(shown)) * (width_in - 1.0) / per_class + 0.1)
+    for line, (name, row) in enumerate(shown):
+        for column in range(per_class):
+            axes = figure.add_subplot(max(1, len(shown)), per_class, line * per_class + column + 1)
+            if column < len(row):
+                _show(axes, pictures[row[column]])
+            else:
+                axes.set_axis_off()
+            if column == 0:
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=TEXT_PT, color=INK, labelpad=6)
+    return figure
+
+
+def draw_answers(
+    pictures: Sequence[np.ndarray],
+    truth: Sequence[int],
+    predicted: Sequence[int],
+    confidence: Sequence[float],
+    classes: Sequence[str],
+    *,
+    number: Callable[[float], str],
+    instead_of: str,
+    columns: int = 6,
+    width_in: float = WIDE_IN,
+) -> Figure:
+    """Draw pictures with the answer given: blue frame where right, orange and dashed where wrong.
+
+    Args:
+        pictures: N pictures, uint8 (H, W, 3).
+        truth: true class ids.
+        predicted: class ids of the answers.
+        confidence: probability of each answer, 0 to 1.
+        classes: names of the classes.
+        number: writes a probability as text.
+        instead_of: how a wrong answer names the truth, such as 'not {truth}'.
+        columns: pictures a row.
+        width_in: width in inches.
+    """
+    lines = max(1, math.ceil(len(pictures) / columns))
+    figure = new_figure(width_in, lines * (width_in / columns + 0.42))
+    for place, picture in enumerate(pictures):
+        axes = figure.add_subplot(lines, columns, place + 1)
+        _show(axes, picture)
+        right = truth[place] == predicted[place]
+        for spine in axes.spines.values():
+            spine.set(visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (2, 1)))
+        words = f"{classes[predicted[place]]} {number(confidence[place])}"
+        below = "" if right else "\n" + instead_of.format(truth=classes[truth[place]])
+        axes.set_xlabel(words + below, fontsize=SMALL_PT, color=MUTED if right else INK, labelpad=3)
+    return figure
+
+
+def _show(axes: Axes, picture: np.ndarray) -> None:
+    """Show one picture without axes."""
+    smooth = "nearest" if picture.shape[0] < _SMALL_PX else "antialiased"
+    axes.imshow(picture, interpolation=smooth)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

@@ -1,0 +1,193 @@
+"""Score against what it costs: which candidates no other beats on both."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from etude.core.run_record import Interval
+from etude.figures.theme import (
+    INK,
+    MUTED,
+    PAPER,
+    SMALL_PT,
+    WIDE_IN,
+    Look,
+    belongs_to,
+    dress,
+    new_figure,
+)
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_ALL_NAMED = 12
+"""Above this many candidates only those on the front are named."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One candidate: what it costs and what it scores."""
+
+    name: str
+    cost: float
+    score: float
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One kind of cost."""
+
+    label: str
+    points: Sequence[Point]
+    number: Callable[[float], str]
+    """Writes a cost as text."""
+
+
+def find_front(points: Sequence[Point], *, higher_is_better: bool = True) -> list[Point]:
+    """Return the points that no other beats on cost and score together, cheapest first.
+
+    >>> [p.name for p in find_front([Point("a", 1, 0.5), Point("b", 2, 0.4), Point("c", 3, 0.9)])]
+    ['a', 'c']
+    """
+    sign = 1 if higher_is_better else -1
+    front: list[Point] = []
+    for point in sorted(points, key=lambda point: (point.cost, -sign * point.score)):
+        if not front or sign * point.score > sign * front[-1].score:
+            front.append(point)
+    return front
+
+
+def draw_pareto(
+    panels: Sequence[Panel],
+    *,
+    score_label: str,
+    front_label: str,
+    score_number: Callable[[float], str],
+    looks: Mapping[str, Look],
+    higher_is_better: bool = True,
+    width_in: float = WIDE_IN,
+) -> Figure:
+    """Draw score against each cost, with the front as a stepped line.
+
+    Args:
+        panels: the costs, one panel each; a cost that spans a factor of 10 has a logarithmic axis.
+        score_label: name and unit of the score.
+        front_label: legend of the stepped line.
+        score_number: writes a score as text.
+        looks: colour of each candidate.
+        higher_is_better: direction of the score.
+        width_in: width in inches; below 5 the panels stand one above the other.
+    """
+    columns = 1 if width_in < 5 else min(len(panels), 2) or 1
+    rows = max(1, math.ceil(len(panels) / columns))
+    figure = new_figure(width_in, rows * 2.75 + 0.25)
+    drawn: list[tuple[Axes, Panel, list[Point]]] = []
+    for place, panel in enumerate(panels):
+        axes = figure.add_subplot(rows, columns, place + 1)
+        front = find_front(panel.points, higher_is_better=higher_is_better)
+        _draw_panel(axes, panel, front, looks, front_label)
+        _dress_panel(axes, panel, score_number)
+        if place % columns == 0:
+            axes.set_ylabel(score_label)
+        drawn.append((axes, panel, front))
+    if drawn:
+        handles, names = drawn[0][0].get_legend_handles_labels()
+        figure.legend(
+            handles, names, loc="outside upper left", frameon=False, fontsize=SMALL_PT, labelcolor=MUTED,
+            borderaxespad=0.2,
+        )  # fmt: skip
+    _name_points(figure, drawn)
+    return figure
+
+
+def _draw_panel(axes: Axes, panel: Panel, front: list[Point], looks: Mapping[str, Look], front_label: str) -> None:
+    """Draw the points of one panel and the line through the best of them."""
+    axes.step(
+        [point.cost for point in front], [point.score for point in front], where="post", color=MUTED, linewidth=0.9,
+        dashes=(3, 2), zorder=1, label=front_label,
+    )  # fmt: skip
+    for point in panel.points:
+        look = looks[point.name]
+        marks = axes.plot(
+            [point.cost], [point.score], "o", markersize=7, color=look.color, zorder=3,
+            markerfacecolor=look.color if point in front else PAPER, markeredgewidth=1.4,
+        )  # fmt: skip
+        if point.interval:
+            ends = [point.interval.low, point.interval.high]
+            marks += axes.plot([point.cost] * 2, ends, color=look.color, linewidth=1, alpha=0.7, zorder=2)
+        for mark in marks:
+            belongs_to(mark, look)
+
+
+def _dress_panel(axes: Axes, panel: Panel, score_number: Callable[[float], str]) -> None:
+    """Dress one panel and choose its scale."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    dress(axes, grid="both")
+    costs = [point.cost for point in panel.points]
+    axes.margins(x=0.16, y=0.14)
+    if min(costs) > 0 and max(costs) / min(costs) >= 10:
+        axes.set_xscale("log")
+        decades = math.log10(max(costs) / min(costs))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 2.5 else (1, 3), numticks=8))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.minorticks_off()
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.number(value)))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_number(value)))
+    axes.set_xlabel(panel.label)
+
+
+_PLACES = ((7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 7, "center", "bottom"), (0, -7, "center", "top"),
+           (6, 5, "left", "bottom"), (6, -5, "left", "top"), (-6, 5, "right", "bottom"), (-6, -5, "right", "top"))  # fmt: skip
+"""Where a name may stand: offset in points, and which of its corners is there."""
+
+
+def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -> None:
+    """Write each name where it covers the fewest other marks."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    for axes, panel, front in drawn:
+        frame = axes.get_window_extent(renderer).extents
+        dots = [axes.transData.transform((point.cost, point.score)) for point in panel.points]
+        taken = [np.array([x - 5, y - 5, x + 5, y + 5]) for x, y in dots]
+        for point in panel.points:
+            if len(panel.points) > _ALL_NAMED and point not in front:
+                continue
+            text = axes.annotate(
+                point.name, (point.cost, point.score), textcoords="offset points", xytext=(0, 0), fontsize=SMALL_PT,
+                color=INK, in_layout=False, zorder=4,
+            )  # fmt: skip
+            best: tuple[float, tuple[float, float, str, str], np.ndarray] | None = None
+            for place in _PLACES:
+                text.set(position=place[:2], ha=place[2], va=place[3])
+                box = text.get_window_extent(renderer).extents
+                cost = sum(_overlap(box, other) for other in taken) + 3 * (_area(box) - _overlap(box, frame))
+                if best is None or cost < best[0] - 1e-6:
+                    best = (cost, place, box)
+            assert best is not None
+            text.set(position=best[1][:2], ha=best[1][2], va=best[1][3])
+            taken.append(best[2])
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the area that two boxes (x0, y0, x1, y1) share."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    return float(max(width, 0) * max(height, 0))
+
+
+def _area(box: np.ndarray) -> float:
+    """Return the area of a box (x0, y0, x1, y1)."""
+    return float((box[2] - box[0]) * (box[3] - box[1]))

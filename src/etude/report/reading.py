@@ -1,0 +1,133 @@
+"""Reading what a study left behind: its records, histories, predictions and data check."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from etude.core.errors import MistakeError
+from etude.core.run_record import Epoch, RunRecord
+from etude.core.study_record import RunRef, StudyRecord
+from etude.core.words import Part
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that the data check found."""
+
+    sentence: str
+    """What was found."""
+    kind: str = ""
+    """Name of the check."""
+    count: int | None = None
+    """Pictures concerned, where the check counts them."""
+
+
+@dataclass(frozen=True)
+class StudyResults:
+    """A study's folder, read."""
+
+    folder: Path
+    record: StudyRecord
+    runs: dict[str, RunRecord]
+    """Finished runs by identity."""
+    histories: dict[str, list[Epoch]]
+    """Epochs by identity, of every run that has begun."""
+    findings: tuple[Finding, ...] | None
+    """What the data check found; none where the data were not checked."""
+
+    def runs_of(self, candidate: str) -> list[RunRecord]:
+        """Return the finished runs of a candidate, in the order of the plan."""
+        return [self.runs[ref.identity] for ref in self._refs_of(candidate) if ref.identity in self.runs]
+
+    def histories_of(self, candidate: str) -> list[list[Epoch]]:
+        """Return the histories of a candidate's runs that have one, failed ones included."""
+        return [self.histories[ref.identity] for ref in self._refs_of(candidate) if self.histories.get(ref.identity)]
+
+    def _refs_of(self, candidate: str) -> Iterator[RunRef]:
+        return (ref for ref in self.record.runs if ref.candidate == candidate)
+
+    def count_answers(self, candidate: str) -> np.ndarray | None:
+        """Return the confusion matrix of a candidate on the test part, summed over its runs.
+
+        Returns:
+            int64 (K, K), true class × answer; None where no run of it left predictions of classes.
+        """
+        from etude.evaluate.predictions import Predictions
+        from etude.metrics.classification import predicted_labels
+        from etude.metrics.confusion import confusion_matrix
+
+        if self.record.task != "classification":
+            return None
+        total: np.ndarray | None = None
+        for run in self.runs_of(candidate):
+            path = self.folder / "runs" / run.identity / "predictions.parquet"
+            if not path.is_file():
+                continue
+            answers = Predictions.read(path, Part.TEST)
+            counts_KK = confusion_matrix(answers.truth, predicted_labels(answers.probabilities), answers.n_classes)
+            total = counts_KK if total is None else total + counts_KK
+        return total
+
+
+def read_study(folder: Path) -> StudyResults:
+    """Read a study's folder.
+
+    Raises:
+        MistakeError: if there is no study in it, or a record of it cannot be read.
+    """
+    path = folder / "study.json"
+    if not path.is_file():
+        raise MistakeError(f"{folder}: holds no study.json. Give the folder that `etude run` left, under results/.")
+    record = StudyRecord.load(path)
+    runs: dict[str, RunRecord] = {}
+    histories: dict[str, list[Epoch]] = {}
+    for ref in record.runs:
+        run_folder = folder / "runs" / ref.identity
+        if ref.status == "finished" and (run_folder / "run.json").is_file():
+            runs[ref.identity] = RunRecord.load(run_folder / "run.json")
+        if (run_folder / "history.jsonl").is_file():
+            histories[ref.identity] = read_history(run_folder / "history.jsonl")
+    return StudyResults(folder, record, runs, histories, _read_findings(folder / "check.json"))
+
+
+def read_history(path: Path) -> list[Epoch]:
+    """Read the epochs of a run; a last line that was cut by a crash is left out.
+
+    Raises:
+        MistakeError: if another line is not an epoch.
+    """
+    lines = path.read_text("utf-8").splitlines()
+    epochs: list[Epoch] = []
+    for number, line in enumerate(lines, 1):
+        try:
+            epochs.append(Epoch.model_validate_json(line))
+        except ValidationError as error:
+            if number < len(lines):
+                raise MistakeError(f"{path}: line {number} is not an epoch ({error.error_count()} faults).") from error
+    return epochs
+
+
+def _read_findings(path: Path) -> tuple[Finding, ...] | None:
+    """Read the findings of the data check: under ``findings``, sentences or mappings that hold one."""
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_bytes())
+        entries = content["findings"] if isinstance(content, dict) else content
+        return tuple(_read_finding(entry) for entry in entries)
+    except (ValueError, KeyError, TypeError) as error:
+        raise MistakeError(f"{path}: cannot be read as a data check ({error}).") from error
+
+
+def _read_finding(entry: str | dict[str, Any]) -> Finding:
+    """Read one finding."""
+    if isinstance(entry, str):
+        return Finding(entry)
+    return Finding(str(entry["sentence"]), str(entry.get("kind", "")), entry.get("count"))

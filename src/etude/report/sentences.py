@@ -1,0 +1,142 @@
+"""Sentences written from verdicts: none claims what its record does not show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from etude.core.study_record import StudyRecord, Verdict, VerdictWord
+from etude.report.messages import mark
+from etude.report.words import MetricWords, Words
+
+VERDICT_WORDS: dict[VerdictWord, str] = {
+    "better": mark("better"),
+    "worse": mark("worse"),
+    "no difference shown": mark("no difference shown"),
+}
+
+METHOD_WORDS = {
+    "paired t": mark("paired t"),
+    "corrected resampled t": mark("corrected resampled t"),
+    "exact McNemar": mark("exact McNemar"),
+}
+
+
+@dataclass(frozen=True)
+class Teller:
+    """What sentences are written with."""
+
+    words: Words
+    metric: MetricWords
+    name: Callable[[str], str] = str
+    """Sets off the name of a candidate from the sentence around it."""
+
+    def tell_verdict(self, verdict: Verdict) -> str:
+        """Write one comparison as a sentence."""
+        if verdict.verdict == "no difference shown":
+            return self._tell_nothing_shown(verdict)
+        better = verdict.verdict == "better"
+        places = {
+            "candidate": self.name(verdict.candidate),
+            "baseline": self.name(verdict.baseline),
+            "gain": self.metric.points(verdict.gain),
+            "interval": self._size_interval(verdict),
+        }
+        if self.metric.in_percent:
+            if better:
+                text = self.words.say("{candidate} gains {gain} {interval} over {baseline}.", **places)
+            else:
+                text = self.words.say("{candidate} loses {gain} {interval} against {baseline}.", **places)
+        else:
+            places["metric"] = self.metric.name
+            if better:
+                text = self.words.say("{candidate} improves {metric} by {gain} {interval} over {baseline}.", **places)
+            else:
+                text = self.words.say("{candidate} worsens {metric} by {gain} {interval} against {baseline}.", **places)
+        return text if places["interval"] else type(text)(text.replace("  ", " "))
+
+    def _tell_nothing_shown(self, verdict: Verdict) -> str:
+        """Write that nothing was shown, and what could have been."""
+        text = self.words.say(
+            "{candidate}: no difference shown from {baseline} ({gain}{interval}).",
+            candidate=self.name(verdict.candidate),
+            baseline=self.name(verdict.baseline),
+            gain=self.metric.signed(verdict.gain),
+            interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
+        )
+        if verdict.smallest_detectable is None:
+            return text
+        least = self.metric.points(verdict.smallest_detectable)
+        return text + " " + self.words.say("A gain below {least} would mostly have gone unseen.", least=least)
+
+    def _size_interval(self, verdict: Verdict) -> str:
+        """Write the interval of the size of a gain or a loss, turned round for a loss."""
+        if verdict.low is None or verdict.high is None or verdict.verdict == "better":
+            return self.metric.interval(verdict.low, verdict.high)
+        return self.metric.interval(0.0 - verdict.high, 0.0 - verdict.low)
+
+    def tell_answer(self, record: StudyRecord) -> list[str]:
+        """Write the answer to the study's question, in a few sentences, from its leaderboard and verdicts alone."""
+        first = next((row for row in record.leaderboard if row.score is not None), None)
+        if first is None:
+            return [self.words.say("No run is finished yet: there is nothing to compare.")]
+        sentences = [self._tell_first(record)]
+        by_word: dict[str, list[Verdict]] = {word: [] for word in VERDICT_WORDS}
+        for verdict in sorted(record.verdicts, key=lambda verdict: -verdict.gain):
+            by_word[verdict.verdict].append(verdict)
+        if not record.verdicts:
+            return [*sentences, self.words.say("No comparison was made: the order alone shows no difference.")]
+        sentences += self._tell_better(by_word["better"], record.baseline)
+        if missed := by_word["no difference shown"]:
+            sentences.append(self._tell_missed(missed))
+        if worse := by_word["worse"]:
+            sentences.append(
+                self.words.say_count(
+                    "Shown to be worse: {names}.", "Shown to be worse: {names}.", len(worse),
+                    names=self._name_gains(worse),
+                )
+            )  # fmt: skip
+        return sentences
+
+    def _tell_first(self, record: StudyRecord) -> str:
+        """Write which candidate stands first, and its score."""
+        first = next(row for row in record.leaderboard if row.score is not None)
+        assert first.score is not None
+        interval = first.interval_runs or first.interval_pictures
+        return self.words.say_count(
+            "{candidate} stands first with {score} {metric}{interval} on the test part, from {n} run.",
+            "{candidate} stands first with {score} {metric}{interval} on the test part, the mean of {n} runs.",
+            first.n_runs,
+            candidate=self.name(first.candidate),
+            score=self.metric.score(first.score),
+            metric=self.metric.name,
+            interval=" " + self.metric.interval(interval.low, interval.high) if interval else "",
+        )
+
+    def _tell_better(self, better: list[Verdict], baseline: str | None) -> Iterator[str]:
+        """Write the largest gain in full, and name the others."""
+        if not better:
+            yield self.words.say("No candidate was shown to be better than {baseline}.", baseline=self.name(baseline or ""))
+            return
+        yield self.tell_verdict(better[0])
+        if others := better[1:]:
+            yield self.words.say_count(
+                "One other candidate gains too: {names}.", "{n} other candidates gain too: {names}.", len(others),
+                names=self._name_gains(others),
+            )  # fmt: skip
+
+    def _tell_missed(self, missed: list[Verdict]) -> str:
+        """Write for which candidates nothing was shown."""
+        return self.words.say("No difference shown for {names}.", names=self._name_gains(missed))
+
+    def _name_gains(self, verdicts: Iterable[Verdict]) -> str:
+        """List candidates with their gains."""
+        return self.words.listing(
+            self.words.say(
+                "{candidate} ({gain}{interval})",
+                candidate=self.name(verdict.candidate),
+                gain=self.metric.signed(verdict.gain),
+                interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
+            )
+            for verdict in verdicts
+        )
