@@ -127,6 +127,17 @@ def brier(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = 
     return _mean(brier_per_picture(truth, probabilities), weights)
 
 
+def _sums_by_bin(
+    truth_N: Integers, probabilities_NK: Floats, weights: Floats, bins: int
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Sums over each bin of confidence of weight, weighted confidence, and weight of what is right, (..., bins)."""
+    confidence_N: Doubles = probabilities_NK.max(axis=1).astype(np.float64)
+    bin_N = np.clip(np.ceil(confidence_N * bins).astype(np.int64) - 1, 0, bins - 1)
+    in_bin = np.equal.outer(bin_N, np.arange(bins)).astype(np.float64)
+    right_N1 = right_per_picture(truth_N, probabilities_NK)[:, None]
+    return weights @ in_bin, weights @ (in_bin * confidence_N[:, None]), weights @ (in_bin * right_N1)
+
+
 def reliability(
     truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = None, bins: int = ECE_BINS
 ) -> tuple[Doubles, Doubles, Doubles]:
@@ -138,15 +149,16 @@ def reliability(
     """
     truth, probabilities, weights = checked(truth_N, probabilities_NK, weights)
     weight_N = np.ones(len(truth)) if weights is None else weights
-    confidence_N: Doubles = probabilities.max(axis=1).astype(np.float64)
-    bin_N = np.clip(np.ceil(confidence_N * bins).astype(np.int64) - 1, 0, bins - 1)
-    right_N = right_per_picture(truth, probabilities)
-    total, confident, right = (
-        np.asarray(np.bincount(bin_N, value_N, minlength=bins), dtype=np.float64)
-        for value_N in (weight_N, weight_N * confidence_N, weight_N * right_N)
-    )
+    total, confident, right = _sums_by_bin(truth, probabilities, weight_N, bins)
     with np.errstate(invalid="ignore", divide="ignore"):
         return total, confident / total, right / total
+
+
+def ece_under(truth_N: Integers, probabilities_NK: Floats, weights: Doubles, bins: int = ECE_BINS) -> Doubles:
+    """Expected calibration error under weights (..., N); returns (...)."""
+    total, confident, right = _sums_by_bin(truth_N, probabilities_NK, weights, bins)
+    gap: Doubles = np.abs(confident - right).sum(axis=-1) / total.sum(axis=-1)
+    return gap
 
 
 def ece(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = None, bins: int = ECE_BINS) -> float:
@@ -154,18 +166,27 @@ def ece(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = No
 
     In 0..1, lower is better. A plug-in estimate: it is biased upwards where the bins hold few pictures.
     """
-    total, confidence, right = reliability(truth_N, probabilities_NK, weights, bins)
-    return float(np.nansum(total * np.abs(confidence - right)) / total.sum())
-
-
-def _positive(
-    truth_N: Integers, probabilities_NK: Floats, weights: Floats | None, name: str
-) -> tuple[npt.NDArray[np.bool_], Doubles, Doubles | None]:
     truth, probabilities, weights = checked(truth_N, probabilities_NK, weights)
-    if probabilities.shape[1] != 2:
+    return float(ece_under(truth, probabilities, np.ones(len(truth)) if weights is None else weights, bins))
+
+
+def _check_detector(probabilities_NK: Floats, name: str) -> None:
+    if probabilities_NK.shape[1] != 2:
         remedy = "Choose `data.positive` to make a detector of one class, or another metric."
-        raise DataError(sentence("metrics", f"the number of classes for {name}", "2", probabilities.shape[1], remedy))
-    return truth == 1, probabilities[:, 1].astype(np.float64), weights
+        found = probabilities_NK.shape[1]
+        raise DataError(sentence("metrics", f"the number of classes for {name}", "2", found, remedy))
+
+
+def average_precision_under(truth_N: Integers, probabilities_NK: Floats, weights: Doubles | None) -> Doubles:
+    """Average precision of class 1 of two under weights (..., N); returns (...)."""
+    _check_detector(probabilities_NK, "average_precision")
+    return average_precision_of(truth_N == 1, probabilities_NK[:, 1], weights)
+
+
+def roc_auc_under(truth_N: Integers, probabilities_NK: Floats, weights: Doubles | None) -> Doubles:
+    """Area under the ROC curve of class 1 of two under weights (..., N); returns (...)."""
+    _check_detector(probabilities_NK, "roc_auc")
+    return roc_auc_of(truth_N == 1, probabilities_NK[:, 1], weights)
 
 
 def average_precision(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = None) -> float:
@@ -174,7 +195,7 @@ def average_precision(truth_N: Integers, probabilities_NK: Floats, weights: Floa
     Raises:
         DataError: if there are not two classes.
     """
-    return average_precision_of(*_positive(truth_N, probabilities_NK, weights, "average_precision"))
+    return float(average_precision_under(*checked(truth_N, probabilities_NK, weights)))
 
 
 def roc_auc(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = None) -> float:
@@ -185,7 +206,7 @@ def roc_auc(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None 
     Raises:
         DataError: if there are not two classes.
     """
-    return roc_auc_of(*_positive(truth_N, probabilities_NK, weights, "roc_auc"))
+    return float(roc_auc_under(*checked(truth_N, probabilities_NK, weights)))
 
 
 for _metric in (
@@ -222,17 +243,17 @@ for _metric in (
     Metric(
         "ece", False, 0.0, 1.0, "fraction",
         "Mean gap between the confidence and the accuracy, over 15 bins of confidence.",
-        "probabilities", ece,
+        "probabilities", ece, under_weights=ece_under,
     ),
     Metric(
         "average_precision", True, 0.0, 1.0, "fraction",
         "Area under the precision-recall curve of the positive class.",
-        "probabilities", average_precision, binary_only=True,
+        "probabilities", average_precision, under_weights=average_precision_under, binary_only=True,
     ),
     Metric(
         "roc_auc", True, 0.0, 1.0, "fraction",
         "Chance that a picture of the positive class scores above one of the other.",
-        "probabilities", roc_auc, binary_only=True,
+        "probabilities", roc_auc, under_weights=roc_auc_under, binary_only=True,
     ),
 ):  # fmt: skip
     METRICS.register(_metric.name)(_metric)

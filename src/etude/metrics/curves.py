@@ -37,19 +37,24 @@ class RocCurve:
 
 
 def _found(positive_N: Booleans, score_N: Floats, weights: Floats | None) -> tuple[Doubles, Doubles, Doubles]:
-    """Return the weight of positives and of negatives that score at least each distinct score, highest first."""
+    """Weights of positives and negatives that score at least each distinct score, (..., T), and these, (T,) falling."""
     order = np.argsort(score_N, kind="stable")[::-1]
     score, positive = np.asarray(score_N, dtype=np.float64)[order], np.asarray(positive_N)[order]
-    weight = np.ones(len(order)) if weights is None else np.asarray(weights, dtype=np.float64)[order]
+    weight = np.ones(len(order)) if weights is None else np.asarray(weights, dtype=np.float64)[..., order]
     last_of_equals = np.append(np.flatnonzero(np.diff(score)), len(order) - 1)
-    true = np.cumsum(weight * positive)[last_of_equals]
-    false = np.cumsum(weight * ~positive)[last_of_equals]
+    true = np.cumsum(weight * positive, axis=-1)[..., last_of_equals]
+    false = np.cumsum(weight * ~positive, axis=-1)[..., last_of_equals]
     return true, false, score[last_of_equals]
 
 
-def _share(part: Doubles, whole: Doubles | float) -> Doubles:
+def _share(part: Doubles, whole: Doubles) -> Doubles:
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(part / whole)
+
+
+def _precision_and_recall(true: Doubles, false: Doubles) -> tuple[Doubles, Doubles]:
+    found = true + false
+    return np.divide(true, found, out=np.ones_like(true), where=found > 0), _share(true, true[..., -1:])
 
 
 def pr_curve(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> PrecisionRecallCurve:
@@ -64,9 +69,7 @@ def pr_curve(positive_N: Booleans, score_N: Floats, weights: Floats | None = Non
     array([0.5, 0.5, 1. ])
     """
     true, false, threshold = _found(positive_N, score_N, weights)
-    found = true + false
-    precision = np.divide(true, found, out=np.ones_like(true), where=found > 0)
-    return PrecisionRecallCurve(precision, _share(true, float(true[-1])), threshold)
+    return PrecisionRecallCurve(*_precision_and_recall(true, false), threshold)
 
 
 def roc_curve(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> RocCurve:
@@ -76,17 +79,33 @@ def roc_curve(positive_N: Booleans, score_N: Floats, weights: Floats | None = No
     array([0., 1., 1.])
     """
     true, false, threshold = _found(positive_N, score_N, weights)
-    rates = [_share(np.concatenate([[0.0], found]), float(found[-1])) for found in (false, true)]
+    rates = [_share(np.concatenate([[0.0], found]), found[-1:]) for found in (false, true)]
     return RocCurve(rates[0], rates[1], np.concatenate([[np.inf], threshold]))
 
 
-def average_precision_of(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> float:
-    """Area under the precision-recall curve, by steps. In 0..1, higher is better; NaN without a positive."""
-    curve = pr_curve(positive_N, score_N, weights)
-    return float(np.sum(np.diff(curve.recall, prepend=0.0) * curve.precision))
+def average_precision_of(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> Doubles:
+    """Area under the precision-recall curve, by steps. In 0..1, higher is better; NaN without a positive.
+
+    Args:
+        positive_N: as for `pr_curve`.
+        score_N: as for `pr_curve`.
+        weights: (..., N), or none.
+
+    Returns:
+        (...) float64: one value for each row of weights.
+    """
+    true, false, _ = _found(positive_N, score_N, weights)
+    precision, recall = _precision_and_recall(true, false)
+    area: Doubles = (np.diff(recall, prepend=0.0) * precision).sum(axis=-1)
+    return area
 
 
-def roc_auc_of(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> float:
-    """Area under the ROC curve. In 0..1, higher is better; NaN where either class has no picture."""
-    curve = roc_curve(positive_N, score_N, weights)
-    return float(np.trapezoid(curve.true_positive_rate, curve.false_positive_rate))
+def roc_auc_of(positive_N: Booleans, score_N: Floats, weights: Floats | None = None) -> Doubles:
+    """Area under the ROC curve. In 0..1, higher is better; NaN where either class has no picture.
+
+    Arguments and shapes as for `average_precision_of`.
+    """
+    true, false, _ = _found(positive_N, score_N, weights)
+    before = np.concatenate([np.zeros_like(true[..., :1]), true[..., :-1]], axis=-1)
+    ordered_pairs = (np.diff(false, prepend=0.0) * (true + before) / 2).sum(axis=-1)
+    return _share(ordered_pairs, true[..., -1] * false[..., -1])

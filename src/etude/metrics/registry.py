@@ -30,10 +30,10 @@ class ScoreFunction(Protocol):
 
 @dataclass(frozen=True)
 class Metric:
-    """One metric of classification: its meaning, and up to three ways of computing it.
+    """One metric of classification: its meaning, and the ways of computing it.
 
-    The second and third way exist where the metric allows them. They are what makes intervals
-    over pictures fast: a mean resamples its values, a confusion matrix its cells.
+    Beside `function` it has at least one way that is fast when pictures are resampled many times: as a mean of
+    values of pictures, from confusion matrices, or directly under many weights.
     """
 
     name: str
@@ -56,6 +56,8 @@ class Metric:
     """Truth (N,) and probabilities (N, K) to values (N,) of which the score is the mean."""
     from_confusion: Callable[[npt.ArrayLike], Doubles] | None = None
     """Confusion matrices (..., K, K) to scores (...)."""
+    under_weights: Callable[[Integers, Floats, Doubles], Doubles] | None = None
+    """Truth (N,), probabilities (N, K) and many weights (R, N) to scores (R,), where it is neither of the two."""
     binary_only: bool = False
     """Whether it exists for two classes only; class 1 is the positive one."""
 

@@ -1,0 +1,54 @@
+"""Evidence: intervals, paired tests, corrections, power, and looking while runs come in. Pure functions.
+
+Two sources of chance are kept apart: which seeds or folds were drawn (t), and which pictures happened to be in
+the test part (bootstrap, McNemar). A gain is always the first argument minus the second.
+"""
+
+from etude.metrics.statistics.bootstrap import (
+    PictureComparison,
+    bootstrap_interval,
+    bootstrap_p,
+    paired_bootstrap,
+    percentile_interval,
+    resample,
+    resampled_means,
+    resampling_weights,
+)
+from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, verdict
+from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_p_values
+from etude.metrics.statistics.runs import (
+    PairedTest,
+    corrected_resampled_t,
+    paired_t,
+    t_interval,
+    t_intervals,
+    t_p_values,
+)
+from etude.metrics.statistics.sequential import AutoSeeds, Look, sequential_t
+
+__all__ = [
+    "ALPHA",
+    "POWER",
+    "AutoSeeds",
+    "Look",
+    "PairedTest",
+    "PictureComparison",
+    "bootstrap_interval",
+    "bootstrap_p",
+    "corrected_resampled_t",
+    "holm",
+    "mcnemar_exact",
+    "mcnemar_p_values",
+    "paired_bootstrap",
+    "paired_t",
+    "percentile_interval",
+    "resample",
+    "resampled_means",
+    "resampling_weights",
+    "sequential_t",
+    "smallest_detectable",
+    "t_interval",
+    "t_intervals",
+    "t_p_values",
+    "verdict",
+]
