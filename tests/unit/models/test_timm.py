@@ -1,0 +1,91 @@
+"""Networks of timm. Loading timm takes some seconds: all but the lookup of files is marked slow."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from etude.core.errors import MissingPartError, ModelError
+from etude.models import build_model, card_of, resolve_spec
+from etude.models.weights import FOLDER_VARIABLE, locate_imagenet
+
+NAME = "mobilenetv3_small_050"
+
+
+def test_weights_are_looked_for_by_name_in_the_folder(tmp_path, monkeypatch):
+    for name in ("resnet50d", "resnet50_gn", "resnet50_imagenet1k", "vgg16", "vgg16.tv_in1k"):
+        (tmp_path / f"{name}.safetensors").touch()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    assert locate_imagenet("resnet50").name == "resnet50_imagenet1k.safetensors"
+    assert locate_imagenet("vgg16").name == "vgg16.safetensors"
+
+
+@pytest.mark.slow
+def test_an_unknown_name_gives_the_nearest():
+    with pytest.raises(ModelError, match=r"model: unknown name 'resnt50'\. Did you mean 'resnet50'"):
+        resolve_spec("resnt50")
+    with pytest.raises(ModelError, match=r"Did you mean 'cnn'\?"):
+        resolve_spec("cn")
+
+
+@pytest.mark.slow
+def test_a_card_is_made_from_timms_own():
+    card = card_of("vit_tiny_patch16_224")
+    assert (card.input_px, card.min_px, card.normalize) == (224, 224, "half")
+    assert card.licence_weights == "apache-2.0"
+
+
+@pytest.mark.slow
+def test_weights_that_are_nowhere_give_a_sentence(monkeypatch):
+    from etude.models.networks import timm as networks
+
+    def no_network(*_args, **_kwargs):
+        raise OSError("Name or service not known")
+
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.setattr(networks, "try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(networks, "get_session", no_network)
+    with pytest.raises(MissingPartError, match=f"save it as {NAME}.safetensors .* set {FOLDER_VARIABLE}"):
+        resolve_spec({"name": NAME, "weights": "imagenet"})
+
+
+@pytest.mark.slow
+def test_a_local_file_fills_all_but_a_head_of_another_size(tmp_path, monkeypatch):
+    source = build_model(NAME, n_outputs=7, size_px=(64, 64), seed=1)
+    save_file(source.state_dict(), tmp_path / f"{NAME}.safetensors")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    for weights in ("imagenet", str(tmp_path / f"{NAME}.safetensors")):
+        spec = {"name": NAME, "weights": weights}
+        other = build_model(spec, n_outputs=3, size_px=(64, 64), seed=2)
+        same = build_model(spec, n_outputs=7, size_px=(64, 64), seed=2)
+        assert torch.equal(other.conv_stem.weight, source.conv_stem.weight)
+        assert other.classifier.out_features == 3
+        assert torch.equal(same.classifier.weight, source.classifier.weight)
+        assert list(resolve_spec(spec).identity) == ["name", "weights_sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnetv2_50", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224"])
+def test_published_networks_build_for_small_pictures(name):
+    model = build_model({"name": name, "dropout": 0.1}, n_outputs=5, size_px=(64, 64), seed=0).eval()
+    assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_the_real_imagenet_file_gives_features(monkeypatch):
+    folder = Path(os.environ.get("ETUDE_WEIGHTS") or Path(os.environ.get("ETUDE_DATA", ".")).parent / "weights")
+    if not list(folder.glob("mobilenetv2_100*.safetensors")):
+        pytest.skip(f"mobilenetv2_100*.safetensors is not in {folder}: set ETUDE_WEIGHTS to the folder that has it")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+    spec = {"name": "mobilenetv2_100", "weights": "imagenet"}
+    whole = build_model(spec, n_outputs=1000, size_px=(224, 224), seed=0).eval()
+    cut = build_model(spec, n_outputs=6, size_px=(64, 64), seed=0).eval()
+    assert torch.equal(whole.conv_stem.weight, cut.conv_stem.weight)
+    assert cut(torch.zeros(1, 3, 64, 64)).shape == (1, 6)
+    with torch.no_grad():
+        spread = whole(torch.randn(2, 3, 224, 224)).softmax(1)
+    assert spread.max() > 0.005  # a head that is not trained gives nearly 1/1000 everywhere
