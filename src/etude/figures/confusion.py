@@ -66,7 +66,7 @@ def draw_confusion(
     """Draw the share of each true class (row, in %) that is given each answer (column).
 
     Right answers are blue and wrong ones orange; the tint grows with the square root of the share, so that rare
-    confusions can be seen. Numbers stand in the cells up to 14 classes, names beside them up to 40.
+    confusions can be seen. Numbers of 1 % and more stand in the cells up to 14 classes, names beside them up to 40.
 
     Args:
         counts_KK: pictures by true and predicted class, whole numbers (K, K).
@@ -93,10 +93,9 @@ def draw_confusion(
     if n_classes <= _WITH_NUMBERS:
         size = SMALL_PT if width_in > 5 or n_classes <= 6 else 6.5
         for (row, column), share in np.ndenumerate(shares_KK):
-            if share > 0:
-                words = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+            if share >= 0.01:
                 color = PAPER if share >= 0.45 else INK
-                axes.text(column, row, words, ha="center", va="center", fontsize=size, color=color)
+                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=size, color=color)
     dress(axes, grid="none", spines=())
     axes.set_xlim(-0.5, n_classes - 0.5)
     axes.set_ylim(n_classes - 0.5, -0.5)

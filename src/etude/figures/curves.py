@@ -109,7 +109,7 @@ def draw_gaps(
         fields = ("train_score", "validation_score")
     shown = {name: [gather_curve(runs, field) for field in fields] for name, runs in histories.items()}
     shown = {name: pair for name, pair in shown.items() if any(pair)}
-    columns = min(len(shown), 2 if width_in < 5 else 4) or 1
+    columns = _choose_columns(len(shown), 2 if width_in < 5 else 5)
     rows = max(1, math.ceil(len(shown) / columns))
     figure = new_figure(width_in, rows * 1.55 + 0.55)
     first: Axes | None = None
@@ -133,6 +133,17 @@ def draw_gaps(
             handlelength=1.6, borderaxespad=0.2,
         )  # fmt: skip
     return figure
+
+
+def _choose_columns(n_panels: int, most: int) -> int:
+    """Return the number of columns that leaves the fewest holes in the last row.
+
+    >>> [_choose_columns(n, 5) for n in (1, 4, 5, 6, 7, 11)]
+    [1, 4, 5, 3, 4, 4]
+    """
+    if n_panels <= most:
+        return max(1, n_panels)
+    return min(range(min(3, most), most + 1), key=lambda columns: (-n_panels % columns, -columns))
 
 
 def _draw_curve(axes: Axes, curve: Curve, look: Look, *, label: str | None = None, mark: bool = True) -> None:

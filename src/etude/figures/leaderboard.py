@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from etude.core.run_record import Interval
 from etude.core.study_record import LeaderboardRow
 from etude.figures.rows import lay_rows
-from etude.figures.theme import BLUE, INK, MUTED, PAPER, SMALL_PT, WIDE_IN, new_figure
+from etude.figures.theme import BLUE, INK, MUTED, SMALL_PT, WIDE_IN, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,15 +61,15 @@ def draw_leaderboard(
 
 
 def _draw_row(axes: Axes, place: int, row: LeaderboardRow, runs: Sequence[float]) -> None:
-    """Draw one candidate at height `place`."""
+    """Draw one candidate at height `place`, its runs just below."""
     _draw_interval(axes, place, row.interval_pictures, "pictures")
     _draw_interval(axes, place, row.interval_runs, "runs")
     if len(runs) > 1:
         axes.plot(
-            runs, [place] * len(runs), "o", markersize=4.5, markerfacecolor=PAPER, markeredgecolor=BLUE,
+            runs, [place + 0.27] * len(runs), "o", markersize=3.6, markerfacecolor="none", markeredgecolor=BLUE,
             markeredgewidth=0.8, zorder=4, label="run",
         )  # fmt: skip
-    axes.plot([row.score], [place], "o", markersize=6.5, color=INK, zorder=5)
+    axes.plot([row.score], [place], "o", markersize=5, color=INK, zorder=5)
 
 
 def _draw_interval(axes: Axes, place: int, interval: Interval | None, kind: str) -> None:
@@ -80,7 +80,7 @@ def _draw_interval(axes: Axes, place: int, interval: Interval | None, kind: str)
     if kind == "runs":
         axes.plot(ends, height, color=BLUE, alpha=0.3, linewidth=7, solid_capstyle="butt", zorder=2, label=kind)
     else:
-        axes.plot(ends, height, color=INK, linewidth=1, marker="|", markersize=7, zorder=3, label=kind)
+        axes.plot(ends, height, color=INK, linewidth=1, marker="|", markersize=6, zorder=3, label=kind)
 
 
 def _add_legend(figure: Figure, axes: Axes, words: Mapping[str, str], *, narrow: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +49,8 @@ class Panel:
     points: Sequence[Point]
     number: Callable[[float], str]
     """Writes a cost as text."""
+    round_values: Sequence[float] = ()
+    """Costs that are round in their unit, for the ticks; powers of ten if none."""
 
 
 def find_front(points: Sequence[Point], *, higher_is_better: bool = True) -> list[Point]:
@@ -85,17 +88,19 @@ def draw_pareto(
         higher_is_better: direction of the score.
         width_in: width in inches; below 5 the panels stand one above the other.
     """
-    columns = 1 if width_in < 5 else min(len(panels), 2) or 1
+    columns = 1 if width_in < 5 else min(len(panels), 3) or 1
     rows = max(1, math.ceil(len(panels) / columns))
     figure = new_figure(width_in, rows * 2.75 + 0.25)
     drawn: list[tuple[Axes, Panel, list[Point]]] = []
     for place, panel in enumerate(panels):
-        axes = figure.add_subplot(rows, columns, place + 1)
+        axes = figure.add_subplot(rows, columns, place + 1, sharey=drawn[0][0] if drawn else None)
         front = find_front(panel.points, higher_is_better=higher_is_better)
         _draw_panel(axes, panel, front, looks, front_label)
         _dress_panel(axes, panel, score_number)
         if place % columns == 0:
             axes.set_ylabel(score_label)
+        else:
+            axes.tick_params(labelleft=False)
         drawn.append((axes, panel, front))
     if drawn:
         handles, names = drawn[0][0].get_legend_handles_labels()
@@ -136,15 +141,24 @@ def _dress_panel(axes: Axes, panel: Panel, score_number: Callable[[float], str])
     if min(costs) > 0 and max(costs) / min(costs) >= 10:
         axes.set_xscale("log")
         decades = math.log10(max(costs) / min(costs))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 2.5 else (1, 3), numticks=8))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.8 else (1, 3), numticks=8))
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.minorticks_off()
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    _place_round_ticks(axes, panel.round_values)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.number(value)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_number(value)))
     axes.set_xlabel(panel.label)
+
+
+def _place_round_ticks(axes: Axes, round_values: Sequence[float], most: int = 4) -> None:
+    """Put the ticks at round values, every second or third one where there are many."""
+    low, high = axes.get_xlim()
+    inside = [value for value in round_values if low <= value <= high]
+    if len(inside) > 1:
+        axes.set_xticks(inside[:: math.ceil(len(inside) / most)])
 
 
 _PLACES = ((7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 7, "center", "bottom"), (0, -7, "center", "top"),
@@ -160,8 +174,8 @@ def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -
     figure.draw_without_rendering()
     for axes, panel, front in drawn:
         frame = axes.get_window_extent(renderer).extents
-        dots = [axes.transData.transform((point.cost, point.score)) for point in panel.points]
-        taken = [np.array([x - 5, y - 5, x + 5, y + 5]) for x, y in dots]
+        taken = [_around(axes, point.cost, point.score, 5) for point in panel.points]
+        line = [_around(axes, cost, score, 2) for cost, score in _walk(axes, front)]
         for point in panel.points:
             if len(panel.points) > _ALL_NAMED and point not in front:
                 continue
@@ -173,12 +187,29 @@ def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -
             for place in _PLACES:
                 text.set(position=place[:2], ha=place[2], va=place[3])
                 box = text.get_window_extent(renderer).extents
-                cost = sum(_overlap(box, other) for other in taken) + 3 * (_area(box) - _overlap(box, frame))
+                covered = sum(_overlap(box, other) for other in taken) + 0.5 * sum(_overlap(box, dot) for dot in line)
+                cost = covered + 3 * (_area(box) - _overlap(box, frame))
                 if best is None or cost < best[0] - 1e-6:
                     best = (cost, place, box)
             assert best is not None
             text.set(position=best[1][:2], ha=best[1][2], va=best[1][3])
             taken.append(best[2])
+
+
+def _walk(axes: Axes, front: list[Point], steps: int = 30) -> list[tuple[float, float]]:
+    """Return places along the stepped line, close to each other on the paper."""
+    spread = np.geomspace if axes.get_xscale() == "log" else np.linspace
+    places: list[tuple[float, float]] = []
+    for one, other in pairwise(front):
+        places += [(float(cost), one.score) for cost in spread(one.cost, other.cost, steps)]
+        places += [(other.cost, float(score)) for score in np.linspace(one.score, other.score, steps)]
+    return places
+
+
+def _around(axes: Axes, cost: float, score: float, reach: float) -> np.ndarray:
+    """Return the box (x0, y0, x1, y1) that reaches so many pixels around a point."""
+    x, y = axes.transData.transform((cost, score))
+    return np.array([x - reach, y - reach, x + reach, y + reach])
 
 
 def _overlap(one: np.ndarray, other: np.ndarray) -> float:

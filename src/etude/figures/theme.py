@@ -35,7 +35,7 @@ VARIABLES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", PAPER: "--paper"} |
 }
 """The CSS variable that stands for each colour in a page."""
 
-WIDE_IN = 7.2
+WIDE_IN = 7.65
 NARROW_IN = 3.5
 TEXT_PT = 9.0
 SMALL_PT = 8.0
@@ -77,7 +77,7 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
     figure = Figure(figsize=(width_in, height_in), layout="constrained")
     figure.patch.set_facecolor("none")
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr,call-arg]
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, hspace=0.07)  # type: ignore[union-attr,call-arg]
     return figure
 
 
@@ -100,7 +100,7 @@ def dress(axes: Axes, *, grid: str = "y", spines: tuple[str, ...] = ("bottom",))
 
 def title(axes: Axes, text: str) -> None:
     """Write the heading of one panel, flush left."""
-    axes.set_title(text, loc="left", fontsize=TEXT_PT, color=INK, fontweight="semibold", pad=7)
+    axes.set_title(text, loc="left", fontsize=TEXT_PT, color=INK, fontweight="bold", pad=7)
 
 
 def belongs_to(artist: Artist, look: Look) -> None:
@@ -139,7 +139,7 @@ def _set_into_page(text: str, prefix: str, label: str) -> str:
     text = re.sub(r'href="#([^"]+)"', rf'href="#{prefix}-\1"', text)
     for color, variable in VARIABLES.items():
         text = text.replace(color, f"var({variable})")
-    text = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--figure-font)", text)
+    text = re.sub(r"(font: [^;\"']*?px) [^;\"]*", r"\1 var(--figure-font)", text).replace("font: bold", "font: 600")
     text = re.sub(r"\n\s*", "\n", text).replace("<g>\n</g>\n", "").replace("<defs>\n</defs>\n", "")
     width_px = float(re.search(r'width="([\d.]+)pt"', text)[1]) * 96 / 72  # type: ignore[index]
     opening = (

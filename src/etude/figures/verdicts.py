@@ -54,6 +54,7 @@ def draw_verdicts(
             summary(verdict), (1, place - (0.22 if narrow else 0)), xycoords=axes.get_yaxis_transform(),
             xytext=(0 if narrow else 10, 0), textcoords="offset points", va="bottom" if narrow else "center",
             ha="right" if narrow else "left", fontsize=SMALL_PT, color=MUTED, in_layout=not narrow,
+            bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
         )  # fmt: skip
     lay_rows(axes, [verdict.candidate for verdict in verdicts], narrow=narrow)
     axes.margins(x=0.08)
@@ -61,9 +62,9 @@ def draw_verdicts(
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.set_xlabel(gain_label)
     handles, names = axes.get_legend_handles_labels()
-    first = dict(reversed(list(zip(names, handles, strict=True))))
+    first = {name: handles[names.index(name)] for name in verdict_labels.values() if name in names}
     figure.legend(
-        list(first.values()), list(first), loc="outside upper left", ncols=3, frameon=False, fontsize=SMALL_PT,
+        list(first.values()), list(first), loc="outside upper left", ncols=2 if narrow else 3, frameon=False, fontsize=SMALL_PT,
         labelcolor=MUTED, handletextpad=0.2, columnspacing=1.4, borderaxespad=0.2,
     )  # fmt: skip
     return figure

@@ -61,7 +61,7 @@ class Teller:
             "{candidate}: no difference shown from {baseline} ({gain}{interval}).",
             candidate=self.name(verdict.candidate),
             baseline=self.name(verdict.baseline),
-            gain=self.metric.signed(verdict.gain),
+            gain=self.metric.signed_points(verdict.gain),
             interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
         )
         if verdict.smallest_detectable is None:
@@ -90,12 +90,7 @@ class Teller:
         if missed := by_word["no difference shown"]:
             sentences.append(self._tell_missed(missed))
         if worse := by_word["worse"]:
-            sentences.append(
-                self.words.say_count(
-                    "Shown to be worse: {names}.", "Shown to be worse: {names}.", len(worse),
-                    names=self._name_gains(worse),
-                )
-            )  # fmt: skip
+            sentences.append(self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse)))
         return sentences
 
     def _tell_first(self, record: StudyRecord) -> str:
@@ -135,7 +130,7 @@ class Teller:
             self.words.say(
                 "{candidate} ({gain}{interval})",
                 candidate=self.name(verdict.candidate),
-                gain=self.metric.signed(verdict.gain),
+                gain=self.metric.signed_points(verdict.gain),
                 interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
             )
             for verdict in verdicts

@@ -9,7 +9,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date
 from babel.numbers import format_decimal
 from markupsafe import Markup
 
@@ -81,6 +81,10 @@ class Words:
         """Write a whole number, its thousands set apart."""
         return self.number(value)
 
+    def count_rounded(self, value: float) -> str:
+        """Write a number to the nearest whole."""
+        return self.number(value)
+
     def short(self, value: float) -> str:
         """Write a large number with a prefix.
 
@@ -120,9 +124,21 @@ class Words:
         hours = round(seconds / 3600)
         return self.say("{days} d {hours} h", days=hours // 24, hours=f"{hours % 24:02d}")
 
+    def duration_tick(self, seconds: float) -> str:
+        """Write a round duration in its one unit, for an axis.
+
+        >>> Words("en").duration_tick(120), Words("en").duration_tick(125)
+        ('2\\xa0min', '2\\xa0min\\xa005\\xa0s')
+        """
+        if seconds >= 3600 and seconds % 3600 == 0:
+            return self.say("{hours} h", hours=int(seconds // 3600))
+        if 60 <= seconds < 3600 and seconds % 60 == 0:
+            return self.say("{minutes} min", minutes=int(seconds // 60))
+        return self.duration(seconds)
+
     def date(self, moment: str) -> str:
-        """Write an ISO 8601 date and time as a date and a time of day, UTC."""
-        return format_datetime(datetime.fromisoformat(moment), "long", locale=self.locale)
+        """Write the day of an ISO 8601 date and time."""
+        return format_date(datetime.fromisoformat(moment), "long", locale=self.locale)
 
     def interval(self, low: str, high: str) -> str:
         """Write an interval from the texts of its ends."""
@@ -203,6 +219,11 @@ class MetricWords:
         shown = f"{abs(100 * value):.{self._decimals}f}"
         form = self.words.messages.get_plural("{points} point", "{points} points", 1 if self.words.is_one(shown) else 2)
         return form.format(points=self.bare(abs(value)))
+
+    def signed_points(self, value: float) -> str:
+        """Write a difference with its sign and its unit."""
+        sign = self.signed(value)[0]
+        return (sign if sign in "+\N{MINUS SIGN}" else "") + self.points(value)
 
     def signed(self, value: float) -> str:
         """Write a difference with its sign, without unit."""

@@ -1,0 +1,228 @@
+"""The figures of a page: each drawn twice, for a wide page and for a phone, with words in the page's language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from markupsafe import Markup
+
+from etude.core.study_record import LeaderboardRow
+from etude.figures import confusion, curves, leaderboard, pareto, verdicts
+from etude.figures.theme import NARROW_IN, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
+from etude.report.reading import StudyResults
+from etude.report.sentences import VERDICT_WORDS
+from etude.report.words import MetricWords, Words
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ROUND_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200, 18_000, 36_000, 86_400, 172_800)
+"""Durations that are round to people."""
+
+_MOST_GAPS = 12
+"""Above this many candidates, training against validation is drawn for the first ones only."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """One figure, ready to stand in a page."""
+
+    wide: Markup
+    narrow: Markup
+
+
+@dataclass(frozen=True)
+class Swatch:
+    """How a candidate is drawn, for the switches beside the curves."""
+
+    index: int
+    name: str
+    color: str
+    """A CSS value."""
+    dashes: str
+    """Lengths for SVG's stroke-dasharray."""
+    shown: bool
+    """Whether its curves are shown at first."""
+
+
+class Artist:
+    """Draws the figures of one study in one language."""
+
+    def __init__(self, study: StudyResults, words: Words, metric: MetricWords) -> None:
+        self.study = study
+        self.record = study.record
+        self.words = words
+        self.metric = metric
+        self.candidates = [row.candidate for row in study.record.leaderboard]
+        self.looks: dict[str, Look] = assign_looks(self.candidates, study.record.baseline)
+
+    def swatches(self, at_first: int = 8) -> list[Swatch]:
+        """Return the switches of the candidates that have curves; of many, the first and the baseline are on."""
+        names = [name for name in self.candidates if self.study.histories_of(name)]
+        return [
+            Swatch(
+                index=(look := self.looks[name]).index,
+                name=name,
+                color=f"var({VARIABLES[look.color]})",
+                dashes=" ".join(f"{2 * length:g}" for length in look.dash),
+                shown=len(names) <= at_first or place < at_first - 2 or name == self.record.baseline,
+            )
+            for place, name in enumerate(names)
+        ]
+
+    def draw_leaderboard(self) -> Drawing | None:
+        """Draw score and intervals."""
+        if not any(row.score is not None for row in self.record.leaderboard):
+            return None
+        say = self.words.say
+        scores = {
+            name: [run.test[self.record.metric] for run in self.study.runs_of(name) if self.record.metric in run.test]
+            for name in self.candidates
+        }
+        return self._twice(
+            "leaderboard",
+            say("Score of each candidate with its two intervals"),
+            lambda width_in: leaderboard.draw_leaderboard(
+                self.record.leaderboard,
+                score_label=self.metric.heading,
+                runs_label=say("interval over runs"),
+                pictures_label=say("interval over pictures"),
+                run_label=say("one run"),
+                baseline_label=say("baseline"),
+                number=self.metric.tick,
+                baseline=self.record.baseline,
+                run_scores=scores,
+                width_in=width_in,
+            ),
+        )
+
+    def draw_verdicts(self) -> Drawing | None:
+        """Draw the forest plot, largest gain on top."""
+        if not self.record.verdicts:
+            return None
+        say = self.words.say
+        return self._twice(
+            "verdicts",
+            say("Gain of each candidate over the baseline with its interval"),
+            lambda width_in: verdicts.draw_verdicts(
+                sorted(self.record.verdicts, key=lambda verdict: -verdict.gain),
+                gain_label=self.metric.gain_heading,
+                verdict_labels={word: say(text) for word, text in VERDICT_WORDS.items()},
+                number=self.metric.tick,
+                summary=lambda verdict: (
+                    f"{self.metric.signed(verdict.gain)} {self.metric.interval(verdict.low, verdict.high)}".strip()
+                ),
+                width_in=width_in,
+            ),
+        )
+
+    def draw_curves(self) -> Drawing | None:
+        """Draw the learning curves of all candidates, overlaid."""
+        histories = {name: runs for name in self.candidates if (runs := self.study.histories_of(name))}
+        if not histories:
+            return None
+        say = self.words.say
+        panels: dict[curves.Field, str] = {
+            "validation_score": say("{quantity}, validation", quantity=self.metric.heading),
+            "train_score": say("{quantity}, training", quantity=self.metric.heading),
+            "validation_loss": say("loss, validation"),
+            "train_loss": say("loss, training"),
+        }
+        return self._twice(
+            "curves",
+            say("Learning curves of all candidates by epoch"),
+            lambda width_in: curves.draw_curves(
+                histories,
+                panels,
+                looks=self.looks,
+                epoch_label=say("epoch"),
+                numbers={
+                    "validation_score": self.metric.tick,
+                    "train_score": self.metric.tick,
+                    "validation_loss": self.words.tick,
+                    "train_loss": self.words.tick,
+                },
+                width_in=width_in,
+            ),
+        )
+
+    def draw_gaps(self) -> Drawing | None:
+        """Draw training against validation loss for each candidate, the first ones where there are many."""
+        histories = {name: runs for name in self.candidates[:_MOST_GAPS] if (runs := self.study.histories_of(name))}
+        if not any(line.validation_loss is not None for runs in histories.values() for run in runs for line in run):
+            return None
+        say = self.words.say
+        return self._twice(
+            "gaps",
+            say("Loss on training and validation of each candidate"),
+            lambda width_in: curves.draw_gaps(
+                histories,
+                train_label=say("training loss"),
+                validation_label=say("validation loss"),
+                epoch_label=say("epoch"),
+                number=self.words.tick,
+                width_in=width_in,
+            ),
+        )
+
+    def draw_pareto(self) -> Drawing | None:
+        """Draw the score against training time, latency and size, where they were measured."""
+        say = self.words.say
+        points = (
+            self._points(lambda row: row.seconds),
+            self._points(lambda row: row.latency_ms),
+            self._points(lambda row: row.size_mb),
+        )
+        panels = [
+            pareto.Panel(say("training time of a run"), points[0], self.words.duration_tick, ROUND_SECONDS),
+            pareto.Panel(say("latency of one picture (ms)"), points[1], self.words.tick),
+            pareto.Panel(say("size of the weights (MB)"), points[2], self.words.tick),
+        ]
+        panels = [panel for panel in panels if len(panel.points) > 1]
+        if not panels:
+            return None
+        return self._twice(
+            "pareto",
+            say("Score of each candidate against what it costs"),
+            lambda width_in: pareto.draw_pareto(
+                panels,
+                score_label=self.metric.heading,
+                front_label=say("no candidate is both cheaper and better than those on this line"),
+                score_number=self.metric.tick,
+                looks=self.looks,
+                higher_is_better=self.record.higher_is_better,
+                width_in=width_in,
+            ),
+        )
+
+    def _points(self, get: Callable[[LeaderboardRow], float | None]) -> list[pareto.Point]:
+        """Return the candidates that have both a score and this cost."""
+        return [
+            pareto.Point(row.candidate, cost, row.score, row.interval_runs or row.interval_pictures)
+            for row in self.record.leaderboard
+            if row.score is not None and (cost := get(row)) is not None
+        ]
+
+    def draw_confusion(self, counts_KK: np.ndarray) -> Drawing:
+        """Draw a confusion matrix."""
+        say = self.words.say
+        return self._twice(
+            "confusion",
+            say("Confusion matrix, in % of each true class"),
+            lambda width_in: confusion.draw_confusion(
+                counts_KK,
+                self.record.classes,
+                truth_label=say("true class"),
+                predicted_label=say("answer"),
+                width_in=min(width_in, 5.8),
+            ),
+        )
+
+    def _twice(self, name: str, label: str, draw: Callable[[float], Figure]) -> Drawing:
+        """Draw a figure at both widths."""
+        wide = to_svg(draw(WIDE_IN), inline=f"{name}-w", label=label)
+        narrow = to_svg(draw(NARROW_IN), inline=f"{name}-n", label=label)
+        return Drawing(Markup(wide), Markup(narrow))  # noqa: S704 - matplotlib escapes the words that it writes

@@ -1,0 +1,173 @@
+"""The technical note: one HTML file that holds all it shows, the study's page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from etude.core.files import write_text
+from etude.figures.confusion import list_confusions
+from etude.report.drawings import Artist, Drawing
+from etude.report.messages import LANGUAGES
+from etude.report.reading import StudyResults, read_study
+from etude.report.sentences import Teller
+from etude.report.settings import Change, list_changes, read_settings
+from etude.report.tables import (
+    Cell,
+    Column,
+    Table,
+    tabulate_counts,
+    tabulate_leaderboard,
+    tabulate_runs,
+    tabulate_verdicts,
+)
+from etude.report.words import MetricWords, Words
+
+
+def write_note(study_folder: Path, language: str, *, to: Path | None = None) -> Path:
+    """Write the note of a study in one language, whole or not at all.
+
+    The same records give the same bytes. No number is computed here: they are read from the records.
+
+    Args:
+        study_folder: what `etude run` left: the folder that holds `study.json`.
+        language: fr or en.
+        to: the file to write; none means `report/note.<language>.html` in the study's folder.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
+        StorageError: if the file cannot be written.
+    """
+    words = Words(language)
+    study = read_study(study_folder)
+    path = to or study_folder / "report" / f"note.{language}.html"
+    write_text(path, render_note(study, words))
+    return path
+
+
+def render_note(study: StudyResults, words: Words) -> str:
+    """Return the note as HTML text."""
+    template = _environment().get_template("note.html.j2")
+    return template.render(_=words.say, ngettext=words.say_count, words=words, **_gather(study, words)) + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    """Return the templates of this package; all that they show is escaped."""
+    return Environment(
+        loader=PackageLoader("etude.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Where the best candidate errs."""
+
+    candidate: str
+    n_runs: int
+    drawing: Drawing
+    pairs: Table
+
+
+def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
+    """Set out all that the template shows."""
+    record = study.record
+    metric = MetricWords(words, record.metric, [row.interval_runs for row in record.leaderboard])
+    artist = Artist(study, words, metric)
+    teller = Teller(words, metric, name=Markup('<b class="name">{}</b>').format)
+    settings = read_settings(study)
+    reference = record.baseline if record.baseline in settings else next(iter(settings), None)
+    finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
+    return {
+        "study": study,
+        "record": record,
+        "metric": metric,
+        "finished": finished,
+        "answer": teller.tell_answer(record),
+        "verdict_sentences": [teller.tell_verdict(verdict) for verdict in record.verdicts],
+        "leaderboard": tabulate_leaderboard(record, words, metric),
+        "leaderboard_drawing": artist.draw_leaderboard(),
+        "verdicts": tabulate_verdicts(record.verdicts, words, metric),
+        "verdicts_drawing": artist.draw_verdicts(),
+        "curves_drawing": artist.draw_curves(),
+        "gaps_drawing": artist.draw_gaps(),
+        "swatches": artist.swatches(),
+        "pareto_drawing": artist.draw_pareto(),
+        "errors": _find_errors(study, words, artist),
+        "counts": tabulate_counts(record, words),
+        "data": record.config.get("data", {}),
+        "reference": reference,
+        "reference_settings": settings.get(reference or "", {}),
+        "changes": _list_changes(settings, reference),
+        "failures": [row for row in record.leaderboard if row.failed],
+        "notes": _list_notes(study),
+        "cut_short": [run for run in finished if run.stopped == "budget"],
+        "runs": tabulate_runs(study, words, metric),
+        "seeds": sorted({ref.seed for ref in record.runs}),
+        "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
+        "devices": sorted({f"{run.device} ({run.precision})" for run in finished} or {record.device} - {""}),
+        "versions": record.versions or (finished[-1].versions if finished else {}),
+        "other_languages": _other_languages(record.config, words.language),
+    }
+
+
+def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | None:
+    """Read what the best candidate takes for what, where its predictions were kept."""
+    best = next((row for row in study.record.leaderboard if row.score is not None), None)
+    counts_KK = study.count_answers(best.candidate) if best else None
+    if best is None or counts_KK is None:
+        return None
+    columns = (
+        Column(words.say("true class"), numeric=False),
+        Column(words.say("answer"), numeric=False),
+        Column(words.say("pictures")),
+        Column(words.say("share of the class")),
+    )
+    rows = tuple(
+        (
+            Cell(pair.truth),
+            Cell(pair.predicted),
+            Cell(words.count(pair.count), pair.count),
+            Cell(words.percent(pair.share), pair.share),
+        )
+        for pair in list_confusions(counts_KK, study.record.classes)
+    )
+    n_runs = len(study.runs_of(best.candidate))
+    return Errors(best.candidate, n_runs, artist.draw_confusion(counts_KK), Table(columns, rows))
+
+
+def _list_changes(settings: dict[str, dict[str, str]], reference: str | None) -> dict[str, list[Change]]:
+    """Return what each candidate changes in the reference's configuration."""
+    before = settings.get(reference or "", {})
+    return {name: list_changes(before, after) for name, after in settings.items() if name != reference}
+
+
+def _list_notes(study: StudyResults) -> list[tuple[str, list[str]]]:
+    """Return each recorded note once, with the candidates that it concerns; none for the study's own."""
+    notes: dict[str, list[str]] = {note: [] for note in study.record.notes}
+    for run in study.runs.values():
+        for note in run.notes:
+            names = notes.setdefault(note, [])
+            if run.candidate not in names and note not in study.record.notes:
+                names.append(run.candidate)
+    return list(notes.items())
+
+
+def _other_languages(config: dict[str, Any], language: str) -> list[str]:
+    """Return the other languages that the study asks its report in."""
+    report = config.get("report")
+    asked = report.get("languages", ()) if isinstance(report, dict) else ()
+    return [other for other in LANGUAGES if other in asked and other != language]
+

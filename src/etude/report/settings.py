@@ -1,0 +1,58 @@
+"""Configurations told apart: what each candidate changes in the baseline's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from etude.report.reading import StudyResults
+
+_NOT_A_SETTING = ("seed", "fold", "study", "candidate", "format")
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field that a candidate changes."""
+
+    field: str
+    before: str
+    """The baseline's value; empty where it has none."""
+    after: str
+    """The candidate's value; empty where it has none."""
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return a nested configuration as dotted names and the JSON texts of their values.
+
+    >>> flatten({"train": {"epochs": 10, "optimizer": {"name": "sgd"}}})
+    {'train.epochs': '10', 'train.optimizer.name': 'sgd'}
+    """
+    flat: dict[str, str] = {}
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, name + ".")
+        else:
+            flat[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return flat
+
+
+def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
+    """Return each candidate's flat configuration, as its first finished run was given it."""
+    settings: dict[str, dict[str, str]] = {}
+    for ref in study.record.runs:
+        run = study.runs.get(ref.identity)
+        if run is not None and ref.candidate not in settings:
+            config = {key: value for key, value in run.config.items() if key not in _NOT_A_SETTING}
+            settings[ref.candidate] = flatten(config)
+    return settings
+
+
+def list_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
+    """Return the fields whose values differ, in the order of the configuration."""
+    names = dict.fromkeys([*before, *after])
+    return [
+        Change(name, before.get(name, ""), after.get(name, "")) for name in names if before.get(name) != after.get(name)
+    ]

@@ -1,0 +1,207 @@
+"""Tables as the template reads them: cells hold text to show and a value to sort by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from etude.core.run_record import RunRecord
+from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
+from etude.report.messages import mark
+from etude.report.reading import StudyResults
+from etude.report.sentences import METHOD_WORDS, VERDICT_WORDS
+from etude.report.words import MetricWords, Words
+
+ABSENT = "–"
+"""What a cell without value shows."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    heading: str
+    numeric: bool = True
+    hint: str = ""
+    """What the column holds, where its heading is short."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell."""
+
+    text: str
+    sort: float | str | None = None
+    """What it is sorted by; its text if none."""
+    kind: str = ""
+    """A class that says what it is."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its columns, and rows whose first cell names the row."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    marked: frozenset[int] = field(default=frozenset())
+    """Places of rows that are set off: the baseline's."""
+
+
+_Writer = Callable[[Any], str]
+
+
+def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords) -> Table:
+    """Set out the leaderboard; a column that no candidate has a value for is left out."""
+    rows = record.leaderboard
+    columns: list[tuple[Column, Callable[[LeaderboardRow], float | None], Callable[[LeaderboardRow], str]]] = []
+
+    def add(heading: str, get: Callable[[LeaderboardRow], float | None], write: _Writer, hint: str = "") -> None:
+        def write_row(row: LeaderboardRow) -> str:
+            value = get(row)
+            return ABSENT if value is None else write(value)
+
+        columns.append((Column(heading, hint=hint), get, write_row))
+
+    say = words.say
+    add(metric.heading, lambda row: row.score, metric.bare, say("mean on the test part"))
+    for heading, hint, pick in (
+        (say("over runs"), say("95% interval over seeds or folds"), lambda row: row.interval_runs),
+        (say("over pictures"), say("95% interval over the pictures of the test part"), lambda row: row.interval_pictures),
+    ):
+        columns.append((Column(heading, hint=hint), _low_of(pick), _write_interval(pick, metric)))
+    add(say("validation"), lambda row: row.validation_score, metric.bare, say("mean on the validation part"))
+    add(say("training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
+    for name in _also(rows, record.metric):
+        other = MetricWords(words, name)
+        add(other.heading, lambda row, name=name: row.also.get(name), other.bare)  # type: ignore[misc]
+    add(say("runs"), lambda row: row.n_runs, words.count, say("finished runs"))
+    add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
+    add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
+    add(say("parameters"), lambda row: row.params, words.short)
+    add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))
+    add(say("memory (MiB)"), lambda row: row.memory_mb, words.count_rounded, say("peak in training"))
+    add(say("latency (ms)"), lambda row: row.latency_ms, words.significant, say("one picture, in this process"))
+    add(say("size (MB)"), lambda row: row.size_mb, words.significant, say("weights"))
+    kept = [entry for entry in columns if any(entry[1](row) is not None for row in rows)]
+    body = tuple(
+        (Cell(row.candidate), *(Cell(write(row), get(row)) for _, get, write in kept)) for row in rows
+    )
+    marked = frozenset(place for place, row in enumerate(rows) if row.candidate == record.baseline)
+    return Table((Column(say("candidate"), numeric=False), *(entry[0] for entry in kept)), body, marked)
+
+
+def _low_of(pick: Callable[[LeaderboardRow], Any]) -> Callable[[LeaderboardRow], float | None]:
+    """Return what reads the low end of an interval."""
+    return lambda row: None if (interval := pick(row)) is None else interval.low
+
+
+def _write_interval(pick: Callable[[LeaderboardRow], Any], metric: MetricWords) -> Callable[[LeaderboardRow], str]:
+    """Return what writes an interval."""
+    return lambda row: ABSENT if (interval := pick(row)) is None else metric.interval(interval.low, interval.high)
+
+
+def _also(rows: Iterable[LeaderboardRow], metric: str) -> list[str]:
+    """Return the other metrics of a leaderboard that have no column of their own."""
+    names = dict.fromkeys(name for row in rows for name in row.also)
+    return [name for name in names if name != metric and name not in LeaderboardRow.model_fields]
+
+
+def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricWords) -> Table:
+    """Set out the comparisons."""
+    say = words.say
+    columns = (
+        Column(say("candidate"), numeric=False),
+        Column(say("verdict"), numeric=False),
+        Column(metric.gain_heading),
+        Column(say("95% interval")),
+        Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of the study")),
+        Column(say("pairs"), hint=say("same seed, same fold")),
+        Column(say("smallest detectable gain"), hint=say("shown 8 times out of 10 by so many runs")),
+        Column(say("test"), numeric=False),
+    )
+    body = tuple(
+        (
+            Cell(verdict.candidate),
+            Cell(say(VERDICT_WORDS[verdict.verdict]), kind="verdict-" + verdict.verdict.split()[0]),
+            Cell(metric.signed(verdict.gain), verdict.gain),
+            Cell(metric.interval(verdict.low, verdict.high) or ABSENT, verdict.low),
+            Cell(ABSENT if verdict.p_adjusted is None else words.p_value(verdict.p_adjusted), verdict.p_adjusted),
+            Cell(words.count(verdict.n_pairs), verdict.n_pairs),
+            Cell(
+                ABSENT if verdict.smallest_detectable is None else metric.bare(verdict.smallest_detectable),
+                verdict.smallest_detectable,
+            ),
+            Cell(say(METHOD_WORDS.get(verdict.method, verdict.method))),
+        )
+        for verdict in verdicts
+    )
+    return Table(columns, body)
+
+
+PART_WORDS = {
+    "train": mark("training part"),
+    "validation": mark("validation part"),
+    "test": mark("test part"),
+    "left_out": mark("left out"),
+}
+
+
+def tabulate_counts(record: StudyRecord, words: Words) -> Table:
+    """Set out the pictures by class and part, with a last row for all classes."""
+    parts = [part for part in PART_WORDS if sum(record.counts.get(part, {}).values())]
+    columns = (Column(words.say("class"), numeric=False), *(Column(words.say(PART_WORDS[part])) for part in parts))
+    names = list(record.classes) + [
+        name for name in dict.fromkeys(n for part in parts for n in record.counts[part]) if name not in record.classes
+    ]
+    rows = [(name, [record.counts[part].get(name, 0) for part in parts]) for name in names]
+    rows.append((words.say("all classes"), [sum(record.counts[part].values()) for part in parts]))
+    body = tuple((Cell(name), *(Cell(words.count(count), count) for count in counts)) for name, counts in rows)
+    return Table(columns, body, frozenset([len(rows) - 1]))
+
+
+STATUS_WORDS = {
+    "planned": mark("planned"),
+    "running": mark("running"),
+    "finished": mark("finished"),
+    "failed": mark("failed"),
+}
+
+STOPPED_WORDS = {
+    "complete": mark("all epochs"),
+    "early": mark("stopped early"),
+    "budget": mark("time budget spent"),
+}
+
+
+def tabulate_runs(study: StudyResults, words: Words, metric: MetricWords) -> Table:
+    """Set out every run of the plan, in order, whatever became of it."""
+    say = words.say
+    record = study.record
+    with_folds = any(ref.fold is not None for ref in record.runs)
+    columns = [Column(say("candidate"), numeric=False), Column(say("seed"))]
+    if with_folds:
+        columns.append(Column(say("fold")))
+    columns += [Column(say("state"), numeric=False), Column(metric.heading)]
+    columns += [Column(say("validation")), Column(say("epochs")), Column(say("epoch kept")), Column(say("training time"))]
+    columns.append(Column(say("run"), numeric=False, hint=say("folder under runs/")))
+    body = []
+    for ref in record.runs:
+        run = study.runs.get(ref.identity)
+        cells = [Cell(ref.candidate), Cell(str(ref.seed), ref.seed)]
+        if with_folds:
+            cells.append(Cell(ABSENT if ref.fold is None else str(ref.fold), ref.fold))
+        state = say(STOPPED_WORDS[run.stopped]) if run else say(STATUS_WORDS[ref.status])
+        cells += [Cell(state), *_run_cells(run, record.metric, words, metric), Cell(ref.identity, kind="code")]
+        body.append(tuple(cells))
+    return Table(tuple(columns), tuple(body))
+
+
+def _run_cells(run: RunRecord | None, name: str, words: Words, metric: MetricWords) -> list[Cell]:
+    """Write the numbers of one run; none where it is not finished."""
+    if run is None:
+        return [Cell(ABSENT)] * 5
+    scores = [run.test.get(name), run.validation.get(name)]
+    cells = [Cell(ABSENT if score is None else metric.bare(score), score) for score in scores]
+    cells += [Cell(words.count(run.epochs), run.epochs), Cell(words.count(run.best_epoch), run.best_epoch)]
+    return [*cells, Cell(words.duration(run.cost.seconds), run.cost.seconds)]
