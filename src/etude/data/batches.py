@@ -41,7 +41,7 @@ class Batch:
             return self
         return Batch(
             *(
-                None if tensor is None else tensor.to(target, non_blocking=True)
+                None if tensor is None else tensor.to(target, non_blocking=target.type == "cuda")
                 for tensor in (self.images_BCHW, self.targets_B, self.other_targets, self.mix_B)
             )  # type: ignore[arg-type]
         )

@@ -5,9 +5,11 @@ Shape suffixes: N picture of the set, B picture of the batch, H row, W column, C
 
 from __future__ import annotations
 
+import functools
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -98,18 +100,9 @@ class MemoryLoader:
     def __iter__(self) -> Iterator[Batch]:
         """Go through the epoch, from `start_batch` on."""
         order_N = self._order()
+        make = functools.partial(self._make, order_N, self.epoch)
         numbers = range(self.start_batch, self._length)
-        if not self._prefetch:
-            for number in numbers:
-                yield self._make(order_N, self.epoch, number)
-            return
-        epoch = self.epoch
-        with ThreadPoolExecutor(1, "etude-batches") as thread:
-            coming = None
-            for number in numbers:
-                ready = coming or thread.submit(self._make, order_N, epoch, number)
-                coming = thread.submit(self._make, order_N, epoch, number + 1) if number + 1 < self._length else None
-                yield ready.result()
+        yield from _one_ahead(make, numbers) if self._prefetch else map(make, numbers)
 
     def _order(self) -> np.ndarray:
         """Return the order of the epoch, int64 (N,)."""
@@ -123,6 +116,18 @@ class MemoryLoader:
         images_BHWC, targets = self._take(order_N[number * self.batch : (number + 1) * self.batch])
         generator = torch.Generator().manual_seed(derive(self.seed, "augment", epoch, number))
         return self._augmenter(images_BHWC.permute(0, 3, 1, 2), targets, generator).to(self.device)
+
+
+def _one_ahead(make: Callable[[int], Batch], numbers: range) -> Iterator[Batch]:
+    """Yield the batches of these numbers, the next one being made in a thread while one is used."""
+    with ThreadPoolExecutor(1, "etude-batches") as thread:
+        coming: deque[Future[Batch]] = deque()
+        for number in numbers:
+            coming.append(thread.submit(make, number))
+            if len(coming) == 2:
+                yield coming.popleft().result()
+        for last in coming:
+            yield last.result()
 
 
 Take = Callable[[np.ndarray], tuple[Tensor, Tensor]]

@@ -83,7 +83,8 @@ class Augmenter:
         draw = Draw(B, H, W, self.strength, generator, images_BHWC.device)
         ready_BCHW, targets = self._render(images_BHWC, targets, draw)
         memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
-        ready_BCHW = ready_BCHW.to(self.dtype, memory_format=memory_format)
+        # Two steps: one that changes both at once takes three times as long.
+        ready_BCHW = ready_BCHW.to(self.dtype).contiguous(memory_format=memory_format)
         targets = targets.long()
         for draw_boxes in self._erase:
             fill(ready_BCHW.permute(0, 2, 3, 1), draw_boxes(draw))
