@@ -1,6 +1,6 @@
-"""What a finished model said of every picture of a part, and its file.
+"""What a finished classifier said of every picture of a part, and its file.
 
-Shapes: N pictures, K classes.
+Shapes: N pictures, K classes, R weightings.
 """
 
 from __future__ import annotations
@@ -15,6 +15,9 @@ import numpy.typing as npt
 from etude.core.errors import DataError, MistakeError, sentence
 from etude.core.files import writing
 from etude.core.words import Part
+from etude.metrics import METRICS, Metric
+from etude.metrics.classification import predicted_labels
+from etude.metrics.confusion import confusion_matrix, confusion_under
 
 SUM_TOLERANCE = 1e-3
 
@@ -36,6 +39,9 @@ class Predictions:
     """(N,) true class ids, in [0, K)."""
     probabilities: npt.NDArray[np.float32]
     """(N, K) probabilities; each row sums to 1."""
+    threshold: float | None = None
+    """For two classes, the probability of class 1 from which it is predicted, chosen on validation; none: the most
+    probable class. It moves the metrics of labels only."""
 
     def __post_init__(self) -> None:
         strings = np.asarray(self.ids, dtype=np.dtypes.StringDType())
@@ -77,6 +83,50 @@ class Predictions:
     def n_classes(self) -> int:
         """K."""
         return int(self.probabilities.shape[1])
+
+    @property
+    def labels(self) -> npt.NDArray[np.int64]:
+        """(N,) predicted class ids."""
+        return predicted_labels(self.probabilities, self.threshold)
+
+    def score(self, metric: str) -> float:
+        """Return one score; `etude.metrics.METRICS` says its unit and direction.
+
+        Raises:
+            MistakeError: if the metric is unknown.
+            DataError: if there is no picture, or the metric is of two classes and there are more.
+        """
+        known = METRICS[metric]
+        if len(self) == 0:
+            remedy = "Give this part more pictures: data.split says how many."
+            raise DataError(sentence("evaluate", f"the {self.part.label} part", "of at least 1 picture", 0, remedy))
+        if known.from_confusion:
+            return float(known.from_confusion(confusion_matrix(self.truth, self.labels, self.n_classes)))
+        return known.function(self.truth, self.probabilities)
+
+    def values_of_pictures(self, metric: str) -> npt.NDArray[np.float64] | None:
+        """Return the (N,) values of which the metric is the mean; none where it is no mean over pictures."""
+        known = METRICS[metric]
+        return known.per_picture(self.truth, self._scored(known)) if known.per_picture else None
+
+    def under_weights(self, metric: str, weights_RN: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the score (R,) under each row of weights: the pictures resampled."""
+        known = METRICS[metric]
+        if known.from_confusion:
+            return known.from_confusion(confusion_under(self.truth, self.labels, self.n_classes, weights_RN))
+        if known.per_picture:
+            values_N = known.per_picture(self.truth, self._scored(known))
+            means_R: npt.NDArray[np.float64] = weights_RN @ values_N / weights_RN.sum(axis=1)
+            return means_R
+        if known.under_weights:
+            return known.under_weights(self.truth, self.probabilities, weights_RN)
+        return np.array([known.function(self.truth, self.probabilities, weights_N) for weights_N in weights_RN])
+
+    def _scored(self, metric: Metric) -> npt.NDArray[np.float32]:
+        """Probabilities as a metric of labels must see them where a threshold decides."""
+        if self.threshold is None or metric.needs == "probabilities":
+            return self.probabilities
+        return np.eye(self.n_classes, dtype=np.float32)[self.labels]
 
     def write(self, path: Path) -> None:
         """Write the file of one part whole or not at all; `write_predictions` puts several parts in one."""
@@ -127,11 +177,13 @@ def write_predictions(path: Path, parts: list[Predictions]) -> None:
             "probabilities": pa.FixedSizeListArray.from_arrays(flat, n_classes.pop()),
         }
     )
+    thresholds = {p.part.label: repr(p.threshold) for p in parts if p.threshold is not None}
+    table = table.replace_schema_metadata({f"threshold.{name}": value for name, value in thresholds.items()})
     with writing(path) as beside:
         pq.write_table(table, beside, compression="zstd")
 
 
-_Columns = tuple[npt.NDArray[np.str_], Part, npt.NDArray[np.int64], npt.NDArray[np.float32]]
+_Columns = tuple[npt.NDArray[np.str_], Part, npt.NDArray[np.int64], npt.NDArray[np.float32], float | None]
 
 
 def _read_columns(path: Path) -> dict[Part, _Columns]:
@@ -148,9 +200,17 @@ def _read_columns(path: Path) -> dict[Part, _Columns]:
         items = np.array(table.column("item").to_pylist(), dtype=np.dtypes.StringDType())
         part_N = np.array([Part[name.upper()] for name in table.column("part").to_pylist()], dtype=np.int8)
         truth_N = table.column("truth").to_numpy()
+        metadata = table.schema.metadata or {}
     except (OSError, KeyError, ValueError, AttributeError, pa.ArrowException) as error:
         remedy = "Delete the run's folder, and the same command trains it again."
         raise MistakeError(f"{path}: cannot be read as predictions ({error}). {remedy}") from error
     present = [Part(int(number)) for number in dict.fromkeys(part_N.tolist())]
     masks = {part: part_N == part for part in present}
-    return {part: (items[mask], part, truth_N[mask], probabilities_NK[mask]) for part, mask in masks.items()}
+    thresholds: dict[Part, float | None] = dict.fromkeys(present)
+    for part in present:
+        if (written := metadata.get(f"threshold.{part.label}".encode())) is not None:
+            thresholds[part] = float(written)
+    return {
+        part: (items[mask], part, truth_N[mask], probabilities_NK[mask], thresholds[part])
+        for part, mask in masks.items()
+    }

@@ -1,24 +1,54 @@
-"""Predictions to scores."""
+"""Predictions to scores, whatever the task.
+
+Shapes: N pictures, R weightings.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
-from etude.core.errors import DataError, sentence
-from etude.evaluate.predictions import Predictions
-from etude.metrics import METRICS
-from etude.metrics.classification import predicted_labels
-from etude.metrics.confusion import confusion_matrix
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import MistakeError
+from etude.core.registry import unknown
+from etude.core.words import Part
+from etude.metrics import METRICS, SEGMENTATION_METRICS, ConfusionMetric, Metric
 
 
-def score(predictions: Predictions, metrics: Sequence[str], *, threshold: float | None = None) -> dict[str, float]:
+class Answers(Protocol):
+    """What a model answered to the pictures of a part, ready to be scored: classes or masks."""
+
+    @property
+    def ids(self) -> npt.NDArray[np.str_]:
+        """(N,) item ids, each once."""
+        ...
+
+    @property
+    def part(self) -> Part:
+        """The part that the pictures are in."""
+        ...
+
+    def __len__(self) -> int:
+        """N."""
+        ...
+
+    def score(self, metric: str) -> float:
+        """Return one score."""
+        ...
+
+    def values_of_pictures(self, metric: str) -> npt.NDArray[np.float64] | None:
+        """Return the (N,) values of which the metric is the mean; none where it is no mean over pictures."""
+        ...
+
+    def under_weights(self, metric: str, weights_RN: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return the score (R,) under each row of weights."""
+        ...
+
+
+def score(answers: Answers, metrics: Sequence[str]) -> dict[str, float]:
     """Compute several metrics of one model on one part.
-
-    Args:
-        predictions: of at least one picture.
-        metrics: names in `etude.metrics.METRICS`.
-        threshold: for two classes, the probability of class 1 from which it is predicted, chosen on validation;
-            none means the most probable class. It moves the metrics of labels only.
 
     Returns:
         The scores by name, in the order asked.
@@ -27,18 +57,20 @@ def score(predictions: Predictions, metrics: Sequence[str], *, threshold: float 
         MistakeError: if a metric is unknown.
         DataError: if there is no picture, or a metric of two classes is asked for more.
     """
-    if len(predictions) == 0:
-        remedy = "Give this part more pictures: data.split says how many."
-        raise DataError(sentence("evaluate", f"the {predictions.part.label} part", "of at least 1 picture", 0, remedy))
-    chosen = [METRICS[name] for name in metrics]
-    labels_N = predicted_labels(predictions.probabilities, threshold)
-    confusion_KK = confusion_matrix(predictions.truth, labels_N, predictions.n_classes)
-    return {
-        metric.name: float(metric.from_confusion(confusion_KK))
-        if metric.from_confusion
-        else metric.function(predictions.truth, predictions.probabilities)
-        for metric in chosen
-    }
+    return {name: answers.score(name) for name in metrics}
+
+
+def metric_of(name: str) -> Metric | ConfusionMetric:
+    """Return the metric of that name, of whichever task.
+
+    Raises:
+        MistakeError: if there is none; the text names the nearest.
+    """
+    if name in SEGMENTATION_METRICS:
+        return SEGMENTATION_METRICS[name]
+    if name in METRICS:
+        return METRICS[name]
+    raise MistakeError(unknown("metric", name, (*METRICS.names(), *SEGMENTATION_METRICS.names())))
 
 
 def default_metrics(n_classes: int) -> tuple[str, ...]:

@@ -44,6 +44,20 @@ def confusion_matrix(
     return counted.reshape(n_classes, n_classes)
 
 
+def confusion_under(truth_N: Integers, predicted_N: Integers, n_classes: int, weights_RN: Doubles) -> Doubles:
+    """Count as `confusion_matrix` does, under many weights at once: how pictures are resampled.
+
+    Returns:
+        (R, K, K) float64.
+    """
+    cell_N = truth_N.astype(np.int64) * n_classes + predicted_N
+    order = np.argsort(cell_N, kind="stable")
+    cells_C, starts_C = np.unique(cell_N[order], return_index=True)
+    counted = np.zeros((len(weights_RN), n_classes * n_classes))
+    counted[:, cells_C] = np.add.reduceat(weights_RN[:, order], starts_C, axis=1)
+    return counted.reshape(-1, n_classes, n_classes)
+
+
 def _ratio(part: Doubles, whole: Doubles) -> Doubles:
     """Divide; NaN where the whole is zero."""
     quotient: Doubles = np.full(np.broadcast(part, whole).shape, np.nan)

@@ -1,5 +1,7 @@
 """Predictions to scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -32,7 +34,8 @@ def test_every_metric_belongs_to_some_number_of_classes():
 
 def test_a_threshold_moves_labels_and_nothing_else():
     predictions = drawn(k=2)
-    at_half, at_nothing = score(predictions, METRICS.names()), score(predictions, METRICS.names(), threshold=0.0)
+    at_half = score(predictions, METRICS.names())
+    at_nothing = score(replace(predictions, threshold=0.0), METRICS.names())
     moved = {name for name in at_half if at_half[name] != at_nothing[name]}
     assert moved == {"accuracy", "balanced_accuracy", "f1_macro"}
     assert at_nothing["balanced_accuracy"] == 0.5

@@ -146,6 +146,10 @@ class AutoSeeds:
     def __post_init__(self) -> None:
         _check_plan(self.first, self.most)
 
+    def level_at(self, n: int) -> float:
+        """Return the level at which the ordinary p-value of n seeds is held."""
+        return level_at(n, self.first, self.most, self.alpha)
+
     def look(self, pairs: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> Look:
         """Look at the comparisons after the seeds so far.
 

@@ -1,0 +1,113 @@
+"""Many runs to one row a candidate, best first."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from etude.core.run_record import Cost, Interval
+from etude.core.study_record import LeaderboardRow
+from etude.evaluate.pictures import interval_over_pictures
+from etude.evaluate.run_result import RunResult
+from etude.evaluate.scores import metric_of
+from etude.metrics.statistics import t_interval
+
+
+def leaderboard_rows(
+    runs: Mapping[str, Sequence[RunResult]],
+    metric: str,
+    also: Sequence[str] = (),
+    failed: Mapping[str, Sequence[str]] | None = None,
+) -> list[LeaderboardRow]:
+    """Sum up every candidate of a study.
+
+    Args:
+        runs: finished runs by candidate; a candidate without one has a row without a score.
+        metric: the metric that ranks.
+        also: further metrics, of which the row holds the mean; names of costs are columns anyway and are passed over.
+        failed: sentences of the runs that failed, by candidate.
+
+    Returns:
+        Rows, the best score first in the metric's direction; rows without a score, or with NaN, last.
+    """
+    failures = failed or {}
+    rows = [leaderboard_row(name, entries, metric, also, failures.get(name, ())) for name, entries in runs.items()]
+    sign = -1.0 if metric_of(metric).higher_is_better else 1.0
+    return sorted(rows, key=lambda row: math.inf if _missing(row.score) else sign * float(row.score or 0.0))
+
+
+def leaderboard_row(
+    candidate: str, runs: Sequence[RunResult], metric: str, also: Sequence[str] = (), failed: Sequence[str] = ()
+) -> LeaderboardRow:
+    """Sum up one candidate. Arguments as for `leaderboard_rows`."""
+    if not runs:
+        return LeaderboardRow(candidate=candidate, n_runs=0, score=None, failed=tuple(failed))
+    scores = [run.score(metric) for run in runs]
+    known = all(math.isfinite(value) for value in scores)
+    records = [run.record for run in runs]
+    costs = [record.cost for record in records]
+    return LeaderboardRow(
+        candidate=candidate,
+        n_runs=len(runs),
+        score=statistics.fmean(scores),
+        interval_runs=interval_over_runs(runs, metric) if known else None,
+        interval_pictures=interval_over_pictures(runs, metric) if known else None,
+        validation_score=_mean([record.validation.get(metric) for record in records]),
+        train_score=_mean([record.train.get(metric) for record in records]),
+        also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
+        seconds=statistics.fmean(cost.seconds for cost in costs),
+        seconds_to_best=statistics.fmean(cost.seconds_to_best for cost in costs),
+        images_per_s=statistics.fmean(cost.images_per_s for cost in costs),
+        params=costs[0].params,
+        macs=costs[0].macs,
+        memory_mb=max(cost.memory_mb for cost in costs),
+        latency_ms=_median([cost.latency_ms for cost in costs]),
+        size_mb=statistics.fmean(cost.size_mb for cost in costs),
+        failed=tuple(failed),
+    )
+
+
+_COLUMNS = frozenset((*Cost.model_fields, *LeaderboardRow.model_fields))
+
+
+def interval_over_runs(runs: Sequence[RunResult], metric: str) -> Interval | None:
+    """95 % interval over seeds, or over folds, of the mean score (t).
+
+    Seeds of one fold share its pictures and are averaged first; folds share training pictures, for which the interval
+    is widened (Nadeau & Bengio 2003).
+
+    Returns:
+        The interval; none with one run, or with folds of which only one is finished.
+    """
+    scores = [run.score(metric) for run in runs]
+    if len({run.record.fold for run in runs}) == 1:
+        return t_interval(scores)
+    return t_interval(means_by_fold(runs, scores), test_to_train=test_to_train(runs))
+
+
+def means_by_fold(runs: Sequence[RunResult], values: Sequence[float]) -> list[float]:
+    """Average one value a run over the seeds of each fold; return them in the order in which the folds come."""
+    by_fold: dict[int | None, list[float]] = {}
+    for run, value in zip(runs, values, strict=True):
+        by_fold.setdefault(run.record.fold, []).append(value)
+    return [statistics.fmean(seeds) for seeds in by_fold.values()]
+
+
+def test_to_train(runs: Sequence[RunResult]) -> float:
+    """Return the mean size of the runs' test parts over that of their training parts."""
+    return statistics.fmean(len(run.open_test().ids) / run.record.n_train for run in runs)
+
+
+def _missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None

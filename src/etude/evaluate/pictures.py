@@ -1,0 +1,134 @@
+"""What the choice of test pictures leaves open, for candidates of one run or of many.
+
+Runs over seeds answer the same pictures, folds different ones: pictures are drawn by their ids, and each run sees those
+of its own, so that what one picture does to several runs is counted once. Runs are loaded one at a time.
+Shapes: U pictures in all, N of a run, R replicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import DataError, sentence
+from etude.core.run_record import Interval
+from etude.evaluate.run_result import RunResult
+from etude.metrics.statistics import (
+    PictureComparison,
+    bootstrap_interval,
+    bootstrap_p,
+    paired_bootstrap,
+    percentile_interval,
+    resampling_weights,
+)
+
+REPLICATES = 2_000
+"""For metrics that are no mean over pictures; means take the statistics room's own number."""
+_UNEVEN = 0.02
+"""Test parts whose sizes differ by less than this share count as of one size."""
+
+Positions = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
+
+
+def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0) -> Interval:
+    """95 % interval over test pictures of the mean score of the runs (percentile bootstrap).
+
+    Args:
+        runs: at least one, of one candidate.
+        metric: name.
+        seed: the same seed gives the same interval.
+
+    Raises:
+        DataError: if a score does not exist.
+    """
+    positions, n_pictures = _positions(runs)
+    values_U = _values_of_pictures(runs, metric, positions, n_pictures)
+    if values_U is not None:
+        return bootstrap_interval(values_U, seed=seed)
+    return percentile_interval(_replicates(runs, metric, positions, n_pictures, seed))
+
+
+def compare_over_pictures(
+    a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0
+) -> PictureComparison:
+    """Compare the mean scores of two candidates by resampling the test pictures for both together.
+
+    Args:
+        a: runs of one candidate, paired with those of `b`.
+        b: runs of the other.
+        metric: name; the gain is a minus b in its unit, whatever its direction.
+        seed: the same seed gives the same result.
+
+    Raises:
+        DataError: if two paired runs answered different pictures, or a score does not exist.
+    """
+    positions, n_pictures = _positions([*a, *b])
+    for run_a, run_b, at_a, at_b in zip(a, b, positions, positions[len(a) :], strict=True):
+        if not np.array_equal(np.sort(at_a), np.sort(at_b)):
+            names = (run_a.record.candidate, run_b.record.candidate)
+            remedy = "Compare candidates on the same split."
+            raise DataError(sentence("evaluate", f"the test pictures of {names[0]} and {names[1]}", "the same",
+                                     (len(at_a), len(at_b)), remedy))  # fmt: skip
+    values_a = _values_of_pictures(a, metric, positions[: len(a)], n_pictures)
+    values_b = _values_of_pictures(b, metric, positions[len(a) :], n_pictures)
+    if values_a is not None and values_b is not None:
+        return paired_bootstrap(values_a, values_b, seed=seed)
+    gains_R = _replicates(a, metric, positions[: len(a)], n_pictures, seed) - _replicates(
+        b, metric, positions[len(a) :], n_pictures, seed
+    )
+    gain = float(np.mean([run.score(metric) for run in a]) - np.mean([run.score(metric) for run in b]))
+    interval = percentile_interval(gains_R)
+    return PictureComparison(gain, interval.low, interval.high, bootstrap_p(gains_R))
+
+
+def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:
+    """Return two runs' values of the same pictures in the same order, each (N,); none where the metric is no mean."""
+    positions, n_pictures = _positions([a, b])
+    values_a = _values_of_pictures([a], metric, positions[:1], n_pictures)
+    values_b = _values_of_pictures([b], metric, positions[1:], n_pictures)
+    return None if values_a is None or values_b is None else (values_a, values_b)
+
+
+def _positions(runs: Sequence[RunResult]) -> tuple[list[Positions], int]:
+    """Number the pictures that any run answered; return each run's numbers (N,), in its own order, and how many."""
+    ids = [run.open_test().ids for run in runs]
+    if all(np.array_equal(ids[0], other) for other in ids[1:]):
+        return [np.arange(len(ids[0]))] * len(ids), len(ids[0])
+    distinct, inverse = np.unique(np.concatenate(ids), return_inverse=True)
+    return np.split(inverse, np.cumsum([len(entry) for entry in ids])[:-1]), len(distinct)
+
+
+def _values_of_pictures(
+    runs: Sequence[RunResult], metric: str, positions: Sequence[Positions], n_pictures: int
+) -> Doubles | None:
+    """Return values (U,) whose mean is the mean score of the runs.
+
+    None where the metric is no mean over pictures, or where pictures are answered unequally often or test parts differ
+    in size: then the score of a run is a ratio, which `_replicates` resamples.
+    """
+    sizes = [len(at) for at in positions]
+    times_U = np.bincount(np.concatenate(positions), minlength=n_pictures)
+    if np.ptp(times_U) > 0 or max(sizes) - min(sizes) > _UNEVEN * max(sizes):
+        return None
+    values_U = np.zeros(n_pictures)
+    for run, at in zip(runs, positions, strict=True):
+        values_N = run.open_test().values_of_pictures(metric)
+        if values_N is None:
+            return None
+        values_U[at] += values_N * (n_pictures / len(runs) / len(at))
+    return values_U
+
+
+def _replicates(
+    runs: Sequence[RunResult], metric: str, positions: Sequence[Positions], n_pictures: int, seed: int
+) -> Doubles:
+    """Return the mean score of the runs under resampling (R,). The same seed draws the same pictures for each run."""
+    mean_R = np.zeros(REPLICATES)
+    for run, at in zip(runs, positions, strict=True):
+        answers = run.open_test()
+        drawn = resampling_weights(n_pictures, REPLICATES, seed)
+        mean_R += np.concatenate([answers.under_weights(metric, weights_RU[:, at]) for weights_RU in drawn])
+    return mean_R / len(runs)

@@ -1,0 +1,166 @@
+"""Every candidate against the baseline: paired, corrected, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from etude.core.study_record import Verdict
+from etude.evaluate.leaderboard import means_by_fold, test_to_train
+from etude.evaluate.pictures import aligned_values, compare_over_pictures
+from etude.evaluate.run_result import RunResult
+from etude.evaluate.scores import metric_of
+from etude.metrics.statistics import (
+    ALPHA,
+    POWER,
+    AutoSeeds,
+    PairedTest,
+    corrected_resampled_t,
+    holm,
+    mcnemar_exact,
+    paired_t,
+    sequential_t,
+    smallest_detectable,
+    verdict,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison before correction; the gain is signed so that more is better."""
+
+    method: str
+    """Name of the test."""
+    n_pairs: int
+    """Pairs (same seed, same fold)."""
+    gain: float
+    """Mean of candidate minus baseline."""
+    low: float | None
+    """Lower end of the 95 % interval of the gain."""
+    high: float | None
+    """Upper end."""
+    p: float | None
+    """Two-sided p-value."""
+    sd: float | None
+    """Standard deviation of the differences that were averaged, over runs or over pictures."""
+    n: int
+    """How many were averaged."""
+    test_to_train: float = 0.0
+    """For folds, the size of a test part over that of the training part."""
+    level: float = ALPHA
+    """Level that one look at one comparison has."""
+
+
+def compare(
+    runs: Mapping[str, Sequence[RunResult]],
+    baseline: str,
+    metric: str,
+    *,
+    auto: AutoSeeds | None = None,
+    alpha: float = ALPHA,
+) -> list[Verdict]:
+    """Compare each candidate with the baseline over the runs that share seed and fold.
+
+    Over seeds: the paired t-test (where seeds were added while looking, the one that allows for it). Over folds: the
+    corrected resampled t-test, on the means over the seeds of a fold. With one pair, or where identical differences
+    show no spread over runs: exact McNemar for the accuracy of one pair, else the paired bootstrap; they say what the
+    test pictures leave open, not what another training would give. Holm's correction goes over all of them.
+
+    Args:
+        runs: finished runs by candidate, the baseline's among them.
+        baseline: name of the candidate that the others are compared with.
+        metric: name; its direction is respected.
+        auto: the rule by which seeds were added, for `seeds: auto`.
+        alpha: level of the verdicts.
+
+    Returns:
+        One verdict for each other candidate that has a pair, in the order given.
+
+    Raises:
+        DataError: if a score does not exist, or two paired runs answered different pictures.
+    """
+    pairs = {name: pair_runs(runs[name], runs[baseline]) for name in runs if name != baseline}
+    comparisons = {name: compare_pairs(*pair, metric, auto) for name, pair in pairs.items() if pair[0]}
+    adjusted = holm([entry.p for entry in comparisons.values()])
+    return [
+        Verdict(
+            baseline=baseline,
+            candidate=name,
+            metric=metric,
+            n_pairs=entry.n_pairs,
+            gain=entry.gain,
+            low=entry.low,
+            high=entry.high,
+            p=entry.p,
+            p_adjusted=p_adjusted,
+            verdict=verdict(entry.gain, p_adjusted, alpha),
+            smallest_detectable=_smallest_detectable(entry, len(comparisons)),
+            method=entry.method,
+        )
+        for (name, entry), p_adjusted in zip(comparisons.items(), adjusted, strict=True)
+    ]
+
+
+def pair_runs(candidate: Sequence[RunResult], baseline: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:
+    """Return the runs of both that share seed and fold, in the same order: by fold, then by seed."""
+    ours, theirs = ({run.pair: run for run in runs} for runs in (candidate, baseline))
+    shared = sorted(ours.keys() & theirs.keys(), key=lambda pair: (-1 if pair[1] is None else pair[1], pair[0]))
+    return [ours[pair] for pair in shared], [theirs[pair] for pair in shared]
+
+
+def compare_pairs(
+    candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, auto: AutoSeeds | None = None
+) -> Comparison:
+    """Compare two candidates over runs that are paired already; `compare` says by which test."""
+    sign = 1.0 if metric_of(metric).higher_is_better else -1.0
+    ours, theirs = ([sign * run.score(metric) for run in runs] for runs in (candidate, baseline))
+    folds = [run.record.fold for run in candidate]
+    if len(set(folds)) > 1:
+        found = _over_folds(candidate, ours, theirs)
+    elif auto is not None:
+        found = _over_looks(ours, theirs, auto)
+    else:
+        found = _from_test("paired t", paired_t(ours, theirs), len(ours))
+    if found.p is None and (auto is None or len(ours) >= auto.first):
+        return _over_pictures(candidate, baseline, metric, sign)
+    return found
+
+
+def _over_folds(candidate: Sequence[RunResult], ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
+    ratio = test_to_train(candidate)
+    test = corrected_resampled_t(means_by_fold(candidate, ours), means_by_fold(candidate, theirs), 1.0, ratio)
+    return _from_test("corrected resampled t", test, len(ours), ratio)
+
+
+def _over_looks(ours: Sequence[float], theirs: Sequence[float], auto: AutoSeeds) -> Comparison:
+    test = sequential_t(ours, theirs, auto.first, auto.most, auto.alpha)
+    level = auto.level_at(len(ours)) if test.p is not None else ALPHA
+    return _from_test("sequential paired t", test, len(ours), level=level)
+
+
+def _from_test(method: str, test: PairedTest, n_pairs: int, ratio: float = 0.0, level: float = ALPHA) -> Comparison:
+    return Comparison(method, n_pairs, test.gain, test.low, test.high, test.p, test.sd, test.n_pairs, ratio, level)
+
+
+def _over_pictures(
+    candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, sign: float
+) -> Comparison:
+    """Compare over the pictures of the test part: for one pair, or for runs that do not vary."""
+    first, second = (candidate, baseline) if sign > 0 else (baseline, candidate)
+    found = compare_over_pictures(first, second, metric)
+    n_pictures = len(candidate[0].open_test().ids)
+    # Half the interval is 1.96 standard errors: a score that is no mean has no deviation of its own.
+    sd = (found.high - found.low) / (2 * 1.96) * n_pictures**0.5
+    method, p = "paired bootstrap", found.p
+    if metric == "accuracy" and len(candidate) == 1:
+        values = aligned_values(candidate[0], baseline[0], metric)
+        if values is not None:
+            method, p = "exact McNemar", mcnemar_exact(values[0] > 0, values[1] > 0)
+    return Comparison(method, len(candidate), found.gain, found.low, found.high, p, sd, n_pictures)
+
+
+def _smallest_detectable(entry: Comparison, n_comparisons: int) -> float | None:
+    """Smallest gain that would be shown 8 times out of 10, were this comparison the first that Holm looks at."""
+    if entry.sd is None:
+        return None
+    return smallest_detectable(entry.sd, entry.n, entry.level / n_comparisons, POWER, entry.test_to_train)
