@@ -22,9 +22,7 @@ class Config(BaseModel):
 class Record(BaseModel):
     """Something that happened: frozen, written as JSON beside its data, with the number of its format."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants"
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, ser_json_inf_nan="constants")
     FORMAT: ClassVar[int] = 1
 
     format: int = 1

@@ -1,0 +1,218 @@
+"""The command line: parses, calls, prints."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from etude.core.errors import EXIT_FAULT, EXIT_INTERRUPTED, EtudeError, MistakeError
+
+app = typer.Typer(
+    name="etude",
+    help="Studies of image models: from pictures and a question to a model that can be defended and deployed.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,  # rich's help takes half a second to import
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+runs_app = typer.Typer(help="The runs that studies have left behind.", no_args_is_help=True, rich_markup_mode=None)
+models_app = typer.Typer(help="The networks that a study can name.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs_app, name="runs")
+app.add_typer(models_app, name="models")
+
+Sets = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as train.epochs=5.")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Results = Annotated[Path, typer.Option(help="Folder that holds the folders of studies.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Target = Annotated[
+    str, typer.Argument(help="A study file, a folder with a folder of pictures per class, or 'quickstart'.")
+]
+
+_RUN_EXAMPLES = """\b
+Examples:
+  etude run quickstart
+  etude run photos/ --set protocol.seeds=3
+  etude run studies/cifar10-models.yaml --results /data/results
+"""
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        from etude import __version__
+
+        typer.echo(f"etude {__version__}")
+        raise typer.Exit
+
+
+@app.command(epilog=_RUN_EXAMPLES)
+def run(
+    target: Target,
+    set_: Sets = None,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Run a study: train what is missing, compare, and write the note.
+
+    What was trained before is not trained again; what was interrupted goes on from its last epoch.
+    """
+    from etude.cli.running import run_target
+
+    run_target(target, set_ or [], device, results, json, quiet)
+
+
+@app.command()
+def plan(target: Target, set_: Sets = None, results: Results = Path("results"), device: Device = "auto",
+         json: Json = False, debug: Debug = False) -> None:  # fmt: skip
+    """List the runs of a study, and which of them are finished, without training anything."""
+    from etude.cli.running import show_plan
+
+    show_plan(target, set_ or [], device, results, json)
+
+
+@app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="Name of the study; NAME.yaml is written.")],
+    data: Annotated[str, typer.Option(help="The pictures: a folder, a Parquet or CSV file, or a source.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Write a commented study file to start from."""
+    from etude.cli.starting import write_starter
+
+    write_starter(name, data, force)
+
+
+@app.command()
+def report(
+    study: Annotated[str, typer.Argument(help="Name, folder or file of a study that was run.")],
+    results: Results = Path("results"),
+    language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the note of a study again, from its records."""
+    from etude.cli.running import write_reports
+    from etude.study.folder import find_study
+
+    for path in write_reports(find_study(study, results).root, tuple(language or ("en", "fr"))):
+        typer.echo(path)
+
+
+@app.command()
+def schema(debug: Debug = False) -> None:
+    """Print the JSON Schema of study files, for editors."""
+    from etude.cli.starting import print_schema
+
+    print_schema()
+
+
+@runs_app.command("list")
+def runs_list(
+    study: Annotated[str, typer.Argument(help="Only this study; all by default.")] = "",
+    results: Results = Path("results"),
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the runs in the results folder."""
+    from etude.cli.runs import list_runs
+
+    list_runs(study, results, json)
+
+
+@runs_app.command("prune")
+def runs_prune(
+    study: Annotated[str, typer.Argument(help="Name, folder or file of the study.")],
+    results: Results = Path("results"),
+    yes: Annotated[bool, typer.Option("--yes", help="Delete; without it the folders are only listed.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Delete runs that the study's present plan does not name (those of earlier versions of its file)."""
+    from etude.cli.runs import prune_runs
+
+    prune_runs(study, results, yes)
+
+
+@models_app.command("list")
+def models_list(json: Json = False, debug: Debug = False) -> None:
+    """List the families of networks."""
+    from etude.cli.models import list_models
+
+    list_models(json)
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="A family, or any name that timm knows.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Show the card of a network and its parameters."""
+    from etude.cli.models import show_model
+
+    show_model(name, json)
+
+
+def main() -> None:
+    """Run the command line; every expected error is one sentence and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    is_debugging = "--debug" in sys.argv
+    try:
+        app(standalone_mode=False)
+    except KeyboardInterrupt:
+        _say("Interrupted. What was finished is kept; the same command goes on from there.")
+        sys.exit(EXIT_INTERRUPTED)
+    except EtudeError as error:
+        if is_debugging:
+            raise
+        _say(str(error))
+        sys.exit(error.exit_code)
+    except Exception as error:
+        sys.exit(_unexpected(error, is_debugging))
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Take SIGTERM as Ctrl-C: what runs is stopped in order."""
+    raise KeyboardInterrupt
+
+
+def _unexpected(error: Exception, is_debugging: bool) -> int:
+    """Say what typer or the system says; anything else is a fault of ours."""
+    import errno
+
+    if isinstance(error, typer.Abort):
+        _say("Interrupted. What was finished is kept; the same command goes on from there.")
+        return EXIT_INTERRUPTED
+    if isinstance(error, _usage_errors()):
+        error.show()  # type: ignore[attr-defined]
+        return MistakeError.exit_code
+    if is_debugging:
+        raise error
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _say(f"The disk is full ({error.filename or 'while writing'}). Free some space; what was finished is kept.")
+        return 3
+    _say(
+        f"A fault of Étude's own: {type(error).__name__}: {error}. Run it again with --debug and report what it shows."
+    )
+    return EXIT_FAULT
+
+
+def _usage_errors() -> type[Exception]:
+    """Return the base of typer's own errors, which it keeps to itself."""
+    return next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def _say(text: str) -> None:
+    typer.secho(text, err=True, fg="red" if sys.stderr.isatty() else None)

@@ -1,0 +1,81 @@
+"""`etude run`, `etude plan`: find the study, run it, print what came of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from etude.cli.tables import leaderboard_table, plan_table, verdict_lines
+from etude.cli.targets import find_target
+from etude.cli.watching import duration, make_watcher
+from etude.core.errors import RuleError
+from etude.core.study_record import StudyRecord
+from etude.core.watch import Silent
+from etude.study.folder import StudyFolder
+
+
+def run_target(target: str, sets: list[str], device: str, results: Path, as_json: bool, quiet: bool) -> None:
+    """Run a study, print its leaderboard and verdicts, write its note."""
+    study = find_target(target, sets)
+    progress = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
+    folder = StudyFolder(results, study.config.study)
+    stopped: RuleError | None = None
+    with make_watcher(progress) as watch:
+        try:
+            study.run(results, device=device, watch=watch)
+        except RuleError as error:
+            # Runs failed or the budget is spent: what is finished is still worth its leaderboard and note.
+            stopped = error
+            if not folder.record.exists():
+                raise
+    record = folder.load_study()
+    notes = write_reports(folder.root, study.config.report.languages) if record_has_scores(record) else []
+    if as_json:
+        sys.stdout.write(record.model_dump_json(indent=1) + "\n")
+    else:
+        print_record(record, notes)
+    if stopped is not None:
+        raise stopped
+
+
+def record_has_scores(record: StudyRecord) -> bool:
+    """Say whether any run is finished."""
+    return any(row.n_runs for row in record.leaderboard)
+
+
+def print_record(record: StudyRecord, notes: list[Path]) -> None:
+    """Print the leaderboard, the verdicts and where the note lies."""
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    console.print(leaderboard_table(record, console.width))
+    for line in verdict_lines(record):
+        console.print(line, highlight=False, soft_wrap=True)
+    for note in record.notes:
+        console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Training took {duration(record.seconds)} in all.", highlight=False)
+    for path in notes:
+        console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
+
+
+def write_reports(folder: Path, languages: tuple[str, ...]) -> list[Path]:
+    """Write the note in each language."""
+    from etude.report.note import write_note
+
+    return [write_note(folder, language) for language in languages]
+
+
+def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool) -> None:
+    """List the runs of a study without training."""
+    from etude.study.run import preview_study
+
+    study = find_target(target, sets)
+    refs = preview_study(study.config, study.base, results, Silent(), device=device)
+    if as_json:
+        sys.stdout.write(json.dumps([ref.model_dump() for ref in refs], indent=1) + "\n")
+        return
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(plan_table(refs))
+    left = sum(ref.status != "finished" for ref in refs)
+    console.print(f"{len(refs)} runs, {left} of them to be trained.", highlight=False)

@@ -1,0 +1,96 @@
+"""Tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from etude.cli.watching import duration
+from etude.core.run_record import Interval
+from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
+
+_COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
+
+
+def leaderboard_table(record: StudyRecord, width: int) -> Table:
+    """Return the leaderboard, with as many columns as the width has room for."""
+    table = Table(
+        title=f"{record.name}: {record.metric} on the test part",
+        title_justify="left",
+        header_style="bold",
+        box=box.SIMPLE_HEAD,
+    )
+    columns = _columns(record)
+    for heading, right, _, needs in columns:
+        if width >= needs:
+            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    for row in record.leaderboard:
+        table.add_row(*(tell(row) for _, _, tell, needs in columns if width >= needs))
+    return table
+
+
+def _columns(record: StudyRecord) -> list[tuple[str, bool, Callable[[LeaderboardRow], str], int]]:
+    """Return heading, right-aligned?, text of a row, and the width from which the column is shown."""
+    return [
+        ("candidate", False, lambda row: row.candidate, 0),
+        ("runs", True, lambda row: str(row.n_runs), 0),
+        (record.metric, True, lambda row: _number(row.score, 4), 0),
+        ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
+        ("95 % runs", True, lambda row: _interval(row.interval_runs), 80),
+        ("validation", True, lambda row: _number(row.validation_score, 4), 100),
+        ("time", True, lambda row: "" if row.seconds is None else duration(row.seconds), 70),
+        ("images/s", True, lambda row: "" if not row.images_per_s else f"{row.images_per_s:,.0f}", 110),
+        ("params", True, lambda row: _count(row.params), 120),
+        ("MACs", True, lambda row: _count(row.macs), 130),
+        ("ms", True, lambda row: _number(row.latency_ms, 2), 140),
+        ("memory MiB", True, lambda row: "" if row.memory_mb is None else f"{row.memory_mb:,.0f}", 150),
+    ]
+
+
+def verdict_lines(record: StudyRecord) -> list[Text]:
+    """Return one line a comparison."""
+    return [Text.assemble((f"{v.verdict}", _COLOURS[v.verdict]), f": {_verdict_words(v)}") for v in record.verdicts]
+
+
+def _verdict_words(verdict: Verdict) -> str:
+    interval = "" if verdict.low is None or verdict.high is None else f" [{verdict.low:+.4f}, {verdict.high:+.4f}]"
+    p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.3g}"
+    pairs = f"{verdict.n_pairs} pair{'s' if verdict.n_pairs != 1 else ''}"
+    return (
+        f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"
+    )
+
+
+def plan_table(refs: list[RunRef]) -> Table:
+    """Return the runs of a plan."""
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
+    for heading in ("candidate", "seed", "fold", "run", "status"):
+        table.add_column(heading, no_wrap=True)
+    for ref in refs:
+        table.add_row(ref.candidate, str(ref.seed), "" if ref.fold is None else str(ref.fold), ref.identity, ref.status)
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"{interval.low:.4f} – {interval.high:.4f}"
+
+
+def _count(value: int | None) -> str:
+    """Write a large count shortly.
+
+    >>> _count(272_474), _count(1_500), _count(12)
+    ('272 k', '1.5 k', '12')
+    """
+    if value is None:
+        return ""
+    for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= size:
+            return f"{value / size:.3g} {unit}"
+    return str(value)

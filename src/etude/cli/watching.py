@@ -1,0 +1,176 @@
+"""Drawing the progress of a study: bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from etude.core.run_record import Epoch, RunRecord
+
+
+def duration(seconds: float) -> str:
+    """Write a duration shortly.
+
+    >>> duration(5.2), duration(125), duration(3700)
+    ('5.2 s', '2 min 05 s', '1 h 01 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+class PlainWatcher:
+    """One line an epoch, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._label = ""
+        self._epochs = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:  # fmt: skip
+        return None
+
+    def said(self, text: str) -> None:
+        """Print a sentence."""
+        self._print(text)
+
+    def counted(self, what: str, done: int, total: int) -> None:
+        """Print the end of counted work."""
+        if done == total:
+            self._print(f"{total} {what} prepared")
+
+    def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
+        """Print which run starts, or goes on."""
+        self._label, self._epochs = f"[{position}/{of}] {label}", epochs
+        resumed = f", resumed at step {steps_done} of {steps}" if steps_done else ""
+        self._print(f"{self._label}: {epochs} epochs{resumed}")
+
+    def stepped(self, steps_done: int, loss: float, images_per_s: float) -> None:
+        """Print nothing: a line an epoch is enough."""
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """Print the epoch."""
+        score = "" if epoch.validation_score is None else f", validation {epoch.validation_score:.4f}"
+        self._print(
+            f"{self._label}: epoch {epoch.epoch}/{self._epochs}, loss {epoch.train_loss:.4f}{score}, "
+            f"{epoch.images_per_s:,.0f} images/s"
+        )
+
+    def run_done(self, record: RunRecord) -> None:
+        """Print the score of the run."""
+        self._print(f"{self._label}: done in {duration(record.cost.seconds)}, {_scores(record)}")
+
+    def run_skipped(self, label: str, position: int, of: int) -> None:
+        """Print that the run was trained before."""
+        self._print(f"[{position}/{of}] {label}: trained before")
+
+    def run_failed(self, label: str, reason: str) -> None:
+        """Print why the run failed."""
+        self._print(f"{label}: failed. {reason}")
+
+    def _print(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+class BarWatcher(PlainWatcher):
+    """A bar a run with loss, score, images a second and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("[dim]{task.fields[told]}"),
+            console=console,
+            transient=True,
+        )
+        self._bar: TaskID | None = None
+        self._score = ""
+        self._drawn = 0.0
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:  # fmt: skip
+        self._progress.stop()
+
+    def counted(self, what: str, done: int, total: int) -> None:
+        """Draw a bar of the counted work."""
+        if self._bar is None:
+            self._bar = self._progress.add_task(f"reading {what}", total=total, told="")
+        if done == total or time.monotonic() - self._drawn > 0.1:
+            self._drawn = time.monotonic()
+            self._progress.update(self._bar, completed=done, told=f"{done:,} of {total:,}")
+        if done == total:
+            self._drop_bar()
+
+    def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
+        """Draw the bar of a run."""
+        self._drop_bar()
+        self._label, self._epochs, self._score = f"[{position}/{of}] {label}", epochs, ""
+        self._bar = self._progress.add_task(
+            self._plain(self._label), total=max(1, steps), completed=steps_done, told=""
+        )
+
+    def stepped(self, steps_done: int, loss: float, images_per_s: float) -> None:
+        """Move the bar, at most ten times a second."""
+        if self._bar is None or time.monotonic() - self._drawn < 0.1:
+            return
+        self._drawn = time.monotonic()
+        told = f"loss {loss:.3f}{self._score} · {images_per_s:,.0f} images/s"
+        self._progress.update(self._bar, completed=steps_done, told=told)
+
+    def epoch_done(self, epoch: Epoch) -> None:
+        """Take the epoch's validation score into the bar."""
+        if epoch.validation_score is not None:
+            self._score = f" · validation {epoch.validation_score:.3f} (epoch {epoch.epoch}/{self._epochs})"
+        if self._bar is not None:
+            told = f"loss {epoch.train_loss:.3f}{self._score} · {epoch.images_per_s:,.0f} images/s"
+            self._progress.update(self._bar, completed=epoch.step, told=told)
+
+    def run_done(self, record: RunRecord) -> None:
+        """Replace the bar by a line."""
+        self._drop_bar()
+        super().run_done(record)
+
+    def run_failed(self, label: str, reason: str) -> None:
+        """Replace the bar by the reason."""
+        self._drop_bar()
+        super().run_failed(label, reason)
+
+    def _drop_bar(self) -> None:
+        if self._bar is not None:
+            self._progress.remove_task(self._bar)
+            self._bar = None
+
+    @staticmethod
+    def _plain(text: str) -> str:
+        return text.replace("[", "\\[")
+
+
+def make_watcher(console: Console) -> PlainWatcher:
+    """Return bars for a terminal, plain lines for a log or a pipe."""
+    return BarWatcher(console) if console.is_terminal else PlainWatcher(console)
+
+
+def _scores(record: RunRecord) -> str:
+    told = [f"{part} {value:.4f}" for part, scores in (("validation", record.validation), ("test", record.test))
+            for value in list(scores.values())[:1]]  # fmt: skip
+    return ", ".join(told)

@@ -1,0 +1,167 @@
+"""The study file: every field with its default, composed of the records of the rooms below."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
+
+from etude.core.records import Config
+from etude.core.registry import unknown
+from etude.core.words import Language
+from etude.data.augment import AugmentConfig
+from etude.data.config import DataConfig
+from etude.metrics.registry import METRICS
+from etude.models import ModelSpec
+from etude.pictures.prepare import Prepare
+from etude.train.config import TrainConfig
+
+_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
+
+
+def _read_augment(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Accept `none`, a name or a list of names for `{use: […]}`."""
+    if given is None or given == "none":
+        return {"use": []}
+    if isinstance(given, str):
+        return {"use": [given]}
+    return {"use": given} if isinstance(given, list | tuple) else given
+
+
+def _read_model(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Accept a name for `{name: …}`, and `{python: nets.py:Net}` without a name."""
+    if isinstance(given, str):
+        return {"name": given}
+    if isinstance(given, dict) and "python" in given:
+        return {"name": "python", **given}
+    return given
+
+
+def read_seconds(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Read a duration such as '90s', '60min', '4h' into seconds; a number is seconds already.
+
+    >>> read_seconds("60min"), read_seconds("1.5h"), read_seconds(30)
+    (3600.0, 5400.0, 30)
+    """
+    if not isinstance(given, str):
+        return given
+    match = re.fullmatch(r"\s*([0-9.]+)\s*(s|min|h|d)\s*", given)
+    if not match:
+        raise ValueError("must be a duration such as 90s, 60min or 4h")
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Augment = Annotated[
+    AugmentConfig, BeforeValidator(_read_augment, json_schema_input_type=AugmentConfig | str | list[str])
+]
+Seconds = Annotated[float, BeforeValidator(read_seconds, json_schema_input_type=float | str), Field(gt=0)]
+
+
+class ModelConfig(ModelSpec):
+    """A model as a study file gives it: without a name it changes the parameters of the one it is laid over."""
+
+    name: str = ""
+    """A family (`etude models list`), or any name that timm knows."""
+
+
+Model = Annotated[ModelConfig, BeforeValidator(_read_model, json_schema_input_type=ModelConfig | str)]
+
+
+class CandidateConfig(Config):
+    """One candidate: what it has of its own; all else comes from the study, or from the candidate it extends."""
+
+    extends: str | None = None
+    """Another candidate whose fields this one starts from."""
+    model: Model | None = None
+    """The network: a name, or a name with its parameters."""
+    augment: Augment | None = None
+    """Augmentation of the training pictures; `none` for none."""
+    prepare: Prepare | None = None
+    """Size, fit and normalisation of the pictures."""
+    train: TrainConfig | None = None
+    """How it is trained."""
+
+
+class ProtocolConfig(Config):
+    """What makes the comparison fair: seeds, metric, budget."""
+
+    seeds: int | tuple[int, ...] = 1
+    """Number of seeds (0, 1, …), or the seeds themselves; all candidates have the same."""
+    metric: str = "accuracy"
+    """The metric that ranks, compares and chooses the epoch."""
+    also: tuple[str, ...] = ()
+    """Other metrics that are recorded."""
+    budget: Seconds | None = None
+    """Time for the whole study, such as 60min; once it is spent no further run starts."""
+
+    @field_validator("metric", "also")
+    @classmethod
+    def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for name in (value,) if isinstance(value, str) else value:
+            if name not in METRICS:
+                raise ValueError(unknown("metric", name, METRICS))
+        return value
+
+    @field_validator("seeds")
+    @classmethod
+    def _some(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+        count = value if isinstance(value, int) else len(set(value))
+        if count < 1:
+            raise ValueError("must be at least one seed")
+        if not isinstance(value, int) and count != len(value):
+            raise ValueError("must not name a seed twice")
+        return value
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds themselves."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+
+class ReportConfig(Config):
+    """What is written at the end."""
+
+    formats: tuple[Literal["note"], ...] = ("note",)
+    """note: a self-contained HTML page."""
+    languages: tuple[Language, ...] = ("en", "fr")
+    """Languages of what is written."""
+
+
+class StudyConfig(Config):
+    """A study: a question, pictures, candidates and the protocol that compares them."""
+
+    study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "study"
+    """Name of the study and of its folder: letters, digits, '.', '_' and '-'."""
+    question: str = ""
+    """The question that the study answers, in a sentence."""
+    task: Literal["classification"] = "classification"
+    """classification: one class a picture."""
+    data: DataConfig = DataConfig()
+    """The pictures and their split."""
+    prepare: Prepare = Prepare()
+    """Size, fit and normalisation of the pictures."""
+    augment: Augment = AugmentConfig()
+    """Augmentation of the training pictures, for candidates that say nothing of it."""
+    model: Model | None = None
+    """The network, for candidates that say nothing of it."""
+    train: TrainConfig = TrainConfig()
+    """How candidates are trained that say nothing of it."""
+    baseline: str | None = None
+    """The candidate that the others are compared with; by default the first that learns."""
+    candidates: dict[str, CandidateConfig] = {}
+    """The candidates by name; without any, a ladder from the majority class to a residual network."""
+    protocol: ProtocolConfig = ProtocolConfig()
+    """Seeds, metric, budget."""
+    report: ReportConfig = ReportConfig()
+    """Formats and languages of what is written at the end."""
+
+
+LADDER: dict[str, dict[str, Any]] = {
+    "majority": {"model": "majority", "augment": "none"},
+    "mlp": {"model": "mlp", "augment": "none"},
+    "cnn": {"model": "cnn", "augment": "none"},
+    "cnn-augmented": {"model": "cnn", "augment": ["flip", "shift"]},
+    "resnet": {"model": "resnet", "augment": ["flip", "shift"]},
+}
+"""The candidates of a study that names none, simple to complex."""

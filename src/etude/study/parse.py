@@ -1,0 +1,269 @@
+"""From the text of a study file to a study, with all its mistakes reported together."""
+
+from __future__ import annotations
+
+import copy
+import types
+import typing
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from etude.core.errors import EtudeError, StudyFileError
+from etude.core.registry import nearest
+from etude.study.file import LADDER, StudyConfig
+from etude.study.yaml_text import Path as FieldPath
+from etude.study.yaml_text import parse_value, read_yaml, set_field
+
+_RULES = {
+    "greater_than": "greater than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "int_parsing": "a whole number",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_parsing": "a number",
+    "float_type": "a number",
+    "bool_parsing": "true or false",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "dict_type": "a group of fields",
+    "model_type": "a group of fields",
+    "model_attributes_type": "a group of fields",
+    "literal_error": "one of {expected}",
+    "string_pattern_mismatch": "letters, digits, '.', '_' and '-', without spaces",
+}
+
+
+def parse_study(text: str, *, name: str = "study", base: Path | None = None, sets: Iterable[str] = ()) -> StudyConfig:
+    """Read a study from its YAML text.
+
+    Args:
+        text: the YAML.
+        name: what to call the file in messages.
+        base: the folder that relative paths in the file start from.
+        sets: overrides `key=value`, the key dotted.
+
+    Returns:
+        The study, with the ladder filled in where it names no candidate.
+
+    Raises:
+        StudyFileError: with every mistake, its line, the rule and the nearest valid name.
+    """
+    tree, lines, twice = read_yaml(text, name)
+    if not isinstance(tree, dict):
+        raise StudyFileError(f"{name}: must be a list of fields such as 'data:'. Got {tree!r}.")
+    problems = [f"line {line}: {told}." for line, told in twice]
+    problems += _apply_sets(tree, sets, lines)
+    if not tree.get("candidates"):
+        tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else LADDER
+    study, faults = _validate(tree)
+    problems += [_problem(fault, tree, lines) for fault in faults]
+    sound = study or _validate(_without(tree, faults))[0]
+    if sound is not None:
+        problems += _cross_check(sound, lines)
+        problems += _check_models(sound, lines, base or Path())
+    if problems:
+        raise _report(name, problems)
+    assert study is not None
+    return study
+
+
+def _validate(tree: dict[str, Any]) -> tuple[StudyConfig | None, list[Any]]:
+    try:
+        return StudyConfig.model_validate(tree), []
+    except ValidationError as error:
+        return None, list(error.errors())
+
+
+def _without(tree: dict[str, Any], faults: list[Any]) -> dict[str, Any]:
+    """Return the tree without the fields that are faulty, so that the rest can be checked too."""
+    sound = copy.deepcopy(tree)
+    for fault in faults:
+        path = _real_path(fault["loc"], tree)
+        node: Any = sound
+        for word in path[:-1]:
+            node = node.get(word, {}) if isinstance(node, dict) else {}
+        if path and isinstance(node, dict):
+            node.pop(path[-1], None)
+    return sound
+
+
+def _model_name(model: Any) -> str:  # noqa: ANN401 - raw input
+    """Name the one candidate of a file that gives a network and no candidates."""
+    return str(model.get("name", "model")) if isinstance(model, dict) else str(model)
+
+
+def _apply_sets(tree: dict[str, Any], sets: Iterable[str], lines: dict[FieldPath, int]) -> list[str]:
+    problems = []
+    for given in sets:
+        key, equals, value = given.partition("=")
+        if not equals or not key.strip():
+            problems.append(f"--set {given}: must be key=value, such as train.epochs=5.")
+            continue
+        try:
+            set_field(tree, key.strip(), parse_value(value))
+        except Exception:
+            problems.append(f"--set {given}: the value is not YAML.")
+            continue
+        path = tuple(key.strip().split("."))
+        for known in [known for known in lines if known[: len(path)] == path]:
+            del lines[known]
+        lines[path] = 0  # line 0: the command line
+    return problems
+
+
+def _problem(fault: Any, tree: dict[str, Any], lines: dict[FieldPath, int]) -> str:  # noqa: ANN401 - pydantic's
+    """Write one mistake as a sentence with its line."""
+    path = _real_path(fault["loc"], tree)
+    where = f"{_where(path, lines)}: {'.'.join(map(str, path)) or 'the file'}"
+    kind, context = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"{where} is not a field.{_suggest(path)}"
+    if kind == "missing":
+        return f"{where} is missing."
+    if kind == "value_error":
+        return f"{where}: {context.get('error', fault['msg'])}"
+    rule = _RULES.get(kind)
+    told = rule.format(**context) if rule else fault["msg"][0].lower() + fault["msg"][1:]
+    close = ""
+    if kind == "literal_error" and isinstance(fault["input"], str):
+        names = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
+        matches = nearest(fault["input"], names)
+        close = f" Did you mean {matches[0]!r}?" if matches else ""
+    return f"{where} must be {told}. Got {fault['input']!r}.{close}"
+
+
+def _real_path(loc: tuple[Any, ...], tree: Any) -> FieldPath:  # noqa: ANN401 - any YAML value
+    """Keep of pydantic's location what is a path in the file: it also names the members of unions."""
+    path: list[str | int] = []
+    node = tree
+    for position, word in enumerate(loc):
+        inside = (isinstance(node, dict) and word in node) or (
+            isinstance(node, list) and isinstance(word, int) and word < len(node)
+        )
+        if inside:
+            path.append(word)
+            node = node[word]
+        elif position == len(loc) - 1 and isinstance(node, dict) and isinstance(word, str) and word.isidentifier():
+            path.append(word)
+    return tuple(path)
+
+
+def _where(path: FieldPath, lines: dict[FieldPath, int]) -> str:
+    for length in range(len(path), -1, -1):
+        if path[:length] in lines:
+            line = lines[path[:length]]
+            return f"line {line}" if line else f"--set {'.'.join(map(str, path))}"
+    return "line 1"
+
+
+def _suggest(path: FieldPath) -> str:
+    """Name the fields of the record that `path` lies in that look like its last word."""
+    fields = _fields_at(StudyConfig, path[:-1])
+    close = nearest(str(path[-1]), fields) if path else []
+    if close:
+        return f" Did you mean {' or '.join(repr(entry) for entry in close)}?"
+    return f" Known: {', '.join(fields)}." if fields else ""
+
+
+def _fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
+    found: type[BaseModel] | None = model
+    words = list(path)
+    while words and found is not None:
+        field = found.model_fields.get(str(words.pop(0)))
+        annotation = field.annotation if field else None
+        if typing.get_origin(annotation) is dict and words:
+            words.pop(0)
+        found = _record_in(annotation)
+    return list(found.model_fields) if found is not None else []
+
+
+def _record_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+    """Find the record in an annotation such as `Annotated[Record, …] | None` or `dict[str, Record]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, typing.Annotated, tuple):
+        for argument in typing.get_args(annotation):
+            record = _record_in(argument)
+            if record is not None:
+                return record
+    return None
+
+
+def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
+    """Find what no single field can see: names of candidates that point nowhere or in a circle."""
+    names = list(study.candidates)
+    problems = []
+    if study.baseline is not None and study.baseline not in study.candidates:
+        problems.append(f"{_where(('baseline',), lines)}: baseline: {_no_candidate(study.baseline, names)}")
+    for name, candidate in study.candidates.items():
+        path = ("candidates", name, "extends")
+        seen = [name]
+        while candidate.extends is not None:
+            if candidate.extends not in study.candidates:
+                problems.append(f"{_where(path, lines)}: {'.'.join(path)}: {_no_candidate(candidate.extends, names)}")
+                break
+            if candidate.extends in seen:
+                circle = " → ".join([*seen, candidate.extends])
+                problems.append(f"{_where(path, lines)}: {'.'.join(path)} goes in a circle: {circle}.")
+                break
+            seen.append(candidate.extends)
+            candidate = study.candidates[candidate.extends]
+    return problems
+
+
+def _is_circular(study: StudyConfig, name: str) -> bool:
+    """Say whether what a candidate extends leads nowhere, or back to where it was."""
+    seen = {name}
+    above = study.candidates[name].extends
+    while above is not None:
+        if above in seen or above not in study.candidates:
+            return True
+        seen.add(above)
+        above = study.candidates[above].extends
+    return False
+
+
+def _no_candidate(name: str, names: list[str]) -> str:
+    close = nearest(name, names)
+    hint = f"Did you mean {close[0]!r}?" if close else f"Candidates: {', '.join(names)}."
+    return f"there is no candidate {name!r}. {hint}"
+
+
+def _check_models(study: StudyConfig, lines: dict[FieldPath, int], base: Path) -> list[str]:
+    """Check the parameters of each candidate's network."""
+    from etude.models import resolve_spec
+    from etude.study.resolve import resolve_candidate
+
+    problems: list[str] = []
+    for name in study.candidates:
+        path: FieldPath = ("candidates", name, "model")
+        path = path if path in lines else ("model",) if ("model",) in lines else ("candidates", name)
+        try:
+            own = study.candidates[name].model
+            spec = own if _is_circular(study, name) else resolve_candidate(study, name).model
+            if spec is not None:
+                resolve_spec(spec, base)
+        except StudyFileError as error:
+            problems += [f"{_where(path, lines)}: {told}" for told in error.problems]
+        except EtudeError as error:
+            problems += [
+                f"{_where(path, lines)}: {'.'.join(map(str, path))}: {told}" for told in str(error).split("\n")
+            ]
+    return problems
+
+
+def _report(name: str, problems: list[str]) -> StudyFileError:
+    def order(told: str) -> tuple[int, str]:
+        number = told.removeprefix("line ").split(":")[0]
+        return (int(number) if number.isdigit() else 0, told)
+
+    ordered = tuple(sorted(dict.fromkeys(problems), key=order))
+    count = "1 mistake" if len(ordered) == 1 else f"{len(ordered)} mistakes"
+    return StudyFileError(f"{name}: {count}.\n" + "\n".join(f"  {told}" for told in ordered), ordered)

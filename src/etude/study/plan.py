@@ -1,0 +1,79 @@
+"""The plan: every run of a study, with its identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from etude.core.records import fingerprint
+from etude.models import resolve_spec
+from etude.study.file import StudyConfig
+from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.workspace import Workspace
+
+_NO_IDENTITY = {"precision", "memory_format"}  # precision enters as it was resolved; the format changes only speed
+
+
+@dataclass(frozen=True)
+class Order:
+    """One run to be made: plain data, so that an engine can send it elsewhere."""
+
+    candidate: str
+    seed: int
+    fold: int | None
+    identity: str
+
+    @property
+    def label(self) -> str:
+        """The run's name for people."""
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        return f"{self.candidate}, seed {self.seed}{fold}"
+
+
+def plan_runs(study: StudyConfig, workspace: Workspace) -> list[Order]:
+    """List the runs of a study: all candidates at the first seed, then all at the next.
+
+    In that order a study that is stopped half-way has pairs to compare.
+
+    Raises:
+        DataError: if the pictures cannot be used.
+    """
+    candidates = resolve_candidates(study)
+    folds: list[int | None] = list(range(len(workspace.splits))) if len(workspace.splits) > 1 else [None]
+    return [
+        Order(name, seed, fold, run_identity(workspace, candidate, seed, fold))
+        for seed in study.protocol.seed_list
+        for fold in folds
+        for name, candidate in candidates.items()
+    ]
+
+
+def run_identity(workspace: Workspace, candidate: Candidate, seed: int, fold: int | None) -> str:
+    """Return the hash of all that the result of a run depends on.
+
+    Data, weights and a network of one's own enter by content. Names, paths, workers, devices and reports do
+    not, nor fields left at their default, so that a field added later leaves old runs valid.
+    """
+    return fingerprint(identity_content(workspace, candidate, seed, fold))
+
+
+def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold: int | None) -> dict[str, Any]:
+    """Return what `run_identity` hashes."""
+    study = workspace.study
+    content: dict[str, Any] = {
+        "task": study.task,
+        "data": workspace.fingerprint,
+        "split": workspace.digest(fold or 0),
+        "prepare": candidate.prepare.model_dump(mode="json", exclude_defaults=True),
+        "augment": candidate.augment.model_dump(mode="json", exclude_defaults=True),
+        "model": resolve_spec(candidate.model, workspace.base).identity,
+        "train": candidate.train.model_dump(mode="json", exclude_defaults=True, exclude=_NO_IDENTITY),
+        "precision": workspace.execution(candidate.train).precision,
+        "metric": study.protocol.metric,
+        "seed": seed,
+    }
+    if not content["augment"].get("use"):
+        content["augment"] = {}  # without an augmentation its strength means nothing
+    if fold is not None:
+        content["fold"] = fold
+    return content

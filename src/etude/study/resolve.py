@@ -1,0 +1,101 @@
+"""What each candidate comes to once the study's fields and those it extends are put under its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from etude.core.errors import StudyFileError
+from etude.data.augment import AugmentConfig
+from etude.models import ModelSpec
+from etude.pictures.prepare import Prepare
+from etude.study.file import CandidateConfig, StudyConfig
+from etude.train.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A candidate with every field resolved."""
+
+    name: str
+    model: ModelSpec
+    augment: AugmentConfig
+    prepare: Prepare
+    train: TrainConfig
+
+    def dump(self) -> dict[str, Any]:
+        """Return it as JSON, defaults included."""
+        return {
+            "model": self.model.model_dump(mode="json"),
+            "augment": self.augment.model_dump(mode="json"),
+            "prepare": self.prepare.model_dump(mode="json"),
+            "train": self.train.model_dump(mode="json"),
+        }
+
+
+def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
+    """Put a candidate together: the study's fields, then those of what it extends, then its own.
+
+    Raises:
+        StudyFileError: if no network is given for it anywhere.
+    """
+    merged: dict[str, Any] = _given(study, ("model", "augment", "prepare", "train"))
+    for layer in _layers(study, name):
+        merged = merge(merged, _given(layer, ("model", "augment", "prepare", "train")))
+    if not merged.get("model", {}).get("name"):
+        told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
+        raise StudyFileError(f"{study.study}: {told}", (told,))
+    return Candidate(
+        name=name,
+        model=ModelSpec.model_validate(merged["model"]),
+        augment=AugmentConfig.model_validate(merged.get("augment", {})),
+        prepare=Prepare.model_validate(merged.get("prepare", {})),
+        train=TrainConfig.model_validate(merged.get("train", {})),
+    )
+
+
+def resolve_candidates(study: StudyConfig) -> dict[str, Candidate]:
+    """Resolve all candidates, in the order of the file."""
+    return {name: resolve_candidate(study, name) for name in study.candidates}
+
+
+def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay one group of fields over another.
+
+    A group with a `name` (a model, an optimiser) whose name changes is replaced whole: the learning rate of
+    one optimiser says nothing about another's.
+
+    >>> merge({"lr": 1, "schedule": {"name": "step", "gamma": 0.5}}, {"schedule": {"name": "cosine"}})
+    {'lr': 1, 'schedule': {'name': 'cosine'}}
+    """
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, dict) and not _is_another(below, value):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _is_another(below: dict[str, Any], value: dict[str, Any]) -> bool:
+    return "name" in value and value["name"] != below.get("name", value["name"])
+
+
+def _layers(study: StudyConfig, name: str) -> list[CandidateConfig]:
+    """Return the candidate and what it extends, the farthest first."""
+    candidate = study.candidates[name]
+    layers = [candidate]
+    while candidate.extends is not None:
+        candidate = study.candidates[candidate.extends]
+        layers.append(candidate)
+    return layers[::-1]
+
+
+def _given(config: StudyConfig | CandidateConfig, fields: tuple[str, ...]) -> dict[str, Any]:
+    """Return those fields that were given, as plain values."""
+    return {
+        field: getattr(config, field).model_dump(exclude_unset=True)
+        for field in fields
+        if field in config.model_fields_set and getattr(config, field) is not None
+    }

@@ -1,0 +1,237 @@
+"""Running a study: plan, train what is missing, score, compare, keep every record up to date."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from etude.core.errors import BudgetError, RuleError
+from etude.core.files import write_json, write_text
+from etude.core.run_record import RunRecord
+from etude.core.study_record import RunRef, StudyRecord
+from etude.core.watch import Watcher
+from etude.models import build_model, resolve_spec
+from etude.study.engine import Engine, InProcess, Outcome
+from etude.study.file import StudyConfig
+from etude.study.folder import StudyFolder
+from etude.study.plan import Order, plan_runs
+from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.summary import summarize
+from etude.study.workspace import Workspace
+
+
+def run_study(
+    study: StudyConfig,
+    text: str,
+    base: Path,
+    results: Path,
+    watch: Watcher,
+    *,
+    device: str = "auto",
+    engine: Engine | None = None,
+) -> StudyRecord:
+    """Run a study: whatever of it was trained before is kept, whatever was interrupted goes on.
+
+    Args:
+        study: the resolved study.
+        text: its file as given, which is kept beside the records.
+        base: the folder that relative paths in it start from.
+        results: the folder in which the study's own folder lies.
+        watch: hears where the work stands.
+        device: auto, cpu, cuda or mps.
+        engine: who does the runs; by default this process.
+
+    Raises:
+        EtudeError: a sentence for each thing that can go wrong; what was finished is kept.
+        BudgetError: once the budget is spent and runs are left.
+    """
+    folder = StudyFolder(results, study.study)
+    with folder.locked():
+        workspace = Workspace(study, base, folder, device, watch)
+        candidates = resolve_candidates(study)
+        orders = plan_runs(study, workspace)
+        check_networks(candidates, workspace)
+        write_text(folder.given, text)
+        write_json(folder.resolved, resolved_json(study, candidates))
+        session = _Session(study, workspace, folder, orders, watch)
+        session.write()
+        session.train(candidates, engine or InProcess())
+        return session.close()
+
+
+def preview_study(
+    study: StudyConfig, base: Path, results: Path, watch: Watcher, *, device: str = "auto"
+) -> list[RunRef]:  # fmt: skip
+    """Return the runs of a study and where each stands, without training.
+
+    Raises:
+        EtudeError: if the data or a network cannot be used.
+    """
+    folder = StudyFolder(results, study.study)
+    workspace = Workspace(study, base, folder, device, watch)
+    orders = plan_runs(study, workspace)
+    return _Session(study, workspace, folder, orders, watch).refs()
+
+
+def resolved_json(study: StudyConfig, candidates: dict[str, Candidate]) -> dict[str, Any]:
+    """Return every field of a study, defaults included, each candidate put together."""
+    whole = study.model_dump(mode="json")
+    whole["candidates"] = {name: candidate.dump() for name, candidate in candidates.items()}
+    return whole
+
+
+def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> None:
+    """Build each network once, so that a mistake shows before anything is trained.
+
+    Raises:
+        ModelError: if one cannot be built for these pictures and classes.
+    """
+    for candidate in candidates.values():
+        _build(candidate, workspace, 0)
+
+
+class _Session:
+    """One call of `run_study`: the outcomes so far, and the records written from them."""
+
+    def __init__(
+        self, study: StudyConfig, workspace: Workspace, folder: StudyFolder, orders: list[Order], watch: Watcher
+    ) -> None:
+        self.study, self.workspace, self.folder = study, workspace, folder
+        self.orders, self.watch = orders, watch
+        self.failures: dict[str, str] = {}
+        self.started = time.monotonic()
+        self.is_out_of_time = False
+        self.next_write = 0.0
+
+    def train(self, candidates: dict[str, Candidate], engine: Engine) -> None:
+        """Train what is not finished, and write the records after each run."""
+        perform = functools.partial(_perform, self.workspace, candidates, self.folder, self.watch, len(self.orders))
+        for outcome in engine.do(self._missing(), functools.partial(perform, self._positions())):
+            self._take(outcome)
+            if time.monotonic() > self.next_write:
+                self.write()
+
+    def _missing(self) -> Iterator[Order]:
+        """Give the orders that are not finished, until the budget is spent."""
+        budget = self.study.protocol.budget
+        positions = self._positions()
+        seen: set[str] = set()
+        for order in self.orders:
+            if order.identity in seen:
+                continue
+            seen.add(order.identity)
+            if self.folder.load_run(order.identity) is not None:
+                self.watch.run_skipped(order.label, positions[order.identity], len(self.orders))
+                continue
+            if budget is not None and time.monotonic() - self.started > budget:
+                self.is_out_of_time = True
+                return
+            yield order
+
+    def _positions(self) -> dict[str, int]:
+        return {order.identity: index for index, order in reversed(list(enumerate(self.orders, 1)))}
+
+    def _take(self, outcome: Outcome) -> None:
+        if outcome.record is not None:
+            self.watch.run_done(outcome.record)
+            return
+        self.failures[outcome.order.identity] = outcome.failure
+        self.watch.run_failed(outcome.order.label, outcome.failure)
+
+    def write(self) -> StudyRecord:
+        """Write the study's record, leaderboard and verdicts as they stand."""
+        started = time.monotonic()
+        record = summarize(self.study, self.workspace, self.folder, self.refs(), command=" ".join(sys.argv))
+        # Between runs this may take one part in twenty of the time, no more, however many runs there are.
+        self.next_write = time.monotonic() + 20 * (time.monotonic() - started)
+        return record
+
+    def refs(self) -> list[RunRef]:
+        """Return every run of the plan and where it stands."""
+        return [self._ref(order) for order in self.orders]
+
+    def _ref(self, order: Order) -> RunRef:
+        folder = self.folder.run(order.identity)
+        failure = self.failures.get(order.identity, "")
+        finished, begun = (folder / "run.json").exists(), (folder / "state").exists()
+        status = "finished" if finished else "failed" if failure else "running" if begun else "planned"
+        return RunRef(
+            candidate=order.candidate,
+            seed=order.seed,
+            fold=order.fold,
+            identity=order.identity,
+            status=status,
+            failure=failure,
+        )
+
+    def close(self) -> StudyRecord:
+        """Return the record, or say what stopped the study short of its plan.
+
+        Raises:
+            BudgetError: if the budget is spent and runs are left.
+            RuleError: if runs failed.
+        """
+        record = self.write()
+        left = sum(ref.status in ("planned", "running") for ref in record.runs)
+        if self.is_out_of_time and left:
+            raise BudgetError(
+                f"{self.study.study}: the budget is spent with {left} of {len(record.runs)} runs left. "
+                f"The same command goes on from there; --set protocol.budget=2h gives it more."
+            )
+        if self.failures:
+            first = next(iter(self.failures.values()))
+            raise RuleError(f"{self.study.study}: {len(self.failures)} of {len(record.runs)} runs failed. {first}")
+        return record
+
+
+def _perform(
+    workspace: Workspace,
+    candidates: dict[str, Candidate],
+    folder: StudyFolder,
+    watch: Watcher,
+    of: int,
+    positions: dict[str, int],
+    order: Order,
+) -> RunRecord:
+    """Make the job of an order and train it."""
+    from etude.train.finish import run_job
+    from etude.train.job import Job
+
+    study, candidate = workspace.study, candidates[order.candidate]
+    resolved = resolve_spec(candidate.model, workspace.base)
+    job = Job(
+        identity=order.identity,
+        study=study.study,
+        candidate=order.candidate,
+        seed=order.seed,
+        fold=order.fold,
+        config={
+            "data": {**study.data.model_dump(mode="json"), "fingerprint": workspace.fingerprint},
+            **candidate.dump(),
+            "model": resolved.full,
+            "protocol": study.protocol.model_dump(mode="json"),
+        },
+        task=study.task,
+        classes=tuple(workspace.source.classes),
+        metric=study.protocol.metric,
+        also=tuple(name for name in study.protocol.also if name != study.protocol.metric),
+        prepare=candidate.prepare,
+        augment=candidate.augment,
+        train=candidate.train,
+        build=functools.partial(_build, candidate, workspace, order.seed),
+        execution=workspace.execution(candidate.train),
+        parts=workspace.parts(candidate.prepare, order.fold or 0),
+        item_ids=workspace.item_ids,
+        position=(positions[order.identity], of),
+    )
+    return run_job(job, folder.run(order.identity), watch)
+
+
+def _build(candidate: Candidate, workspace: Workspace, seed: int) -> Any:  # noqa: ANN401 - a torch module
+    size_px = (candidate.prepare.height_px, candidate.prepare.width_px)
+    n_outputs = len(workspace.source.classes)
+    return build_model(candidate.model, n_outputs=n_outputs, size_px=size_px, seed=seed, base=workspace.base)

@@ -1,0 +1,124 @@
+"""Texts of studies to start from: the commented starter, and the ladder over a folder of pictures."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from etude.data.source import Source
+
+_STARTER = """\
+# A study: a question, pictures, candidates, and the protocol that compares them.
+# Every field has a default; `etude schema` prints them all for your editor. Run it with: etude run {name}.yaml
+study: {name}
+question: Which of these models is best, and by how much?
+
+data:
+  source: {source}          # a folder with a folder per class, a Parquet or CSV file, or: shapes, cifar10, cifar100
+  split: {{kind: auto, validation: 0.1, test: 0.2, seed: 0}}   # auto | official | random | group | kfold
+  unreadable: stop            # stop | skip: what to do when a picture cannot be read
+  # positive: elephant        # one class against the rest: a detector
+
+prepare: {{size_px: {size_px}, fit: stretch, normalize: imagenet}}   # fit: stretch | crop | letterbox
+
+train:                        # for all candidates; each may have its own
+  epochs: 20
+  batch: 128
+  optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.02}}   # sgd | adamw | muon
+  schedule: onecycle          # onecycle | cosine | step | constant
+  label_smoothing: 0.0
+  # early_stopping: 5         # epochs without gain on validation
+  # average: ema              # none | ema | lookahead
+
+baseline: cnn                 # the others are compared with it
+candidates:
+  majority: {{model: majority}}                        # always the commonest class: what any model must beat
+  mlp: {{model: mlp}}
+  cnn: {{model: {{name: cnn, widths: [32, 64, 128], dropout: 0.1}}}}
+  cnn-augmented: {{extends: cnn, augment: [flip, shift]}}   # flip shift rotate scale color noise cutout mixup cutmix
+  resnet: {{model: {{name: resnet, depth: 20}}, augment: [flip, shift]}}
+  # mine: {{model: {{python: nets.py:Net}}}}             # a network of your own
+  # transfer: {{model: {{name: mobilenetv2_100, weights: imagenet}}}}   # any timm name
+
+protocol:
+  seeds: 3                    # each candidate is trained once a seed, on the same split
+  metric: accuracy            # accuracy | balanced_accuracy | f1_macro | log_loss …
+  also: [f1_macro]
+  # budget: 60min             # no further run starts once it is spent
+
+report: {{formats: [note], languages: [en, fr]}}
+"""
+
+_FOLDER = """\
+# Written by `etude run {path}`: a ladder of models over a folder of pictures.
+study: {name}
+question: How well can these pictures be told apart, and by which model?
+data: {{source: {source}}}
+prepare: {{size_px: {size_px}, fit: crop}}
+train: {{epochs: {epochs}, batch: {batch}, optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.02}}}}
+baseline: cnn
+candidates:
+  majority: {{model: majority}}
+  mlp: {{model: mlp}}
+  cnn: {{model: cnn}}
+  cnn-augmented: {{extends: cnn, augment: [flip, shift]}}
+  resnet: {{model: {{name: resnet, depth: 20}}, augment: [flip, shift]}}
+protocol: {{seeds: 1, metric: accuracy, also: [f1_macro]}}
+"""
+
+
+def starter_text(name: str, source: str = "") -> str:
+    """Return a commented study file."""
+    return _STARTER.format(name=study_name(name), source=_quoted(source or "shapes"), size_px=32)
+
+
+def folder_study(folder: Path) -> str:
+    """Return the text of a study of a ladder over a folder of pictures; size and length fit what is there.
+
+    Raises:
+        DataError: if the folder holds no classes of pictures.
+    """
+    from etude.data.source import open_source
+
+    source = open_source(str(folder.resolve()))
+    count = len(source.items)
+    return _FOLDER.format(
+        path=folder,
+        name=study_name(folder.resolve().name),
+        source=_quoted(str(folder.resolve())),
+        size_px=_fitting_size(source),
+        epochs=int(np.clip(60_000 // max(1, count), 10, 60)),
+        batch=128 if count >= 2000 else 32,
+    )
+
+
+def study_name(text: str) -> str:
+    """Make a name of a study of any text.
+
+    >>> study_name("Mes photos d'été")
+    'Mes-photos-d-t'
+    """
+    return re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-._") or "study"
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z0-9_./-]+", text) else json.dumps(text, ensure_ascii=False)
+
+
+def _fitting_size(source: Source, most: int = 64) -> int:
+    """Return a side that suits the pictures: their median short side, at most 64 px, a multiple of 8."""
+    sides = []
+    for index in np.linspace(0, len(source.items) - 1, num=min(50, len(source.items)), dtype=int):
+        raw = source.raw(int(index))
+        try:
+            sides.append(min(Image.open(io.BytesIO(raw)).size) if isinstance(raw, bytes) else min(raw.shape[:2]))
+        except (OSError, ValueError, Image.DecompressionBombError):
+            continue  # the run itself lists what cannot be read
+    return int(np.clip(int(np.median(sides or [most])) // 8 * 8, 16, most))

@@ -1,0 +1,127 @@
+"""From the finished runs of a plan to the study's record, leaderboard and verdicts."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+from collections.abc import Sequence
+from typing import Any
+
+from etude.core.files import write_json, write_text
+from etude.core.run_record import RunRecord
+from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord
+from etude.core.words import Part
+from etude.evaluate.cost import machine_words, versions
+from etude.evaluate.leaderboard import leaderboard_rows
+from etude.evaluate.predictions import Predictions
+from etude.evaluate.run_result import RunResult
+from etude.evaluate.scores import metric_of
+from etude.evaluate.verdicts import compare
+from etude.study.file import StudyConfig
+from etude.study.folder import StudyFolder
+from etude.study.resolve import resolve_candidates
+from etude.study.workspace import Workspace
+
+
+def summarize(
+    study: StudyConfig, workspace: Workspace, folder: StudyFolder, refs: Sequence[RunRef], *, command: str
+) -> StudyRecord:
+    """Score, compare, and write `study.json`, the leaderboard and the verdicts as they stand."""
+    runs = _results(study, folder, refs)
+    metric, also = study.protocol.metric, study.protocol.also
+    failed = {name: [ref.failure for ref in refs if ref.candidate == name and ref.failure] for name in runs}
+    rows = leaderboard_rows(runs, metric, also, failed)
+    baseline = study.baseline or default_baseline(study)
+    verdicts = compare(runs, baseline, metric) if runs.get(baseline) else []
+    records = [run.record for entries in runs.values() for run in entries]
+    record = StudyRecord(
+        name=study.study,
+        question=study.question,
+        task=study.task,
+        metric=metric,
+        higher_is_better=metric_of(metric).higher_is_better,
+        baseline=baseline,
+        config=_config(study),
+        classes=tuple(workspace.source.classes),
+        counts=workspace.counts(),
+        runs=tuple(refs),
+        leaderboard=tuple(rows),
+        verdicts=tuple(verdicts),
+        command=command,
+        device=machine_words(),
+        versions=versions(),
+        seconds=sum(record.cost.seconds for record in records),
+        notes=_notes(study, workspace, records),
+    )
+    record.save(folder.record)
+    write_json(folder.leaderboard_json, [row.model_dump(mode="json") for row in rows])
+    write_json(folder.verdicts, [verdict.model_dump(mode="json") for verdict in verdicts])
+    write_text(folder.leaderboard_csv, leaderboard_csv(rows))
+    return record
+
+
+def default_baseline(study: StudyConfig) -> str:
+    """Return the candidate that the others are compared with where the file names none: the first that learns."""
+    candidates = resolve_candidates(study)
+    learning = [name for name, candidate in candidates.items() if candidate.model.name != "majority"]
+    return (learning or list(candidates))[0]
+
+
+def _results(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:
+    """Return the finished runs by candidate; their predictions are read when they are needed."""
+    runs: dict[str, list[RunResult]] = {name: [] for name in study.candidates}
+    for ref in refs:
+        record = folder.load_run(ref.identity)
+        if record is not None:
+            path = folder.run(ref.identity) / "predictions.parquet"
+            # A run is shared by candidates that resolve to the same training: each sees it under its own name.
+            own = record.model_copy(update={"candidate": ref.candidate, "seed": ref.seed, "fold": ref.fold})
+            runs[ref.candidate].append(
+                RunResult(
+                    record=own,
+                    test=functools.partial(Predictions.read, path, Part.TEST),
+                    validation=functools.partial(Predictions.read, path, Part.VALIDATION),
+                )
+            )
+    return runs
+
+
+def _config(study: StudyConfig) -> dict[str, Any]:
+    whole = study.model_dump(mode="json")
+    whole["candidates"] = {name: candidate.dump() for name, candidate in resolve_candidates(study).items()}
+    return whole
+
+
+def _notes(study: StudyConfig, workspace: Workspace, records: Sequence[RunRecord]) -> tuple[str, ...]:
+    """Gather what a reader must know: of the source, and of the runs."""
+    notes = [*workspace.source.notes, *(note for record in records for note in record.notes)]
+    if len(study.protocol.seed_list) == 1 and len(workspace.splits) == 1:
+        notes.append("One run a candidate: what another seed would give is not known.")
+    return tuple(dict.fromkeys(notes))
+
+
+def leaderboard_csv(rows: Sequence[LeaderboardRow]) -> str:
+    """Return the leaderboard as CSV: an interval has two columns, each further metric one."""
+    flat = [_flat(row) for row in rows]
+    names = list(dict.fromkeys(name for row in flat for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _flat(row: LeaderboardRow) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name in LeaderboardRow.model_fields:
+        value = getattr(row, name)
+        if name.startswith("interval_"):
+            flat[f"{name}_low"], flat[f"{name}_high"] = ("", "") if value is None else (value.low, value.high)
+        elif name == "also":
+            flat |= value
+        elif name == "failed":
+            flat[name] = " ".join(value)
+        else:
+            flat[name] = "" if value is None else value
+    return flat

@@ -1,0 +1,163 @@
+"""The opened data of a study: source, splits, and the prepared pictures of each part."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from etude.core.errors import DataError
+from etude.core.files import write_json
+from etude.core.records import fingerprint
+from etude.core.watch import Watcher
+from etude.core.words import Part
+from etude.data.prepared import PreparedSet, prepare_items
+from etude.data.source import Source, open_source
+from etude.data.split import make_splits, read_split, split_digest, write_split
+from etude.models.execution import Execution, choose_execution
+from etude.pictures.prepare import Prepare
+from etude.study.file import StudyConfig
+from etude.study.folder import StudyFolder
+from etude.train.config import TrainConfig
+
+_PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
+_KEPT_PARTS = 6  # prepared parts that are kept in memory: two candidates' worth
+_KEPT_BYTES = 4 * 2**30  # prepared sets that are kept beyond the one in use
+
+
+class Workspace:
+    """What all runs of a study share; pictures are prepared once for each way of preparing them."""
+
+    def __init__(self, study: StudyConfig, base: Path, folder: StudyFolder, device: str, watch: Watcher) -> None:
+        self.study = study
+        self.base = base
+        self.folder = folder
+        self.device = device
+        self.watch = watch
+        self._prepared: OrderedDict[str, PreparedSet] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, int, str], PreparedSet] = OrderedDict()
+
+    @cached_property
+    def source(self) -> Source:
+        """The opened source.
+
+        Raises:
+            DataError: if there is no such source or it cannot be used.
+        """
+        data = self.study.data
+        return open_source(data.source, task=self.study.task, positive=data.positive, base=self.base)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """The content of the pictures and labels as one hash."""
+        return self.source.fingerprint()
+
+    @cached_property
+    def splits(self) -> list[np.ndarray]:
+        """One array of parts a fold; read from the study's folder where the same split was made before."""
+        config = self.study.data.split
+        made_of = fingerprint({"data": self.fingerprint, "split": config.model_dump(mode="json")})
+        beside = self.folder.split.with_suffix(".json")
+        if self.folder.split.exists() and beside.exists() and f'"{made_of}"' in beside.read_text():
+            return read_split(self.folder.split, self.source.items)
+        splits = make_splits(self.source.items, len(self.source.classes), config)
+        write_split(self.folder.split, self.source.items, splits)
+        digests = [split_digest(self.source.items, parts) for parts in splits]
+        write_json(beside, {"made_of": made_of, "digests": digests, "config": config.model_dump(mode="json")})
+        return splits
+
+    def digest(self, fold: int) -> str:
+        """The hash of which item is in which part."""
+        return split_digest(self.source.items, self.splits[fold])
+
+    def execution(self, train: TrainConfig) -> Execution:
+        """Where and how a candidate runs."""
+        return choose_execution(self.device, train.precision, train.memory_format)
+
+    def prepared(self, prepare: Prepare) -> PreparedSet:
+        """All pictures that any part of any fold holds, prepared.
+
+        Raises:
+            DataError: if pictures cannot be read, unless `data.unreadable` is skip.
+        """
+        key = _prepare_key(prepare)
+        if key not in self._prepared:
+            used = np.flatnonzero(np.any([parts != Part.LEFT_OUT for parts in self.splits], axis=0))
+            made = prepare_items(
+                self.source,
+                used,
+                prepare,
+                unreadable=self.study.data.unreadable,
+                progress=lambda done, total: self.watch.counted("pictures", done, total),
+            )
+            if made.left_out:
+                self.watch.said(
+                    f"{len(made.left_out)} unreadable pictures are left out (data.unreadable: skip); "
+                    f"the first: {made.left_out[0][0]} ({made.left_out[0][1]})"
+                )
+            self._prepared[key] = made
+            while len(self._prepared) > 1 and self._kept_bytes() > _KEPT_BYTES:
+                dropped, _ = self._prepared.popitem(last=False)
+                self._parts = OrderedDict((name, kept) for name, kept in self._parts.items() if name[0] != dropped)
+        self._prepared.move_to_end(key)
+        return self._prepared[key]
+
+    def _kept_bytes(self) -> int:
+        return sum(made.pictures_NHWC.nbytes for made in self._prepared.values())
+
+    def parts(self, prepare: Prepare, fold: int) -> Callable[[str], PreparedSet]:
+        """Return what gives the prepared pictures of a part of a fold."""
+        key = _prepare_key(prepare)
+
+        def part(name: str) -> PreparedSet:
+            made = self.prepared(prepare)
+            if (key, fold, name) not in self._parts:
+                chosen = np.flatnonzero(self.splits[fold][made.indices_N] == _PARTS[name])
+                if name != "validation" and not len(chosen):
+                    raise DataError(
+                        f"{self.source.name}: the {name} part must have pictures. Got none. Change data.split."
+                    )
+                self._parts[(key, fold, name)] = select(made, chosen)
+                while len(self._parts) > _KEPT_PARTS:
+                    self._parts.popitem(last=False)
+            self._parts.move_to_end((key, fold, name))
+            return self._parts[(key, fold, name)]
+
+        return part
+
+    def item_ids(self, indices_N: np.ndarray) -> np.ndarray:
+        """Return the ids of items by their positions."""
+        return np.asarray(self.source.items.ids[indices_N])
+
+    def counts(self, fold: int = 0) -> dict[str, dict[str, int]]:
+        """Count the pictures by part and class."""
+        labels, parts = self.source.items.labels, self.splits[fold]
+        return {
+            name: {
+                label: int(np.sum((parts == part) & (labels == index)))
+                for index, label in enumerate(self.source.classes)
+            }
+            for name, part in _PARTS.items()
+        }
+
+
+def _prepare_key(prepare: Prepare) -> str:
+    """Name a way of preparing; normalisation comes later, in the loader."""
+    return fingerprint(prepare.model_dump(mode="json", exclude={"normalize"}))
+
+
+def select(made: PreparedSet, chosen: np.ndarray) -> PreparedSet:
+    """Return the pictures at the positions `chosen` of a prepared set."""
+    masks = None if made.masks_NHW is None else made.masks_NHW[chosen]
+    return replace(
+        made,
+        pictures_NHWC=made.pictures_NHWC[chosen],
+        labels_N=made.labels_N[chosen],
+        masks_NHW=masks,
+        indices_N=made.indices_N[chosen],
+        left_out=(),
+    )

@@ -1,0 +1,76 @@
+"""Classification: one class a picture. A binary detector is its two-class case."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+import torch.nn.functional as F
+
+from etude.tasks.task import Step
+
+if TYPE_CHECKING:
+    from etude.data.batches import Batch
+
+METRIC = "accuracy"
+LossName = Literal["cross-entropy"]
+
+
+class Classification:
+    """Softmax over the classes, cross-entropy.
+
+    Args:
+        classes: names of the classes, in the order of their ids.
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+        class_weights: weight of each class in the loss, shape (K,); none for equal weights.
+    """
+
+    name = "classification"
+
+    def __init__(
+        self, classes: tuple[str, ...], label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+    ) -> None:
+        self.classes = classes
+        self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+
+    @property
+    def n_outputs(self) -> int:
+        """One logit a class."""
+        return len(self.classes)
+
+    def step(self, model: torch.nn.Module, batch: Batch) -> Step:
+        """Run a batch forward; a mixed picture counts for both its classes by their shares."""
+        logits_BK = model(batch.images_BCHW)
+        loss_B = self._losses(logits_BK, batch.targets_B)
+        if batch.other_targets is not None and batch.mix_B is not None:
+            mix_B = batch.mix_B.to(loss_B.dtype)
+            loss_B = mix_B * loss_B + (1 - mix_B) * self._losses(logits_BK, batch.other_targets)
+        with torch.no_grad():
+            right = (logits_BK.argmax(1) == batch.targets_B).sum()
+        return Step(loss_B.mean(), right)
+
+    def _losses(self, logits_BK: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
+        weights = None if self.class_weights is None else self.class_weights.to(logits_BK.device)
+        # The loss is computed in float32: in bfloat16 a sum of exponentials loses two digits.
+        return F.cross_entropy(
+            logits_BK.float(), targets_B, weights, reduction="none", label_smoothing=self.label_smoothing
+        )
+
+    def answer(self, logits_BK: torch.Tensor) -> torch.Tensor:
+        """Return probabilities (B, K) in float32."""
+        return logits_BK.float().softmax(1)
+
+    def loss(self, logits_BK: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
+        """Return the mean cross-entropy in nats, without smoothing or weights."""
+        return F.cross_entropy(logits_BK.float(), targets_B)
+
+
+def balanced_weights(labels_N: torch.Tensor, n_classes: int) -> torch.Tensor:
+    """Return weights inversely proportional to the frequency of each class, with mean 1 over the pictures.
+
+    >>> balanced_weights(torch.tensor([0, 0, 0, 1]), 2)
+    tensor([0.6667, 2.0000])
+    """
+    counts_K = torch.bincount(labels_N, minlength=n_classes).float().clamp(min=1)
+    return labels_N.numel() / (n_classes * counts_K)

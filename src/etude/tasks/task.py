@@ -1,0 +1,41 @@
+"""What a task is to the loop, the scores and the report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import torch
+
+    from etude.data.batches import Batch
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one training batch gave."""
+
+    loss: torch.Tensor
+    """Scalar, with its graph."""
+    right: torch.Tensor
+    """Scalar: the sum of right answers over the batch, without graph."""
+
+
+class Task(Protocol):
+    """Head, loss, metrics and step of one kind of question."""
+
+    name: str
+    classes: tuple[str, ...]
+
+    @property
+    def n_outputs(self) -> int:
+        """Outputs that the network must have."""
+
+    def step(self, model: torch.nn.Module, batch: Batch) -> Step:
+        """Run a training batch forward and return its loss."""
+
+    def answer(self, logits: torch.Tensor) -> torch.Tensor:
+        """Turn logits into what is stored and scored (probabilities)."""
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Return the plain validation loss, without smoothing."""

@@ -1,0 +1,105 @@
+"""How a model is trained: every field of `train:` in a study file, each with its default."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from etude.core.records import Config
+
+
+def _read_name(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Accept `optimizer: adamw` for `optimizer: {name: adamw}`."""
+    return {"name": given} if isinstance(given, str) else given
+
+
+_DEFAULT_LR = {"sgd": 0.1, "adamw": 1e-3, "muon": 0.02}
+
+
+class OptimizerConfig(Config):
+    """The optimiser; `optimizer: adamw` alone is accepted too."""
+
+    name: Literal["sgd", "adamw", "muon"] = "sgd"
+    """sgd (Nesterov momentum), adamw, or muon (orthogonalised updates for matrices and filters, AdamW for the rest)."""
+    lr: Annotated[float, Field(gt=0)] | None = None
+    """Highest learning rate of the schedule; by default 0.1 for sgd, 0.001 for adamw, 0.02 for muon."""
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Momentum of sgd and muon; first beta of adamw."""
+    nesterov: bool = True
+    """Nesterov's form of momentum, for sgd and muon."""
+    weight_decay: Annotated[float, Field(ge=0)] = 5e-4
+    """L2 penalty (sgd) or decoupled decay (adamw, muon); never on biases and norms."""
+    bias_lr_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the learning rate of biases of normalisation layers (64 in the airbench recipe)."""
+    head_lr_scale: Annotated[float, Field(gt=0)] = 1.0
+    """Factor on the learning rate of the last layer."""
+
+    @property
+    def peak_lr(self) -> float:
+        """The highest learning rate, default resolved."""
+        return self.lr if self.lr is not None else _DEFAULT_LR[self.name]
+
+
+class ScheduleConfig(Config):
+    """The learning rate over the steps; `schedule: cosine` alone is accepted too."""
+
+    name: Literal["onecycle", "cosine", "step", "constant"] = "onecycle"
+    """onecycle: linear up, then linear down; cosine: linear up, then half a cosine; step: times gamma at milestones."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """Share of the steps that rise; by default 0.23 for onecycle, 0.05 for cosine, none for the others."""
+    start: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """Learning rate of the first step, as a share of the highest."""
+    end: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Learning rate after the last step, as a share of the highest."""
+    milestones: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = (0.5, 0.75)
+    """For step: the shares of the training after which the rate falls."""
+    gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    """For step: the factor by which it falls."""
+
+
+class AverageConfig(Config):
+    """An average of the weights along the training; `average: ema` alone is accepted too."""
+
+    name: Literal["none", "ema", "lookahead"] = "none"
+    """ema: validated and kept in place of the weights; lookahead: every few steps the weights go back to it."""
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    """Share of the average that is kept at each update."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Steps between updates."""
+
+
+Optimizer = Annotated[OptimizerConfig, BeforeValidator(_read_name, json_schema_input_type=OptimizerConfig | str)]
+Schedule = Annotated[ScheduleConfig, BeforeValidator(_read_name, json_schema_input_type=ScheduleConfig | str)]
+Average = Annotated[AverageConfig, BeforeValidator(_read_name, json_schema_input_type=AverageConfig | str)]
+
+
+class TrainConfig(Config):
+    """Everything that turns a network and pictures into weights."""
+
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
+    """Passes over the training part."""
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 128
+    """Pictures a step."""
+    optimizer: Optimizer = OptimizerConfig()
+    """The optimiser and its learning rate."""
+    schedule: Schedule = ScheduleConfig()
+    """The learning rate over the steps."""
+    loss: Literal["cross-entropy"] = "cross-entropy"
+    """The loss."""
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each target that is spread evenly over the classes."""
+    class_weights: Literal["none", "balanced"] = "none"
+    """balanced: a class weighs by the inverse of its frequency in the training part."""
+    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    """Largest norm of the gradient; a longer one is scaled down."""
+    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    """Epochs without gain on validation after which training stops."""
+    keep: Literal["best", "last"] = "best"
+    """The weights that are kept: those of the epoch with the best validation score, or the last."""
+    average: Average = AverageConfig()
+    """An average of the weights along the training."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto: the lower precision where this machine measured it faster."""
+    memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
+    """auto: the one that this machine measured faster; it changes the speed and not the result."""

@@ -1,0 +1,128 @@
+"""What follows the last epoch: the test part is opened, once, and the record is written."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import torch
+
+from etude.core.run_record import Cost, RunRecord
+from etude.core.watch import Watcher
+from etude.core.words import Part
+from etude.evaluate.cost import measure_latency, versions
+from etude.evaluate.predictions import Predictions, write_predictions
+from etude.evaluate.scores import score
+from etude.models import count_macs, count_parameters
+from etude.train.job import Job
+from etude.train.loop import Fitted, fit, now, predict, write_history
+from etude.train.memory import device_memory_mb
+from etude.train.state import save_tensors
+
+RECORD_FILE = "run.json"
+PREDICTIONS_FILE = "predictions.parquet"
+MODEL_FILE = "model.safetensors"
+
+
+def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
+    """Train a job, or finish it, and write its record; the record is written last, so it says 'done'.
+
+    Raises:
+        DivergenceError: if the loss is no longer finite.
+        StorageError: if the disk is full.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted = fit(job, folder, watch)
+    write_history(folder, fitted.progress)
+    save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
+    scores: dict[str, dict[str, float]] = {}
+    predictions = []
+    opened_at = ""
+    for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
+        if part is Part.TEST:
+            opened_at = now()
+        answered = _predict_part(job, fitted, part)
+        scores[part.label] = score(answered, (job.metric, *job.also)) if len(answered.truth) else {}
+        if part is not Part.TRAIN:
+            predictions.append(answered)
+    write_predictions(folder / PREDICTIONS_FILE, predictions)
+    record = _record(job, fitted, folder, scores, opened_at)
+    record.save(folder / RECORD_FILE)
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    return record
+
+
+def _predict_part(job: Job, fitted: Fitted, part: Part) -> Predictions:
+    prepared = job.parts(part.label)
+    return Predictions(
+        ids=job.item_ids(prepared.indices_N),
+        part=part,
+        truth=prepared.labels_N,
+        probabilities=predict(fitted.model, fitted.task, job, prepared),
+    )
+
+
+def _record(
+    job: Job, fitted: Fitted, folder: Path, scores: dict[str, dict[str, float]], opened_at: str
+) -> RunRecord:  # fmt: skip
+    progress = fitted.progress
+    return RunRecord(
+        identity=job.identity,
+        study=job.study,
+        candidate=job.candidate,
+        seed=job.seed,
+        fold=job.fold,
+        config=job.config,
+        classes=job.classes,
+        device=job.execution.words(),
+        precision=job.execution.precision,
+        versions=versions(),
+        command=job.command or " ".join(sys.argv),
+        started_at=progress.started_at,
+        finished_at=now(),
+        interruptions=progress.interruptions,
+        stopped="early" if progress.stopped == "early" else "complete",
+        best_epoch=progress.best_epoch,
+        epochs=progress.epoch,
+        steps=fitted.steps,
+        n_train=len(job.parts("train").labels_N),
+        train=scores["train"],
+        validation=scores["validation"],
+        test=scores["test"],
+        test_opened_at=opened_at,
+        cost=_cost(job, fitted, folder),
+        notes=job.notes,
+    )
+
+
+def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
+    progress = fitted.progress
+    height_px, width_px = job.prepare.height_px, job.prepare.width_px
+    return Cost(
+        seconds=progress.seconds,
+        seconds_to_best=progress.seconds_to_best,
+        images_per_s=fitted.images_per_s,
+        params=count_parameters(fitted.model),
+        macs=count_macs(fitted.model, (height_px, width_px)),
+        memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
+        latency_ms=_latency_ms(job, fitted),
+        size_mb=(folder / MODEL_FILE).stat().st_size / 1e6,
+    )
+
+
+@torch.no_grad()
+def _latency_ms(job: Job, fitted: Fitted) -> float:
+    """Return the median time of one picture through the network, as it is trained here."""
+    execution = job.execution
+    image_BCHW = torch.zeros(1, 3, job.prepare.height_px, job.prepare.width_px, device=execution.device)
+    if execution.channels_last:
+        image_BCHW = image_BCHW.to(memory_format=torch.channels_last)
+
+    def answer() -> None:
+        with execution.autocast():
+            fitted.model(image_BCHW)
+        if execution.device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return measure_latency(answer)

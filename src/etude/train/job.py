@@ -1,0 +1,59 @@
+"""One training, with everything resolved: what the study hands to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from etude.data.augment import AugmentConfig
+from etude.pictures.prepare import Prepare
+from etude.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from etude.data.prepared import PreparedSet
+    from etude.models.execution import Execution
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training to be done."""
+
+    identity: str
+    """Hash of the resolved configuration; name of the run's folder."""
+    study: str
+    candidate: str
+    seed: int
+    fold: int | None
+    config: dict[str, Any]
+    """The whole resolved configuration, for the record."""
+    task: str
+    classes: tuple[str, ...]
+    metric: str
+    """The metric that chooses the epoch, on validation."""
+    also: tuple[str, ...]
+    """Other metrics to record."""
+    prepare: Prepare
+    augment: AugmentConfig
+    train: TrainConfig
+    build: Callable[[], nn.Module]
+    """Makes the network, from its seed."""
+    execution: Execution
+    parts: Callable[[str], PreparedSet]
+    """Gives the prepared pictures of 'train', 'validation' or 'test'."""
+    item_ids: Callable[[np.ndarray], np.ndarray]
+    """Gives the ids of items by their positions."""
+    position: tuple[int, int] = (1, 1)
+    """Number of this run in the plan, and runs of the plan."""
+    command: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """The run's name for people, such as 'cnn, seed 1, fold 2'."""
+        fold = "" if self.fold is None else f", fold {self.fold}"
+        return f"{self.candidate}, seed {self.seed}{fold}"

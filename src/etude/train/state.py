@@ -1,0 +1,109 @@
+"""The state of a training between two epochs: saved whole, so that a killed run goes on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from etude.core.files import writing
+from etude.core.run_record import Epoch
+from etude.train.averaging import WeightAverage
+
+STATE_FILE = "state.safetensors"
+BEST_FILE = "best.safetensors"
+
+
+@dataclass
+class Progress:
+    """Where a training stands, but for its tensors."""
+
+    epoch: int = 0
+    """Epochs that are done."""
+    best_epoch: int = 0
+    best_score: float | None = None
+    seconds: float = 0.0
+    seconds_to_best: float = 0.0
+    interruptions: int = 0
+    memory_mb: float = 0.0
+    """Peak memory before the last interruption."""
+    started_at: str = ""
+    finished: bool = False
+    """All epochs are done, or early stopping has stopped."""
+    stopped: str = "complete"
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def epochs(self) -> list[Epoch]:
+        """Return the history as records."""
+        return [Epoch.model_validate(line) for line in self.history]
+
+
+def save_tensors(path: Path, tensors: dict[str, torch.Tensor], text: str = "") -> None:
+    """Write tensors (and one text) as safetensors, whole or not at all."""
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with writing(path) as beside:
+        save_file(ready, str(beside), metadata={"etude": text})
+
+
+def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """Read what `save_tensors` wrote."""
+    with safe_open(str(path), framework="pt") as opened:
+        text = (opened.metadata() or {}).get("etude", "")
+        return {name: opened.get_tensor(name) for name in opened.keys()}, text  # noqa: SIM118 - not a dict
+
+
+def save_state(
+    folder: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+) -> None:
+    """Write all that the next epoch depends on."""
+    state = optimizer.state_dict()["state"]
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    if average.config.name != "none":
+        tensors |= {f"average.{name}": tensor for name, tensor in average.tensors.items()}
+    for index, entries in state.items():
+        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entries.items()
+                    if value is not None}  # fmt: skip
+    save_tensors(folder / STATE_FILE, tensors, json.dumps(asdict(progress)))
+
+
+def load_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
+) -> Progress | None:
+    """Put a saved state back; none where there is none, or where it cannot be read."""
+    path = folder / STATE_FILE
+    if not path.exists():
+        return None
+    try:
+        tensors, text = load_tensors(path)
+        progress = Progress(**json.loads(text))
+    except (SafetensorError, ValueError, TypeError):
+        return None
+    model.load_state_dict(_under(tensors, "model."))
+    for name, tensor in _under(tensors, "average.").items():
+        average.tensors[name].copy_(tensor)
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in _under(tensors, "optimizer.").items():
+        index, _, key = name.partition(".")
+        entries.setdefault(int(index), {})[key] = tensor
+    if entries:
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
+        _restride(optimizer)
+    return progress
+
+
+def _restride(optimizer: torch.optim.Optimizer) -> None:
+    """Lay each buffer out as its parameter is: fused steps walk both in one order."""
+    for parameter, entries in optimizer.state.items():
+        for name, value in entries.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

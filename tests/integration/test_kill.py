@@ -1,0 +1,131 @@
+"""A study killed with `kill -9` goes on, and ends as if it had not been killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+STUDY = """
+study: killed
+data: {source: shapes, split: {train_items: 400, validation: 0.1}}
+prepare: {size_px: 32, normalize: half}
+train: {epochs: 8, batch: 32, optimizer: OPTIMIZER, average: AVERAGE, precision: PRECISION}
+candidates:
+  cnn: {model: {name: cnn, widths: [16, 32], dropout: 0.2}, augment: [flip, shift, rotate, color, cutmix]}
+protocol: {seeds: 2}
+"""
+
+
+def start(folder: Path, text: str) -> subprocess.Popen[str]:
+    (folder / "killed.yaml").write_text(text)
+    command = [sys.executable, "-m", "etude", "run", "killed.yaml", "--json"]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def kill_at_epoch(process: subprocess.Popen[str], epoch: int) -> None:
+    """Kill the process at once when it has told of that epoch."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if f"epoch {epoch}/" in line:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def outcome(folder: Path) -> dict[str, tuple[bytes, bytes, dict[str, float], list[float]]]:
+    found = {}
+    for path in sorted(folder.glob("results/killed/runs/*/run.json")):
+        record = json.loads(path.read_text())
+        history = [json.loads(line) for line in path.with_name("history.jsonl").read_text().splitlines()]
+        found[path.parent.name] = (
+            path.with_name("model.safetensors").read_bytes(),
+            path.with_name("predictions.parquet").read_bytes(),
+            record["test"],
+            [line["train_loss"] for line in history],
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "average", "precision"),
+    [
+        ("{name: sgd, lr: 0.1}", "none", "fp32"),
+        ("{name: adamw, lr: 0.003}", "ema", "auto"),
+        ("{name: muon, lr: 0.02}", "{name: lookahead, every: 3, decay: 0.8}", "fp32"),
+    ],
+)
+def test_killed_and_started_again_it_ends_the_same(
+    tmp_path: Path, optimizer: str, average: str, precision: str
+) -> None:
+    text = STUDY.replace("OPTIMIZER", optimizer).replace("AVERAGE", average).replace("PRECISION", precision)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    assert start(whole, text).wait(120) == 0
+
+    kill_at_epoch(start(broken, text), 3)
+    assert not list(broken.glob("results/killed/runs/*/run.json"))
+    kill_at_epoch(start(broken, text), 6)
+    process = start(broken, text)
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode == 0
+    assert "resumed at step" in told
+    assert outcome(broken) == outcome(whole)
+    interruptions = [
+        json.loads(path.read_text())["interruptions"] for path in broken.glob("results/killed/runs/*/run.json")
+    ]
+    assert sorted(interruptions) == [0, 2]
+
+
+def test_killed_at_any_moment_nothing_is_half_written(tmp_path: Path) -> None:
+    text = STUDY.replace("OPTIMIZER", "adamw").replace("AVERAGE", "none").replace("PRECISION", "fp32")
+    for delay in (2.2, 3.1, 4.0, 4.6):
+        process = start(tmp_path, text)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        for path in tmp_path.glob("results/killed/**/*.json"):
+            if not path.name.startswith("."):
+                json.loads(path.read_text())
+    assert start(tmp_path, text).wait(120) == 0
+    assert len(outcome(tmp_path)) == 2
+    leftovers = [path for path in tmp_path.glob("results/killed/.*") if path.name != ".lock"]
+    assert leftovers == []
+
+
+def test_ctrl_c_ends_in_a_sentence_and_keeps_the_epochs(tmp_path: Path) -> None:
+    text = STUDY.replace("OPTIMIZER", "adamw").replace("AVERAGE", "none").replace("PRECISION", "fp32")
+    process = start(tmp_path, text.replace("epochs: 8", "epochs: 200"))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "epoch 2/" in line:
+            break
+    process.send_signal(signal.SIGINT)
+    told = process.stderr.read()
+    assert process.wait(30) == 130
+    assert "Interrupted. What was finished is kept; the same command goes on from there." in told
+    assert "Traceback" not in told
+    assert list(tmp_path.glob("results/killed/runs/*/state/state.safetensors"))
+
+
+def test_two_processes_do_not_run_one_study(tmp_path: Path) -> None:
+    text = STUDY.replace("OPTIMIZER", "adamw").replace("AVERAGE", "none").replace("PRECISION", "fp32")
+    first = start(tmp_path, text.replace("epochs: 8", "epochs: 200"))
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "epoch 1/" in line:
+            break
+    second = start(tmp_path, text)
+    told = second.communicate(timeout=60)[1]
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert second.returncode == 2
+    assert "is being run by another process" in told
+    assert os.path.exists(tmp_path / "results")  # noqa: PTH110

@@ -1,0 +1,132 @@
+"""A study file: what it means, and what is said of its mistakes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from etude.core.errors import StudyFileError
+from etude.study.file import LADDER, StudyConfig
+from etude.study.parse import parse_study
+from etude.study.resolve import resolve_candidate, resolve_candidates
+from etude.study.starter import starter_text
+from etude.study.yaml_text import read_yaml
+
+
+def problems(text: str, sets: list[str] | None = None) -> tuple[str, ...]:
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(text, name="f.yaml", sets=sets or [])
+    return caught.value.problems
+
+
+def test_data_alone_runs_the_ladder() -> None:
+    study = parse_study("data: {source: shapes}")
+    assert list(study.candidates) == list(LADDER)
+
+
+def test_a_model_alone_is_one_candidate() -> None:
+    study = parse_study("model: {name: cnn, widths: [8, 16]}")
+    assert list(study.candidates) == ["cnn"]
+    assert resolve_candidate(study, "cnn").model.given() == {"widths": [8, 16]}
+
+
+def test_words_of_yaml_1_1_stay_words_and_powers_are_numbers() -> None:
+    value, lines, twice = read_yaml("a: no\nb: 1e-3\nc: [on, 3, 2.5, true]\n", "f")
+    assert value == {"a": "no", "b": 0.001, "c": ["on", 3, 2.5, True]}
+    assert lines[("c", 1)] == 3
+    assert twice == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("train: {epochs: -1}", "line 1: train.epochs must be at least 0. Got -1."),
+        ("train:\n  batch: many", "line 2: train.batch must be a whole number. Got 'many'."),
+        ("train:\n  optimizer: adamm", "line 2: train.optimizer must be one of 'sgd', 'adamw' or 'muon'. Got 'adamm'. Did you mean 'adamw'?"),
+        ("data:\n  sorce: x", "line 2: data.sorce is not a field. Did you mean 'source'?"),
+        ("candidates:\n  a: {model: cnn, train: {ephocs: 3}}", "line 2: candidates.a.train.ephocs is not a field. Did you mean 'epochs'?"),
+        ("candidates:\n  a: {model: cnn, augment: flp}", "line 2: candidates.a.augment: augment.use: unknown name 'flp'. Did you mean 'flip'?"),
+        ("candidates:\n  a: {extends: b}\n  b: {extends: a, model: cnn}", "line 2: candidates.a.extends goes in a circle: a → b → a."),
+        ("baseline: b\ncandidates: {a: {model: cnn}}", "line 1: baseline: there is no candidate 'b'. Candidates: a."),
+        ("protocol: {seeds: 0}", "line 1: protocol.seeds: must be at least one seed"),
+        ("protocol: {seeds: [1, 1]}", "line 1: protocol.seeds: must not name a seed twice"),
+        ("protocol: {budget: soon}", "line 1: protocol.budget: must be a duration such as 90s, 60min or 4h"),
+        ("train: {epochs: 1}\ntrain: {epochs: 2}", "line 2: train is given twice (first in line 1)."),
+        ("study: a b", "line 1: study must be letters, digits, '.', '_' and '-', without spaces. Got 'a b'."),
+        ("candidates:\n  a: {train: {epochs: 3}}", "line 2: candidates.a must have a model. Give `model: cnn`, say; `etude models list` names all."),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_line_rule_and_nearest_name(text: str, told: str) -> None:
+    assert told in problems(text)
+
+
+def test_all_mistakes_come_together_in_the_order_of_lines() -> None:
+    told = problems(
+        "dta: {}\ntrain: {epochs: x, lr: 3}\ncandidates:\n  a: {model: cn}\n  b: {extends: c, model: mlp}\n",
+        ["train.batch=0"],
+    )
+    assert len(told) == 6
+    assert told[0].startswith("--set train.batch: train.batch must be at least 1")
+    assert [line.split(":")[0] for line in told[1:]] == ["line 1", "line 2", "line 2", "line 4", "line 5"]
+
+
+def test_set_overrides_any_field() -> None:
+    study = parse_study(
+        "train: {optimizer: sgd}\ncandidates: {a: {model: cnn}}",
+        sets=["train.epochs=5", "train.optimizer.lr=0.3", "candidates.a.model.widths=[4, 8]", "protocol.seeds=[3, 5]"],
+    )
+    candidate = resolve_candidate(study, "a")
+    assert candidate.train.epochs == 5
+    assert candidate.train.optimizer.lr == 0.3
+    assert candidate.model.given() == {"widths": [4, 8]}
+    assert study.protocol.seed_list == (3, 5)
+
+
+def test_not_yaml_says_the_line() -> None:
+    with pytest.raises(StudyFileError, match=r"f.yaml, line 2: is not YAML"):
+        parse_study("train: {epochs: 1}\n  x: [", name="f.yaml")
+
+
+def test_candidates_inherit_and_override() -> None:
+    study = parse_study("""
+train: {epochs: 7, optimizer: {name: sgd, lr: 0.5}}
+augment: [flip]
+candidates:
+  plain: {model: {name: cnn, widths: [8, 16], dropout: 0.1}, augment: none}
+  wide: {extends: plain, model: {widths: [32, 64]}}
+  other: {extends: plain, model: mlp, train: {optimizer: adamw}}
+  default: {model: cnn}
+""")
+    made = resolve_candidates(study)
+    assert made["plain"].augment.use == ()
+    assert made["default"].augment.use == ("flip",)
+    assert made["wide"].model.given() == {"widths": [32, 64], "dropout": 0.1}
+    assert made["wide"].train.epochs == 7
+    assert made["other"].model.given() == {}
+    assert made["other"].train.optimizer.lr is None, "one optimiser's learning rate says nothing about another's"
+    assert made["other"].train.optimizer.peak_lr == 1e-3
+
+
+def test_the_schema_accepts_what_we_accept() -> None:
+    schema = StudyConfig.model_json_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    for text in (starter_text("mine"), *(path.read_text() for path in _study_files())):
+        jsonschema.validate(yaml.safe_load(text), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"train": {"epohs": 3}}, schema)
+    assert all("description" in field for field in schema["properties"].values()), json.dumps(schema["properties"])
+
+
+def _study_files() -> list[Path]:
+    root = Path(__file__).parents[3]
+    return [*sorted((root / "studies").glob("*.yaml")), *sorted((root / "src/etude/study/embedded").glob("*.yaml"))]
+
+
+def test_the_starter_and_our_studies_hold() -> None:
+    parse_study(starter_text("mine"))
+    for path in _study_files():
+        parse_study(path.read_text(), name=path.name, base=path.parent)
