@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,9 @@ class Confusion:
 def share_rows(counts_KK: np.ndarray) -> np.ndarray:
     """Return each row as shares of its sum, float64 (K, K); a class without pictures gives zeros."""
     totals_K1 = counts_KK.sum(axis=1, keepdims=True)
-    return np.divide(counts_KK, totals_K1, out=np.zeros(counts_KK.shape), where=totals_K1 > 0)
+    shares_KK = np.zeros(counts_KK.shape)
+    np.divide(counts_KK, totals_K1, out=shares_KK, where=totals_K1 > 0)
+    return shares_KK
 
 
 def list_confusions(counts_KK: np.ndarray, classes: Sequence[str], most: int = 10) -> list[Confusion]:
@@ -89,7 +91,9 @@ def draw_confusion(
             if alpha > 0:
                 corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
                 cells = np.stack([columns, rows], axis=1)[:, None, :] + corners - 0.5
-                axes.add_collection(PolyCollection(list(cells), facecolors=[to_rgb(color)], alpha=float(alpha), linewidths=0))
+                axes.add_collection(
+                    PolyCollection(list(cells), facecolors=[to_rgb(color)], alpha=float(alpha), linewidths=0)
+                )
     if n_classes <= _WITH_NUMBERS:
         size = SMALL_PT if width_in > 5 or n_classes <= 6 else 6.5
         for (row, column), share in np.ndenumerate(shares_KK):
@@ -103,7 +107,10 @@ def draw_confusion(
     _draw_frame(figure, n_classes)
     names = list(classes) if n_classes <= _WITH_NAMES else []
     size = SMALL_PT if n_classes <= _WITH_NUMBERS else 6
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=size)
+    turned: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
+    if n_classes > _WITH_NUMBERS:
+        turned = {"rotation": 90}
+    axes.set_xticks(range(len(names)), names, fontsize=size, **turned)
     axes.set_yticks(range(len(names)), names, fontsize=size)
     axes.set_xlabel(predicted_label)
     axes.set_ylabel(truth_label)

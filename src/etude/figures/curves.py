@@ -13,7 +13,21 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from etude.core.run_record import Epoch
-from etude.figures.theme import BLUE, MUTED, ORANGE, SMALL_PT, WIDE_IN, Look, belongs_to, dress, new_figure, title
+from etude.figures.theme import (
+    BLUE,
+    INK,
+    MUTED,
+    ORANGE,
+    SMALL_PT,
+    TEXT_PT,
+    WIDE_IN,
+    Look,
+    belongs_to,
+    dress,
+    fit,
+    new_figure,
+    title,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -33,8 +47,8 @@ class Curve:
     """float64 (epochs,): mean over the runs, as far as all of them went."""
 
     @property
-    def epochs_E(self) -> np.ndarray:
-        """Numbers of the epochs, from 1."""
+    def epochs(self) -> np.ndarray:
+        """Numbers of the epochs (E,), from 1."""
         return np.arange(1, self.runs_RE.shape[1] + 1)
 
 
@@ -120,18 +134,22 @@ def draw_gaps(
             if curve is not None:
                 look = Look(place, color, ())
                 _draw_curve(axes, curve, look, label=label, mark=False)
-        _dress_panel(axes, name, number)
-        axes.tick_params(labelleft=place % columns == 0)
-        if place >= len(shown) - columns:
-            axes.set_xlabel(epoch_label)
-        else:
-            axes.tick_params(labelbottom=False)
+        _dress_panel(axes, fit(name, (width_in - 0.4) / columns), number)
+        axes.tick_params(labelleft=place % columns == 0, labelbottom=place >= len(shown) - columns)
+    figure.supxlabel(epoch_label, fontsize=TEXT_PT, color=INK)
     if first is not None:
         handles, names = first.get_legend_handles_labels()
         figure.legend(
-            handles, names, loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL_PT, labelcolor=MUTED,
-            handlelength=1.6, borderaxespad=0.2,
-        )  # fmt: skip
+            handles,
+            names,
+            loc="outside upper left",
+            ncols=2,
+            frameon=False,
+            fontsize=SMALL_PT,
+            labelcolor=MUTED,
+            handlelength=1.6,
+            borderaxespad=0.2,
+        )
     return figure
 
 
@@ -151,11 +169,19 @@ def _draw_curve(axes: Axes, curve: Curve, look: Look, *, label: str | None = Non
     style: dict[str, Any] = {"color": look.color, "solid_capstyle": "round"}
     lines = []
     if len(curve.runs_RE) > 1:
-        lines += axes.plot(curve.epochs_E, curve.runs_RE.T, linewidth=0.7, alpha=0.45, zorder=2, **style)
+        lines += axes.plot(curve.epochs, curve.runs_RE.T, linewidth=0.7, alpha=0.45, zorder=2, **style)
     marker = "o" if curve.runs_RE.shape[1] == 1 else ""
-    dashes = {"dashes": look.dash} if look.dash else {}
+    if look.dash:
+        style["dashes"] = look.dash
     lines += axes.plot(
-        curve.epochs_E, curve.mean_E, linewidth=1.7, zorder=3, marker=marker, markersize=4, label=label, **style, **dashes
+        curve.epochs,
+        curve.mean_E,
+        linewidth=1.7,
+        zorder=3,
+        marker=marker,
+        markersize=4,
+        label=label,
+        **style,
     )
     if mark:
         for line in lines:

@@ -38,7 +38,9 @@ def draw_contact_sheet(
         per_class: pictures a row.
         width_in: width in inches.
     """
-    rows = [[place for place, label in enumerate(labels) if label == wanted][:per_class] for wanted in range(len(classes))]
+    rows = [
+        [place for place, label in enumerate(labels) if label == wanted][:per_class] for wanted in range(len(classes))
+    ]
     shown = [(name, row) for name, row in zip(classes, rows, strict=True) if row]
     figure = new_figure(width_in, max(1, len(shown)) * (width_in - 1.0) / per_class + 0.1)
     for line, (name, row) in enumerate(shown):
@@ -85,7 +87,9 @@ def draw_answers(
         _show(axes, picture)
         right = truth[place] == predicted[place]
         for spine in axes.spines.values():
-            spine.set(visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (2, 1)))
+            spine.set(
+                visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (2, 1))
+            )
         words = f"{classes[predicted[place]]} {number(confidence[place])}"
         below = "" if right else "\n" + instead_of.format(truth=classes[truth[place]])
         axes.set_xlabel(words + below, fontsize=SMALL_PT, color=MUTED if right else INK, labelpad=3)

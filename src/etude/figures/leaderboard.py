@@ -66,10 +66,18 @@ def _draw_row(axes: Axes, place: int, row: LeaderboardRow, runs: Sequence[float]
     _draw_interval(axes, place, row.interval_runs, "runs")
     if len(runs) > 1:
         axes.plot(
-            runs, [place + 0.27] * len(runs), "o", markersize=3.6, markerfacecolor="none", markeredgecolor=BLUE,
-            markeredgewidth=0.8, zorder=4, label="run",
-        )  # fmt: skip
-    axes.plot([row.score], [place], "o", markersize=5, color=INK, zorder=5)
+            runs,
+            [place + 0.27] * len(runs),
+            "o",
+            markersize=3.6,
+            markerfacecolor="none",
+            markeredgecolor=BLUE,
+            markeredgewidth=0.8,
+            zorder=4,
+            label="run",
+        )
+    if row.score is not None:
+        axes.plot([row.score], [place], "o", markersize=5, color=INK, zorder=5)
 
 
 def _draw_interval(axes: Axes, place: int, interval: Interval | None, kind: str) -> None:
@@ -89,6 +97,14 @@ def _add_legend(figure: Figure, axes: Axes, words: Mapping[str, str], *, narrow:
     first = {words.get(name, name): handle for name, handle in reversed(list(zip(names, handles, strict=True)))}
     if first:
         figure.legend(
-            list(first.values()), list(first), loc="outside upper left", ncols=1 if narrow else len(first),
-            frameon=False, fontsize=SMALL_PT, labelcolor=MUTED, handlelength=1.8, columnspacing=1.6, borderaxespad=0.2,
-        )  # fmt: skip
+            list(first.values()),
+            list(first),
+            loc="outside upper left",
+            ncols=1 if narrow else len(first),
+            frameon=False,
+            fontsize=SMALL_PT,
+            labelcolor=MUTED,
+            handlelength=1.8,
+            columnspacing=1.6,
+            borderaxespad=0.2,
+        )

@@ -20,12 +20,16 @@ from etude.figures.theme import (
     Look,
     belongs_to,
     dress,
+    fit,
     new_figure,
 )
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_CLEAR = 6
+"""Above this many candidates a name that would cover others is left out."""
 
 _ALL_NAMED = 12
 """Above this many candidates only those on the front are named."""
@@ -71,18 +75,16 @@ def draw_pareto(
     panels: Sequence[Panel],
     *,
     score_label: str,
-    front_label: str,
     score_number: Callable[[float], str],
     looks: Mapping[str, Look],
     higher_is_better: bool = True,
     width_in: float = WIDE_IN,
 ) -> Figure:
-    """Draw score against each cost, with the front as a stepped line.
+    """Draw score against each cost, with the front as a stepped line through filled dots.
 
     Args:
         panels: the costs, one panel each; a cost that spans a factor of 10 has a logarithmic axis.
         score_label: name and unit of the score.
-        front_label: legend of the stepped line.
         score_number: writes a score as text.
         looks: colour of each candidate.
         higher_is_better: direction of the score.
@@ -95,35 +97,40 @@ def draw_pareto(
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, place + 1, sharey=drawn[0][0] if drawn else None)
         front = find_front(panel.points, higher_is_better=higher_is_better)
-        _draw_panel(axes, panel, front, looks, front_label)
+        _draw_panel(axes, panel, front, looks)
         _dress_panel(axes, panel, score_number)
         if place % columns == 0:
             axes.set_ylabel(score_label)
         else:
             axes.tick_params(labelleft=False)
         drawn.append((axes, panel, front))
-    if drawn:
-        handles, names = drawn[0][0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc="outside upper left", frameon=False, fontsize=SMALL_PT, labelcolor=MUTED,
-            borderaxespad=0.2,
-        )  # fmt: skip
     _name_points(figure, drawn)
     return figure
 
 
-def _draw_panel(axes: Axes, panel: Panel, front: list[Point], looks: Mapping[str, Look], front_label: str) -> None:
+def _draw_panel(axes: Axes, panel: Panel, front: list[Point], looks: Mapping[str, Look]) -> None:
     """Draw the points of one panel and the line through the best of them."""
     axes.step(
-        [point.cost for point in front], [point.score for point in front], where="post", color=MUTED, linewidth=0.9,
-        dashes=(3, 2), zorder=1, label=front_label,
-    )  # fmt: skip
+        [point.cost for point in front],
+        [point.score for point in front],
+        where="post",
+        color=MUTED,
+        linewidth=0.9,
+        dashes=(3, 2),
+        zorder=1,
+    )
     for point in panel.points:
         look = looks[point.name]
         marks = axes.plot(
-            [point.cost], [point.score], "o", markersize=7, color=look.color, zorder=3,
-            markerfacecolor=look.color if point in front else PAPER, markeredgewidth=1.4,
-        )  # fmt: skip
+            [point.cost],
+            [point.score],
+            "o",
+            markersize=7,
+            color=look.color,
+            zorder=3,
+            markerfacecolor=look.color if point in front else PAPER,
+            markeredgewidth=1.4,
+        )
         if point.interval:
             ends = [point.interval.low, point.interval.high]
             marks += axes.plot([point.cost] * 2, ends, color=look.color, linewidth=1, alpha=0.7, zorder=2)
@@ -161,8 +168,16 @@ def _place_round_ticks(axes: Axes, round_values: Sequence[float], most: int = 4)
         axes.set_xticks(inside[:: math.ceil(len(inside) / most)])
 
 
-_PLACES = ((7, 0, "left", "center"), (-7, 0, "right", "center"), (0, 7, "center", "bottom"), (0, -7, "center", "top"),
-           (6, 5, "left", "bottom"), (6, -5, "left", "top"), (-6, 5, "right", "bottom"), (-6, -5, "right", "top"))  # fmt: skip
+_PLACES = (
+    (7, 0, "left", "center"),
+    (-7, 0, "right", "center"),
+    (0, 7, "center", "bottom"),
+    (0, -7, "center", "top"),
+    (6, 5, "left", "bottom"),
+    (6, -5, "left", "top"),
+    (-6, 5, "right", "bottom"),
+    (-6, -5, "right", "top"),
+)
 """Where a name may stand: offset in points, and which of its corners is there."""
 
 
@@ -170,33 +185,45 @@ def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -
     """Write each name where it covers the fewest other marks."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
     for axes, panel, front in drawn:
-        frame = axes.get_window_extent(renderer).extents
-        taken = [_around(axes, point.cost, point.score, 5) for point in panel.points]
-        line = [_around(axes, cost, score, 2) for cost, score in _walk(axes, front)]
+        frame = np.array([axes.get_window_extent(renderer).extents])
+        line = np.array([_around(axes, cost, score, 2) for cost, score in _walk(axes, front)]).reshape(-1, 4)
+        names: list[np.ndarray] = []
         for point in panel.points:
             if len(panel.points) > _ALL_NAMED and point not in front:
                 continue
+            taken = np.array(
+                names + [_around(axes, other.cost, other.score, 5 if other is point else 11) for other in panel.points]
+            )
             text = axes.annotate(
-                point.name, (point.cost, point.score), textcoords="offset points", xytext=(0, 0), fontsize=SMALL_PT,
-                color=INK, in_layout=False, zorder=4,
-            )  # fmt: skip
+                fit(point.name, 1.5),
+                (point.cost, point.score),
+                textcoords="offset points",
+                xytext=(0, 0),
+                fontsize=SMALL_PT,
+                color=INK,
+                in_layout=False,
+                zorder=4,
+            )
             best: tuple[float, tuple[float, float, str, str], np.ndarray] | None = None
             for place in _PLACES:
                 text.set(position=place[:2], ha=place[2], va=place[3])
-                box = text.get_window_extent(renderer).extents
-                covered = sum(_overlap(box, other) for other in taken) + 0.5 * sum(_overlap(box, dot) for dot in line)
+                box = np.array(text.get_window_extent(renderer).extents)
+                covered = _overlap(box, taken) + 0.5 * _overlap(box, line)
                 cost = covered + 3 * (_area(box) - _overlap(box, frame))
                 if best is None or cost < best[0] - 1e-6:
                     best = (cost, place, box)
             assert best is not None
+            if len(panel.points) > _CLEAR and best[0] > 0.3 * _area(best[2]):
+                text.remove()
+                continue
             text.set(position=best[1][:2], ha=best[1][2], va=best[1][3])
-            taken.append(best[2])
+            names.append(best[2])
 
 
-def _walk(axes: Axes, front: list[Point], steps: int = 30) -> list[tuple[float, float]]:
+def _walk(axes: Axes, front: list[Point], steps: int = 12) -> list[tuple[float, float]]:
     """Return places along the stepped line, close to each other on the paper."""
     spread = np.geomspace if axes.get_xscale() == "log" else np.linspace
     places: list[tuple[float, float]] = []
@@ -212,11 +239,11 @@ def _around(axes: Axes, cost: float, score: float, reach: float) -> np.ndarray:
     return np.array([x - reach, y - reach, x + reach, y + reach])
 
 
-def _overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the area that two boxes (x0, y0, x1, y1) share."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    return float(max(width, 0) * max(height, 0))
+def _overlap(box: np.ndarray, others_N4: np.ndarray) -> float:
+    """Return the area that a box (x0, y0, x1, y1) shares with others, summed."""
+    widths = np.minimum(box[2], others_N4[:, 2]) - np.maximum(box[0], others_N4[:, 0])
+    heights = np.minimum(box[3], others_N4[:, 3]) - np.maximum(box[1], others_N4[:, 1])
+    return float((widths.clip(0) * heights.clip(0)).sum())
 
 
 def _area(box: np.ndarray) -> float:

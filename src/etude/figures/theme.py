@@ -103,6 +103,18 @@ def title(axes: Axes, text: str) -> None:
     axes.set_title(text, loc="left", fontsize=TEXT_PT, color=INK, fontweight="bold", pad=7)
 
 
+def fit(text: str, width_in: float, size_pt: float = TEXT_PT) -> str:
+    """Shorten a name in its middle so that it is no wider than this; its ends are what tells names apart.
+
+    >>> fit("mobilenetv2_100-all-but-cutmix", 1.2), fit("cnn", 1.2)
+    ('mobile…cutmix', 'cnn')
+    """
+    room = max(3, int(width_in * 72 / (0.7 * size_pt)))  # 0.7 em: a wide letter of a bold sans serif
+    if len(text) <= room:
+        return text
+    return text[: room // 2] + "…" + text[len(text) - (room - 1) // 2 :]
+
+
 def belongs_to(artist: Artist, look: Look) -> None:
     """Mark what belongs to a candidate; in SVG it carries the class ``series-N``."""
     artist.set_gid(f"series:{look.index}")

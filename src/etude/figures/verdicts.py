@@ -46,16 +46,29 @@ def draw_verdicts(
         if verdict.low is not None and verdict.high is not None:
             axes.plot([verdict.low, verdict.high], [place] * 2, color=color, linewidth=1.6, zorder=2)
         axes.plot(
-            [verdict.gain], [place], MARKERS[verdict.verdict], markersize=6.5, color=color, zorder=3,
-            markerfacecolor=PAPER if verdict.verdict == "no difference shown" else color, markeredgewidth=1.3,
+            [verdict.gain],
+            [place],
+            MARKERS[verdict.verdict],
+            markersize=6.5,
+            color=color,
+            zorder=3,
+            markerfacecolor=PAPER if verdict.verdict == "no difference shown" else color,
+            markeredgewidth=1.3,
             label=verdict_labels[verdict.verdict],
-        )  # fmt: skip
+        )
         axes.annotate(
-            summary(verdict), (1, place - (0.22 if narrow else 0)), xycoords=axes.get_yaxis_transform(),
-            xytext=(0 if narrow else 10, 0), textcoords="offset points", va="bottom" if narrow else "center",
-            ha="right" if narrow else "left", fontsize=SMALL_PT, color=MUTED, in_layout=not narrow,
+            summary(verdict),
+            (1, place - (0.22 if narrow else 0)),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(0 if narrow else 10, 0),
+            textcoords="offset points",
+            va="bottom" if narrow else "center",
+            ha="right" if narrow else "left",
+            fontsize=SMALL_PT,
+            color=MUTED,
+            in_layout=not narrow,
             bbox={"facecolor": PAPER, "edgecolor": "none", "pad": 1},
-        )  # fmt: skip
+        )
     lay_rows(axes, [verdict.candidate for verdict in verdicts], narrow=narrow)
     axes.margins(x=0.08)
     axes.xaxis.set_major_locator(MaxNLocator(4 if narrow else 6, steps=[1, 2, 2.5, 5, 10]))
@@ -64,7 +77,15 @@ def draw_verdicts(
     handles, names = axes.get_legend_handles_labels()
     first = {name: handles[names.index(name)] for name in verdict_labels.values() if name in names}
     figure.legend(
-        list(first.values()), list(first), loc="outside upper left", ncols=2 if narrow else 3, frameon=False, fontsize=SMALL_PT,
-        labelcolor=MUTED, handletextpad=0.2, columnspacing=1.4, borderaxespad=0.2,
-    )  # fmt: skip
+        list(first.values()),
+        list(first),
+        loc="outside upper left",
+        ncols=2 if narrow else 3,
+        frameon=False,
+        fontsize=SMALL_PT,
+        labelcolor=MUTED,
+        handletextpad=0.2,
+        columnspacing=1.4,
+        borderaxespad=0.2,
+    )
     return figure

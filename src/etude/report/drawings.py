@@ -190,7 +190,6 @@ class Artist:
             lambda width_in: pareto.draw_pareto(
                 panels,
                 score_label=self.metric.heading,
-                front_label=say("no candidate is both cheaper and better than those on this line"),
                 score_number=self.metric.tick,
                 looks=self.looks,
                 higher_is_better=self.record.higher_is_better,
@@ -225,4 +224,4 @@ class Artist:
         """Draw a figure at both widths."""
         wide = to_svg(draw(WIDE_IN), inline=f"{name}-w", label=label)
         narrow = to_svg(draw(NARROW_IN), inline=f"{name}-n", label=label)
-        return Drawing(Markup(wide), Markup(narrow))  # noqa: S704 - matplotlib escapes the words that it writes
+        return Drawing(Markup(wide), Markup(narrow))  # matplotlib escapes the words that it writes

@@ -64,6 +64,6 @@ def read_messages(language: str) -> Messages:
         if isinstance(message.id, str):
             if message.id and isinstance(message.string, str) and message.string:
                 texts[message.id] = message.string
-        elif all(message.string):
+        elif isinstance(message.string, (tuple, list)) and all(message.string):
             texts[message.id[0]] = tuple(message.string)
     return Messages(language, texts, gettext.c2py(catalogue.plural_expr))

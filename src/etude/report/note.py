@@ -107,7 +107,7 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
         "pareto_drawing": artist.draw_pareto(),
         "errors": _find_errors(study, words, artist),
         "counts": tabulate_counts(record, words),
-        "data": record.config.get("data", {}),
+        "data": {"source": None, "split": None} | record.config.get("data", {}),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
@@ -170,4 +170,3 @@ def _other_languages(config: dict[str, Any], language: str) -> list[str]:
     report = config.get("report")
     asked = report.get("languages", ()) if isinstance(report, dict) else ()
     return [other for other in LANGUAGES if other in asked and other != language]
-

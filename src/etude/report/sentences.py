@@ -15,6 +15,9 @@ VERDICT_WORDS: dict[VerdictWord, str] = {
     "no difference shown": mark("no difference shown"),
 }
 
+_MOST_NAMED = 6
+"""Of more candidates than this, a sentence names the first and counts the rest."""
+
 METHOD_WORDS = {
     "paired t": mark("paired t"),
     "corrected resampled t": mark("corrected resampled t"),
@@ -111,22 +114,26 @@ class Teller:
     def _tell_better(self, better: list[Verdict], baseline: str | None) -> Iterator[str]:
         """Write the largest gain in full, and name the others."""
         if not better:
-            yield self.words.say("No candidate was shown to be better than {baseline}.", baseline=self.name(baseline or ""))
+            yield self.words.say(
+                "No candidate was shown to be better than {baseline}.", baseline=self.name(baseline or "")
+            )
             return
         yield self.tell_verdict(better[0])
         if others := better[1:]:
             yield self.words.say_count(
-                "One other candidate gains too: {names}.", "{n} other candidates gain too: {names}.", len(others),
+                "One other candidate gains too: {names}.",
+                "{n} other candidates gain too: {names}.",
+                len(others),
                 names=self._name_gains(others),
-            )  # fmt: skip
+            )
 
     def _tell_missed(self, missed: list[Verdict]) -> str:
         """Write for which candidates nothing was shown."""
         return self.words.say("No difference shown for {names}.", names=self._name_gains(missed))
 
     def _name_gains(self, verdicts: Iterable[Verdict]) -> str:
-        """List candidates with their gains."""
-        return self.words.listing(
+        """List candidates with their gains, of many the first ones."""
+        named = [
             self.words.say(
                 "{candidate} ({gain}{interval})",
                 candidate=self.name(verdict.candidate),
@@ -134,4 +141,8 @@ class Teller:
                 interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
             )
             for verdict in verdicts
-        )
+        ]
+        if len(named) <= _MOST_NAMED:
+            return self.words.listing(named)
+        rest = len(named) - _MOST_NAMED + 1
+        return self.words.listing([*named[:-rest], self.words.say_count("{n} other", "{n} others", rest)])

@@ -67,15 +67,18 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(metric.heading, lambda row: row.score, metric.bare, say("mean on the test part"))
     for heading, hint, pick in (
         (say("over runs"), say("95% interval over seeds or folds"), lambda row: row.interval_runs),
-        (say("over pictures"), say("95% interval over the pictures of the test part"), lambda row: row.interval_pictures),
+        (
+            say("over pictures"),
+            say("95% interval over the pictures of the test part"),
+            lambda row: row.interval_pictures,
+        ),
     ):
         columns.append((Column(heading, hint=hint), _low_of(pick), _write_interval(pick, metric)))
-    add(say("validation"), lambda row: row.validation_score, metric.bare, say("mean on the validation part"))
-    add(say("training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
+    add(say("on validation"), lambda row: row.validation_score, metric.bare, say("mean on the validation part"))
+    add(say("on training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
     for name in _also(rows, record.metric):
         other = MetricWords(words, name)
         add(other.heading, lambda row, name=name: row.also.get(name), other.bare)  # type: ignore[misc]
-    add(say("runs"), lambda row: row.n_runs, words.count, say("finished runs"))
     add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
     add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
     add(say("parameters"), lambda row: row.params, words.short)
@@ -83,10 +86,9 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("memory (MiB)"), lambda row: row.memory_mb, words.count_rounded, say("peak in training"))
     add(say("latency (ms)"), lambda row: row.latency_ms, words.significant, say("one picture, in this process"))
     add(say("size (MB)"), lambda row: row.size_mb, words.significant, say("weights"))
+    add(say("runs"), lambda row: row.n_runs, words.count, say("finished runs"))
     kept = [entry for entry in columns if any(entry[1](row) is not None for row in rows)]
-    body = tuple(
-        (Cell(row.candidate), *(Cell(write(row), get(row)) for _, get, write in kept)) for row in rows
-    )
+    body = tuple((Cell(row.candidate), *(Cell(write(row), get(row)) for _, get, write in kept)) for row in rows)
     marked = frozenset(place for place, row in enumerate(rows) if row.candidate == record.baseline)
     return Table((Column(say("candidate"), numeric=False), *(entry[0] for entry in kept)), body, marked)
 
@@ -183,7 +185,12 @@ def tabulate_runs(study: StudyResults, words: Words, metric: MetricWords) -> Tab
     if with_folds:
         columns.append(Column(say("fold")))
     columns += [Column(say("state"), numeric=False), Column(metric.heading)]
-    columns += [Column(say("validation")), Column(say("epochs")), Column(say("epoch kept")), Column(say("training time"))]
+    columns += [
+        Column(say("validation")),
+        Column(say("epochs")),
+        Column(say("epoch kept")),
+        Column(say("training time")),
+    ]
     columns.append(Column(say("run"), numeric=False, hint=say("folder under runs/")))
     body = []
     for ref in record.runs:

@@ -16,9 +16,7 @@ from markupsafe import Markup
 from etude.core.run_record import Interval
 from etude.report.messages import Messages, mark, read_messages
 
-PERCENT_METRICS = frozenset(
-    ("accuracy", "balanced_accuracy", "top5", "f1_macro", "pixel_accuracy", "miou", "dice")
-)
+PERCENT_METRICS = frozenset(("accuracy", "balanced_accuracy", "top5", "f1_macro", "pixel_accuracy", "miou", "dice"))
 """Metrics from 0 to 1 that people read in percent, and whose differences are points. All others are plain numbers."""
 
 METRIC_NAMES = {
@@ -68,10 +66,10 @@ class Words:
         return text.replace("-", "\N{MINUS SIGN}")
 
     def significant(self, value: float, digits: int = 3) -> str:
-        """Write a number with so many significant digits; whole numbers keep all of theirs.
+        r"""Write a number with so many significant digits; whole numbers keep all of theirs.
 
         >>> Words("en").significant(0.012345), Words("fr").significant(12345.6)
-        ('0.0123', '12\\u202f346')
+        ('0.0123', '12\u202f346')
         """
         if not math.isfinite(value) or value == 0:
             return self.number(value) if value == 0 else "–"
@@ -86,10 +84,10 @@ class Words:
         return self.number(value)
 
     def short(self, value: float) -> str:
-        """Write a large number with a prefix.
+        r"""Write a large number with a prefix.
 
         >>> Words("en").short(33_412_000)
-        '33.4\\xa0M'
+        '33.4\xa0M'
         """
         for size, prefix in _PREFIXES:
             if abs(value) >= size:
@@ -97,19 +95,19 @@ class Words:
         return self.significant(value)
 
     def percent(self, value: float, decimals: int = 1) -> str:
-        """Write a share from 0 to 1 in percent.
+        r"""Write a share from 0 to 1 in percent.
 
         >>> Words("en").percent(0.912), Words("fr").percent(0.912)
-        ('91.2%', '91,2\\u202f%')
+        ('91.2%', '91,2\xa0%')
         """
-        pattern = self.locale.percent_formats[None].pattern
+        pattern: str = self.locale.percent_formats[None].pattern
         return pattern.replace("#,##0", self.number(100 * value, decimals))
 
     def duration(self, seconds: float) -> str:
-        """Write a duration in its two largest units.
+        r"""Write a duration in its two largest units.
 
         >>> Words("en").duration(125), Words("en").duration(4.21)
-        ('2\\xa0min\\xa005\\xa0s', '4.2\\xa0s')
+        ('2\xa0min\xa005\xa0s', '4.2\xa0s')
         """
         if seconds < 9.95:
             return self.say("{seconds} s", seconds=self.significant(seconds, 2) if seconds else "0")
@@ -125,10 +123,10 @@ class Words:
         return self.say("{days} d {hours} h", days=hours // 24, hours=f"{hours % 24:02d}")
 
     def duration_tick(self, seconds: float) -> str:
-        """Write a round duration in its one unit, for an axis.
+        r"""Write a round duration in its one unit, for an axis.
 
         >>> Words("en").duration_tick(120), Words("en").duration_tick(125)
-        ('2\\xa0min', '2\\xa0min\\xa005\\xa0s')
+        ('2\xa0min', '2\xa0min\xa005\xa0s')
         """
         if seconds >= 3600 and seconds % 3600 == 0:
             return self.say("{hours} h", hours=int(seconds // 3600))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from etude.core.run_record import Cost, Epoch, Interval, RunRecord
 from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions, write_predictions
+from etude.report.messages import LANGUAGES
+from etude.report.note import write_note
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ALIKE = {3: 5, 5: 3, 1: 9, 9: 1, 0: 8, 8: 0, 4: 7, 7: 4, 2: 4, 6: 3}
@@ -63,38 +66,70 @@ def fake_record(refs: tuple[RunRef, ...]) -> StudyRecord:
     n_runs = len({ref.seed for ref in refs})
     rows = [
         LeaderboardRow(
-            candidate=name, n_runs=n_runs, score=score, validation_score=score + 0.008, train_score=score + 0.06,
+            candidate=name,
+            n_runs=n_runs,
+            score=score,
+            validation_score=score + 0.008,
+            train_score=score + 0.06,
             interval_runs=Interval(low=score - 0.011, high=score + 0.011) if n_runs > 1 else None,
             interval_pictures=Interval(low=score - 0.0079, high=score + 0.0078),
             also={"f1_macro": score - 0.003, "log_loss": 1.9 * (1 - score)},
-            seconds=COSTS[name][0], seconds_to_best=COSTS[name][0] * 0.9, images_per_s=EPOCHS * 45_000 / COSTS[name][0],
-            params=COSTS[name][3], macs=COSTS[name][4], memory_mb=812.4, latency_ms=COSTS[name][1], size_mb=COSTS[name][2],
+            seconds=COSTS[name][0],
+            seconds_to_best=COSTS[name][0] * 0.9,
+            images_per_s=EPOCHS * 45_000 / COSTS[name][0],
+            params=COSTS[name][3],
+            macs=COSTS[name][4],
+            memory_mb=812.4,
+            latency_ms=COSTS[name][1],
+            size_mb=COSTS[name][2],
         )
         for name, score in SCORES.items()
-    ]  # fmt: skip
+    ]
     verdicts = [
         Verdict(
-            baseline="cnn", candidate=name, metric="accuracy", n_pairs=n_runs, gain=gain, low=low, high=high, p=p / 2,
-            p_adjusted=p, verdict=word, smallest_detectable=least, method="paired t",
+            baseline="cnn",
+            candidate=name,
+            metric="accuracy",
+            n_pairs=n_runs,
+            gain=gain,
+            low=low,
+            high=high,
+            p=p / 2,
+            p_adjusted=p,
+            verdict=word,
+            smallest_detectable=least,
+            method="paired t",
         )
         for name, (gain, low, high, p, word, least) in VERDICTS.items()
-    ]  # fmt: skip
+    ]
     return StudyRecord(
         name="cifar10-models",
         question="Which small network should we train on CIFAR-10, and does augmentation pay?",
-        task="classification", metric="accuracy", higher_is_better=True, baseline="cnn",
+        task="classification",
+        metric="accuracy",
+        higher_is_better=True,
+        baseline="cnn",
         config={"data": CONFIG["data"], "report": {"languages": ["fr", "en"]}},
         classes=CLASSES,
         counts={
-            "train": dict.fromkeys(CLASSES, 4500), "validation": dict.fromkeys(CLASSES, 500), "test": dict.fromkeys(CLASSES, 1000)
+            "train": dict.fromkeys(CLASSES, 4500),
+            "validation": dict.fromkeys(CLASSES, 500),
+            "test": dict.fromkeys(CLASSES, 1000),
         },
-        runs=refs, leaderboard=tuple(rows), verdicts=tuple(verdicts),
-        command="etude run studies/cifar10-models.yaml", device=DEVICE, versions=VERSIONS, seconds=1230.0,
+        runs=refs,
+        leaderboard=tuple(rows),
+        verdicts=tuple(verdicts),
+        command="etude run studies/cifar10-models.yaml",
+        device=DEVICE,
+        versions=VERSIONS,
+        seconds=1230.0,
         notes=("The official test part holds near duplicates of training pictures.",),
-    )  # fmt: skip
+    )
 
 
-def _write_run(folder: Path, identity: str, candidate: str, seed: int, rng: np.random.Generator, *, predictions: bool) -> None:
+def _write_run(
+    folder: Path, identity: str, candidate: str, seed: int, rng: np.random.Generator, *, predictions: bool
+) -> None:
     score = SCORES[candidate] + (0.004 if seed % 2 else -0.004)
     seconds = COSTS[candidate][0]
     folder.mkdir(parents=True)
@@ -104,25 +139,49 @@ def _write_run(folder: Path, identity: str, candidate: str, seed: int, rng: np.r
         noise = float(rng.normal(0, 0.006))
         lines.append(
             Epoch(
-                epoch=epoch, step=88 * epoch, train_loss=2.3 - 1.9 * score * done * (1.1 if candidate == "cnn" else 1) + noise,
-                train_score=0.1 + (score + 0.02) * done * 0.9 + noise, validation_score=0.1 + (score - 0.09) * done + noise,
+                epoch=epoch,
+                step=88 * epoch,
+                train_loss=2.3 - 1.9 * score * done * (1.1 if candidate == "cnn" else 1) + noise,
+                train_score=0.1 + (score + 0.02) * done * 0.9 + noise,
+                validation_score=0.1 + (score - 0.09) * done + noise,
                 validation_loss=2.3 - 1.75 * score * done + 0.01 * epoch * (candidate == "cnn") - noise,
-                lr=0.5 * (1 - epoch / EPOCHS), seconds=seconds / EPOCHS, images_per_s=EPOCHS * 45_000 / seconds,
+                lr=0.5 * (1 - epoch / EPOCHS),
+                seconds=seconds / EPOCHS,
+                images_per_s=EPOCHS * 45_000 / seconds,
             ).model_dump_json()
-        )  # fmt: skip
+        )
     (folder / "history.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     RunRecord(
-        identity=identity, study="cifar10-models", candidate=candidate, seed=seed,
-        config={**CONFIG, **OWN.get(candidate, {}), "seed": seed}, classes=CLASSES, device=DEVICE, precision="bf16",
-        versions=VERSIONS, started_at="2026-11-12T09:00:00+00:00", finished_at=f"2026-11-12T09:{10 + seed:02d}:00+00:00",
-        best_epoch=EPOCHS - 1, epochs=EPOCHS, steps=88 * EPOCHS, n_train=45_000, validation={"accuracy": score + 0.008},
-        test={"accuracy": score, "f1_macro": score - 0.003}, test_opened_at="2026-11-12T09:10:00+00:00",
+        identity=identity,
+        study="cifar10-models",
+        candidate=candidate,
+        seed=seed,
+        config={**CONFIG, **OWN.get(candidate, {}), "seed": seed},
+        classes=CLASSES,
+        device=DEVICE,
+        precision="bf16",
+        versions=VERSIONS,
+        started_at="2026-11-12T09:00:00+00:00",
+        finished_at=f"2026-11-12T09:{10 + seed:02d}:00+00:00",
+        best_epoch=EPOCHS - 1,
+        epochs=EPOCHS,
+        steps=88 * EPOCHS,
+        n_train=45_000,
+        validation={"accuracy": score + 0.008},
+        test={"accuracy": score, "f1_macro": score - 0.003},
+        test_opened_at="2026-11-12T09:10:00+00:00",
         cost=Cost(
-            seconds=seconds, seconds_to_best=seconds * 0.9, images_per_s=EPOCHS * 45_000 / seconds, params=COSTS[candidate][3],
-            macs=COSTS[candidate][4], memory_mb=812.4, latency_ms=COSTS[candidate][1], size_mb=COSTS[candidate][2],
+            seconds=seconds,
+            seconds_to_best=seconds * 0.9,
+            images_per_s=EPOCHS * 45_000 / seconds,
+            params=COSTS[candidate][3],
+            macs=COSTS[candidate][4],
+            memory_mb=812.4,
+            latency_ms=COSTS[candidate][1],
+            size_mb=COSTS[candidate][2],
         ),
         notes=("Its card asks for pictures of at least 32 px.",) if candidate == "resnet" else (),
-    ).save(folder / "run.json")  # fmt: skip
+    ).save(folder / "run.json")
     if predictions:
         write_predictions(folder / "predictions.parquet", [_draw_answers(score, rng)])
 
@@ -131,12 +190,26 @@ def _draw_answers(score: float, rng: np.random.Generator, n: int = 2000) -> Pred
     truth = np.arange(n) % len(CLASSES)
     answer = truth.copy()
     wrong = rng.random(n) > score + 0.1 - 0.2 * np.isin(truth, (2, 3, 5))
-    answer[wrong] = [ALIKE[int(t)] if rng.random() < 0.6 else int(rng.integers(10)) for t in truth[wrong]]
-    probabilities = np.full((n, len(CLASSES)), 0.05 / 9)
+    answer[wrong] = [ALIKE[int(t)] if rng.random() < 0.6 else int(rng.integers(len(CLASSES))) for t in truth[wrong]]
+    probabilities = np.full((n, len(CLASSES)), 0.05 / (len(CLASSES) - 1))
     probabilities[np.arange(n), answer] = 0.95
     return Predictions([f"test/{i}" for i in range(n)], Part.TEST, truth, probabilities)
 
 
+@pytest.fixture(scope="session")
+def whole_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The study, written once: for tests that only read it."""
+    return write_study(tmp_path_factory.mktemp("results") / "cifar10-models")
+
+
+@pytest.fixture(scope="session")
+def notes(whole_study: Path) -> dict[str, Path]:
+    """Its notes, written once, by language."""
+    return {language: write_note(whole_study, language) for language in LANGUAGES}
+
+
 @pytest.fixture
-def study_folder(tmp_path: Path) -> Path:
-    return write_study(tmp_path / "cifar10-models")
+def study_folder(whole_study: Path, tmp_path: Path) -> Path:
+    """A copy of the study that a test may change, without histories and predictions: its note is quickly drawn."""
+    kept = shutil.ignore_patterns("history.jsonl", "predictions.parquet", "report")
+    return Path(shutil.copytree(whole_study, tmp_path / whole_study.name, ignore=kept))

@@ -10,7 +10,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
       const falling = before ? before === "ascending" : numeric;
       const value = (row) => {
         const cell = row.cells[column];
-        if (!numeric) return cell.textContent;
+        if (!numeric) return cell.firstChild.textContent; // without the mark that follows it
         return cell.dataset.sort === undefined ? null : Number(cell.dataset.sort);
       };
       const rows = [...table.tBodies[0].rows].sort((one, other) => {

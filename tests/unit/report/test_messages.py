@@ -1,0 +1,107 @@
+"""Nothing half translated: every message of code and templates stands in both catalogues, with the same places."""
+
+import re
+from pathlib import Path
+
+import pytest
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po
+
+import etude.report
+from etude.core.errors import MistakeError
+from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.report.messages import LANGUAGES, read_messages
+from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
+
+ROOM = Path(etude.report.__file__).parent
+KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_count": (1, 2), "get_plural": (1, 2)}
+METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext:babel_extract")]
+PLACE = re.compile(r"{(\w*)}")
+
+
+def extract():
+    options = {"templates/**.j2": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
+    found = extract_from_dir(ROOM, METHODS, options, keywords=KEYWORDS)
+    messages = {tuple(text[:2]) if isinstance(text, tuple) else text for _, _, text, _, _ in found}
+    counted = {text[0] for text in messages if isinstance(text, tuple)}
+    return {text for text in messages if text not in counted}
+
+
+def catalogue(language):
+    with (ROOM / "locale" / language / "LC_MESSAGES" / "etude.po").open("rb") as file:
+        return {message.id: message for message in read_po(file, locale=language) if message.id}
+
+
+def test_the_extraction_sees_code_and_templates():
+    messages = extract()
+    assert "{candidate} gains {gain} {interval} over {baseline}." in messages
+    assert "How to reproduce" in messages
+    assert ("{n} candidate", "{n} candidates") in messages
+    assert len(messages) > 100
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_message_is_translated_and_none_is_left_over(language):
+    assert set(catalogue(language)) == extract()
+    for key, message in catalogue(language).items():
+        forms = [message.string] if isinstance(key, str) else list(message.string)
+        assert len(forms) == (1 if isinstance(key, str) else 2), key
+        assert all(form.strip() for form in forms), key
+        assert not message.fuzzy, key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_places_are_those_of_the_message(language):
+    for key, message in catalogue(language).items():
+        keys = [key] if isinstance(key, str) else list(key)
+        forms = [message.string] if isinstance(key, str) else list(message.string)
+        for source, form in zip(keys, forms, strict=True):
+            assert sorted(PLACE.findall(source)) == sorted(PLACE.findall(form)), key
+
+
+def test_french_is_french():
+    """A message that reads the same in both languages is one that both languages write so."""
+    same = {
+        key for key, message in catalogue("fr").items() if message.string == catalogue("en")[key].string
+    }  # fmt: skip
+    words = {
+        text
+        for key in same
+        for text in ([key] if isinstance(key, str) else key)
+        if re.search(r"[a-z]{4}", PLACE.sub("", text))
+    }
+    assert words == {
+        "Configurations", "Verdicts", "classes", "machine", "machines", "source", "test", "validation", "verdict",
+        "versions", "{points} point", "{points} points", "{quantity}, validation",
+    }  # fmt: skip
+
+
+def test_french_punctuation_is_never_torn_off():
+    for key, message in catalogue("fr").items():
+        for form in [message.string] if isinstance(key, str) else message.string:
+            assert not re.search(r" [:;!?%»](?!\w)", form.replace("en %", "")), form
+
+
+def test_every_registered_metric_has_a_name():
+    registered = {*METRICS.names(), *SEGMENTATION_METRICS.names()}
+    assert set(METRIC_NAMES) == registered
+    assert registered >= PERCENT_METRICS
+    for registry in (METRICS, SEGMENTATION_METRICS):
+        for name in registry:
+            if name in PERCENT_METRICS:
+                assert (registry[name].low, registry[name].high) == (0, 1)
+    assert "log_loss" not in PERCENT_METRICS
+
+
+def test_plurals():
+    say = {language: Words(language).say_count for language in LANGUAGES}
+    counts = {
+        language: [say[language]("{n} candidate", "{n} candidates", n) for n in (0, 1, 2)] for language in LANGUAGES
+    }
+    assert [text.replace("\xa0", " ") for text in counts["fr"]] == ["0 candidat", "1 candidat", "2 candidats"]
+    assert [text.replace("\xa0", " ") for text in counts["en"]] == ["0 candidates", "1 candidate", "2 candidates"]
+
+
+def test_an_unknown_language_is_a_mistake():
+    with pytest.raises(MistakeError, match="one of fr, en"):
+        read_messages("de")

@@ -1,0 +1,266 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from markupsafe import Markup
+
+from etude.core.errors import MistakeError
+from etude.core.study_record import StudyRecord, Verdict
+from etude.report.note import render_note, write_note
+from etude.report.reading import read_history, read_study
+from etude.report.sentences import Teller
+from etude.report.settings import list_changes
+from etude.report.words import MetricWords, Words
+
+VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
+
+
+class Page(HTMLParser):
+    """Checks that tags close in order, and gathers ids, links and text."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.open, self.ids, self.anchors, self.outside, self.words = [], [], [], [], []
+        self.feed(html)
+        assert not self.open, self.open
+
+    def handle_starttag(self, tag, attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value)
+            if name in ("href", "src", "xlink:href", "srcset", "action"):
+                (self.anchors if value.startswith("#") else self.outside).append(value)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", " ".join(self.words))
+
+
+def mutate(folder, **changes):
+    path = folder / "study.json"
+    StudyRecord.load(path).model_copy(update=changes).save(path)
+
+
+def read(folder, language="en"):
+    return render_note(read_study(folder), Words(language))
+
+
+def answer(folder, language="en"):
+    record = StudyRecord.load(folder / "study.json")
+    words = Words(language)
+    return " ".join(Teller(words, MetricWords(words, record.metric)).tell_answer(record)).replace("\xa0", " ")
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_note_is_one_sound_file_that_asks_for_nothing_outside(notes, language):
+    path = notes[language]
+    assert path.parts[-2:] == ("report", f"note.{language}.html")
+    html = path.read_text("utf-8")
+    page = Page(html)
+    assert len(page.ids) == len(set(page.ids))
+    assert {anchor[1:] for anchor in page.anchors} <= set(page.ids)
+    other = {"en": "fr", "fr": "en"}[language]
+    assert sorted(set(page.outside)) == ["data:,", f"note.{other}.html"]
+    assert not re.search(r"https?://(?!www\.w3\.org/)", html)
+    assert "@import" not in html
+    assert f'<html lang="{language}">' in html
+    assert "None" not in page.text
+    assert "nan" not in page.text.split()
+
+
+def test_the_same_records_give_the_same_bytes(study_folder, tmp_path):
+    one = write_note(study_folder, "fr", to=tmp_path / "a.html").read_bytes()
+    assert one == write_note(study_folder, "fr", to=tmp_path / "b.html").read_bytes()
+
+
+@pytest.mark.parametrize(("language", "heading"), [("en", "How to reproduce"), ("fr", "Comment reproduire")])
+def test_every_section_stands_in_both_languages(notes, language, heading):
+    page = Page(notes[language].read_text("utf-8"))
+    assert heading in page.text
+    sections = (
+        "answer",
+        "leaderboard",
+        "verdicts",
+        "curves",
+        "cost",
+        "errors",
+        "data",
+        "settings",
+        "limits",
+        "reproduce",
+    )
+    assert set(sections) <= set(page.ids)
+    for words in ("etude run studies/cifar10-models.yaml", "torch 2.15.0", "AMD EPYC", "near duplicates"):
+        assert words in page.text
+
+
+def test_the_answer_is_written_from_the_verdicts(study_folder):
+    text = answer(study_folder)
+    assert "resnet stands first with 81.3% accuracy [80.2, 82.4] on the test part, the mean of 2 runs." in text
+    assert "resnet gains 7.3 points [6.6, 8.0] over cnn." in text
+    assert "cnn-flip-shift (+2.1 points [1.4, 2.8])" in text
+    assert "No difference shown for cnn-noise (+0.2 points [−0.6, 0.9])." in text
+    assert "Shown to be worse: mlp" in text
+    assert "resnet gagne 7,3 points [6,6 ; 8,0] sur cnn." in answer(study_folder, "fr")
+
+
+def test_a_changed_verdict_changes_the_sentence_all_over_the_note(study_folder):
+    verdicts = list(StudyRecord.load(study_folder / "study.json").verdicts)
+    assert "resnet</b> gains 7.3" in read(study_folder).replace("\xa0", " ")
+    verdicts[0] = verdicts[0].model_copy(update={"verdict": "no difference shown", "low": -0.01})
+    verdicts[1] = verdicts[1].model_copy(update={"gain": 0.0249})
+    mutate(study_folder, verdicts=tuple(verdicts))
+    assert "No difference shown for resnet (+7.3 points [−1.0, 8.0]) and cnn-noise" in answer(study_folder)
+    assert "cnn-flip-shift gains 2.5 points [1.4, 2.8] over cnn." in answer(study_folder)
+    html = read(study_folder).replace("\xa0", " ")
+    assert "resnet</b> gains" not in html
+    assert html.count("+2.5") >= 3  # the table, and the figure at both widths
+    assert "+2.1" not in html
+
+
+def test_without_a_gain_none_is_claimed(study_folder):
+    verdicts = StudyRecord.load(study_folder / "study.json").verdicts
+    mutate(study_folder, verdicts=tuple(v.model_copy(update={"verdict": "no difference shown"}) for v in verdicts))
+    text = answer(study_folder)
+    assert "No candidate was shown to be better than cnn." in text
+    assert "gains" not in text
+    assert "worse" not in text
+
+
+def test_a_removed_verdict_takes_its_sentence_along(study_folder):
+    verdicts = StudyRecord.load(study_folder / "study.json").verdicts
+    mutate(study_folder, verdicts=verdicts[1:])
+    assert "resnet gains" not in answer(study_folder)
+    mutate(study_folder, verdicts=())
+    assert "the order alone shows no difference" in answer(study_folder)
+    assert "gains" not in answer(study_folder)
+    assert "verdicts" not in Page(read(study_folder)).ids
+
+
+def test_of_many_candidates_a_sentence_names_the_first_and_counts_the_rest(study_folder):
+    verdict = StudyRecord.load(study_folder / "study.json").verdicts[2]
+    mutate(study_folder, verdicts=tuple(verdict.model_copy(update={"candidate": f"c{n}"}) for n in range(20)))
+    assert "c4 (+0.2 points [−0.6, 0.9]) and 15 others." in answer(study_folder)
+
+
+class TestSentences:
+    def tell(self, language="en", metric="accuracy", **changes):
+        fields = {
+            "baseline": "plain", "candidate": "wide", "metric": metric, "n_pairs": 5, "gain": 0.021, "low": 0.014, "high": 0.028,
+            "p": 0.001, "p_adjusted": 0.004, "verdict": "better", "smallest_detectable": 0.006, "method": "paired t",
+        }  # fmt: skip
+        words = Words(language)
+        teller = Teller(words, MetricWords(words, metric))
+        return teller.tell_verdict(Verdict(**fields | changes)).replace("\xa0", " ")
+
+    def test_gain_loss_and_nothing(self):
+        assert self.tell() == "wide gains 2.1 points [1.4, 2.8] over plain."
+        assert self.tell("fr") == "wide gagne 2,1 points [1,4 ; 2,8] sur plain."
+        lost = {"gain": -0.021, "low": -0.028, "high": -0.014, "verdict": "worse"}
+        assert self.tell(**lost) == "wide loses 2.1 points [1.4, 2.8] against plain."
+        text = self.tell(gain=0.002, low=-0.004, high=0.008, verdict="no difference shown")
+        assert text == (
+            "wide: no difference shown from plain (+0.2 points [−0.4, 0.8]). "
+            "A gain below 0.6 points would mostly have gone unseen."
+        )
+
+    def test_without_an_interval_none_is_written(self):
+        assert self.tell(low=None, high=None) == "wide gains 2.1 points over plain."
+
+    def test_a_plain_metric_is_improved_not_gained(self):
+        assert self.tell(metric="log_loss") == "wide improves log loss by 0.021 [0.014, 0.028] over plain."
+
+    def test_names_are_escaped_where_they_stand_in_html(self):
+        words = Words("en")
+        teller = Teller(words, MetricWords(words, "accuracy"), name=Markup("<b>{}</b>").format)
+        verdict = Verdict(
+            baseline="a&b", candidate="<i>", metric="accuracy", n_pairs=1, gain=0.02, low=None, high=None, p=0.01,
+            p_adjusted=0.01, verdict="better", smallest_detectable=None, method="exact McNemar",
+        )  # fmt: skip
+        assert (
+            teller.tell_verdict(verdict).replace("\xa0", " ")
+            == "<b>&lt;i&gt;</b> gains 2.0 points over <b>a&amp;b</b>."
+        )
+
+
+def test_what_is_not_there_is_left_out(study_folder):
+    ids = Page(read(study_folder)).ids
+    assert not {"errors", "curves"} & set(ids)
+    assert "leaderboard" in ids
+
+
+def test_a_study_without_finished_runs_says_so(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    rows = tuple(type(row)(candidate=row.candidate, n_runs=0, score=None) for row in record.leaderboard)
+    refs = tuple(ref.model_copy(update={"status": "planned"}) for ref in record.runs)
+    mutate(study_folder, leaderboard=rows, verdicts=(), runs=refs, counts={}, config={})
+    page = Page(read(study_folder))
+    assert "No run is finished yet" in page.text
+    assert "0 of 10 runs are finished" in page.text
+
+
+def test_failures_notes_and_findings_are_told(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    refs = (*record.runs[:-1], record.runs[-1].model_copy(update={"status": "failed", "failure": "loss: NaN."}))
+    rows = (record.leaderboard[0].model_copy(update={"failed": ("loss: NaN <at> step 3.",)}), *record.leaderboard[1:])
+    mutate(study_folder, runs=refs, leaderboard=rows)
+    (study_folder / "check.json").write_text(
+        json.dumps({"findings": ["12 twins.", {"sentence": "3 leaks.", "count": 3}]})
+    )
+    page = Page(read(study_folder))
+    assert "A run of resnet failed: loss: NaN <at> step 3." in page.text
+    assert "near duplicates" in page.text
+    assert "Its card asks for pictures of at least 32 px. (resnet)" in page.text
+    assert "The data check found 2 things: 12 twins. 3 leaks." in page.text
+
+
+def test_what_a_candidate_changes(notes):
+    changes = list_changes(
+        {"model.name": "cnn", "train.epochs": "3", "old": "1"}, {"model.name": "mlp", "train.epochs": "3", "new": "2"}
+    )
+    assert [(c.field, c.before, c.after) for c in changes] == [
+        ("model.name", "cnn", "mlp"),
+        ("old", "1", ""),
+        ("new", "", "2"),
+    ]
+    html = notes["en"].read_text("utf-8")
+    table = html[html.index('<table class="changes">') :]
+    rows = table[: table.index("</table>")]
+    assert "augment.use" in rows
+    assert "train.epochs" not in rows
+    assert "seed" not in rows
+
+
+class TestReading:
+    def test_a_folder_without_study_is_a_mistake(self, tmp_path):
+        with pytest.raises(MistakeError, match=r"no study\.json"):
+            write_note(tmp_path, "en")
+
+    def test_a_line_cut_by_a_crash_is_left_out_and_a_broken_one_named(self, whole_study, tmp_path):
+        whole = next(whole_study.rglob("history.jsonl")).read_text()
+        path = tmp_path / "history.jsonl"
+        path.write_text(whole + whole.splitlines()[0][:20])
+        assert len(read_history(path)) == len(whole.splitlines())
+        path.write_text("{}\n" + whole)
+        with pytest.raises(MistakeError, match="line 1"):
+            read_history(path)
+
+    def test_confusions_are_summed_over_the_runs(self, whole_study):
+        counts_KK = read_study(whole_study).count_answers("resnet")
+        assert counts_KK.sum() == 4000
+        assert counts_KK.shape == (10, 10)
