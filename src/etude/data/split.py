@@ -181,7 +181,8 @@ class _Draw:
         counts = count_by_group(group_of, self.labels[indices], len(self.names))
         shares = np.array([fraction, 1 - fraction])
         chosen = assign_groups(counts, shares, np.array([1, keep]), self._generator(word)) == 0
-        return indices[chosen[group_of]]
+        drawn: Indices = indices[chosen[group_of]]
+        return drawn
 
     def _fold_of(self, repeat: int) -> npt.NDArray[np.int64]:
         """Return the fold of each usable picture."""
@@ -201,7 +202,8 @@ class _Draw:
             raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or give more groups."))
         counts = count_by_group(group_of, labels, len(self.names))
         shares, at_least = np.full(n_folds, 1 / n_folds), np.ones(n_folds, np.int64)
-        return np.take(assign_groups(counts, shares, at_least, rng), group_of)
+        fold_of: npt.NDArray[np.int64] = assign_groups(counts, shares, at_least, rng)[group_of]
+        return fold_of
 
     def _fewer(self, train: Indices, word: str) -> Indices:
         """Keep `train_items` pictures of the training part."""

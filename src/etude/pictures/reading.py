@@ -103,7 +103,7 @@ class OpenPicture:
 
     def __init__(self, raw: bytes | Path, *, name: str = "", max_pixels: int = MAX_PIXELS) -> None:
         self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
-        content = _read_file(raw, self.name) if isinstance(raw, Path) else raw
+        content = read_file(raw, self.name) if isinstance(raw, Path) else raw
         opener = _opener(content, self.name)
         self._content = content
         with self._decoding(may_warn=opener in (GifImageFile, TiffImageFile) or _has_metadata(content)):
@@ -179,6 +179,33 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def read_file(path: Path, name: str) -> bytes:
+    """Read a regular file of a sane length, unopened by any decoder.
+
+    Args:
+        path: the file.
+        name: what errors call it.
+
+    Raises:
+        DataError: if it is absent, no file, not permitted, or longer than 512 MiB.
+    """
+    name = printable(name)
+    try:
+        if not path.is_file():
+            path.stat()  # says why: absent, a loop of links, no permission
+            raise DataError(sentence("pictures", name, "a file", "something else", "Take it away."))
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise DataError(
+            sentence("pictures", name, "a file that can be read", reason, "Mend the file or its permissions.")
+        ) from error
+    if len(content) > MAX_BYTES:
+        raise DataError(sentence("pictures", name, "at most 512 MiB long", "a longer file", "Scale the picture down."))
+    return content
+
+
 def check_size(height: int, width: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
     """Refuse a picture that is too large to be decoded safely.
 
@@ -222,24 +249,6 @@ def ids_of_array(array: npt.NDArray[np.generic], name: str) -> Pixels:
         found = f"ids from {int(array.min())} to {int(array.max())}"
         raise DataError(sentence("pictures", name, "a mask with ids from 0 to 255", found, "Number the classes anew."))
     return array.astype(np.uint8)
-
-
-def _read_file(path: Path, name: str) -> bytes:
-    """Read a regular file of a sane length."""
-    try:
-        if not path.is_file():
-            path.stat()  # says why: absent, a loop of links, no permission
-            raise DataError(sentence("pictures", name, "a file", "something else", "Take it away."))
-        with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-        raise DataError(
-            sentence("pictures", name, "a file that can be read", reason, "Mend the file or its permissions.")
-        ) from error
-    if len(content) > MAX_BYTES:
-        raise DataError(sentence("pictures", name, "at most 512 MiB long", "a longer file", "Scale the picture down."))
-    return content
 
 
 def _opener(content: bytes, name: str) -> Callable[[io.BytesIO], ImageFile]:
