@@ -201,7 +201,9 @@ class _Draw:
             rule = f"at most {len(names)}, the number of groups"
             raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or give more groups."))
         counts = count_by_group(group_of, labels, len(self.names))
-        shares, at_least = np.full(n_folds, 1 / n_folds), np.ones(n_folds, np.int64)
+        # What one of two folds leaves must still be cut in two: a group for validation, and one to train on.
+        at_least = np.full(n_folds, 2 if n_folds == 2 and len(names) >= 4 else 1)
+        shares = np.full(n_folds, 1 / n_folds)
         fold_of: npt.NDArray[np.int64] = assign_groups(counts, shares, at_least, rng)[group_of]
         return fold_of
 
