@@ -98,7 +98,7 @@ def draw_confusion(
         size = SMALL_PT if width_in > 5 or n_classes <= 6 else 6.5
         for (row, column), share in np.ndenumerate(shares_KK):
             if share >= 0.01:
-                color = PAPER if share >= 0.45 else INK
+                color = PAPER if share >= (0.45 if row == column else 0.7) else INK
                 axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=size, color=color)
     dress(axes, grid="none", spines=())
     axes.set_xlim(-0.5, n_classes - 0.5)

@@ -88,7 +88,7 @@ def draw_answers(
         right = truth[place] == predicted[place]
         for spine in axes.spines.values():
             spine.set(
-                visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (2, 1))
+                visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (3, 2.5))
             )
         words = f"{classes[predicted[place]]} {number(confidence[place])}"
         below = "" if right else "\n" + instead_of.format(truth=classes[truth[place]])

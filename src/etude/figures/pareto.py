@@ -140,32 +140,49 @@ def _draw_panel(axes: Axes, panel: Panel, front: list[Point], looks: Mapping[str
 
 def _dress_panel(axes: Axes, panel: Panel, score_number: Callable[[float], str]) -> None:
     """Dress one panel and choose its scale."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     dress(axes, grid="both")
-    costs = [point.cost for point in panel.points]
-    axes.margins(x=0.16, y=0.14)
-    if min(costs) > 0 and max(costs) / min(costs) >= 10:
-        axes.set_xscale("log")
-        decades = math.log10(max(costs) / min(costs))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.8 else (1, 3), numticks=8))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.minorticks_off()
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-    _place_round_ticks(axes, panel.round_values)
+    axes.margins(x=0.22, y=0.14)
+    _choose_scale(axes, [point.cost for point in panel.points])
+    _place_ticks(axes, panel.round_values)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.number(value)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_number(value)))
     axes.set_xlabel(panel.label)
 
 
-def _place_round_ticks(axes: Axes, round_values: Sequence[float], most: int = 4) -> None:
-    """Put the ticks at round values, every second or third one where there are many."""
+def _choose_scale(axes: Axes, costs: Sequence[float]) -> None:
+    """Make the axis logarithmic where the costs span a factor of 10, with room for a cost of nothing."""
+    paid = [cost for cost in costs if cost > 0]
+    if not paid or max(paid) / min(paid) < 10:
+        return
+    if len(paid) == len(costs):
+        axes.set_xscale("log")
+    else:
+        axes.set_xscale("symlog", linthresh=min(paid))
+    axes.minorticks_off()
+
+
+def _place_ticks(axes: Axes, round_values: Sequence[float], apart: float = 0.24) -> None:
+    """Put ticks at zero and at round values, the largest first, none nearer to another than this share of the axis."""
     low, high = axes.get_xlim()
-    inside = [value for value in round_values if low <= value <= high]
-    if len(inside) > 1:
-        axes.set_xticks(inside[:: math.ceil(len(inside) / most)])
+    if not round_values and axes.get_xscale() == "linear":
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        return
+    wide = low > 0 and high / low > 300
+    values = [*(round_values or [step * 10.0**power for power in range(-9, 13) for step in ((1,) if wide else (1, 3))])]
+    placed: dict[float, float] = {}
+    for value in [0.0, *sorted(values, reverse=True)]:
+        if not low <= value <= high:
+            continue
+        share = float(axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0])
+        if all(abs(share - other) >= apart for other in placed.values()):
+            placed[value] = share
+    if len(placed) > 1:
+        axes.set_xticks(sorted(placed))
 
 
 _PLACES = (
@@ -225,7 +242,7 @@ def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -
 
 def _walk(axes: Axes, front: list[Point], steps: int = 12) -> list[tuple[float, float]]:
     """Return places along the stepped line, close to each other on the paper."""
-    spread = np.geomspace if axes.get_xscale() == "log" else np.linspace
+    spread = np.geomspace if axes.get_xscale() == "log" else np.linspace  # of symlog, near enough
     places: list[tuple[float, float]] = []
     for one, other in pairwise(front):
         places += [(float(cost), one.score) for cost in spread(one.cost, other.cost, steps)]

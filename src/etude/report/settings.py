@@ -51,8 +51,17 @@ def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
 
 
 def list_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:
-    """Return the fields whose values differ, in the order of the configuration."""
-    names = dict.fromkeys([*before, *after])
+    """Return the fields whose values differ, in the order of the configuration.
+
+    Of a group that has another name now (a model, an optimiser), only what the new one has is listed: that it lacks
+    the settings of the old one goes without saying.
+    """
+    renamed = {
+        name.removesuffix("name") for name in after if name.endswith(".name") and before.get(name) != after[name]
+    }
     return [
-        Change(name, before.get(name, ""), after.get(name, "")) for name in names if before.get(name) != after.get(name)
+        Change(name, before.get(name, ""), after.get(name, ""))
+        for name in dict.fromkeys([*before, *after])
+        if before.get(name) != after.get(name)
+        and (name in after or not any(name.startswith(group) for group in renamed))
     ]

@@ -61,8 +61,8 @@ class Words:
         return format_decimal(rounded, format=pattern, locale=self.locale).replace("-", "\N{MINUS SIGN}")
 
     def tick(self, value: float) -> str:
-        """Write a number with as few decimals as it needs, at most four."""
-        text = format_decimal(round(value, 4) + 0.0, format="#,##0.####", locale=self.locale)
+        """Write a number with as few decimals as it needs, at most seven."""
+        text = format_decimal(round(value, 7) + 0.0, format="#,##0.#######", locale=self.locale)
         return text.replace("-", "\N{MINUS SIGN}")
 
     def significant(self, value: float, digits: int = 3) -> str:
@@ -128,9 +128,11 @@ class Words:
         >>> Words("en").duration_tick(120), Words("en").duration_tick(125)
         ('2\xa0min', '2\xa0min\xa005\xa0s')
         """
+        if seconds < 60:
+            return self.say("{seconds} s", seconds=self.tick(seconds))
         if seconds >= 3600 and seconds % 3600 == 0:
             return self.say("{hours} h", hours=int(seconds // 3600))
-        if 60 <= seconds < 3600 and seconds % 60 == 0:
+        if seconds < 3600 and seconds % 60 == 0:
             return self.say("{minutes} min", minutes=int(seconds // 60))
         return self.duration(seconds)
 

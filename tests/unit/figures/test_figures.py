@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -144,6 +145,20 @@ class TestPareto:
                 box = text.get_window_extent()
                 assert frame.x0 - 2 <= box.x0
                 assert box.x1 <= frame.x1 + 2
+
+    def test_a_cost_of_nothing_has_its_place_and_ticks_keep_apart(self):
+        costs = [0.0, 0.02, 15.0, 90.0, 4000.0]
+        points = [Point(f"c{n}", cost, 0.5 + 0.1 * n) for n, cost in enumerate(costs)]
+        figure = draw_pareto(
+            [Panel("s", points, str, round_values=(0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 3600))],
+            score_label="x", score_number=str, looks=assign_looks([p.name for p in points]), width_in=NARROW_IN,
+        )  # fmt: skip
+        axes = figure.axes[0]
+        assert axes.get_xscale() == "symlog"
+        figure.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
+        assert len(boxes) > 2
+        assert all(one.x1 < other.x0 for one, other in pairwise(sorted(boxes, key=lambda box: box.x0)))
 
     def test_of_many_candidates_names_never_cover_each_other(self):
         points = [Point(f"candidate-{n}", 1 + n % 3 * 0.01, 0.5 + 0.001 * n) for n in range(10)]

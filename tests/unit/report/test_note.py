@@ -230,14 +230,11 @@ def test_failures_notes_and_findings_are_told(study_folder):
 
 
 def test_what_a_candidate_changes(notes):
-    changes = list_changes(
-        {"model.name": "cnn", "train.epochs": "3", "old": "1"}, {"model.name": "mlp", "train.epochs": "3", "new": "2"}
-    )
-    assert [(c.field, c.before, c.after) for c in changes] == [
-        ("model.name", "cnn", "mlp"),
-        ("old", "1", ""),
-        ("new", "", "2"),
-    ]
+    before = {"model.name": "cnn", "model.depth": "3", "model.widths": "[8]", "train.epochs": "3", "train.old": "1"}
+    after = {"model.name": "mlp", "model.widths": "[9]", "train.epochs": "3", "new": "2"}
+    assert [(change.field, change.before, change.after) for change in list_changes(before, after)] == [
+        ("model.name", "cnn", "mlp"), ("model.widths", "[8]", "[9]"), ("train.old", "1", ""), ("new", "", "2"),
+    ]  # fmt: skip
     html = notes["en"].read_text("utf-8")
     table = html[html.index('<table class="changes">') :]
     rows = table[: table.index("</table>")]
