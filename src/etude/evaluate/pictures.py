@@ -66,19 +66,17 @@ def compare_over_pictures(
         DataError: if two paired runs answered different pictures, or a score does not exist.
     """
     positions, n_pictures = _positions([*a, *b])
-    for run_a, run_b, at_a, at_b in zip(a, b, positions, positions[len(a) :], strict=True):
-        if not np.array_equal(np.sort(at_a), np.sort(at_b)):
-            names = (run_a.record.candidate, run_b.record.candidate)
-            remedy = "Compare candidates on the same split."
-            raise DataError(sentence("evaluate", f"the test pictures of {names[0]} and {names[1]}", "the same",
-                                     (len(at_a), len(at_b)), remedy))  # fmt: skip
-    values_a = _values_of_pictures(a, metric, positions[: len(a)], n_pictures)
-    values_b = _values_of_pictures(b, metric, positions[len(a) :], n_pictures)
+    at_a, at_b = positions[: len(a)], positions[len(a) :]
+    for run_a, run_b, here, there in zip(a, b, at_a, at_b, strict=True):
+        if not np.array_equal(np.sort(here), np.sort(there)):
+            name = f"the test pictures of {run_a.record.candidate} and {run_b.record.candidate}"
+            common = f"{len(np.intersect1d(here, there))} in common of {len(here)} and {len(there)}"
+            raise DataError(sentence("evaluate", name, "the same", common, "Compare candidates on the same split."))
+    values_a = _values_of_pictures(a, metric, at_a, n_pictures)
+    values_b = _values_of_pictures(b, metric, at_b, n_pictures)
     if values_a is not None and values_b is not None:
         return paired_bootstrap(values_a, values_b, seed=seed)
-    gains_R = _replicates(a, metric, positions[: len(a)], n_pictures, seed) - _replicates(
-        b, metric, positions[len(a) :], n_pictures, seed
-    )
+    gains_R = _replicates(a, metric, at_a, n_pictures, seed) - _replicates(b, metric, at_b, n_pictures, seed)
     gain = float(np.mean([run.score(metric) for run in a]) - np.mean([run.score(metric) for run in b]))
     interval = percentile_interval(gains_R)
     return PictureComparison(gain, interval.low, interval.high, bootstrap_p(gains_R))

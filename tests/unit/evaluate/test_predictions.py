@@ -121,3 +121,33 @@ def test_parts_of_one_file_come_once_and_agree(tmp_path):
     for parts in ([drawn(), drawn()], [drawn(), drawn(k=4, part=Part.VALIDATION)], []):
         with pytest.raises(DataError, match="parts of one file"):
             write_predictions(tmp_path / "p.parquet", parts)
+
+
+def test_a_threshold_is_kept_and_decides_the_labels(tmp_path):
+    from dataclasses import replace
+
+    plain = drawn(k=2)
+    strict = replace(plain, threshold=0.9)
+    write_predictions(tmp_path / "p.parquet", [strict, drawn(10, k=2, part=Part.VALIDATION)])
+    again = Predictions.read(tmp_path / "p.parquet", Part.TEST)
+    assert again.threshold == 0.9
+    assert Predictions.read(tmp_path / "p.parquet", Part.VALIDATION).threshold is None
+    assert again.labels.sum() < plain.labels.sum()
+    assert again.score("accuracy") == again.values_of_pictures("accuracy").mean() != plain.score("accuracy")
+    assert again.score("log_loss") == plain.score("log_loss")
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_scores_under_weights_are_those_of_repeated_pictures(k):
+    from etude.evaluate.scores import default_metrics
+    from etude.metrics import METRICS
+    from etude.metrics.statistics import resampling_weights
+
+    predictions = drawn(60, k)
+    (weights,) = resampling_weights(60, 25, seed=1)
+    for metric in default_metrics(k):
+        found = predictions.under_weights(metric, weights)
+        function = METRICS[metric].function
+        np.testing.assert_allclose(
+            found, [function(predictions.truth, predictions.probabilities, row) for row in weights], atol=1e-6
+        )

@@ -171,11 +171,6 @@ def corrected_resampled_t(
 
 def _paired(a: Sequence[float], b: Sequence[float], confidence: float, test_to_train: float) -> PairedTest:
     first, second = finite_values(a, "scores"), finite_values(b, "scores")
-    if len(first) != len(second):
-        remedy = "Pair runs of the same seed and fold."
-        raise DataError(
-            sentence("statistics", "paired scores", "as many on both sides", (len(first), len(second)), remedy)
-        )
     differences = differences_of(first, second)
     n, gain = len(differences), float(differences.mean())
     if n == 1:
@@ -189,7 +184,14 @@ def _paired(a: Sequence[float], b: Sequence[float], confidence: float, test_to_t
 
 
 def differences_of(a: Doubles, b: Doubles) -> Doubles:
-    """Return a - b, and exactly zero where they differ by rounding only, and identical where all do."""
+    """Return a - b, exactly zero where they differ by rounding only, and identical where all do.
+
+    Raises:
+        DataError: if the numbers of scores differ.
+    """
+    if len(a) != len(b):
+        remedy = "Pair runs of the same seed and fold."
+        raise DataError(sentence("statistics", "paired scores", "as many on both sides", (len(a), len(b)), remedy))
     differences: Doubles = a - b
     scale = float(max(np.abs(a).max(), np.abs(b).max()))
     differences[np.abs(differences) <= ROUNDING * scale] = 0.0

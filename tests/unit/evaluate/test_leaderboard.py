@@ -1,0 +1,122 @@
+"""Many runs to rows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from etude.core.errors import MistakeError
+from etude.evaluate.leaderboard import interval_over_runs, leaderboard_rows
+from etude.evaluate.pictures import interval_over_pictures
+from etude.metrics.statistics import bootstrap_interval, t_interval
+
+
+def test_rows_come_best_first_and_without_a_score_last(seeds):
+    runs = {"low": seeds(0.6), "none": [], "high": seeds(0.9), "middle": seeds(0.75)}
+    rows = leaderboard_rows(runs, "accuracy", failed={"none": ["The loss is not finite."]})
+    assert [row.candidate for row in rows] == ["high", "middle", "low", "none"]
+    assert rows[-1].score is None
+    assert rows[-1].failed == ("The loss is not finite.",)
+    by_loss = leaderboard_rows(runs, "log_loss")
+    assert [row.candidate for row in by_loss] == ["high", "middle", "low", "none"]
+    assert by_loss[0].score < by_loss[1].score
+
+
+def test_a_row_sums_up_its_runs(seeds):
+    runs = seeds(0.8, spread=0.02)
+    (row,) = leaderboard_rows({"it": runs}, "accuracy", also=("f1_macro", "seconds", "latency_ms"))
+    scores = [run.record.test["accuracy"] for run in runs]
+    assert row.n_runs == 5
+    assert row.score == pytest.approx(np.mean(scores))
+    assert row.interval_runs == t_interval(scores)
+    assert row.interval_runs.low < row.score < row.interval_runs.high
+    assert row.interval_pictures.low < row.score < row.interval_pictures.high
+    assert row.validation_score == pytest.approx(0.52)
+    assert row.train_score is None
+    assert set(row.also) == {"f1_macro"}
+    assert (row.seconds, row.memory_mb, row.params, row.latency_ms) == (12.0, 54.0, 7, 1.0)
+
+
+def test_one_run_has_no_interval_over_runs(one):
+    (row,) = leaderboard_rows({"it": [one(np.arange(400) < 300)]}, "accuracy")
+    assert row.interval_runs is None
+    assert row.interval_pictures == bootstrap_interval(np.arange(400) < 300)
+
+
+def test_a_score_that_was_not_recorded_is_computed(one):
+    (row,) = leaderboard_rows({"it": [one(np.arange(400) < 300, recorded=False)]}, "accuracy", also=("brier",))
+    assert row.score == 0.75
+    assert 0 < row.also["brier"] < 2
+
+
+def test_answers_may_be_loaded_when_they_are_needed(seeds):
+    runs = seeds(0.8)
+    loads = []
+
+    def loader(predictions):
+        return lambda: loads.append(1) or predictions
+
+    lazy = [replace(run, test=loader(run.test)) for run in runs]
+    assert leaderboard_rows({"it": lazy}, "accuracy") == leaderboard_rows({"it": runs}, "accuracy")
+    assert loads
+
+
+def test_runs_on_the_same_pictures_do_not_count_them_twice(one):
+    right = np.arange(400) < 300
+    alone = interval_over_pictures([one(right)], "accuracy")
+    thrice = interval_over_pictures([one(right, seed=seed) for seed in range(3)], "accuracy")
+    assert (thrice.low, thrice.high) == pytest.approx((alone.low, alone.high))
+
+
+def test_folds_together_are_the_whole_set(folds):
+    runs = folds(0.8)
+    right = np.concatenate([run.test.values_of_pictures("accuracy") for run in runs])
+    expected = bootstrap_interval(right)
+    found = interval_over_pictures(runs, "accuracy")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_the_order_of_pictures_does_not_matter(one, seeds):
+    runs = seeds(0.8, seeds=3)
+    order = np.random.default_rng(0).permutation(400)
+    p = runs[0].test
+    moved = replace(
+        runs[0], test=replace(p, ids=p.ids[order], truth=p.truth[order], probabilities=p.probabilities[order])
+    )
+    for metric in ("accuracy", "f1_macro"):
+        straight = interval_over_pictures(runs, metric)
+        mixed = interval_over_pictures([moved, *runs[1:]], metric)
+        width = straight.high - straight.low
+        assert (mixed.low, mixed.high) == pytest.approx((straight.low, straight.high), abs=0.15 * width)
+
+
+@pytest.mark.parametrize("metric", ["log_loss", "balanced_accuracy", "f1_macro", "ece"])
+def test_every_metric_has_an_interval_over_pictures(seeds, metric):
+    (row,) = leaderboard_rows({"it": seeds(0.8)}, metric)
+    accuracy = interval_over_pictures(seeds(0.8), "accuracy")
+    assert 0 < row.interval_pictures.high - row.interval_pictures.low < 4 * (accuracy.high - accuracy.low)
+    if metric != "ece":  # a plug-in estimate, whose replicates lie above it
+        assert row.interval_pictures.low < row.score < row.interval_pictures.high
+
+
+def test_uneven_folds_are_resampled_as_ratios(one):
+    ids = np.array([f"picture {i}" for i in range(400)])
+    rng = np.random.default_rng(0)
+    runs = [
+        one(rng.random(300) < 0.8, fold=0, ids=ids[:300], n_train=100),
+        one(rng.random(100) < 0.8, fold=1, ids=ids[300:], n_train=300),
+    ]
+    interval = interval_over_pictures(runs, "accuracy")
+    expected = 1.96 * np.sqrt(0.16 * (1 / 300 + 1 / 100) / 4)
+    assert (interval.high - interval.low) / 2 == pytest.approx(expected, rel=0.15)
+
+
+def test_folds_widen_the_interval_over_runs_and_seeds_of_a_fold_are_averaged(folds):
+    runs = folds(0.8, seeds=2)
+    scores = np.array([run.record.test["accuracy"] for run in runs]).reshape(5, 2).mean(axis=1)
+    assert interval_over_runs(runs, "accuracy") == t_interval(scores, test_to_train=80 / 320)
+
+
+def test_an_unknown_metric_is_named(seeds):
+    with pytest.raises(MistakeError, match="accuracy"):
+        leaderboard_rows({"it": seeds(0.8, seeds=1)}, "acuracy")
