@@ -180,7 +180,7 @@ class _Canvas:
     def _backdrop(self) -> Plane:
         """Paint two colours that run into each other, under a texture; return the mean colour (n, 3)."""
         first, second = self._uniform(0.05, 0.95, 3), self._uniform(0.05, 0.95, 3)
-        second = first + (second - first) * 0.4
+        second = first + (second - first) * 0.3
         mix = 0.5 + 0.5 * self._waves(0.2, 1.2)
         texture = self._waves(2, 7) * self._uniform(0, 0.06)[:, None, None]
         for channel in range(3):
@@ -190,7 +190,7 @@ class _Canvas:
 
     def _blob(self, backdrop_n3: Plane) -> None:
         """Paint an ellipse in a colour of its own, to distract."""
-        radius = self._uniform(1.2, 3.2)
+        radius = self._uniform(1, 2.6)
         u, v = self._local(self._uniform(0, 32), self._uniform(0, 32), radius, self._uniform(0, np.pi))
         color = backdrop_n3 + self._uniform(-0.45, 0.45, 3)
         stretch = self._uniform(1, 2.5)[:, None, None]
@@ -198,26 +198,26 @@ class _Canvas:
 
     def _shape(self, outside: Callable[[Plane, Plane], Plane], backdrop_n3: Plane) -> None:
         """Paint the shape itself, in a colour that can be told from the background, with a texture."""
-        radius = self._uniform(7, 12)
-        margin = radius * 0.75
+        radius = self._uniform(7.5, 12.5)
+        margin = radius * 0.9
         x = margin + self._uniform(0, 1) * (32 - 2 * margin)
         y = margin + self._uniform(0, 1) * (32 - 2 * margin)
-        u, v = self._local(x, y, radius, self._uniform(-0.6, 0.6))
+        u, v = self._local(x, y, radius, self._uniform(-0.5, 0.5))
         v = v * self._uniform(0.85, 1.2)[:, None, None]
         color = self._uniform(0.05, 0.95, 3)
         contrast = color - backdrop_n3
         size = np.sqrt((contrast**2).sum(axis=1, keepdims=True)) + np.float32(1e-6)
-        color = backdrop_n3 + contrast * np.maximum(1, 0.45 / size)
+        color = backdrop_n3 + contrast * np.maximum(1, 0.6 / size)
         alpha = self._edge(outside(u, v), radius)
         self._lay(alpha, color)
-        self.pixels += (alpha * self._waves(1, 5) * self._uniform(0, 0.1)[:, None, None])[..., None]
+        self.pixels += (alpha * self._waves(1, 5) * self._uniform(0, 0.07)[:, None, None])[..., None]
 
     def _cover(self) -> None:
-        """Paint a bar across two pictures in five."""
-        radius = self._uniform(0.8, 2)
+        """Paint a bar across one picture in three."""
+        radius = self._uniform(0.8, 1.6)
         u, v = self._local(self._uniform(4, 28), self._uniform(4, 28), radius, self._uniform(0, np.pi))
         alpha = self._edge(np.maximum(np.abs(u) - 1, np.abs(v) - 6), radius)
-        alpha *= (self._uniform(0, 1) < 0.4)[:, None, None]
+        alpha *= (self._uniform(0, 1) < 0.33)[:, None, None]
         self._lay(alpha, self._uniform(0.05, 0.95, 3))
 
     def _light(self) -> None:
@@ -225,7 +225,7 @@ class _Canvas:
         shade = 1 + self._waves(0.2, 0.8) * self._uniform(0, 0.3)[:, None, None]
         contrast = self._uniform(0.7, 1.15)[:, None, None]
         offset = self._uniform(-0.08, 0.08)[:, None, None]
-        level = self._uniform(0.01, 0.05)[:, None, None, None]
+        level = self._uniform(0.01, 0.04)[:, None, None, None]
         noise = self.rng.standard_normal(self.pixels.shape, np.float32)
         self.pixels *= (shade * contrast)[..., None]
         self.pixels += (0.5 - 0.5 * contrast + offset)[..., None]
