@@ -111,7 +111,7 @@ def open_source(
     Raises:
         DataError: if there is no such source, or it cannot serve the task.
     """
-    path = locate(spec, base)
+    path = locate(spec, base) if spec.strip() else None
     if path is not None:
         source = _open_path(path)
     elif spec in SOURCES:

@@ -94,6 +94,22 @@ def test_shards_are_parts_and_rows_do_not_hang_on_how_they_are_cut(tmp_path):
     assert one.fingerprint() == two.fingerprint()
 
 
+def test_parts_are_not_used_when_a_shard_names_none(tmp_path):
+    for name in ("train-0", "test-0", "extra"):
+        write(tmp_path / "pets" / f"{name}.parquet", {"image": structs(2), "label": [0, 1]})
+    source = ParquetSource(tmp_path / "pets")
+    assert source.items.official is None
+    assert source.items.ids.tolist() == [
+        "000000",
+        "000001",
+        "test/000000",
+        "test/000001",
+        "train/000000",
+        "train/000001",
+    ]
+    assert any("extra.parquet" in note for note in source.notes)
+
+
 def test_only_the_last_row_groups_are_kept(tmp_path, monkeypatch):
     path = write(tmp_path / "a.parquet", {"image": structs(20), "label": [0, 1] * 10}, row_group_size=2)
     monkeypatch.setattr(module, "CACHE_BYTES", 4 * len(encoded(0)))

@@ -48,6 +48,8 @@ def test_what_is_not_there_is_said_with_the_nearest(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="Registered names: shapes, streets"):
         open_source("/nowhere/at/all/zzzzz")
     assert locate("x" * 5000) is None
+    with pytest.raises(DataError, match="a registered name or a path"):
+        open_source(" ")
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path):

@@ -53,7 +53,6 @@ class ParquetSource:
 
     kind: Kind = "classification"
     licence = ""
-    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path, name: str = "") -> None:
         self.name = name or path.stem
@@ -66,6 +65,7 @@ class ParquetSource:
         self._lock = threading.Lock()
         self.classes, labels = self._labels(shards)
         self.items = Items(self._ids(shards), labels, self._official(shards), None)
+        self.notes = _note_unnamed(shards)
         check_classes(self.classes, labels, str(path))
 
     def raw(self, index: int) -> bytes:
@@ -201,6 +201,14 @@ def _shards(folder: Path) -> list[Path]:
 def _part(shard: Path) -> Part | None:
     """Return the part that a shard's name begins with, as in `train-00000-of-00002.parquet`."""
     return part_named(re.split(r"[-_.\d]", shard.stem, maxsplit=1)[0])
+
+
+def _note_unnamed(shards: list[Path]) -> tuple[str, ...]:
+    """Say when some shards name their part and others do not, so that none of the parts is used."""
+    unnamed = [shard.name for shard in shards if _part(shard) is None]
+    if not 0 < len(unnamed) < len(shards):
+        return ()
+    return (f"The parts that shards name are not used, as some name none: {', '.join(unnamed[:5])}",)
 
 
 def _open(path: Path) -> Any:  # noqa: ANN401 - pyarrow has no types
