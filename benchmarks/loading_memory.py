@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import statistics
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -101,8 +100,8 @@ def compare(work: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def summarize(our_rates: list[float], their_rates: dict[int, list[float]]) -> dict[str, Any]:
     """Return medians and their ratio."""
-    ours = statistics.median(our_rates)
-    theirs = {workers: statistics.median(rates) for workers, rates in their_rates.items()}
+    ours = float(np.median(our_rates))
+    theirs = {workers: float(np.median(rates)) for workers, rates in their_rates.items()}
     best = max(theirs, key=lambda workers: theirs[workers])
     return {
         "images_per_s": round(ours),

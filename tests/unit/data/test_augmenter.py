@@ -7,8 +7,11 @@ import torch
 
 from etude.data.augment import AugmentConfig
 from etude.data.augment.augmenter import Augmenter
+from etude.data.augment.color import color
 from etude.data.augment.draw import Draw
+from etude.data.augment.erase import cutout
 from etude.data.augment.geometry import VOID, move_pixels, rotate, shift, warp
+from etude.data.augment.mix import cutmix
 
 BYTES = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
 """A normalisation that leaves pixels in 0..255."""
@@ -111,6 +114,19 @@ def test_color_keeps_pictures_in_range_and_saturation_keeps_greys_grey():
     assert (out - grey.float()).abs().mean() > 5
 
 
+def test_brightness_contrast_and_saturation_are_each_drawn_for_every_picture():
+    grey_level = 100.0
+    matrices, offsets = color(make_draw(200), torch.full((200, 3), grey_level))
+    gain = matrices.sum(2).mean(1)
+    saturation = (matrices[:, 0, 0] - matrices[:, 1, 0]) / gain
+    brightness = gain + offsets.mean(1) / grey_level
+    contrast = gain / brightness
+    for factor in (brightness, contrast, saturation):
+        assert len(factor.unique()) > 190
+        assert 0.69 < factor.min() < 0.73
+        assert 1.27 < factor.max() < 1.31
+
+
 def test_noise_has_its_own_size_for_every_picture_within_its_range():
     grey = torch.full((64, 3, H, W), 128, dtype=torch.uint8)
     out = augment("noise", images=grey, targets=labels(64)).images_BCHW
@@ -132,6 +148,19 @@ def test_cutout_hides_one_square_with_the_mean_colour_and_leaves_masks_alone():
     assert sides.max() == 6
     assert torch.equal(sides[0] * sides[1], hidden.sum((1, 2)))
     assert (out.targets_B == 1).all()
+
+
+@pytest.mark.parametrize(
+    "boxes", [cutout(make_draw(64)), cutmix(make_draw(64, 3.0)).boxes_B4], ids=["cutout", "cutmix"]
+)
+def test_boxes_are_anywhere_and_within_the_picture(boxes):
+    top, left, bottom, right = boxes.unbind(1)
+    assert len(top.unique()) > 8
+    assert len(left.unique()) > 8
+    assert (top >= 0).all()
+    assert (left >= 0).all()
+    assert bottom.max() == H
+    assert right.max() == W
 
 
 def one_colour_each(count):
