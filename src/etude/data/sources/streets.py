@@ -249,19 +249,24 @@ class _Street:
     def _draw_fronts(self, scene: _Scene, side: int, eye_z: float) -> None:
         """Paint the house fronts of one side, with windows; a gap shows what is behind."""
         wall_m = (self.road_m + self.pavement_m) * (-1 if side == 0 else 1) - self.offset_m
-        towards = self.across_HW * np.sign(wall_m)
-        depth = np.where(towards > 1e-3, abs(wall_m) / np.maximum(towards, 1e-3), 10 * _FAR_M)
+        middle = int(np.clip(round(self.vanish_px), 0, self.width_px))
+        left, right = (0, middle) if side == 0 else (middle, self.width_px)  # a front is seen on its own side only
+        towards = np.abs(self.across_HW[:, left:right])
+        depth = abs(wall_m) / np.maximum(towards, 1e-3)
         z = depth + eye_z
-        y = self.eye_m - self.down_HW * depth
+        y = self.eye_m - self.down_HW[:, left:right] * depth
         houses = self.houses[side]
         which = np.clip(z / _PERIOD_M, 0, len(houses) - 1).astype(np.intp)
-        heights, walls, windows, bays = (np.asarray(column, np.float32)[which] for column in zip(*houses, strict=True))
-        hit = (depth < _FAR_M) & (y >= 0) & (y < heights)
-        pane = (np.mod(z, bays) > bays * 0.45) & (np.mod(y, 3.0) > 1.2) & (y < heights - 0.6)
+        heights, walls, windows, bays = (np.array(column, np.float32) for column in zip(*houses, strict=True))
         facing = 1 + 0.3 * self.light.sun * (1 if side == 0 else -1)
-        color = np.where(pane[..., None], windows, walls * np.float32(facing))
+        height, bay = heights[which], bays[which]
+        hit = (depth < _FAR_M) & (y >= 0) & (y < height)
+        pane = (np.mod(z, bay) > bay * 0.45) & (np.mod(y, 3.0) > 1.2) & (y < height - 0.6)
+        color = np.where(pane[..., None], windows[which], (walls * np.float32(facing))[which])
         ledge = (np.mod(y, 3.0) < 0.15)[..., None]
-        scene.put(hit, np.where(ledge, color * np.float32(0.8), color), BUILDING, depth)
+        scene.window(0, self.height_px, left, right).put(
+            hit, np.where(ledge, color * np.float32(0.8), color), BUILDING, depth
+        )
 
     def _draw_thing(self, scene: _Scene, thing: _Thing, z: float) -> None:
         """Paint one thing at distance z, in the window of the picture that it covers."""
