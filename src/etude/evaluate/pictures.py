@@ -1,7 +1,8 @@
 """What the choice of test pictures leaves open, for candidates of one run or of many.
 
 Runs over seeds answer the same pictures, folds different ones: pictures are drawn by their ids, and each run sees those
-of its own, so that what one picture does to several runs is counted once. Runs are loaded one at a time.
+of its own, so that what one picture does to several runs is counted once. The answers of one candidate, or of the two
+that are compared, are held at a time.
 Shapes: U pictures in all, N of a run, R replicates.
 """
 
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from etude.core.errors import DataError, sentence
 from etude.core.run_record import Interval
 from etude.evaluate.run_result import RunResult
+from etude.evaluate.scores import Answers
 from etude.metrics.statistics import (
     PictureComparison,
     bootstrap_interval,
@@ -44,11 +46,13 @@ def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0
     Raises:
         DataError: if a score does not exist.
     """
-    positions, n_pictures = _positions(runs)
-    values_U = _values_of_pictures(runs, metric, positions, n_pictures)
+    answers = [run.open_test() for run in runs]
+    positions, n_pictures = _positions(answers)
+    values_U = _values_of_pictures(answers, metric, positions, n_pictures)
     if values_U is not None:
         return bootstrap_interval(values_U, seed=seed)
-    return percentile_interval(_replicates(runs, metric, positions, n_pictures, seed))
+    shares = np.full(len(runs), 1 / len(runs))
+    return percentile_interval(_replicates(answers, shares, metric, positions, n_pictures, seed))
 
 
 def compare_over_pictures(
@@ -65,34 +69,37 @@ def compare_over_pictures(
     Raises:
         DataError: if two paired runs answered different pictures, or a score does not exist.
     """
-    positions, n_pictures = _positions([*a, *b])
+    answers = [run.open_test() for run in (*a, *b)]
+    positions, n_pictures = _positions(answers)
     at_a, at_b = positions[: len(a)], positions[len(a) :]
     for run_a, run_b, here, there in zip(a, b, at_a, at_b, strict=True):
         if not np.array_equal(np.sort(here), np.sort(there)):
             name = f"the test pictures of {run_a.record.candidate} and {run_b.record.candidate}"
             common = f"{len(np.intersect1d(here, there))} in common of {len(here)} and {len(there)}"
             raise DataError(sentence("evaluate", name, "the same", common, "Compare candidates on the same split."))
-    values_a = _values_of_pictures(a, metric, at_a, n_pictures)
-    values_b = _values_of_pictures(b, metric, at_b, n_pictures)
+    values_a = _values_of_pictures(answers[: len(a)], metric, at_a, n_pictures)
+    values_b = _values_of_pictures(answers[len(a) :], metric, at_b, n_pictures)
     if values_a is not None and values_b is not None:
         return paired_bootstrap(values_a, values_b, seed=seed)
-    gains_R = _replicates(a, metric, at_a, n_pictures, seed) - _replicates(b, metric, at_b, n_pictures, seed)
-    gain = float(np.mean([run.score(metric) for run in a]) - np.mean([run.score(metric) for run in b]))
+    shares = np.repeat([1.0, -1.0], len(a)) / len(a)
+    gain = float(shares @ [entry.score(metric) for entry in answers])
+    gains_R = _replicates(answers, shares, metric, positions, n_pictures, seed)
     interval = percentile_interval(gains_R)
     return PictureComparison(gain, interval.low, interval.high, bootstrap_p(gains_R))
 
 
 def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:
     """Return two runs' values of the same pictures in the same order, each (N,); none where the metric is no mean."""
-    positions, n_pictures = _positions([a, b])
-    values_a = _values_of_pictures([a], metric, positions[:1], n_pictures)
-    values_b = _values_of_pictures([b], metric, positions[1:], n_pictures)
+    answers = [a.open_test(), b.open_test()]
+    positions, n_pictures = _positions(answers)
+    values_a = _values_of_pictures(answers[:1], metric, positions[:1], n_pictures)
+    values_b = _values_of_pictures(answers[1:], metric, positions[1:], n_pictures)
     return None if values_a is None or values_b is None else (values_a, values_b)
 
 
-def _positions(runs: Sequence[RunResult]) -> tuple[list[Positions], int]:
+def _positions(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     """Number the pictures that any run answered; return each run's numbers (N,), in its own order, and how many."""
-    ids = [run.open_test().ids for run in runs]
+    ids = [entry.ids for entry in answers]
     if all(np.array_equal(ids[0], other) for other in ids[1:]):
         return [np.arange(len(ids[0]))] * len(ids), len(ids[0])
     distinct, inverse = np.unique(np.concatenate(ids), return_inverse=True)
@@ -100,7 +107,7 @@ def _positions(runs: Sequence[RunResult]) -> tuple[list[Positions], int]:
 
 
 def _values_of_pictures(
-    runs: Sequence[RunResult], metric: str, positions: Sequence[Positions], n_pictures: int
+    answers: Sequence[Answers], metric: str, positions: Sequence[Positions], n_pictures: int
 ) -> Doubles | None:
     """Return values (U,) whose mean is the mean score of the runs.
 
@@ -112,21 +119,33 @@ def _values_of_pictures(
     if np.ptp(times_U) > 0 or max(sizes) - min(sizes) > _UNEVEN * max(sizes):
         return None
     values_U = np.zeros(n_pictures)
-    for run, at in zip(runs, positions, strict=True):
-        values_N = run.open_test().values_of_pictures(metric)
+    for entry, at in zip(answers, positions, strict=True):
+        values_N = entry.values_of_pictures(metric)
         if values_N is None:
             return None
-        values_U[at] += values_N * (n_pictures / len(runs) / len(at))
+        values_U[at] += values_N * (n_pictures / len(answers) / len(at))
     return values_U
 
 
 def _replicates(
-    runs: Sequence[RunResult], metric: str, positions: Sequence[Positions], n_pictures: int, seed: int
+    answers: Sequence[Answers],
+    shares: Doubles,
+    metric: str,
+    positions: Sequence[Positions],
+    n_pictures: int,
+    seed: int,
 ) -> Doubles:
-    """Return the mean score of the runs under resampling (R,). The same seed draws the same pictures for each run."""
-    mean_R = np.zeros(REPLICATES)
-    for run, at in zip(runs, positions, strict=True):
-        answers = run.open_test()
-        drawn = resampling_weights(n_pictures, REPLICATES, seed)
-        mean_R += np.concatenate([answers.under_weights(metric, weights_RU[:, at]) for weights_RU in drawn])
-    return mean_R / len(runs)
+    """Return the sum of the runs' scores times their shares, under resampling of the pictures. (R,)."""
+    sums = []
+    for weights_RU in resampling_weights(n_pictures, REPLICATES, seed):
+        scores = [
+            entry.under_weights(metric, weights_RU if _is_whole(at, n_pictures) else weights_RU[:, at])
+            for entry, at in zip(answers, positions, strict=True)
+        ]
+        sums.append(shares @ np.stack(scores))
+    return np.concatenate(sums)
+
+
+def _is_whole(positions: Positions, n_pictures: int) -> bool:
+    """Whether a run answered all pictures in the common order, so that nothing need be picked."""
+    return len(positions) == n_pictures and bool((np.diff(positions) == 1).all())

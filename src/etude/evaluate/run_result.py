@@ -11,7 +11,7 @@ from etude.evaluate.scores import Answers
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """A run and what it answered. A callable loads the answers anew each time, so that one run is held at a time."""
+    """A run and what it answered. A callable loads the answers when they are needed, and nobody keeps them."""
 
     record: RunRecord
     """The record of the run."""

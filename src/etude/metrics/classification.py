@@ -127,15 +127,11 @@ def brier(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = 
     return _mean(brier_per_picture(truth, probabilities), weights)
 
 
-def _sums_by_bin(
-    truth_N: Integers, probabilities_NK: Floats, weights: Floats, bins: int
-) -> tuple[Doubles, Doubles, Doubles]:
-    """Sums over each bin of confidence of weight, weighted confidence, and weight of what is right, (..., bins)."""
+def _bins_of(probabilities_NK: Floats, bins: int) -> Doubles:
+    """Return (N, bins) with a one in the bin of each picture's highest probability."""
     confidence_N: Doubles = probabilities_NK.max(axis=1).astype(np.float64)
     bin_N = np.clip(np.ceil(confidence_N * bins).astype(np.int64) - 1, 0, bins - 1)
-    in_bin = np.equal.outer(bin_N, np.arange(bins)).astype(np.float64)
-    right_N1 = right_per_picture(truth_N, probabilities_NK)[:, None]
-    return weights @ in_bin, weights @ (in_bin * confidence_N[:, None]), weights @ (in_bin * right_N1)
+    return np.equal.outer(bin_N, np.arange(bins)).astype(np.float64)
 
 
 def reliability(
@@ -149,16 +145,20 @@ def reliability(
     """
     truth, probabilities, weights = checked(truth_N, probabilities_NK, weights)
     weight_N = np.ones(len(truth)) if weights is None else weights
-    total, confident, right = _sums_by_bin(truth, probabilities, weight_N, bins)
+    in_bin = _bins_of(probabilities, bins)
+    total = weight_N @ in_bin
+    confident = (weight_N * probabilities.max(axis=1)) @ in_bin
+    right = (weight_N * right_per_picture(truth, probabilities)) @ in_bin
     with np.errstate(invalid="ignore", divide="ignore"):
         return total, confident / total, right / total
 
 
 def ece_under(truth_N: Integers, probabilities_NK: Floats, weights: Doubles, bins: int = ECE_BINS) -> Doubles:
     """Expected calibration error under weights (..., N); returns (...)."""
-    total, confident, right = _sums_by_bin(truth_N, probabilities_NK, weights, bins)
-    gap: Doubles = np.abs(confident - right).sum(axis=-1) / total.sum(axis=-1)
-    return gap
+    in_bin = _bins_of(probabilities_NK, bins)
+    gap_N: Doubles = probabilities_NK.max(axis=1) - right_per_picture(truth_N, probabilities_NK)
+    error: Doubles = np.abs(weights @ (in_bin * gap_N[:, None])).sum(axis=-1) / weights.sum(axis=-1)
+    return error
 
 
 def ece(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None = None, bins: int = ECE_BINS) -> float:

@@ -25,6 +25,8 @@ REPLICATES_OF_FEW = 100_000
 """With so few patterns they cost milliseconds, and a share's interval moves in steps that chance must not decide."""
 _CHUNK = 200_000
 """Draws held at a time: few enough to stay in the processor's cache (measured)."""
+_WEIGHTS_CHUNK = 2_000_000
+"""Weights handed out at a time: enough that what is done once a time costs little."""
 _PICTURES_A_PATTERN = 16
 """Counting patterns is faster than drawing pictures where there are this many pictures a pattern (measured)."""
 
@@ -87,7 +89,7 @@ def resampling_weights(n_pictures: int, replicates: int, seed: int = 0) -> Itera
         (r, N) float64, some replicates at a time; each row sums to N.
     """
     rng = np.random.default_rng(seed)
-    step = max(1, _CHUNK // n_pictures)
+    step = max(1, _WEIGHTS_CHUNK // n_pictures)
     for done in range(0, replicates, step):
         rows = min(step, replicates - done)
         flat = rng.integers(0, n_pictures, (rows, n_pictures)) + np.arange(rows)[:, None] * n_pictures
