@@ -34,8 +34,9 @@ def absolute(reference: str, base: Path) -> str:
 def split(reference: str) -> tuple[Path, str]:
     """Return the file and the name of a reference.
 
-    >>> split("/home/ada/nets.py:Net")
-    (PosixPath('/home/ada/nets.py'), 'Net')
+    >>> path, name = split("/home/ada/nets.py:Net")
+    >>> path.name, name
+    ('nets.py', 'Net')
     """
     file, _, name = reference.rpartition(":")
     return Path(file), name
