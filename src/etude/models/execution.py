@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_json
+from etude.models.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch
@@ -70,6 +71,8 @@ def choose_execution(device: str = "auto", precision: str = "auto", memory_forma
         MistakeError: if the device is unknown or absent, or cannot do the precision.
     """
     chosen = choose_device(device)
+    if chosen.type == "cpu":
+        keep_freed_memory()
     if precision == "auto" or memory_format == "auto":
         profile = machine_profile(chosen)
         precision = profile["precision"] if precision == "auto" else precision

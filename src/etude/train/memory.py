@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from etude.evaluate.cost import peak_memory_mb, reset_peak_memory
+from etude.models.allocator import release_freed_memory
 
 
 def reset_device_memory(device: torch.device) -> None:
@@ -12,6 +13,7 @@ def reset_device_memory(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
+        release_freed_memory()  # what an earlier run left in the heap is not this run's
         reset_peak_memory()
 
 

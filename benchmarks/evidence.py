@@ -1,6 +1,6 @@
 """How long the evidence takes: two models on 10,000 pictures, 10,000 replicates; prints its figures as JSON.
 
-    python benchmarks/statistics.py
+    python benchmarks/evidence.py
 
 What it must reach: the paired bootstrap, on right or wrong as on any value of pictures, in under 1 s.
 """
