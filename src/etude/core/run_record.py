@@ -37,6 +37,8 @@ class Epoch(Config):
     """Training time of this epoch in seconds, validation not counted."""
     images_per_s: float
     """Training pictures a second in this epoch."""
+    stage: str = ""
+    """What of a pretrained network was trained: head, last-N or all; empty where there is one stage."""
 
 
 class Cost(Config):

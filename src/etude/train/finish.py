@@ -59,7 +59,7 @@ def _predict_part(job: Job, fitted: Fitted, part: Part) -> Predictions:
         ids=job.item_ids(prepared.indices_N),
         part=part,
         truth=prepared.labels_N,
-        probabilities=predict(fitted.model, fitted.task, job, prepared),
+        probabilities=predict(fitted, job, prepared),
     )
 
 

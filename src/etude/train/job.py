@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from etude.data.augment import AugmentConfig
 from etude.pictures.prepare import Prepare
 from etude.train.config import TrainConfig
+from etude.train.finetune import FinetuneConfig
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +49,12 @@ class Job:
     """Gives the prepared pictures of 'train', 'validation' or 'test'."""
     item_ids: Callable[[np.ndarray], np.ndarray]
     """Gives the ids of items by their positions."""
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+    """What of the network is trained, in what stages."""
+    data_key: str = ""
+    """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
+    features: Path | None = None
+    """Folder where features of frozen networks are kept for other runs; none: in the run's own."""
     position: tuple[int, int] = (1, 1)
     """Number of this run in the plan, and runs of the plan."""
     command: str = ""

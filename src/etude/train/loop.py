@@ -2,6 +2,9 @@
 
 Every random draw of an epoch comes from the seed and the number of the epoch, so a run that is resumed
 between two epochs draws what it would have drawn: on a CPU its end result is the same to the last bit.
+
+A training has one stage, or several (`finetune: gradual`): each starts from the best weights so far, so a stage
+that brings nothing on validation leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -9,9 +12,11 @@ from __future__ import annotations
 import math
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,21 +27,35 @@ from etude.core.files import write_text
 from etude.core.run_record import Epoch
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
+from etude.data.batches import Batch
 from etude.data.memory import MemoryLoader
 from etude.data.prepared import PreparedSet
 from etude.metrics.registry import METRICS
+from etude.models.networks.depth import cut_before_head, lr_scales, set_training, train_last
 from etude.pictures.prepare import normalisation
 from etude.tasks.classification import Classification, balanced_weights
 from etude.tasks.task import Task
 from etude.train.averaging import WeightAverage
 from etude.train.config import TrainConfig
+from etude.train.features import FEATURES_FOLDER, FeatureLoader, FeatureStore
+from etude.train.finetune import Stage, plan_stages
 from etude.train.job import Job
 from etude.train.memory import device_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
-from etude.train.state import BEST_FILE, Progress, load_state, load_tensors, save_state, save_tensors
+from etude.train.state import BEST_FILE, Progress, SavedState, load_tensors, read_state, save_state, save_tensors
 
 _PROBE_EVERY = 16  # steps between looks at the loss; each look waits for the device
+_SAVE_EVERY_S = 1.0  # an epoch over cached features takes less time than writing the state: it is written now and then
+
+
+class Loader(Protocol):
+    """Batches of one part, of pictures or of features."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Batch]: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +68,24 @@ class Fitted:
     images_per_s: float
     """Median over the epochs."""
     steps: int
+    store: FeatureStore | None = None
+    """The features under the weights that were kept, where the network before the head was left as it was."""
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What all stages of a training share."""
+
+    job: Job
+    folder: Path
+    watch: Watcher
+    task: Task
+    model: nn.Module
+    stages: tuple[Stage, ...]
+    progress: Progress
+    store: FeatureStore | None
+    trainable: frozenset[str]
+    """Names of the parameters that the network's family trains."""
 
 
 def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
@@ -56,37 +93,93 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
 
     Raises:
         DivergenceError: if the loss is no longer finite.
+        ModelError: if a stage asks for what the network does not have.
         StorageError: if the state cannot be written.
     """
-    config, execution = job.train, job.execution
-    train_set, validation_set = job.parts("train"), job.parts("validation")
-    loader = training_loader(job, train_set)
-    validation = plain_loader(job, validation_set) if len(validation_set.labels_N) else None
-    task = build_task(job, train_set)
-    model = prepare_model(job, train_set)
-    has_steps = any(p.requires_grad for p in model.parameters()) and config.epochs > 0
-    epochs = config.epochs if has_steps else 0
-    steps = epochs * len(loader)
+    train_set = job.parts("train")
+    task, model = build_task(job, train_set), prepare_model(job, train_set)
+    stages: tuple[Stage, ...] = ()
+    trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+    if trainable and job.train.epochs > 0:
+        stages = plan_stages(job.finetune, job.train, augmented=bool(job.augment.use))
+    reset_device_memory(job.execution.device)
+    saved = read_state(folder / "state")
+    progress = saved.progress if saved is not None else Progress(started_at=now())
+    progress.interruptions += saved is not None
+    store = open_store(job, model, stages, folder)
+    training = _Training(job, folder, watch, task, model, stages, progress, store, trainable)
+    epochs = sum(stage.epochs for stage in stages)
+    steps_done = progress.history[-1]["step"] if progress.history else 0
+    steps_of_epoch = max(1, len(train_set.labels_N) // job.train.batch)
+    watch.run_started(job.label, *job.position, epochs, epochs * steps_of_epoch, steps_done)
 
-    optimizer = build_optimizer(model, config.optimizer) if has_steps else torch.optim.SGD([torch.zeros(1)])
+    for number in range(progress.stage, len(stages)):
+        if number > progress.stage:
+            _begin_stage(training, number)
+        if not progress.finished:
+            _train_stage(training, saved)
+        saved = None
+
+    if progress.best_epoch:
+        model.load_state_dict(load_tensors(folder / "state" / BEST_FILE)[0], strict=False)
+    steps = progress.history[-1]["step"] if progress.history else 0
+    is_frozen = bool(stages) and stages[progress.best_stage].cached
+    return Fitted(model.eval(), task, progress, _images_per_s(training), steps, store if is_frozen else None)
+
+
+def _images_per_s(training: _Training) -> float:
+    """Return the median rate over the epochs through the whole network; over all where every epoch saw features."""
+    cached = {stage.name for stage in training.stages if stage.cached} if training.store else set()
+    lines = training.progress.epochs()
+    rates = [line.images_per_s for line in lines if line.stage not in cached] or [line.images_per_s for line in lines]
+    return statistics.median(rates) if rates else 0.0
+
+
+def _begin_stage(training: _Training, number: int) -> None:
+    """Go on to a stage, from the best weights of those before it."""
+    best, _ = load_tensors(training.folder / "state" / BEST_FILE)
+    model, progress = training.model, training.progress
+    model.load_state_dict(best, strict=False)
+    if len(best) < len(model.state_dict()):  # the head alone was kept: the rest is about to change
+        save_tensors(training.folder / "state" / BEST_FILE, model.state_dict())
+    progress.stage, progress.stage_start, progress.finished = number, progress.epoch, False
+    progress.steps_before = progress.history[-1]["step"]
+
+
+def _train_stage(training: _Training, saved: SavedState | None) -> None:
+    """Train one stage to its end, from the saved epoch where there is one."""
+    job, folder, watch, task = training.job, training.folder, training.watch, training.task
+    progress, config, execution = training.progress, job.train, job.execution
+    stage = training.stages[progress.stage]
+    store = training.store if stage.cached else None
+    started = time.perf_counter()
+    train_set, validation_set = job.parts("train"), job.parts("validation")
+    loader: Loader = _stage_loader(job, train_set, store) if store else training_loader(job, train_set)
+    validation = plain_or_features(job, validation_set, store) if len(validation_set.labels_N) else None
+    train_last(training.model, stage.blocks, training.trainable)
+    model = training.model if store is None else store.trunk.head
+    epochs, steps = stage.epochs, stage.epochs * len(loader)
+
+    peak = config.optimizer.model_copy(update={"lr": config.optimizer.peak_lr * stage.lr_scale})
+    scales = lr_scales(training.model, stage.layer_decay) if store is None else {}
+    optimizer = build_optimizer(model, peak, scales)
     average = WeightAverage(model, config.average)
     scaler = torch.amp.GradScaler(execution.device.type, enabled=execution.precision == "fp16")
-    reset_device_memory(execution.device)
-    progress = load_state(folder / "state", model, optimizer, average)
-    if progress is None:
-        progress = Progress(started_at=now())
-    else:
-        progress.interruptions += 1
+    if saved is not None:
+        saved.restore(model, optimizer, average)
     is_better = math.inf if METRICS[job.metric].higher_is_better else -math.inf
-    step = progress.epoch * len(loader)
-    watch.run_started(job.label, *job.position, epochs, steps, step)
+    step = (progress.epoch - progress.stage_start) * len(loader)
+    progress.seconds += time.perf_counter() - started
+    if saved is None and progress.stage > 0:  # from here on the best weights may be this stage's
+        save_state(folder / "state", progress, model, optimizer, average)
+    saved_at, best = time.perf_counter(), dict[str, torch.Tensor]()
 
-    while progress.epoch < epochs and not progress.finished:
+    while not progress.finished:
         # One epoch: every draw that it makes (order, augmentation, dropout) has its own seed.
         started = time.perf_counter()
         torch.manual_seed(derive(job.seed, "epoch", progress.epoch))
         loader.set_epoch(progress.epoch)
-        model.train()
+        set_training(model) if stage.freezes and store is None else model.train()
         loss_sum = torch.zeros((), dtype=torch.float64 if execution.device.type != "mps" else torch.float32)
         loss_sum = loss_sum.to(execution.device)
         right = torch.zeros((), dtype=torch.int64, device=execution.device)
@@ -113,11 +206,11 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
                 loss = loss_sum.item() / seen
                 if not math.isfinite(loss):
                     break
-                watch.stepped(step, loss, seen / (time.perf_counter() - started))
+                watch.stepped(progress.steps_before + step, loss, seen / (time.perf_counter() - started))
         train_loss = loss_sum.item() / max(1, seen)
         seconds = time.perf_counter() - started
         if not math.isfinite(train_loss):
-            raise DivergenceError(_divergence(job, progress.epoch + 1, factor))
+            raise DivergenceError(_divergence(job, progress.epoch + 1, peak.peak_lr * factor))
 
         # The end of the epoch: validate, keep the best weights, save the state.
         is_averaged = config.average.name == "ema"
@@ -125,36 +218,77 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
             average.swap(model)
         loss_value, score = validate(model, task, validation, validation_set, job)
         progress.epoch += 1
+        is_last = progress.epoch - progress.stage_start >= epochs
         epoch = Epoch(
             epoch=progress.epoch,
-            step=step,
+            step=progress.steps_before + step,
             train_loss=train_loss,
             train_score=right.item() / max(1, seen) if job.metric == "accuracy" else None,
             validation_loss=loss_value,
             validation_score=score,
-            lr=config.optimizer.peak_lr * factor,
+            lr=peak.peak_lr * factor,
             seconds=seconds,
             images_per_s=seen / seconds,
+            stage=stage.name,
         )
         progress.history.append(epoch.model_dump())
-        if _is_kept(config, score, progress, is_better):
-            progress.best_epoch, progress.best_score = progress.epoch, score
+        if _is_kept(config, score, progress, is_better, is_last):
+            progress.best_epoch, progress.best_score, progress.best_stage = progress.epoch, score, progress.stage
             progress.seconds_to_best = progress.seconds + time.perf_counter() - started
-            save_tensors(folder / "state" / BEST_FILE, model.state_dict())
+            if store is None:
+                save_tensors(folder / "state" / BEST_FILE, model.state_dict())
+            else:
+                best = _head_weights(store)
         if is_averaged:
             average.swap(model)
         progress.seconds += time.perf_counter() - started
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
-        progress.finished = progress.epoch >= epochs or _is_stale(config, progress)
-        progress.stopped = "complete" if progress.epoch >= epochs else "early"
-        save_state(folder / "state", progress, model, optimizer, average)
-        write_history(folder, progress)
+        progress.finished = is_last or _is_stale(config, progress)
+        progress.stopped = "complete" if is_last else "early"
+        if store is None or progress.finished or time.perf_counter() - saved_at > _SAVE_EVERY_S:
+            if best:
+                save_tensors(folder / "state" / BEST_FILE, best)
+            save_state(folder / "state", progress, model, optimizer, average)
+            write_history(folder, progress)
+            saved_at, best = time.perf_counter(), {}
         watch.epoch_done(epoch)
 
-    if progress.best_epoch:
-        model.load_state_dict(load_tensors(folder / "state" / BEST_FILE)[0])
-    rates = [line.images_per_s for line in progress.epochs()]
-    return Fitted(model.eval(), task, progress, statistics.median(rates) if rates else 0.0, step)
+
+def _head_weights(store: FeatureStore) -> dict[str, torch.Tensor]:
+    """Return a copy of the head's weights under their names in the whole network."""
+    head, name = store.trunk.head.head, store.trunk.head_name
+    return {f"{name}.{key}": tensor.detach().clone() for key, tensor in head.state_dict().items()}
+
+
+def open_store(job: Job, model: nn.Module, stages: tuple[Stage, ...], folder: Path) -> FeatureStore | None:
+    """Return where the features of the frozen network are kept; none where no stage trains on them.
+
+    A network whose head alone does not give the logits has no such features: its frozen part is run each time.
+    """
+    if not any(stage.cached for stage in stages):
+        return None
+    trunk = cut_before_head(model, (job.prepare.height_px, job.prepare.width_px))
+    return None if trunk is None else FeatureStore(job, trunk, job.features or folder / "state" / FEATURES_FOLDER)
+
+
+def _stage_loader(job: Job, train_set: PreparedSet, store: FeatureStore) -> FeatureLoader:
+    """Return the loader of the training part's features: shuffled, without a last short batch."""
+    features_NC = store.of(train_set, plain_loader(job, train_set))
+    seed = derive(job.seed, "loader")
+    return FeatureLoader(
+        features_NC, train_set.labels_N, batch=job.train.batch, seed=seed, shuffle=True, device=job.execution.device
+    )
+
+
+def plain_or_features(job: Job, prepared: PreparedSet, store: FeatureStore | None) -> Loader:
+    """Return a loader in order: of a part's features where there are, else of its pictures without augmentation."""
+    pictures = plain_loader(job, prepared)
+    if store is None:
+        return pictures
+    features_NC = store.of(prepared, pictures)
+    return FeatureLoader(
+        features_NC, prepared.labels_N, batch=pictures.batch, seed=0, shuffle=False, device=job.execution.device
+    )
 
 
 def build_task(job: Job, train_set: PreparedSet) -> Task:
@@ -217,7 +351,7 @@ def _loader(
 
 @torch.no_grad()
 def validate(
-    model: nn.Module, task: Task, loader: MemoryLoader | None, prepared: PreparedSet, job: Job
+    model: nn.Module, task: Task, loader: Loader | None, prepared: PreparedSet, job: Job
 ) -> tuple[float | None, float | None]:
     """Return the loss and the metric on the validation part; none for an empty part."""
     if loader is None:
@@ -229,18 +363,20 @@ def validate(
 
 
 @torch.no_grad()
-def infer(model: nn.Module, loader: MemoryLoader, job: Job) -> torch.Tensor:
+def infer(model: nn.Module, loader: Loader, job: Job) -> torch.Tensor:
     """Return the logits (N, K), float32, of all pictures of a loader, in order."""
     model.eval()
     with job.execution.autocast():
         return torch.cat([model(batch.images_BCHW).float() for batch in loader])
 
 
-def predict(model: nn.Module, task: Task, job: Job, prepared: PreparedSet) -> np.ndarray:
+def predict(fitted: Fitted, job: Job, prepared: PreparedSet) -> np.ndarray:
     """Return the probabilities (N, K), float32, of a part's pictures, in order."""
     if not len(prepared.labels_N):
         return np.zeros((0, len(job.classes)), np.float32)
-    return task.answer(infer(model, plain_loader(job, prepared), job)).cpu().numpy()
+    model = fitted.model if fitted.store is None else fitted.store.trunk.head
+    logits_NK = infer(model, plain_or_features(job, prepared, fitted.store), job)
+    return fitted.task.answer(logits_NK).cpu().numpy()
 
 
 def write_history(folder: Path, progress: Progress) -> None:
@@ -253,9 +389,18 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def _is_kept(config: TrainConfig, score: float | None, progress: Progress, direction: float) -> bool:
-    """Say whether the epoch's weights are to be kept: a score that ties with an earlier one is not."""
-    if config.keep == "last" or score is None or progress.best_score is None or math.isnan(progress.best_score):
+def _is_kept(
+    config: TrainConfig, score: float | None, progress: Progress, direction: float, is_last: bool
+) -> bool:  # fmt: skip
+    """Say whether the epoch's weights are to be kept: a score that ties with an earlier one is not.
+
+    With `keep: last` a first stage is kept as it ends, and a later one where it ends better.
+    """
+    if config.keep == "last" and progress.stage == 0:
+        return True
+    if config.keep == "last" and not is_last:
+        return False
+    if score is None or progress.best_score is None or math.isnan(progress.best_score):
         return True
     return score > progress.best_score if direction > 0 else score < progress.best_score
 
@@ -263,11 +408,10 @@ def _is_kept(config: TrainConfig, score: float | None, progress: Progress, direc
 def _is_stale(config: TrainConfig, progress: Progress) -> bool:
     if config.early_stopping is None or config.keep == "last":
         return False
-    return progress.epoch - progress.best_epoch >= config.early_stopping
+    return progress.epoch - max(progress.best_epoch, progress.stage_start) >= config.early_stopping
 
 
-def _divergence(job: Job, epoch: int, factor: float) -> str:
-    lr = job.train.optimizer.peak_lr * factor
+def _divergence(job: Job, epoch: int, lr: float) -> str:
     return (
         f"train: the loss of {job.label} is no longer a number in epoch {epoch}, at learning rate {lr:.3g}. "
         f"Lower train.optimizer.lr, or set train.clip_norm (1.0, say) or train.precision: fp32."

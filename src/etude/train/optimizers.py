@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -13,9 +13,17 @@ from etude.train.config import OptimizerConfig
 _ADAMW_SHARE = 0.05  # with muon, what is no matrix is trained by AdamW at this share of muon's learning rate
 
 
-def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return the optimiser over the trainable parameters; each group's `peak_lr` is what the schedule scales."""
-    groups = parameter_groups(model, config)
+def build_optimizer(
+    model: nn.Module, config: OptimizerConfig, lr_scales: Mapping[str, float] | None = None
+) -> torch.optim.Optimizer:
+    """Return the optimiser over the trainable parameters; each group's `peak_lr` is what the schedule scales.
+
+    Args:
+        model: the network.
+        config: the optimiser and its rates.
+        lr_scales: factor on the learning rate of each parameter, by name; 1 for those that are not in it.
+    """
+    groups = parameter_groups(model, config, lr_scales)
     if config.name == "muon":
         return Muon(groups, momentum=config.momentum, nesterov=config.nesterov)
     fused = all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in model.parameters())
@@ -25,7 +33,9 @@ def build_optimizer(model: nn.Module, config: OptimizerConfig) -> torch.optim.Op
     return torch.optim.SGD(groups, lr=config.peak_lr, momentum=config.momentum, nesterov=nesterov, fused=fused)
 
 
-def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, config: OptimizerConfig, lr_scales: Mapping[str, float] | None = None
+) -> list[dict[str, Any]]:
     """Sort the trainable parameters into groups of one learning rate and one decay each.
 
     Matrices and filters decay; biases and the parameters of norms do not. The biases of norms and the
@@ -38,6 +48,7 @@ def parameter_groups(model: nn.Module, config: OptimizerConfig) -> list[dict[str
             if not parameter.requires_grad:
                 continue
             scale = config.head_lr_scale if module_name == head else 1.0
+            scale *= (lr_scales or {}).get(f"{module_name}.{name}" if module_name else name, 1.0)
             if name == "bias" and _is_norm(module):
                 scale *= config.bias_lr_scale
             is_matrix = parameter.ndim >= 2

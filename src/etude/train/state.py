@@ -35,8 +35,16 @@ class Progress:
     """Peak memory before the last interruption."""
     started_at: str = ""
     finished: bool = False
-    """All epochs are done, or early stopping has stopped."""
+    """All epochs of the stage are done, or early stopping has stopped it."""
     stopped: str = "complete"
+    stage: int = 0
+    """Number of the stage, from 0."""
+    stage_start: int = 0
+    """Epochs that were done before the stage."""
+    steps_before: int = 0
+    """Optimiser steps that were made before the stage."""
+    best_stage: int = 0
+    """Stage of the best epoch."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def epochs(self) -> list[Epoch]:
@@ -72,29 +80,37 @@ def save_state(
     save_tensors(folder / STATE_FILE, tensors, json.dumps(asdict(progress)))
 
 
-def load_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
-) -> Progress | None:
-    """Put a saved state back; none where there is none, or where it cannot be read."""
+@dataclass(frozen=True)
+class SavedState:
+    """What was found in the folder of a run that was interrupted."""
+
+    progress: Progress
+    tensors: dict[str, torch.Tensor]
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage) -> None:
+        """Put the tensors back where they were."""
+        model.load_state_dict(_under(self.tensors, "model."))
+        for name, tensor in _under(self.tensors, "average.").items():
+            average.tensors[name].copy_(tensor)
+        entries: dict[int, dict[str, torch.Tensor]] = {}
+        for name, tensor in _under(self.tensors, "optimizer.").items():
+            index, _, key = name.partition(".")
+            entries.setdefault(int(index), {})[key] = tensor
+        if entries:
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
+            _restride(optimizer)
+
+
+def read_state(folder: Path) -> SavedState | None:
+    """Read a saved state; none where there is none, or where it cannot be read."""
     path = folder / STATE_FILE
     if not path.exists():
         return None
     try:
         tensors, text = load_tensors(path)
-        progress = Progress(**json.loads(text))
+        return SavedState(Progress(**json.loads(text)), tensors)
     except (SafetensorError, ValueError, TypeError):
         return None
-    model.load_state_dict(_under(tensors, "model."))
-    for name, tensor in _under(tensors, "average.").items():
-        average.tensors[name].copy_(tensor)
-    entries: dict[int, dict[str, torch.Tensor]] = {}
-    for name, tensor in _under(tensors, "optimizer.").items():
-        index, _, key = name.partition(".")
-        entries.setdefault(int(index), {})[key] = tensor
-    if entries:
-        optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
-        _restride(optimizer)
-    return progress
 
 
 def _restride(optimizer: torch.optim.Optimizer) -> None:

@@ -1,0 +1,124 @@
+"""Features of pictures under a frozen network: computed once, kept on disk, and cut into batches.
+
+Shapes: N pictures, B pictures of a batch, C features.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from etude.core.records import fingerprint
+from etude.core.seeds import derive
+from etude.data.batches import Batch
+from etude.data.memory import MemoryLoader
+from etude.data.prepared import PreparedSet
+from etude.models.networks.depth import Trunk
+from etude.train.job import Job
+from etude.train.state import load_tensors, save_tensors
+
+FEATURES_FOLDER = "features"
+
+
+class FeatureStore:
+    """What a network gives its head for each picture, by the position of the picture in the source.
+
+    The file's name is a hash of the network's weights without the head, of how pictures are prepared, of the data and
+    of the precision: another head, seed or fold finds the same file.
+    """
+
+    def __init__(self, job: Job, trunk: Trunk, folder: Path) -> None:
+        self.job = job
+        self.trunk = trunk
+        self.path = folder / f"{self._key()}.safetensors"
+        self.seconds = 0.0
+        """Time that this process spent computing features."""
+        self._indices_N, self._features_NC = self._read()
+
+    def of(self, prepared: PreparedSet, loader: MemoryLoader) -> Tensor:
+        """Return the features (N, C) float32 of a part's pictures; those not known yet are computed and kept."""
+        if not np.isin(prepared.indices_N, self._indices_N).all():
+            self._add(prepared, loader)
+        order = np.argsort(self._indices_N)
+        positions = order[np.searchsorted(self._indices_N, prepared.indices_N, sorter=order)]
+        return self._features_NC[torch.from_numpy(positions)]
+
+    def _add(self, prepared: PreparedSet, loader: MemoryLoader) -> None:
+        """Compute the features of a whole part, so that the same part always goes through in the same batches."""
+        started = time.perf_counter()
+        self.trunk.model.eval()
+        with torch.no_grad(), self.job.execution.autocast():
+            computed = torch.cat([self.trunk.features(batch.images_BCHW).float().cpu() for batch in loader])
+        is_new = ~np.isin(prepared.indices_N, self._indices_N)
+        self._indices_N = np.concatenate([self._indices_N, prepared.indices_N[is_new]])
+        fresh = computed[torch.from_numpy(is_new)]
+        self._features_NC = torch.cat([self._features_NC, fresh]) if len(self._features_NC) else fresh
+        save_tensors(self.path, {"indices": torch.from_numpy(self._indices_N), "features": self._features_NC})
+        self.seconds += time.perf_counter() - started
+
+    def _read(self) -> tuple[np.ndarray, Tensor]:
+        nothing = np.zeros(0, np.int64), torch.zeros(0)
+        if not self.path.exists():
+            return nothing
+        try:
+            tensors, _ = load_tensors(self.path)
+            return tensors["indices"].numpy(), tensors["features"]
+        except (SafetensorError, KeyError, OSError):
+            return nothing
+
+    def _key(self) -> str:
+        digest = hashlib.sha256()
+        inside_head = f"{self.trunk.head_name}."
+        for name, tensor in self.trunk.model.state_dict().items():
+            if not name.startswith(inside_head):
+                digest.update(name.encode())
+                digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return fingerprint(
+            {
+                "network": [str(type(self.trunk.model)), digest.hexdigest()],
+                "prepare": self.job.prepare.model_dump(mode="json"),
+                "data": self.job.data_key,
+                "precision": self.job.execution.precision,
+            }
+        )
+
+
+class FeatureLoader:
+    """Batches of features, in the place of pictures; the order of an epoch derives from (seed, epoch) only."""
+
+    def __init__(
+        self, features_NC: Tensor, labels_N: np.ndarray, *, batch: int, seed: int, shuffle: bool, device: torch.device
+    ) -> None:
+        self.features_NC = features_NC.to(device)
+        self.labels_N = torch.from_numpy(np.asarray(labels_N, dtype=np.int64)).to(device)
+        self.batch, self.seed, self.shuffle = batch, seed, shuffle
+        self.epoch = 0
+        count = len(self.labels_N)
+        # Without a last short batch while training, as with pictures; but never without any.
+        self._length = count // batch if shuffle and count >= batch else -(-count // batch)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return self._length
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Go through the epoch."""
+        count = len(self.labels_N)
+        order_N = torch.arange(count)
+        if self.shuffle:
+            order_N = torch.randperm(count, generator=torch.Generator().manual_seed(derive(self.seed, self.epoch)))
+        order_N = order_N.to(self.labels_N.device)
+        for number in range(self._length):
+            chosen_B = order_N[number * self.batch : (number + 1) * self.batch]
+            yield Batch(self.features_NC[chosen_B], self.labels_N[chosen_B])
