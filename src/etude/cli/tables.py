@@ -51,8 +51,15 @@ def _columns(record: StudyRecord) -> list[tuple[str, bool, Callable[[Leaderboard
 
 
 def verdict_lines(record: StudyRecord) -> list[Text]:
-    """Return one line a comparison."""
-    return [Text.assemble((f"{v.verdict}", _COLOURS[v.verdict]), f": {_verdict_words(v)}") for v in record.verdicts]
+    """Return one line a comparison, those of each ablation below a line with its name."""
+    lines = []
+    group = ""
+    for verdict in record.verdicts:
+        if verdict.group != group:
+            group = verdict.group
+            lines.append(Text(f"Ablation {group}", style="bold"))
+        lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {_verdict_words(verdict)}"))
+    return lines
 
 
 def _verdict_words(verdict: Verdict) -> str:

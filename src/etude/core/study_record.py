@@ -69,13 +69,28 @@ class Verdict(Config):
     p: float | None
     """Two-sided p-value of 'no difference'."""
     p_adjusted: float | None
-    """The p-value after Holm's correction over the comparisons of the study."""
+    """The p-value after Holm's correction over the comparisons of its group."""
     verdict: VerdictWord
     """What the evidence allows to say at 5 %, after correction."""
     smallest_detectable: float | None
     """The smallest gain that so many runs with this spread would show 8 times out of 10."""
     method: str
     """Name of the test: 'paired t' over seeds, 'corrected resampled t' over folds, 'exact McNemar' with one pair."""
+    group: str = ""
+    """Name of the ablation that it belongs to, within which p was corrected; empty for the study's candidates."""
+
+
+class AblationGroup(Config):
+    """The comparisons of one ablation: one field of a candidate varied."""
+
+    name: str
+    """Name of the group, such as 'plain: augment.use'; its verdicts carry it."""
+    of: str
+    """The candidate that is varied: the baseline of the group."""
+    vary: str
+    """The field that is varied, dotted."""
+    candidates: tuple[str, ...]
+    """The variants, in the order of the file; a value that `of` has already makes none."""
 
 
 class RunRef(Config):
@@ -123,7 +138,9 @@ class StudyRecord(Record):
     leaderboard: tuple[LeaderboardRow, ...]
     """One row a candidate, best first."""
     verdicts: tuple[Verdict, ...]
-    """One comparison a candidate other than the baseline."""
+    """One comparison a candidate other than the baseline, then those of each ablation with its own baseline."""
+    ablations: tuple[AblationGroup, ...] = ()
+    """The ablations of the study."""
     command: str = ""
     """The last command line that ran it."""
     device: str = ""

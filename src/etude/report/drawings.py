@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from markupsafe import Markup
 
-from etude.core.study_record import LeaderboardRow
+from etude.core.study_record import LeaderboardRow, Verdict
 from etude.figures import confusion, curves, leaderboard, pareto, verdicts
 from etude.figures.theme import NARROW_IN, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
 from etude.report.reading import StudyResults
@@ -99,16 +99,16 @@ class Artist:
             ),
         )
 
-    def draw_verdicts(self) -> Drawing | None:
-        """Draw the forest plot, largest gain on top."""
-        if not self.record.verdicts:
+    def draw_verdicts(self, comparisons: Sequence[Verdict], name: str = "verdicts") -> Drawing | None:
+        """Draw the forest plot of some comparisons, largest gain on top."""
+        if not comparisons:
             return None
         say = self.words.say
         return self._twice(
-            "verdicts",
+            name,
             say("Gain of each candidate over the baseline with its interval"),
             lambda width_in: verdicts.draw_verdicts(
-                sorted(self.record.verdicts, key=lambda verdict: -verdict.gain),
+                sorted(comparisons, key=lambda verdict: -verdict.gain),
                 gain_label=self.metric.gain_heading,
                 verdict_labels={word: say(text) for word, text in VERDICT_WORDS.items()},
                 number=self.metric.tick,

@@ -11,11 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from etude.core.files import write_text
+from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
+from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.drawings import Artist, Drawing
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
-from etude.report.sentences import Teller
+from etude.report.sentences import Teller, shorten
 from etude.report.settings import Change, list_changes, read_settings
 from etude.report.tables import (
     Cell,
@@ -72,6 +74,19 @@ def _environment() -> Environment:
 
 
 @dataclass(frozen=True)
+class Ablation:
+    """One field varied: its comparisons, in words, drawn and set out."""
+
+    group: AblationGroup
+    gap: str
+    """Whether the varied candidate overfits, where augmentation is varied."""
+    sentences: list[tuple[VerdictWord, str]]
+    """Each comparison: its verdict, and the sentence."""
+    drawing: Drawing
+    table: Table
+
+
+@dataclass(frozen=True)
 class Errors:
     """Where the best candidate errs."""
 
@@ -90,17 +105,19 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
     settings = read_settings(study)
     reference = record.baseline if record.baseline in settings else next(iter(settings), None)
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
+    verdicts = [verdict for verdict in record.verdicts if not verdict.group]
     return {
         "study": study,
         "record": record,
         "metric": metric,
         "finished": finished,
         "answer": teller.tell_answer(record),
-        "verdict_sentences": [teller.tell_verdict(verdict) for verdict in record.verdicts],
+        "verdict_sentences": [(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
         "leaderboard": tabulate_leaderboard(record, words, metric),
         "leaderboard_drawing": artist.draw_leaderboard(),
-        "verdicts": tabulate_verdicts(record.verdicts, words, metric),
-        "verdicts_drawing": artist.draw_verdicts(),
+        "verdicts": tabulate_verdicts(verdicts, words, metric),
+        "verdicts_drawing": artist.draw_verdicts(verdicts),
+        "ablations": _gather_ablations(record, artist, teller),
         "curves_drawing": artist.draw_curves(),
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),
@@ -121,6 +138,28 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "other_languages": _other_languages(record.config, words.language),
     }
+
+
+def _gather_ablations(record: StudyRecord, artist: Artist, teller: Teller) -> list[Ablation]:
+    """Set out each ablation that has a comparison."""
+    rows = {row.candidate: row for row in record.leaderboard}
+    parts = []
+    for place, group in enumerate(record.ablations):
+        verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+        drawing = artist.draw_verdicts(verdicts, f"ablation-{place}")
+        if drawing is None:
+            continue
+        gap = gap_of(rows[group.of], record.higher_is_better) if group.vary.startswith("augment") else None
+        parts.append(
+            Ablation(
+                group=group,
+                gap=teller.tell_gap(group.of, gap) if gap else "",
+                sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
+                drawing=drawing,
+                table=tabulate_verdicts(verdicts, artist.words, artist.metric),
+            )
+        )
+    return parts
 
 
 def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | None:

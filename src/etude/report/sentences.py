@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from etude.core.study_record import StudyRecord, Verdict, VerdictWord
+from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
+from etude.evaluate.overfitting import Gap
 from etude.report.messages import mark
 from etude.report.words import MetricWords, Words
 
@@ -22,7 +23,22 @@ METHOD_WORDS = {
     "paired t": mark("paired t"),
     "corrected resampled t": mark("corrected resampled t"),
     "exact McNemar": mark("exact McNemar"),
+    "sequential paired t": mark("sequential paired t"),
+    "paired bootstrap": mark("paired bootstrap"),
 }
+
+
+def shorten(verdict: Verdict, group: AblationGroup) -> Verdict:
+    """Name a variant by what it varies alone, such as '+flip' for 'plain+flip'."""
+    return verdict.model_copy(update={"candidate": verdict.candidate.removeprefix(group.of).strip()})
+
+
+def _by_word(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
+    """Sort comparisons by their verdict, the largest gain first."""
+    by_word: dict[str, list[Verdict]] = {word: [] for word in VERDICT_WORDS}
+    for verdict in sorted(verdicts, key=lambda verdict: -verdict.gain):
+        by_word[verdict.verdict].append(verdict)
+    return by_word
 
 
 @dataclass(frozen=True)
@@ -84,17 +100,49 @@ class Teller:
         if first is None:
             return [self.words.say("No run is finished yet: there is nothing to compare.")]
         sentences = [self._tell_first(record)]
-        by_word: dict[str, list[Verdict]] = {word: [] for word in VERDICT_WORDS}
-        for verdict in sorted(record.verdicts, key=lambda verdict: -verdict.gain):
-            by_word[verdict.verdict].append(verdict)
         if not record.verdicts:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference.")]
-        sentences += self._tell_better(by_word["better"], record.baseline)
+        if own := [verdict for verdict in record.verdicts if not verdict.group]:
+            sentences += self._tell_comparisons(own, record.baseline)
+        return sentences + [self._tell_ablation(group, record) for group in record.ablations]
+
+    def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:
+        """Write what the comparisons with the study's baseline came to."""
+        by_word = _by_word(verdicts)
+        sentences = list(self._tell_better(by_word["better"], baseline))
         if missed := by_word["no difference shown"]:
             sentences.append(self._tell_missed(missed))
         if worse := by_word["worse"]:
             sentences.append(self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse)))
         return sentences
+
+    def _tell_ablation(self, group: AblationGroup, record: StudyRecord) -> str:
+        """Write in a sentence which variants of an ablation gain."""
+        verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+        places = {"field": group.vary, "baseline": self.name(group.of)}
+        if better := _by_word(verdicts)["better"]:
+            names = self._name_gains(better)
+            return self.words.say("Of {field} varied in {baseline}, shown to gain: {names}.", **places, names=names)
+        return self.words.say("Of {field} varied in {baseline}, nothing was shown to gain.", **places)
+
+    def tell_gap(self, baseline: str, gap: Gap) -> str:
+        """Write whether the model that an augmentation is judged on overfits."""
+        places = {
+            "baseline": self.name(baseline),
+            "train": self.metric.score(gap.train),
+            "test": self.metric.score(gap.test),
+        }
+        if gap.is_overfit:
+            return self.words.say(
+                "{baseline} reaches {train} on its training pictures and {test} on the test part: it overfits, so an "
+                "augmentation has something to gain.",
+                **places,
+            )
+        return self.words.say(
+            "{baseline} reaches {train} on its training pictures and {test} on the test part: it does not overfit. "
+            "The budget is too short to show anything of augmentation.",
+            **places,
+        )
 
     def _tell_first(self, record: StudyRecord) -> str:
         """Write which candidate stands first, and its score."""

@@ -117,7 +117,7 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
         Column(say("verdict"), numeric=False),
         Column(metric.gain_heading),
         Column(say("95% interval")),
-        Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of the study")),
+        Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of this section")),
         Column(say("pairs"), hint=say("same seed, same fold")),
         Column(say("smallest detectable gain"), hint=say("shown 8 times out of 10 by so many runs")),
         Column(say("test"), numeric=False),

@@ -68,6 +68,21 @@ class ModelConfig(ModelSpec):
 Model = Annotated[ModelConfig, BeforeValidator(_read_model, json_schema_input_type=ModelConfig | str)]
 
 
+class CandidateSplit(Config):
+    """What a candidate may change of the split: the size of its training part."""
+
+    train_items: Annotated[int, Field(ge=1)] | None = None
+    """Pictures of its training part, drawn from the study's: a smaller part lies within a larger one, and
+    validation and test stay the same."""
+
+
+class CandidateData(Config):
+    """What a candidate may change of the data."""
+
+    split: CandidateSplit = CandidateSplit()
+    """The size of its training part."""
+
+
 class CandidateConfig(Config):
     """One candidate: what it has of its own; all else comes from the study, or from the candidate it extends."""
 
@@ -81,6 +96,35 @@ class CandidateConfig(Config):
     """Size, fit and normalisation of the pictures."""
     train: TrainConfig | None = None
     """How it is trained."""
+    data: CandidateData | None = None
+    """The size of its training part, as `{split: {train_items: 500}}`."""
+
+
+def _read_list(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Accept one word for a list of one."""
+    return [given] if isinstance(given, str) else given
+
+
+Combine = Literal["each", "all", "all-but-each"]
+Combines = Annotated[
+    tuple[Combine, ...],
+    BeforeValidator(_read_list, json_schema_input_type=Combine | list[Combine]),
+    Field(min_length=1),
+]
+
+
+class AblationConfig(Config):
+    """One field of a candidate varied, all else the same; each value becomes a candidate of its own."""
+
+    of: str
+    """The candidate that is varied, and that its variants are compared with."""
+    vary: str
+    """The field that is varied, dotted, such as `prepare.fit`, `train.optimizer.lr`, `augment.use` or
+    `data.split.train_items`."""
+    over: Annotated[tuple[Any, ...], Field(min_length=1)]
+    """The values that it takes; for `augment.use` the names of augmentations."""
+    combine: Combines = ("each",)
+    """For `augment.use`: each alone, all together, all but each in turn; they come on top of what `of` has."""
 
 
 class ProtocolConfig(Config):
@@ -151,6 +195,8 @@ class StudyConfig(Config):
     """The candidate that the others are compared with; by default the first that learns."""
     candidates: dict[str, CandidateConfig] = {}
     """The candidates by name; without any, a ladder from the majority class to a residual network."""
+    ablations: tuple[AblationConfig, ...] = ()
+    """Fields varied one at a time, each with verdicts and a correction of its own."""
     protocol: ProtocolConfig = ProtocolConfig()
     """Seeds, metric, budget."""
     report: ReportConfig = ReportConfig()

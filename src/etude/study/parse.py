@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import copy
-import types
-import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
+from etude.study.ablations import expand_ablations
+from etude.study.faults import fields_at, told_fault
 from etude.study.file import LADDER, StudyConfig
 from etude.study.yaml_text import Path as FieldPath
 from etude.study.yaml_text import parse_value, read_yaml, set_field
-
-_RULES = {
-    "greater_than": "greater than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "int_parsing": "a whole number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_parsing": "a number",
-    "float_type": "a number",
-    "bool_parsing": "true or false",
-    "bool_type": "true or false",
-    "string_type": "a text",
-    "tuple_type": "a list",
-    "list_type": "a list",
-    "dict_type": "a group of fields",
-    "model_type": "a group of fields",
-    "model_attributes_type": "a group of fields",
-    "literal_error": "one of {expected}",
-    "string_pattern_mismatch": "letters, digits, '.', '_' and '-', without spaces",
-}
 
 
 def parse_study(text: str, *, name: str = "study", base: Path | None = None, sets: Iterable[str] = ()) -> StudyConfig:
@@ -66,8 +44,11 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
     problems += [_problem(fault, tree, lines) for fault in faults]
     sound = study or _validate(_without(tree, faults))[0]
     if sound is not None:
-        problems += _cross_check(sound, lines)
-        problems += _check_models(sound, lines, base or Path())
+        expansion = expand_ablations(sound)
+        problems += [f"{_where(path, lines)}: {told}" for path, told in expansion.mistakes]
+        problems += _cross_check(expansion.study, lines)
+        problems += _check_models(expansion.study, lines, base or Path(), expansion.origins)
+        study = study and expansion.study
     if problems:
         raise _report(name, problems)
     assert study is not None
@@ -86,6 +67,8 @@ def _without(tree: dict[str, Any], faults: list[Any]) -> dict[str, Any]:
     sound = copy.deepcopy(tree)
     for fault in faults:
         path = _real_path(fault["loc"], tree)
+        # Of a list with a fault nothing is kept: its other entries would change their places.
+        path = path[: next((place for place, word in enumerate(path) if isinstance(word, int)), len(path))]
         node: Any = sound
         for word in path[:-1]:
             node = node.get(word, {}) if isinstance(node, dict) else {}
@@ -122,21 +105,11 @@ def _problem(fault: Any, tree: dict[str, Any], lines: dict[FieldPath, int]) -> s
     """Write one mistake as a sentence with its line."""
     path = _real_path(fault["loc"], tree)
     where = f"{_where(path, lines)}: {'.'.join(map(str, path)) or 'the file'}"
-    kind, context = fault["type"], fault.get("ctx", {})
-    if kind == "extra_forbidden":
+    if fault["type"] == "extra_forbidden":
         return f"{where} is not a field.{_suggest(path)}"
-    if kind == "missing":
+    if fault["type"] == "missing":
         return f"{where} is missing."
-    if kind == "value_error":
-        return f"{where}: {context.get('error', fault['msg'])}"
-    rule = _RULES.get(kind)
-    told = rule.format(**context) if rule else fault["msg"][0].lower() + fault["msg"][1:]
-    close = ""
-    if kind == "literal_error" and isinstance(fault["input"], str):
-        names = [word.strip().strip("'") for word in context["expected"].replace(" or ", ", ").split(",")]
-        matches = nearest(fault["input"], names)
-        close = f" Did you mean {matches[0]!r}?" if matches else ""
-    return f"{where} must be {told}. Got {fault['input']!r}.{close}"
+    return f"{where}{told_fault(fault)}"
 
 
 def _real_path(loc: tuple[Any, ...], tree: Any) -> FieldPath:  # noqa: ANN401 - any YAML value
@@ -165,35 +138,11 @@ def _where(path: FieldPath, lines: dict[FieldPath, int]) -> str:
 
 def _suggest(path: FieldPath) -> str:
     """Name the fields of the record that `path` lies in that look like its last word."""
-    fields = _fields_at(StudyConfig, path[:-1])
+    fields = fields_at(StudyConfig, path[:-1])
     close = nearest(str(path[-1]), fields) if path else []
     if close:
         return f" Did you mean {' or '.join(repr(entry) for entry in close)}?"
     return f" Known: {', '.join(fields)}." if fields else ""
-
-
-def _fields_at(model: type[BaseModel], path: FieldPath) -> list[str]:
-    found: type[BaseModel] | None = model
-    words = list(path)
-    while words and found is not None:
-        field = found.model_fields.get(str(words.pop(0)))
-        annotation = field.annotation if field else None
-        if typing.get_origin(annotation) is dict and words:
-            words.pop(0)
-        found = _record_in(annotation)
-    return list(found.model_fields) if found is not None else []
-
-
-def _record_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
-    """Find the record in an annotation such as `Annotated[Record, …] | None` or `dict[str, Record]`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, typing.Annotated, tuple):
-        for argument in typing.get_args(annotation):
-            record = _record_in(argument)
-            if record is not None:
-                return record
-    return None
 
 
 def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
@@ -236,7 +185,9 @@ def _no_candidate(name: str, names: list[str]) -> str:
     return f"there is no candidate {name!r}. {hint}"
 
 
-def _check_models(study: StudyConfig, lines: dict[FieldPath, int], base: Path) -> list[str]:
+def _check_models(
+    study: StudyConfig, lines: dict[FieldPath, int], base: Path, origins: Mapping[str, FieldPath]
+) -> list[str]:
     """Check the parameters of each candidate's network."""
     from etude.models import resolve_spec
     from etude.study.resolve import resolve_candidate
@@ -245,6 +196,7 @@ def _check_models(study: StudyConfig, lines: dict[FieldPath, int], base: Path) -
     for name in study.candidates:
         path: FieldPath = ("candidates", name, "model")
         path = path if path in lines else ("model",) if ("model",) in lines else ("candidates", name)
+        path = origins.get(name, path)
         try:
             own = study.candidates[name].model
             spec = own if _is_circular(study, name) else resolve_candidate(study, name).model

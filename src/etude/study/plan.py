@@ -63,7 +63,7 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     content: dict[str, Any] = {
         "task": study.task,
         "data": workspace.fingerprint,
-        "split": workspace.digest(fold or 0),
+        "split": workspace.digest(fold or 0, candidate.train_items),
         "prepare": candidate.prepare.model_dump(mode="json", exclude_defaults=True),
         "augment": candidate.augment.model_dump(mode="json", exclude_defaults=True),
         "model": resolve_spec(candidate.model, workspace.base).identity,

@@ -22,15 +22,20 @@ class Candidate:
     augment: AugmentConfig
     prepare: Prepare
     train: TrainConfig
+    train_items: int | None = None
+    """Pictures of its training part, where it is not the study's."""
 
     def dump(self) -> dict[str, Any]:
         """Return it as JSON, defaults included."""
-        return {
+        dumped: dict[str, Any] = {
             "model": self.model.model_dump(mode="json"),
             "augment": self.augment.model_dump(mode="json"),
             "prepare": self.prepare.model_dump(mode="json"),
             "train": self.train.model_dump(mode="json"),
         }
+        if self.train_items is not None:
+            dumped["data"] = {"split": {"train_items": self.train_items}}
+        return dumped
 
 
 def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
@@ -41,16 +46,18 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
     """
     merged: dict[str, Any] = _given(study, ("model", "augment", "prepare", "train"))
     for layer in _layers(study, name):
-        merged = merge(merged, _given(layer, ("model", "augment", "prepare", "train")))
+        merged = merge(merged, _given(layer, ("model", "augment", "prepare", "train", "data")))
     if not merged.get("model", {}).get("name"):
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
+    train_items = merged.get("data", {}).get("split", {}).get("train_items")
     return Candidate(
         name=name,
         model=ModelSpec.model_validate(merged["model"]),
         augment=AugmentConfig.model_validate(merged.get("augment", {})),
         prepare=Prepare.model_validate(merged.get("prepare", {})),
         train=TrainConfig.model_validate(merged.get("train", {})),
+        train_items=None if train_items == study.data.split.train_items else train_items,
     )
 
 

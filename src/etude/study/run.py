@@ -14,10 +14,10 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
-from etude.models import build_model, resolve_spec
 from etude.study.engine import Engine, InProcess, Outcome
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.summary import summarize
@@ -91,7 +91,7 @@ def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> No
         ModelError: if one cannot be built for these pictures and classes.
     """
     for candidate in candidates.values():
-        _build(candidate, workspace, 0)
+        build_network(candidate, workspace, 0)
 
 
 class _Session:
@@ -199,39 +199,6 @@ def _perform(
 ) -> RunRecord:
     """Make the job of an order and train it."""
     from etude.train.finish import run_job
-    from etude.train.job import Job
 
-    study, candidate = workspace.study, candidates[order.candidate]
-    resolved = resolve_spec(candidate.model, workspace.base)
-    job = Job(
-        identity=order.identity,
-        study=study.study,
-        candidate=order.candidate,
-        seed=order.seed,
-        fold=order.fold,
-        config={
-            "data": {**study.data.model_dump(mode="json"), "fingerprint": workspace.fingerprint},
-            **candidate.dump(),
-            "model": resolved.full,
-            "protocol": study.protocol.model_dump(mode="json"),
-        },
-        task=study.task,
-        classes=tuple(workspace.source.classes),
-        metric=study.protocol.metric,
-        also=tuple(name for name in study.protocol.also if name != study.protocol.metric),
-        prepare=candidate.prepare,
-        augment=candidate.augment,
-        train=candidate.train,
-        build=functools.partial(_build, candidate, workspace, order.seed),
-        execution=workspace.execution(candidate.train),
-        parts=workspace.parts(candidate.prepare, order.fold or 0),
-        item_ids=workspace.item_ids,
-        position=(positions[order.identity], of),
-    )
+    job = make_job(workspace, candidates[order.candidate], order, (positions[order.identity], of))
     return run_job(job, folder.run(order.identity), watch)
-
-
-def _build(candidate: Candidate, workspace: Workspace, seed: int) -> Any:  # noqa: ANN401 - a torch module
-    size_px = (candidate.prepare.height_px, candidate.prepare.width_px)
-    n_outputs = len(workspace.source.classes)
-    return build_model(candidate.model, n_outputs=n_outputs, size_px=size_px, seed=seed, base=workspace.base)

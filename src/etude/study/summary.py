@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
-from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord
+from etude.core.study_record import AblationGroup, LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
@@ -18,6 +18,7 @@ from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare
+from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.resolve import resolve_candidates
@@ -33,7 +34,8 @@ def summarize(
     failed = {name: [ref.failure for ref in refs if ref.candidate == name and ref.failure] for name in runs}
     rows = leaderboard_rows(runs, metric, also, failed)
     baseline = study.baseline or default_baseline(study)
-    verdicts = compare(runs, baseline, metric) if runs.get(baseline) else []
+    groups = expand_ablations(study).groups
+    verdicts = _compare_groups(study, runs, baseline, groups)
     records = [run.record for entries in runs.values() for run in entries]
     record = StudyRecord(
         name=study.study,
@@ -48,6 +50,7 @@ def summarize(
         runs=tuple(refs),
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),
+        ablations=groups,
         command=command,
         device=machine_words(),
         versions=versions(),
@@ -66,6 +69,21 @@ def default_baseline(study: StudyConfig) -> str:
     candidates = resolve_candidates(study)
     learning = [name for name, candidate in candidates.items() if candidate.model.name != "majority"]
     return (learning or list(candidates))[0]
+
+
+def _compare_groups(
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, groups: Sequence[AblationGroup]
+) -> list[Verdict]:
+    """Compare the study's candidates with its baseline, then each ablation's with its own; Holm within each group."""
+    sides = [("", baseline, written_candidates(study, groups))]
+    sides += [(group.name, group.of, list(group.candidates)) for group in groups]
+    verdicts = []
+    for name, of, candidates in sides:
+        if runs.get(of):
+            own = {candidate: runs[candidate] for candidate in dict.fromkeys([of, *candidates])}
+            found = compare(own, of, study.protocol.metric)
+            verdicts += [verdict.model_copy(update={"group": name}) for verdict in found]
+    return verdicts
 
 
 def _results(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:

@@ -18,10 +18,12 @@ from etude.core.words import Part
 from etude.data.prepared import PreparedSet, prepare_items
 from etude.data.source import Source, open_source
 from etude.data.split import make_splits, read_split, split_digest, write_split
+from etude.data.subsets import resize_training_part
 from etude.models.execution import Execution, choose_execution
 from etude.pictures.prepare import Prepare
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.resolve import resolve_candidates
 from etude.train.config import TrainConfig
 
 _PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
@@ -39,7 +41,8 @@ class Workspace:
         self.device = device
         self.watch = watch
         self._prepared: OrderedDict[str, PreparedSet] = OrderedDict()
-        self._parts: OrderedDict[tuple[str, int, str], PreparedSet] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, int, int | None, str], PreparedSet] = OrderedDict()
+        self._resized: dict[int, list[np.ndarray]] = {}
 
     @cached_property
     def source(self) -> Source:
@@ -70,9 +73,34 @@ class Workspace:
         write_json(beside, {"made_of": made_of, "digests": digests, "config": config.model_dump(mode="json")})
         return splits
 
-    def digest(self, fold: int) -> str:
+    def splits_with(self, train_items: int | None) -> list[np.ndarray]:
+        """The splits with another number of training pictures, where a candidate asks for it.
+
+        Raises:
+            DataError: if there are not that many.
+        """
+        config = self.study.data.split
+        if train_items is None or train_items == config.train_items:
+            return self.splits
+        if train_items not in self._resized:
+            whole = self._whole_splits if config.train_items is not None else self.splits
+            resized = [
+                resize_training_part(self.source.items, *pair, train_items, seed=config.seed, fold=fold)
+                for fold, pair in enumerate(zip(self.splits, whole, strict=True))
+            ]
+            write_split(self.folder.split.with_name(f"split.{train_items}.parquet"), self.source.items, resized)
+            self._resized[train_items] = resized
+        return self._resized[train_items]
+
+    @cached_property
+    def _whole_splits(self) -> list[np.ndarray]:
+        """The splits as they are where `train_items` does not cut them."""
+        config = self.study.data.split.model_copy(update={"train_items": None})
+        return make_splits(self.source.items, len(self.source.classes), config)
+
+    def digest(self, fold: int, train_items: int | None = None) -> str:
         """The hash of which item is in which part."""
-        return split_digest(self.source.items, self.splits[fold])
+        return split_digest(self.source.items, self.splits_with(train_items)[fold])
 
     def execution(self, train: TrainConfig) -> Execution:
         """Where and how a candidate runs."""
@@ -86,7 +114,9 @@ class Workspace:
         """
         key = _prepare_key(prepare)
         if key not in self._prepared:
-            used = np.flatnonzero(np.any([parts != Part.LEFT_OUT for parts in self.splits], axis=0))
+            sizes = {candidate.train_items for candidate in resolve_candidates(self.study).values()}
+            splits = [parts for size in {None, *sizes} for parts in self.splits_with(size)]
+            used = np.flatnonzero(np.any([parts != Part.LEFT_OUT for parts in splits], axis=0))
             made = prepare_items(
                 self.source,
                 used,
@@ -109,23 +139,26 @@ class Workspace:
     def _kept_bytes(self) -> int:
         return sum(made.pictures_NHWC.nbytes for made in self._prepared.values())
 
-    def parts(self, prepare: Prepare, fold: int) -> Callable[[str], PreparedSet]:
+    def parts(
+        self, prepare: Prepare, fold: int, train_items: int | None = None
+    ) -> Callable[[str], PreparedSet]:  # fmt: skip
         """Return what gives the prepared pictures of a part of a fold."""
-        key = _prepare_key(prepare)
+        prepare_key = _prepare_key(prepare)
 
         def part(name: str) -> PreparedSet:
             made = self.prepared(prepare)
-            if (key, fold, name) not in self._parts:
-                chosen = np.flatnonzero(self.splits[fold][made.indices_N] == _PARTS[name])
+            key = (prepare_key, fold, train_items if name == "train" else None, name)
+            if key not in self._parts:
+                chosen = np.flatnonzero(self.splits_with(train_items)[fold][made.indices_N] == _PARTS[name])
                 if name != "validation" and not len(chosen):
                     raise DataError(
                         f"{self.source.name}: the {name} part must have pictures. Got none. Change data.split."
                     )
-                self._parts[(key, fold, name)] = select(made, chosen)
+                self._parts[key] = select(made, chosen)
                 while len(self._parts) > _KEPT_PARTS:
                     self._parts.popitem(last=False)
-            self._parts.move_to_end((key, fold, name))
-            return self._parts[(key, fold, name)]
+            self._parts.move_to_end(key)
+            return self._parts[key]
 
         return part
 

@@ -6,7 +6,7 @@ import pytest
 from markupsafe import Markup
 
 from etude.core.errors import MistakeError
-from etude.core.study_record import StudyRecord, Verdict
+from etude.core.study_record import AblationGroup, StudyRecord, Verdict
 from etude.report.note import render_note, write_note
 from etude.report.reading import read_history, read_study
 from etude.report.sentences import Teller
@@ -131,6 +131,41 @@ def test_a_changed_verdict_changes_the_sentence_all_over_the_note(study_folder):
     assert "resnet</b> gains" not in html
     assert html.count("+2.5") >= 3  # the table, and the figure at both widths
     assert "+2.1" not in html
+
+
+def test_an_ablation_has_its_own_part_and_stays_out_of_the_verdicts(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    names = [f"cnn+{name}" for name in ("flip", "noise")]
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=tuple(names))
+    own = [
+        verdict.model_copy(update={"candidate": name, "group": group.name})
+        for name, verdict in zip(names, record.verdicts[1:3], strict=True)
+    ]
+    mutate(study_folder, verdicts=(*record.verdicts[:1], *own), ablations=(group,))
+    text = answer(study_folder)
+    assert "resnet gains 7.3 points" in text
+    assert "Of augment.use varied in cnn, shown to gain: +flip (+2.1 points [1.4, 2.8])." in text
+    page = Page(read(study_folder))
+    assert "ablations" in page.ids
+    assert "augment.use varied in cnn" in page.text
+    assert "on its training pictures" in page.text
+    assert "it overfits" in page.text, "80.0% on training lies above both intervals of 74.0%"
+    assert "augment.use varié dans cnn, un gain est montré pour : +flip" in answer(study_folder, "fr")
+    verdicts, ablations = read(study_folder).split('<section id="ablations"')
+    assert "+flip" not in verdicts.split('<section id="verdicts"')[1]
+    assert "+noise" in ablations
+
+
+def test_without_overfitting_the_note_says_that_the_budget_is_too_short(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("cnn-noise",))
+    rows = [row.model_copy(update={"train_score": row.score + 0.005}) for row in record.leaderboard]
+    verdicts = (record.verdicts[2].model_copy(update={"group": group.name}),)
+    mutate(study_folder, verdicts=verdicts, ablations=(group,), leaderboard=tuple(rows))
+    page = Page(read(study_folder))
+    assert "The budget is too short to show anything of augmentation." in page.text
+    assert "nothing was shown to gain" in answer(study_folder)
+    assert "verdicts" not in page.ids
 
 
 def test_without_a_gain_none_is_claimed(study_folder):

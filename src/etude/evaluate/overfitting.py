@@ -1,0 +1,34 @@
+"""Does a candidate know its training pictures better than others? Only then has augmentation something to gain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from etude.core.study_record import LeaderboardRow
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What a candidate scores on pictures that it was trained on, and on others."""
+
+    train: float
+    """Mean score on the training part, without augmentation."""
+    test: float
+    """Mean score on the test part."""
+    gain: float
+    """How much better training is than test, signed so that more is better."""
+    is_overfit: bool
+    """Whether the training score is better than both 95 % intervals of the test score allow for."""
+
+
+def gap_of(row: LeaderboardRow, higher_is_better: bool) -> Gap | None:
+    """Return the gap of a candidate between training and test; none before its first run is finished."""
+    if row.train_score is None or row.score is None:
+        return None
+    sign = 1.0 if higher_is_better else -1.0
+    ends = [sign * row.score]
+    for interval in (row.interval_runs, row.interval_pictures):
+        if interval is not None:
+            ends += [sign * interval.low, sign * interval.high]
+    gain = sign * (row.train_score - row.score)
+    return Gap(row.train_score, row.score, gain, sign * row.train_score > max(ends))
