@@ -63,8 +63,9 @@ class PlainWatcher:
     def epoch_done(self, epoch: Epoch) -> None:
         """Print the epoch."""
         score = "" if epoch.validation_score is None else f", validation {epoch.validation_score:.4f}"
+        stage = f" ({epoch.stage})" if epoch.stage else ""
         self._print(
-            f"{self._label}: epoch {epoch.epoch}/{self._epochs}, loss {epoch.train_loss:.4f}{score}, "
+            f"{self._label}: epoch {epoch.epoch}/{self._epochs}{stage}, loss {epoch.train_loss:.4f}{score}, "
             f"{epoch.images_per_s:,.0f} images/s"
         )
 

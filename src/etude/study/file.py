@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
 from etude.core.records import Config
 from etude.core.registry import unknown
@@ -13,9 +13,11 @@ from etude.core.words import Language
 from etude.data.augment import AugmentConfig
 from etude.data.config import DataConfig
 from etude.metrics.registry import METRICS
+from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.train.config import TrainConfig
+from etude.train.finetune import Finetune, FinetuneConfig
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
@@ -96,6 +98,8 @@ class CandidateConfig(Config):
     """Size, fit and normalisation of the pictures."""
     train: TrainConfig | None = None
     """How it is trained."""
+    finetune: Finetune | None = None
+    """What of a pretrained network is trained: all, head, last-3 or gradual."""
     data: CandidateData | None = None
     """The size of its training part, as `{split: {train_items: 500}}`."""
 
@@ -127,11 +131,54 @@ class AblationConfig(Config):
     """For `augment.use`: each alone, all together, all but each in turn; they come on top of what `of` has."""
 
 
+class AutoSeedsConfig(Config):
+    """Seeds added while looking: until every comparison is told apart or its interval is narrow, or none is left."""
+
+    auto: Literal[True] = True
+    """What `seeds: auto` alone says."""
+    first: Annotated[int, Field(ge=2)] = 3
+    """Seeds before the first look."""
+    most: Annotated[int, Field(ge=2)] = 10
+    """The most seeds. It is fixed beforehand: the level of the tests is spread over all looks up to it."""
+    half_width: Annotated[float, Field(gt=0)] | None = 0.01
+    """Half the width of an interval that is narrow enough, in the metric's unit; none: on until a verdict."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.first > self.most:
+            raise ValueError(f"first must be at most `most` ({self.most}). Got {self.first}.")
+        return self
+
+
+def _read_seeds(given: Any) -> Any:  # noqa: ANN401 - raw input
+    if isinstance(given, str):
+        if given != "auto":
+            raise ValueError(f"must be a number of seeds, a list of seeds, or auto. Got {given!r}.")
+        return {"auto": True}
+    return given
+
+
+def _seeds_kind(given: Any) -> str:  # noqa: ANN401 - raw input
+    """Say which of the three ways of giving seeds is meant, so that a mistake is told of that way alone."""
+    if isinstance(given, dict | AutoSeedsConfig):
+        return "rule"
+    return "list" if isinstance(given, list | tuple) else "number"
+
+
+Seeds = Annotated[
+    Annotated[int, Tag("number")] | Annotated[tuple[int, ...], Tag("list")] | Annotated[AutoSeedsConfig, Tag("rule")],
+    Discriminator(_seeds_kind),
+    BeforeValidator(
+        _read_seeds, json_schema_input_type=int | tuple[int, ...] | Literal["auto"] | AutoSeedsConfig
+    ),
+]  # fmt: skip
+
+
 class ProtocolConfig(Config):
     """What makes the comparison fair: seeds, metric, budget."""
 
-    seeds: int | tuple[int, ...] = 1
-    """Number of seeds (0, 1, …), or the seeds themselves; all candidates have the same."""
+    seeds: Seeds = 1
+    """Number of seeds (0, 1, …), the seeds themselves, or `auto`; all candidates have the same."""
     metric: str = "accuracy"
     """The metric that ranks, compares and chooses the epoch."""
     also: tuple[str, ...] = ()
@@ -149,7 +196,9 @@ class ProtocolConfig(Config):
 
     @field_validator("seeds")
     @classmethod
-    def _some(cls, value: int | tuple[int, ...]) -> int | tuple[int, ...]:
+    def _some(cls, value: int | tuple[int, ...] | AutoSeedsConfig) -> int | tuple[int, ...] | AutoSeedsConfig:
+        if isinstance(value, AutoSeedsConfig):
+            return value
         count = value if isinstance(value, int) else len(set(value))
         if count < 1:
             raise ValueError("must be at least one seed")
@@ -159,8 +208,17 @@ class ProtocolConfig(Config):
 
     @property
     def seed_list(self) -> tuple[int, ...]:
-        """The seeds themselves."""
+        """The seeds themselves; those before the first look, where seeds are added."""
+        if isinstance(self.seeds, AutoSeedsConfig):
+            return tuple(range(self.seeds.first))
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def auto(self) -> AutoSeeds | None:
+        """The rule by which seeds are added; none where their number is given."""
+        if not isinstance(self.seeds, AutoSeedsConfig):
+            return None
+        return AutoSeeds(self.seeds.first, self.seeds.most, self.seeds.half_width)
 
 
 class ReportConfig(Config):
@@ -191,6 +249,8 @@ class StudyConfig(Config):
     """The network, for candidates that say nothing of it."""
     train: TrainConfig = TrainConfig()
     """How candidates are trained that say nothing of it."""
+    finetune: Finetune = FinetuneConfig()
+    """What of a pretrained network is trained, for candidates that say nothing of it."""
     baseline: str | None = None
     """The candidate that the others are compared with; by default the first that learns."""
     candidates: dict[str, CandidateConfig] = {}

@@ -26,6 +26,7 @@ class StudyFolder:
         self.leaderboard_json = self.root / "leaderboard.json"
         self.verdicts = self.root / "verdicts.json"
         self.runs = self.root / "runs"
+        self.features = self.root / "features"
 
     @classmethod
     def of(cls, path: Path) -> StudyFolder:

@@ -6,6 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from etude.models import build_model, resolve_spec
+from etude.study.cautions import cautions
 from etude.study.plan import Order
 from etude.study.resolve import Candidate, merge
 from etude.study.workspace import Workspace
@@ -51,6 +52,10 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         execution=workspace.execution(candidate.train),
         parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items),
         item_ids=workspace.item_ids,
+        finetune=candidate.finetune,
+        data_key=workspace.fingerprint,
+        features=workspace.folder.features,
+        notes=tuple(cautions(candidate, workspace.source)),
         position=position,
     )
 

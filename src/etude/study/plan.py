@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,10 +31,15 @@ class Order:
         return f"{self.candidate}, seed {self.seed}{fold}"
 
 
-def plan_runs(study: StudyConfig, workspace: Workspace) -> list[Order]:
+def plan_runs(study: StudyConfig, workspace: Workspace, seeds: Sequence[int] | None = None) -> list[Order]:
     """List the runs of a study: all candidates at the first seed, then all at the next.
 
     In that order a study that is stopped half-way has pairs to compare.
+
+    Args:
+        study: the study.
+        workspace: its opened data.
+        seeds: the seeds to plan; those of the protocol by default.
 
     Raises:
         DataError: if the pictures cannot be used.
@@ -42,7 +48,7 @@ def plan_runs(study: StudyConfig, workspace: Workspace) -> list[Order]:
     folds: list[int | None] = list(range(len(workspace.splits))) if len(workspace.splits) > 1 else [None]
     return [
         Order(name, seed, fold, run_identity(workspace, candidate, seed, fold))
-        for seed in study.protocol.seed_list
+        for seed in (study.protocol.seed_list if seeds is None else seeds)
         for fold in folds
         for name, candidate in candidates.items()
     ]
@@ -74,6 +80,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     }
     if not content["augment"].get("use"):
         content["augment"] = {}  # without an augmentation its strength means nothing
+    if finetune := candidate.finetune.model_dump(mode="json", exclude_defaults=True):
+        content["finetune"] = finetune
     if fold is not None:
         content["fold"] = fold
     return content

@@ -11,6 +11,9 @@ from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.study.file import CandidateConfig, StudyConfig
 from etude.train.config import TrainConfig
+from etude.train.finetune import FinetuneConfig
+
+_FIELDS = ("model", "augment", "prepare", "train", "finetune")
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,7 @@ class Candidate:
     augment: AugmentConfig
     prepare: Prepare
     train: TrainConfig
+    finetune: FinetuneConfig
     train_items: int | None = None
     """Pictures of its training part, where it is not the study's."""
 
@@ -32,6 +36,7 @@ class Candidate:
             "augment": self.augment.model_dump(mode="json"),
             "prepare": self.prepare.model_dump(mode="json"),
             "train": self.train.model_dump(mode="json"),
+            "finetune": self.finetune.model_dump(mode="json"),
         }
         if self.train_items is not None:
             dumped["data"] = {"split": {"train_items": self.train_items}}
@@ -44,9 +49,9 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
     Raises:
         StudyFileError: if no network is given for it anywhere.
     """
-    merged: dict[str, Any] = _given(study, ("model", "augment", "prepare", "train"))
+    merged: dict[str, Any] = _given(study, _FIELDS)
     for layer in _layers(study, name):
-        merged = merge(merged, _given(layer, ("model", "augment", "prepare", "train", "data")))
+        merged = merge(merged, _given(layer, (*_FIELDS, "data")))
     if not merged.get("model", {}).get("name"):
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
@@ -57,6 +62,7 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
         augment=AugmentConfig.model_validate(merged.get("augment", {})),
         prepare=Prepare.model_validate(merged.get("prepare", {})),
         train=TrainConfig.model_validate(merged.get("train", {})),
+        finetune=FinetuneConfig.model_validate(merged.get("finetune", {})),
         train_items=None if train_items == study.data.split.train_items else train_items,
     )
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from etude.core.records import Config
 from etude.models.card import Card
@@ -15,8 +15,24 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class HeadParams(Config):
+    """A new head, from the last maps to the logits."""
+
+    pool: str = ""
+    """How the last maps become one vector: avg, max, avgmax, token (transformers); empty: the network's own way."""
+    hidden: Annotated[int, Field(ge=0, le=8192)] = 0
+    """Units of a hidden layer before the logits; 0: none."""
+    dropout: Rate = 0.0
+    """Share of the units before each layer of the head that is dropped while training."""
+
+
 class TimmParams(Config):
     """Parameters of a network of timm."""
+
+    head: HeadParams = HeadParams()
+    """A new head in the place of the network's own."""
+    drop_blocks: Annotated[int, Field(ge=0, le=64)] = 0
+    """How many of the last blocks are left out: levels of a convolutional network, layers of a transformer."""
 
     dropout: Rate = 0.0
     """Share of the units before the logits that is dropped while training (timm's drop_rate)."""
@@ -24,6 +40,12 @@ class TimmParams(Config):
     """Share of the residual branches that is skipped while training, where the network has them (drop_path_rate)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Other keyword arguments of timm.create_model, as timm's documentation has them."""
+
+    @model_validator(mode="after")
+    def _one_dropout(self) -> TimmParams:
+        if self.dropout and self.head.dropout:
+            raise ValueError("dropout and head.dropout are the same: leave one of them out.")
+        return self
 
 
 def _build(order: Order) -> nn.Module:

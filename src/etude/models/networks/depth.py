@@ -22,13 +22,13 @@ def find_head(model: nn.Module) -> str:
     Raises:
         ModelError: if there is none.
     """
-    classifier = model.get_classifier() if hasattr(model, "get_classifier") else getattr(model, "head", None)
+    classifier: object = model.get_classifier() if hasattr(model, "get_classifier") else getattr(model, "head", None)  # type: ignore[operator]
     if isinstance(classifier, nn.Module) and any(True for _ in classifier.parameters()):
-        return next(name for name, module in model.named_modules() if module is classifier)
+        return next(str(name) for name, module in model.named_modules() if module is classifier)
     layers = [name for name, module in model.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     if not layers:
         raise ModelError(f"model {type(model).__name__}: must have a layer that gives the logits, to be fine-tuned.")
-    return layers[-1]
+    return str(layers[-1])
 
 
 def number_blocks(model: nn.Module) -> dict[str, int]:
@@ -41,7 +41,10 @@ def number_blocks(model: nn.Module) -> dict[str, int]:
     head = find_head(model)
     in_head = [name for name in names if _is_in(name, head)]
     body = [name for name in names if not _is_in(name, head)]
-    raw = _timm_numbers(model) if hasattr(model, "group_matcher") else _child_numbers(model)
+    inner = "body" if hasattr(getattr(model, "body", None), "group_matcher") else ""  # a network of timm with our head
+    network = model.get_submodule(inner)
+    raw = _timm_numbers(network) if hasattr(network, "group_matcher") else _child_numbers(network)
+    raw = {f"{inner}.{name}" if inner else name: number for name, number in raw.items()}
     raw = _with_last_norm(model, {name: raw[name] for name in body})
     order = {number: index for index, number in enumerate(sorted(set(raw.values())))}
     return {name: order[raw[name]] for name in body} | dict.fromkeys(in_head, len(order))

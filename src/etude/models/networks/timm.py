@@ -14,8 +14,10 @@ from torch import nn
 
 from etude.core.errors import ModelError
 from etude.models.card import Card
-from etude.models.families.timm import TimmParams
+from etude.models.families.timm import HeadParams, TimmParams
 from etude.models.model_spec import ModelSpec
+from etude.models.networks.depth import find_head
+from etude.models.networks.shortened import Shortened, hidden_head
 from etude.models.weights import locate_imagenet, missing_weights
 
 HUB_FILE = "model.safetensors"
@@ -84,10 +86,10 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
     A pretrained head is kept where it has `n_outputs` outputs, and drawn anew elsewhere.
 
     Raises:
-        ModelError: if the file of weights cannot be read.
+        ModelError: if the file of weights cannot be read, or the network cannot be cut or given such a head.
         MissingPartError: if the weights cannot be had.
     """
-    options: dict[str, Any] = {"num_classes": n_outputs, "drop_rate": params.dropout}
+    options: dict[str, Any] = {"num_classes": n_outputs, "drop_rate": params.dropout or params.head.dropout}
     if params.drop_path > 0:
         options["drop_path_rate"] = params.drop_path
     if _pretrained(spec.name).get("fixed_input_size"):
@@ -95,9 +97,29 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
     if spec.weights is not None:
         path = locate_imagenet(spec.name) if spec.weights == "imagenet" else Path(spec.weights)
         options |= {"pretrained": True, "pretrained_cfg_overlay": _from_file(spec.name, path)}
+    if params.head.pool and not params.drop_blocks:
+        options["global_pool"] = params.head.pool
     model = timm.create_model(spec.name, **(options | params.options))
     assert isinstance(model, nn.Module)
+    if params.drop_blocks:
+        return Shortened(model, params, n_outputs, size_px)
+    if params.head.hidden:
+        name = find_head(model)
+        model.set_submodule(name, _with_hidden(model.get_submodule(name), params.head, n_outputs))
     return model
+
+
+def _with_hidden(classifier: nn.Module, head: HeadParams, n_outputs: int) -> nn.Module:
+    """Return a head with a hidden layer in the place of a linear or a 1×1 convolutional classifier.
+
+    Raises:
+        ModelError: if the classifier is neither.
+    """
+    if isinstance(classifier, nn.Linear):
+        return hidden_head(classifier.in_features, head, n_outputs)
+    if isinstance(classifier, nn.Conv2d):
+        return nn.Sequential(nn.Flatten(), hidden_head(classifier.in_channels, head, n_outputs))
+    raise ModelError(f"model: head.hidden must be 0 for a network whose head is a {type(classifier).__name__}.")
 
 
 def _from_file(name: str, path: Path) -> dict[str, Any]:

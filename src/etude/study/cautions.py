@@ -1,0 +1,36 @@
+"""What a reader of a run must know of its weights and pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from etude.data.source import Source
+from etude.study.resolve import Candidate
+
+_SYNSET = re.compile(r"(?:^|[/_])n\d{8}(?:[-_/.]|$)")
+_LOOKED_AT = 200  # items, evenly spread
+
+
+def cautions(candidate: Candidate, source: Source) -> Iterator[str]:
+    """Give one sentence for each thing to be careful about."""
+    model = candidate.model
+    if model.weights is not None and is_from_imagenet(source):
+        yield (
+            "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the pretrained "
+            "weights: the network has probably seen test pictures before, and its score says less about new ones."
+        )
+    is_drawn = model.weights is None and model.checkpoint is None
+    if candidate.finetune.name != "all" and is_drawn and model.name != "majority":
+        yield (
+            f"{candidate.name}: finetune is {candidate.finetune.name}, yet the network starts from random weights: "
+            f"what stays frozen was never trained. Give model.weights or model.checkpoint."
+        )
+
+
+def is_from_imagenet(source: Source) -> bool:
+    """Say whether the items or classes of a source bear the numbers of ImageNet, as those of Stanford Dogs do."""
+    ids = source.items.ids
+    some = [str(name) for name in ids[:: max(1, len(ids) // _LOOKED_AT)]]
+    numbered = sum(bool(_SYNSET.search(name)) for name in some)
+    return 2 * numbered > len(some) or all(_SYNSET.match(name) for name in source.classes)
