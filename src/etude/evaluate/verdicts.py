@@ -14,6 +14,7 @@ from etude.metrics.statistics import (
     ALPHA,
     POWER,
     AutoSeeds,
+    Look,
     PairedTest,
     corrected_resampled_t,
     holm,
@@ -99,6 +100,33 @@ def compare(
         )
         for (name, entry), p_adjusted in zip(comparisons.items(), adjusted, strict=True)
     ]
+
+
+def look_at_seeds(
+    runs: Mapping[str, Sequence[RunResult]], baseline: str, metric: str, auto: AutoSeeds
+) -> Look | None:  # fmt: skip
+    """Look whether the seeds so far are enough, by the rule of `seeds: auto`.
+
+    Args:
+        runs: as for `compare`.
+        baseline: as for `compare`.
+        metric: name; its direction is respected.
+        auto: the rule.
+
+    Returns:
+        What the look says; none where there is no pair to compare.
+
+    Raises:
+        DataError: if a score does not exist.
+    """
+    sign = 1.0 if metric_of(metric).higher_is_better else -1.0
+    pairs = {name: pair_runs(runs[name], runs[baseline]) for name in runs if name != baseline}
+    scores = {
+        name: ([sign * run.score(metric) for run in ours], [sign * run.score(metric) for run in theirs])
+        for name, (ours, theirs) in pairs.items()
+        if ours
+    }
+    return auto.look(scores) if scores else None
 
 
 def pair_runs(candidate: Sequence[RunResult], baseline: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:

@@ -151,6 +151,9 @@ def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
     problems = []
     if study.baseline is not None and study.baseline not in study.candidates:
         problems.append(f"{_where(('baseline',), lines)}: baseline: {_no_candidate(study.baseline, names)}")
+    if study.protocol.auto is not None and "kfold" in study.data.split.kind:
+        where = _where(("protocol", "seeds"), lines)
+        problems.append(f"{where}: protocol.seeds: auto must go with one split. Got folds. Give a number of seeds.")
     for name, candidate in study.candidates.items():
         path = ("candidates", name, "extends")
         seen = [name]

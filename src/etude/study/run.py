@@ -20,7 +20,7 @@ from etude.study.folder import StudyFolder
 from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
-from etude.study.summary import summarize
+from etude.study.summary import needs_seed, summarize
 from etude.study.workspace import Workspace
 
 
@@ -73,8 +73,10 @@ def preview_study(
     """
     folder = StudyFolder(results, study.study)
     workspace = Workspace(study, base, folder, device, watch)
-    orders = plan_runs(study, workspace)
-    return _Session(study, workspace, folder, orders, watch).refs()
+    session = _Session(study, workspace, folder, plan_runs(study, workspace), watch)
+    while all(ref.status == "finished" for ref in session.refs()) and session.add_seed():
+        pass
+    return session.refs()
 
 
 def resolved_json(study: StudyConfig, candidates: dict[str, Candidate]) -> dict[str, Any]:
@@ -103,27 +105,37 @@ class _Session:
         self.study, self.workspace, self.folder = study, workspace, folder
         self.orders, self.watch = orders, watch
         self.failures: dict[str, str] = {}
+        self.seen: set[str] = set()
         self.started = time.monotonic()
         self.is_out_of_time = False
         self.next_write = 0.0
 
     def train(self, candidates: dict[str, Candidate], engine: Engine) -> None:
-        """Train what is not finished, and write the records after each run."""
-        perform = functools.partial(_perform, self.workspace, candidates, self.folder, self.watch, len(self.orders))
-        for outcome in engine.do(self._missing(), functools.partial(perform, self._positions())):
-            self._take(outcome)
-            if time.monotonic() > self.next_write:
-                self.write()
+        """Train what is not finished, and write the records after each run; with `seeds: auto`, seed after seed."""
+        while True:
+            perform = functools.partial(_perform, self.workspace, candidates, self.folder, self.watch, len(self.orders))
+            for outcome in engine.do(self._missing(), functools.partial(perform, self._positions())):
+                self._take(outcome)
+                if time.monotonic() > self.next_write:
+                    self.write()
+            if self.is_out_of_time or not self.add_seed():
+                return
+
+    def add_seed(self) -> bool:
+        """Plan one seed more where `seeds: auto` asks for it; say whether it did."""
+        if not needs_seed(self.study, self.folder, self.refs()):
+            return False
+        self.orders += plan_runs(self.study, self.workspace, [max(order.seed for order in self.orders) + 1])
+        return True
 
     def _missing(self) -> Iterator[Order]:
         """Give the orders that are not finished, until the budget is spent."""
         budget = self.study.protocol.budget
         positions = self._positions()
-        seen: set[str] = set()
         for order in self.orders:
-            if order.identity in seen:
+            if order.identity in self.seen:
                 continue
-            seen.add(order.identity)
+            self.seen.add(order.identity)
             if self.folder.load_run(order.identity) is not None:
                 self.watch.run_skipped(order.label, positions[order.identity], len(self.orders))
                 continue

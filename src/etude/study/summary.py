@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from etude.core.files import write_json, write_text
@@ -17,7 +17,7 @@ from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
-from etude.evaluate.verdicts import compare
+from etude.evaluate.verdicts import compare, look_at_seeds
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
@@ -55,7 +55,7 @@ def summarize(
         device=machine_words(),
         versions=versions(),
         seconds=sum(record.cost.seconds for record in records),
-        notes=_notes(study, workspace, records),
+        notes=_notes(study, workspace, refs, records),
     )
     record.save(folder.record)
     write_json(folder.leaderboard_json, [row.model_dump(mode="json") for row in rows])
@@ -75,15 +75,36 @@ def _compare_groups(
     study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, groups: Sequence[AblationGroup]
 ) -> list[Verdict]:
     """Compare the study's candidates with its baseline, then each ablation's with its own; Holm within each group."""
-    sides = [("", baseline, written_candidates(study, groups))]
-    sides += [(group.name, group.of, list(group.candidates)) for group in groups]
     verdicts = []
-    for name, of, candidates in sides:
-        if runs.get(of):
-            own = {candidate: runs[candidate] for candidate in dict.fromkeys([of, *candidates])}
-            found = compare(own, of, study.protocol.metric)
-            verdicts += [verdict.model_copy(update={"group": name}) for verdict in found]
+    for name, of, own in _sides(study, runs, baseline, groups):
+        found = compare(own, of, study.protocol.metric, auto=study.protocol.auto)
+        verdicts += [verdict.model_copy(update={"group": name}) for verdict in found]
     return verdicts
+
+
+def _sides(
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, groups: Sequence[AblationGroup]
+) -> Iterator[tuple[str, str, dict[str, list[RunResult]]]]:
+    """Give the groups of comparisons whose baseline has a run: name, baseline, and the runs by candidate."""
+    yield from (
+        (name, of, {candidate: runs[candidate] for candidate in dict.fromkeys([of, *candidates])})
+        for name, of, candidates in (
+            ("", baseline, written_candidates(study, groups)),
+            *((group.name, group.of, group.candidates) for group in groups),
+        )
+        if runs.get(of)
+    )
+
+
+def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> bool:
+    """Say whether `seeds: auto` asks for one seed more: whether any group of comparisons does."""
+    auto = study.protocol.auto
+    if auto is None or len({ref.seed for ref in refs}) >= auto.most:
+        return False
+    runs = _results(study, folder, refs)
+    sides = _sides(study, runs, study.baseline or default_baseline(study), expand_ablations(study).groups)
+    looks = [look_at_seeds(own, of, study.protocol.metric, auto) for _, of, own in sides]
+    return any(look is not None and not look.stop for look in looks)
 
 
 def _results(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:
@@ -111,11 +132,19 @@ def _config(study: StudyConfig) -> dict[str, Any]:
     return whole
 
 
-def _notes(study: StudyConfig, workspace: Workspace, records: Sequence[RunRecord]) -> tuple[str, ...]:
+def _notes(
+    study: StudyConfig, workspace: Workspace, refs: Sequence[RunRef], records: Sequence[RunRecord]
+) -> tuple[str, ...]:  # fmt: skip
     """Gather what a reader must know: of the source, and of the runs."""
     notes = [*workspace.source.notes, *(note for record in records for note in record.notes)]
     if len(study.protocol.seed_list) == 1 and len(workspace.splits) == 1:
         notes.append("One run a candidate: what another seed would give is not known.")
+    if study.protocol.auto is not None:
+        drawn = len({ref.seed for ref in refs})
+        notes.append(
+            f"Seeds were added while looking, {drawn} of at most {study.protocol.auto.most}: tests and intervals "
+            f"allow for a look after every seed."
+        )
     return tuple(dict.fromkeys(notes))
 
 

@@ -1,0 +1,84 @@
+"""`seeds: auto`: runs are added until the comparisons are told apart or narrow, or none is left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etude import Study
+from etude.core.errors import BudgetError, StudyFileError
+from etude.core.study_record import StudyRecord
+from etude.study.parse import parse_study
+
+AUTO = """
+study: auto
+data: {source: shapes, split: {train_items: 160}}
+prepare: {size_px: 16, normalize: half}
+train: {epochs: 1, batch: 32, precision: fp32, optimizer: {name: adamw, lr: 0.003}}
+baseline: one
+candidates:
+  one: {model: {name: mlp, widths: [8]}}
+  two: {model: {name: mlp, widths: [9]}}
+protocol: {seeds: {first: 2, most: 4, half_width: null}}
+"""
+
+
+def run(text: str, results: Path, *sets: str) -> StudyRecord:
+    return Study.from_text(text, sets=sets).run(results).record
+
+
+def test_without_a_difference_it_goes_on_to_the_last_seed(tmp_path: Path) -> None:
+    record = run(AUTO, tmp_path)
+    assert sorted({ref.seed for ref in record.runs}) == [0, 1, 2, 3]
+    assert [ref.candidate for ref in record.runs] == ["one", "two"] * 4
+    (verdict,) = record.verdicts
+    assert verdict.method == "sequential paired t"
+    assert verdict.n_pairs == 4
+    assert any("4 of at most 4" in note for note in record.notes)
+
+
+def test_it_stops_once_every_interval_is_narrow_enough_and_a_second_call_trains_nothing(tmp_path: Path) -> None:
+    wide = "protocol.seeds.half_width=50"
+    record = run(AUTO, tmp_path, wide)
+    assert sorted({ref.seed for ref in record.runs}) == [0, 1]
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("auto/runs/*/run.json")}
+    assert run(AUTO, tmp_path, wide).runs == record.runs
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("auto/runs/*/run.json")} == before
+    more = run(AUTO, tmp_path)
+    assert len(more.runs) == 8
+    assert before.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.glob("auto/runs/*/run.json")}.items()
+
+
+def test_a_spent_budget_ends_it(tmp_path: Path) -> None:
+    run(AUTO, tmp_path, "protocol.seeds=1")
+    with pytest.raises(BudgetError, match="2 of 4 runs left"):
+        run(AUTO, tmp_path, "protocol.budget=0.000001s")
+
+
+def test_auto_alone_has_defaults() -> None:
+    study = parse_study("protocol: {seeds: auto}")
+    rule = study.protocol.auto
+    assert rule is not None
+    assert (rule.first, rule.most, rule.half_width) == (3, 10, 0.01)
+    assert study.protocol.seed_list == (0, 1, 2)
+    assert parse_study("protocol: {seeds: 4}").protocol.auto is None
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [
+        ("{seeds: atuo}", "line 1: protocol.seeds: must be a number of seeds, a list of seeds, or auto. Got 'atuo'."),
+        ("{seeds: {auto: true, frist: 2}}", "line 1: protocol.seeds.frist is not a field. Did you mean 'first'?"),
+        ("{seeds: {auto: true, first: 9, most: 5}}", "first must be at most `most` (5). Got 9."),
+        ("{seeds: {first: 1}}", "line 1: protocol.seeds.first must be at least 2. Got 1."),
+        (
+            "{seeds: auto}\ndata: {split: {kind: kfold}}",
+            "line 1: protocol.seeds: auto must go with one split. Got folds.",
+        ),
+    ],
+)
+def test_a_mistake_says_what_is_meant(protocol: str, told: str) -> None:
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(f"protocol: {protocol}")
+    assert [told in line for line in caught.value.problems] == [True], caught.value.problems
