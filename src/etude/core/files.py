@@ -77,6 +77,22 @@ def write_json(path: Path | str, value: Any) -> None:  # noqa: ANN401 - any JSON
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Keep other processes, and other threads, out of a block that names the same file, where the system has locks.
+
+    The file is made where it is not there, and stays.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock: two processes are then the person's own care
+        yield
+        return
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def sweep(folder: Path) -> None:
     """Remove what a killed process left half written in `folder`."""
     for leftover in folder.glob(".*.*"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import http.client
 import os
@@ -11,11 +10,10 @@ import tarfile
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 from etude.core.errors import DataError, sentence
-from etude.core.files import storage_errors
+from etude.core.files import locked, storage_errors
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30
@@ -54,7 +52,7 @@ def fetch_archive(url: str, md5: str, folder: Path, *, otherwise: str) -> Path:
     with storage_errors(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         archive = folder.parent / f"{folder.name}.download"
-        with _alone(archive.with_suffix(".lock")):
+        with locked(archive.with_suffix(".lock")):
             if not folder.is_dir():  # another process may have fetched it meanwhile
                 _download(url, archive, otherwise)
                 _check(url, archive, md5)
@@ -118,16 +116,3 @@ def _unpack(archive: Path, folder: Path) -> None:
         ) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Keep other processes out until the block ends, where the system has file locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

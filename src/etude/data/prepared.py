@@ -19,8 +19,9 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.errors import DataError, sentence
+from etude.core.errors import DataError, StorageError, sentence
 from etude.core.files import storage_errors
+from etude.data.cache import PreparedCache, Stored, cache_key, take_space
 from etude.data.download import cache_folder
 from etude.data.items import Indices
 from etude.data.source import Source
@@ -30,7 +31,10 @@ Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
 
 MEMORY_FRACTION = 0.5
-"""A set that would take more than this fraction of the free memory is kept in a temporary file instead."""
+"""A set that would take more than this fraction of the free memory is mapped from the prepared cache instead, or, if
+that has no room for it, from a temporary file."""
+KEPT_FROM = 2000
+"""Encoded pictures: from as many on, what was prepared is kept for the next time."""
 _CHUNK = 128
 _MOST_SHOWN = 20
 
@@ -40,7 +44,8 @@ class PreparedSet:
     """Pictures ready to be made into batches.
 
     Attributes:
-        pictures_NHWC: uint8, RGB; in memory, or mapped from a temporary file that goes away with it.
+        pictures_NHWC: uint8, RGB; in memory, mapped from the prepared cache (then it may only be read), or mapped from
+            a temporary file that goes away with it.
         labels_N: int64 positions of classes, -1 where the class is not known.
         masks_NHW: uint8 ids, 255 where there is no class; None where the source has no masks.
         indices_N: int64 positions of the pictures in the source's items.
@@ -65,8 +70,9 @@ def prepare_items(
     workers: int | None = None,
     unreadable: Literal["stop", "skip"] = "stop",
     progress: Progress | None = None,
+    keep: bool | None = None,
 ) -> PreparedSet:
-    """Read and prepare pictures on all cores, straight into the memory where they stay.
+    """Read and prepare pictures on all cores, straight into the memory or the file where they stay.
 
     Pillow leaves Python's lock while it decodes and scales, so threads are enough.
 
@@ -77,6 +83,8 @@ def prepare_items(
         workers: threads; by default one for each core that this process may use.
         unreadable: `stop` on pictures that cannot be read, or `skip` them; both list them.
         progress: called with (done, all) as pictures are done, from the thread of the caller.
+        keep: whether the pictures are kept in the prepared cache for the next time, and taken from there if they are
+            in it. By default where it pays: 2,000 encoded pictures or more, or more than the memory should hold.
 
     Returns:
         The set, in the order of `indices`.
@@ -86,32 +94,126 @@ def prepare_items(
         StorageError: if the set is too large for the memory, and the disk is full.
     """
     indices = np.asarray(indices, np.int64)
-    if prepare.crop_to_box and all(source.box(int(index)) is None for index in indices):
-        remedy = "Set it to false, or give a CSV file with the columns left, top, right, bottom."
-        raise DataError(sentence("prepare", "crop_to_box", f"false, as {source.name} gives no boxes", True, remedy))
+    check_boxes(source, indices, prepare)
     shape = (len(indices), prepare.height_px, prepare.width_px)
     has_masks = source.kind == "segmentation"
+    n_bytes = int(np.prod(shape, dtype=np.int64)) * (4 if has_masks else 3)
     free = int(available_bytes() * MEMORY_FRACTION)
+    fill = partial(_fill_all, source, indices, prepare, workers=workers or cores(), progress=progress)
+    if keep or (keep is None and (n_bytes > free or _is_slow(source, indices))):
+        kept = _prepare_kept(source, indices, prepare, fill, unreadable, must_keep=n_bytes > free)
+        if kept is not None:
+            return kept
     pictures = _allocate((*shape, 3), free)
     masks = _allocate(shape, free - pictures.nbytes) if has_masks else None
+    left_out, rows = _sort_out(source, indices, fill(pictures, masks), unreadable)
+    labels = source.items.labels[indices[rows]].astype(np.int64)
+    packed_masks = None if masks is None else _pack(masks, rows)
+    return PreparedSet(_pack(pictures, rows), labels, packed_masks, indices[rows], left_out)
+
+
+def _prepare_kept(
+    source: Source,
+    indices: Indices,
+    prepare: Prepare,
+    fill: Callable[[Pixels, Pixels | None], dict[int, str]],
+    unreadable: Literal["stop", "skip"],
+    *,
+    must_keep: bool,
+) -> PreparedSet | None:
+    """Take a set from the prepared cache, or put it there; None where the cache has no room or cannot be written."""
+    cache = PreparedCache()
+    key = cache_key(source.fingerprint(), indices, prepare)
+    stored = cache.open(key)
+    if stored is None:
+        try:
+            with cache.alone(key):
+                stored = cache.open(key) or _make_entry(cache, key, source, indices, prepare, fill, unreadable)
+        except StorageError as error:
+            if must_keep:
+                remedy = "Free some space (`etude data cache clear`), or set ETUDE_CACHE to a folder on a larger disk."
+                raise StorageError(f"{cache.folder}: the prepared pictures cannot be kept. {remedy}") from error
+    if stored is None:
+        return None
+    if stored.left_out and unreadable == "stop":
+        raise DataError(_unreadable(source.name, stored.left_out, len(indices)))
+    labels = source.items.labels[stored.items_N].astype(np.int64)
+    return PreparedSet(stored.pictures_NHWC, labels, stored.masks_NHW, stored.items_N, stored.left_out)
+
+
+def _make_entry(
+    cache: PreparedCache,
+    key: str,
+    source: Source,
+    indices: Indices,
+    prepare: Prepare,
+    fill: Callable[[Pixels, Pixels | None], dict[int, str]],
+    unreadable: Literal["stop", "skip"],
+) -> Stored | None:
+    """Prepare a set into the cache; None where the cache has no room for it."""
+    shape = (len(indices), prepare.height_px, prepare.width_px)
+    draft = cache.begin(key, shape, has_masks=source.kind == "segmentation")
+    if draft is None:
+        return None
+    try:
+        left_out, rows = _sort_out(source, indices, fill(draft.pictures_NHWC, draft.masks_NHW), unreadable)
+        for array in (draft.pictures_NHWC, draft.masks_NHW):
+            if array is not None:
+                _pack(array, rows)
+        cache.keep(key, draft, indices[rows], left_out, source.name)
+    except BaseException:
+        cache.drop(draft)
+        raise
+    return cache.open(key)
+
+
+def _is_slow(source: Source, indices: Indices) -> bool:
+    """Whether preparing takes so long that it should not be done twice."""
+    if len(indices) < KEPT_FROM:
+        return False
+    try:
+        return isinstance(source.raw(int(indices[0])), bytes)
+    except DataError:  # it will be named with the others
+        return True
+
+
+def _fill_all(
+    source: Source,
+    indices: Indices,
+    prepare: Prepare,
+    pictures: Pixels,
+    masks: Pixels | None,
+    *,
+    workers: int,
+    progress: Progress | None,
+) -> dict[int, str]:
+    """Prepare all pictures; return what is wrong with those that cannot be, by their row."""
     # The order of the source is the order of its files: what lies together is read together.
     order = np.argsort(indices, kind="stable")
     chunks = [order[start : start + _CHUNK] for start in range(0, len(order), _CHUNK)]
     fill = partial(_fill, source, indices, prepare, pictures, masks)
     bad: dict[int, str] = {}
     done = 0
-    for chunk, failed in zip(chunks, _on_threads(fill, chunks, workers or cores()), strict=True):
+    for chunk, failed in zip(chunks, _on_threads(fill, chunks, workers), strict=True):
         bad.update(failed)
         done += len(chunk)
         if progress is not None:
             progress(done, len(indices))
+    return bad
+
+
+def _sort_out(
+    source: Source, indices: Indices, bad: dict[int, str], unreadable: Literal["stop", "skip"]
+) -> tuple[tuple[tuple[str, str], ...], Indices]:
+    """Return (id, reason) of the pictures that are left out, and the rows that are kept.
+
+    Raises:
+        DataError: if bad pictures are not to be skipped, or there are no others.
+    """
     left_out = tuple((str(source.items.ids[indices[row]]), bad[row]) for row in sorted(bad))
     if bad and (unreadable == "stop" or len(bad) == len(indices)):
         raise DataError(_unreadable(source.name, left_out, len(indices)))
-    kept = np.setdiff1d(np.arange(len(indices)), np.array(sorted(bad), np.int64))
-    labels = source.items.labels[indices[kept]].astype(np.int64)
-    packed_masks = None if masks is None else _pack(masks, kept)
-    return PreparedSet(_pack(pictures, kept), labels, packed_masks, indices[kept], left_out)
+    return left_out, np.setdiff1d(np.arange(len(indices)), np.array(sorted(bad), np.int64))
 
 
 def cores() -> int:
@@ -153,18 +255,42 @@ def _fill(
     """Prepare some rows; return what is wrong with those that cannot be."""
     bad: dict[int, str] = {}
     for row in rows.tolist():
-        index = int(indices[row])
-        name = str(source.items.ids[index])
-        box = source.box(index) if prepare.crop_to_box else None
         try:
-            raw = source.raw(index)
-            if masks is None:
-                pictures[row] = prepare_picture(raw, prepare, box=box, name=name)
-            else:
-                pictures[row], masks[row] = prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
+            pictures[row], mask = read_item(source, int(indices[row]), prepare)
         except DataError as error:
             bad[row] = str(error)
+            continue
+        if masks is not None and mask is not None:
+            masks[row] = mask
     return bad
+
+
+def read_item(source: Source, index: int, prepare: Prepare) -> tuple[Pixels, Pixels | None]:
+    """Read and prepare one picture, with its mask where the source has masks.
+
+    Returns:
+        uint8 arrays (H, W, 3) and (H, W).
+
+    Raises:
+        DataError: naming the picture, if it or its mask cannot be read.
+    """
+    name = str(source.items.ids[index])
+    box = source.box(index) if prepare.crop_to_box else None
+    raw = source.raw(index)
+    if source.kind != "segmentation":
+        return prepare_picture(raw, prepare, box=box, name=name), None
+    return prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
+
+
+def check_boxes(source: Source, indices: Indices, prepare: Prepare) -> None:
+    """Refuse to crop to boxes where there are none.
+
+    Raises:
+        DataError: if no picture has a box, and `prepare` wants one.
+    """
+    if prepare.crop_to_box and all(source.box(int(index)) is None for index in indices):
+        remedy = "Set it to false, or give a CSV file with the columns left, top, right, bottom."
+        raise DataError(sentence("prepare", "crop_to_box", f"false, as {source.name} gives no boxes", True, remedy))
 
 
 def _mask(source: Source, index: int) -> bytes | Pixels:
@@ -206,10 +332,7 @@ def _on_disk(shape: tuple[int, ...], n_bytes: int) -> Pixels:
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
-            if hasattr(os, "posix_fallocate"):  # take the space now: a full disk must be an error, not a crash later
-                os.posix_fallocate(file.fileno(), 0, n_bytes)
-            else:
-                file.truncate(n_bytes)
+            take_space(file.fileno(), n_bytes)
             mapped = mmap.mmap(file.fileno(), n_bytes)
     return np.frombuffer(mapped, np.uint8).reshape(shape)
 

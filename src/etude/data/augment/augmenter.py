@@ -5,7 +5,8 @@ Two ways, chosen by what is in use:
     whole pixels only (flip, shift):  uint8 gather ──> normalise, channels last all the way
     anything else:                    uint8 ──> planar float ──> warp ──> color ──> pixels ──> normalise
 
-then boxes are erased and pictures mixed, and the result has the dtype and memory format asked for.
+for a part of the batch at a time (see `assembly`); the parts have the dtype and memory format asked for. Then boxes
+are erased and pictures mixed in the whole batch.
 
 Shape suffixes: B picture, H row, W column, C channel.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.data.augment.assembly import Assembly
 from etude.data.augment.catalog import AUGMENTATIONS, Augmentation, Stage
 from etude.data.augment.color import recolor
 from etude.data.augment.config import AugmentConfig
@@ -60,6 +62,7 @@ class Augmenter:
         self.strength = config.strength if config is not None else 0.0
         self.dtype = dtype
         self.channels_last = channels_last
+        self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._geometry, self._color, self._pixels, self._erase, self._mix = (
             _load(cards, stage) for stage in ("geometry", "color", "pixels", "erase", "mix")
         )
@@ -80,20 +83,42 @@ class Augmenter:
         """
         images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous()
         B, H, W, _ = images_BHWC.shape
-        draw = Draw(B, H, W, self.strength, generator, images_BHWC.device)
+        assembly = Assembly(self, (B, H, W), generator, images_BHWC.device, has_masks=targets.ndim == 3)
+        for number, part in enumerate(assembly.slices):
+            assembly.render(number, images_BHWC[part], targets[part])
+        return assembly.finish()
+
+    def render(self, images_BHWC: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+        """Do what needs no other picture: geometry, color, pixels, normalisation.
+
+        Args:
+            images_BHWC: uint8, contiguous; not changed.
+            targets: labels (B,) or masks (B, H, W).
+            draw: the draws of these pictures.
+
+        Returns:
+            Pictures (B, C, H, W) of the dtype and memory format asked for, and targets moved with them.
+        """
         ready_BCHW, targets = self._render(images_BHWC, targets, draw)
-        memory_format = torch.channels_last if self.channels_last else torch.contiguous_format
         # Two steps: one that changes both at once takes three times as long.
-        ready_BCHW = ready_BCHW.to(self.dtype).contiguous(memory_format=memory_format)
-        targets = targets.long()
+        return ready_BCHW.to(self.dtype).contiguous(memory_format=self._memory_format), targets
+
+    def finish(self, ready_BCHW: Tensor, targets: Tensor, draw: Draw) -> Batch:
+        """Erase boxes, in place, and mix pictures with one another.
+
+        Args:
+            ready_BCHW: rendered pictures of the whole batch.
+            targets: int64 labels or masks.
+            draw: the draws of the whole batch.
+        """
         for draw_boxes in self._erase:
             fill(ready_BCHW.permute(0, 2, 3, 1), draw_boxes(draw))
-        if not self._mix or B < 2:
+        if not self._mix or draw.count < 2:
             return Batch(ready_BCHW, targets)
         mixed_BHWC, targets, other_targets, own_B = mix(
             ready_BCHW.permute(0, 2, 3, 1), targets, draw_mixing(self._mix, draw), draw.cycle()
         )
-        mixed_BCHW = mixed_BHWC.permute(0, 3, 1, 2).contiguous(memory_format=memory_format)
+        mixed_BCHW = mixed_BHWC.permute(0, 3, 1, 2).contiguous(memory_format=self._memory_format)
         return Batch(mixed_BCHW, targets, other_targets, own_B)
 
     def _render(self, images_BHWC: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:

@@ -25,18 +25,24 @@ class Draw:
     generator: torch.Generator
     device: torch.device
     """Where the pictures are; draws are made on the CPU and moved there by whoever uses them."""
+    parts: tuple[Draw, ...] = ()
+    """The draws of the parts of the batch, where it is drawn part by part: their numbers follow one another."""
 
     def uniform(self, low: float, high: float) -> Tensor:
         """Return float32 (B,) in [low, high)."""
+        if self.parts:
+            return torch.cat([part.uniform(low, high) for part in self.parts])
         return torch.rand(self.count, generator=self.generator) * (high - low) + low
 
     def integers(self, low: int, high: int) -> Tensor:
         """Return int64 (B,) in [low, high], both ends included."""
+        if self.parts:
+            return torch.cat([part.integers(low, high) for part in self.parts])
         return torch.randint(low, high + 1, (self.count,), generator=self.generator)
 
     def chance(self, probability: float) -> Tensor:
         """Return bool (B,), true with that probability (capped at 1)."""
-        return torch.rand(self.count, generator=self.generator) < probability
+        return self.uniform(0.0, 1.0) < probability
 
     def beta(self, alpha: float) -> Tensor:
         """Return float32 (B,) in [0, 1] from Beta(alpha, alpha)."""
@@ -49,6 +55,12 @@ class Draw:
         partner = torch.empty_like(order)
         partner[order] = order.roll(-1)
         return partner
+
+    def even(self, shape: tuple[int, ...]) -> Tensor:
+        """Return float32 numbers (B, …) in [0, 1), several a picture, on the CPU."""
+        if self.parts:
+            return torch.cat([part.even((part.count, *shape[1:])) for part in self.parts])
+        return torch.rand(shape, generator=self.generator)
 
     def normal(self, shape: tuple[int, ...]) -> Tensor:
         """Return float32 standard normal numbers on the pictures' device."""

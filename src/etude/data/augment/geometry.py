@@ -99,20 +99,17 @@ def warp(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) ->
     Returns:
         The pictures as planar float32 (B, C, H, W) in 0..255, and the masks.
     """
-    B, H, W, _ = images_BHWC.shape
+    H, W = images_BHWC.shape[1:3]
     # Planar, because `grid_sample` and the color matrices are fastest there.
     images_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
     grid_BHW2 = _source_grid(matrices_B33.to(images_BHWC.device), H, W)
     warped_BCHW = F.grid_sample(images_BCHW, grid_BHW2, padding_mode="reflection", align_corners=True)
     if masks_BHW is None:
         return warped_BCHW, None
-    x_BHW = ((grid_BHW2[..., 0] + 1) * ((W - 1) / 2)).round_().long()
-    y_BHW = ((grid_BHW2[..., 1] + 1) * ((H - 1) / 2)).round_().long()
-    outside_BHW = _outside(x_BHW, W) | _outside(y_BHW, H)
-    first_row_B11 = torch.arange(B, device=images_BHWC.device)[:, None, None] * H
-    index_BHW = (first_row_B11 + y_BHW.clamp_(0, H - 1)) * W + x_BHW.clamp_(0, W - 1)
-    warped_BHW = masks_BHW.reshape(-1).index_select(0, index_BHW.view(-1)).view(B, H, W)
-    return warped_BCHW, warped_BHW.masked_fill_(outside_BHW, VOID)
+    # Void is 0 here, so that it is what `grid_sample` finds outside; ids are whole and exact in float32.
+    shifted_BHW = masks_BHW.to(torch.float32).sub_(VOID)
+    warped_BHW = F.grid_sample(shifted_BHW[:, None], grid_BHW2, mode="nearest", align_corners=True)[:, 0]
+    return warped_BCHW, warped_BHW.add_(VOID).to(masks_BHW.dtype)
 
 
 def _source_positions(sign_B: Tensor, offset_B: Tensor, size: int) -> Tensor:

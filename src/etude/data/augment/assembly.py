@@ -1,0 +1,106 @@
+"""A batch that is augmented part by part, so that each part stays in a core's cache and cores share the work.
+
+Shape suffixes: B picture of the batch, P picture of the part, H row, W column, C channel.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from etude.data.augment.draw import Draw
+from etude.data.batches import Batch
+
+if TYPE_CHECKING:
+    from etude.data.augment.augmenter import Augmenter
+
+PART_PX = 2**18
+"""Pixels of a part: as float32 RGB 3 MiB, about what a core keeps at hand."""
+SMALL_PX = 64 * 64
+"""Batches of pictures with fewer pixels than this are not cut: their time goes into calls, not into memory."""
+
+
+def part_slices(count: int, height_px: int, width_px: int) -> list[slice]:
+    """Cut a batch into parts. The cut hangs on sizes alone, so that draws are the same on every machine.
+
+    >>> part_slices(5, 256, 512)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    >>> part_slices(512, 32, 32)
+    [slice(0, 512, None)]
+    """
+    area_px = height_px * width_px
+    step = count if area_px < SMALL_PX else max(1, PART_PX // area_px)
+    return [slice(start, min(start + step, count)) for start in range(0, count, max(1, step))]
+
+
+class Assembly:
+    """One batch in the making: its parts are rendered in any order, by any threads; then it is finished, once."""
+
+    def __init__(
+        self,
+        augmenter: Augmenter,
+        size: tuple[int, int, int],
+        generator: torch.Generator,
+        device: torch.device,
+        *,
+        has_masks: bool,
+    ) -> None:
+        """Draw what is needed to draw the parts, and take the memory of the batch.
+
+        Args:
+            augmenter: what is done to the pictures.
+            size: pictures, height and width.
+            generator: on the CPU; used here and by `finish`.
+            device: where the pictures are.
+            has_masks: whether the targets are masks.
+        """
+        count, height_px, width_px = size
+        self._augmenter = augmenter
+        self.slices = part_slices(*size)
+        strength = augmenter.strength
+
+        def draw_of(pictures: int, source: torch.Generator, parts: tuple[Draw, ...] = ()) -> Draw:
+            return Draw(pictures, height_px, width_px, strength, source, device, parts)
+
+        self._whole = draw_of(count, generator)
+        if len(self.slices) == 1:
+            self._draws = [self._whole]
+            return
+        seeds = torch.randint(0, 2**62, (len(self.slices),), generator=generator).tolist()
+        self._draws = [
+            draw_of(part.stop - part.start, torch.Generator().manual_seed(seed))
+            for part, seed in zip(self.slices, seeds, strict=True)
+        ]
+        if device.type != "cpu":  # a GPU is fastest with the whole batch at once, with the same draws
+            self._draws = [draw_of(count, generator, tuple(self._draws))]
+            self.slices = [slice(0, count)]
+            return
+        layout = torch.channels_last if augmenter.channels_last else torch.contiguous_format
+        self._images_BCHW = torch.empty(
+            (count, 3, height_px, width_px), dtype=augmenter.dtype, device=device, memory_format=layout
+        )
+        self._targets = torch.empty(
+            (count, height_px, width_px) if has_masks else (count,), dtype=torch.int64, device=device
+        )
+
+    def render(self, part: int, images_PHWC: Tensor, targets: Tensor) -> None:
+        """Augment and normalise part number `part`.
+
+        Args:
+            part: position in `slices`.
+            images_PHWC: uint8, contiguous; not changed.
+            targets: labels (P,) or masks (P, H, W) of any whole-number type; 255 in a mask is void.
+        """
+        ready_PCHW, moved = self._augmenter.render(images_PHWC, targets, self._draws[part])
+        if len(self.slices) == 1:
+            self._images_BCHW, self._targets = ready_PCHW, moved.long()
+            return
+        place = self.slices[part]
+        self._images_BCHW[place].copy_(ready_PCHW)
+        self._targets[place].copy_(moved)
+
+    def finish(self) -> Batch:
+        """Erase and mix, which may need the whole batch, and return it."""
+        return self._augmenter.finish(self._images_BCHW, self._targets, self._whole)
