@@ -23,8 +23,14 @@ app = typer.Typer(
 )
 runs_app = typer.Typer(help="The runs that studies have left behind.", no_args_is_help=True, rich_markup_mode=None)
 models_app = typer.Typer(help="The networks that a study can name.", no_args_is_help=True, rich_markup_mode=None)
+data_app = typer.Typer(help="The pictures that a study can use.", no_args_is_help=True, rich_markup_mode=None)
+cache_app = typer.Typer(
+    help="The prepared pictures that are kept between runs.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(runs_app, name="runs")
 app.add_typer(models_app, name="models")
+app.add_typer(data_app, name="data")
+data_app.add_typer(cache_app, name="cache")
 
 Sets = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a field, such as train.epochs=5.")
@@ -163,6 +169,33 @@ def models_show(
     from etude.cli.models import show_model
 
     show_model(name, json)
+
+
+@cache_app.command("list")
+def cache_list(json: Json = False, debug: Debug = False) -> None:
+    """List what is kept, the last used first."""
+    from etude.cli.cache import list_cache
+
+    list_cache(json)
+
+
+@cache_app.command("clear")
+def cache_clear(debug: Debug = False) -> None:
+    """Remove all of it; it is made again when it is needed."""
+    from etude.cli.cache import clear_cache
+
+    clear_cache()
+
+
+@cache_app.command("limit")
+def cache_limit(
+    size: Annotated[str, typer.Argument(help="The most that is kept, such as 20GB; 0 keeps nothing.")],
+    debug: Debug = False,
+) -> None:
+    """Set how much is kept; what was unused for longest goes first."""
+    from etude.cli.cache import limit_cache
+
+    limit_cache(size)
 
 
 def main() -> None:

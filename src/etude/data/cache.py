@@ -39,7 +39,7 @@ from etude.pictures.prepare import Prepare
 
 Pixels = npt.NDArray[np.uint8]
 
-DEFAULT_LIMIT_BYTES = 20 * 2**30
+DEFAULT_LIMIT_BYTES = 20 * 10**9
 """All prepared pictures together take at most this, unless another limit was set."""
 _FORMAT = 1
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
