@@ -56,7 +56,7 @@ def expand_ablations(study: StudyConfig) -> Expansion:
     for place, ablation in enumerate(study.ablations):
         faults = list(_check(study, ablation, place))
         mistakes += faults
-        base = None if faults else _resolve(study, ablation.of)
+        base = None if faults else put_together(study, ablation.of)
         if base is None:
             continue
         names: list[str] = []
@@ -85,7 +85,7 @@ def _make(
     if study.candidates.get(variant.name, config) != config:
         return study, None, [f"candidate {variant.name!r} is there already, with other fields. Rename it."]
     made = study.model_copy(update={"candidates": study.candidates | {variant.name: config}})
-    return made, _resolve(made, variant.name), []
+    return made, put_together(made, variant.name), []
 
 
 def written_candidates(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[str]:
@@ -134,7 +134,7 @@ def _check(study: StudyConfig, ablation: AblationConfig, place: int) -> Iterator
 
 
 def _check_augmentations(study: StudyConfig, ablation: AblationConfig, place: int) -> Iterator[tuple[FieldPath, str]]:
-    base = _resolve(study, ablation.of) if ablation.of in study.candidates else None
+    base = put_together(study, ablation.of) if ablation.of in study.candidates else None
     for index, name in enumerate(ablation.over):
         path: FieldPath = ("ablations", place, "over", index)
         where = f"ablations.{place}.over"
@@ -161,7 +161,7 @@ def _field_problem(vary: str) -> str:
     return ""
 
 
-def _resolve(study: StudyConfig, name: str) -> Candidate | None:
+def put_together(study: StudyConfig, name: str) -> Candidate | None:
     """Put a candidate together; none where it extends itself or nothing, or has no network: that is told elsewhere."""
     seen: list[str] = []
     above: str | None = name

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 
+from etude.core.durations import Seconds
 from etude.core.records import Config
 from etude.core.registry import unknown
 from etude.core.words import Language
@@ -18,8 +18,6 @@ from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.train.config import TrainConfig
 from etude.train.finetune import Finetune, FinetuneConfig
-
-_UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 
 
 def _read_augment(given: Any) -> Any:  # noqa: ANN401 - raw input
@@ -40,24 +38,9 @@ def _read_model(given: Any) -> Any:  # noqa: ANN401 - raw input
     return given
 
 
-def read_seconds(given: Any) -> Any:  # noqa: ANN401 - raw input
-    """Read a duration such as '90s', '60min', '4h' into seconds; a number is seconds already.
-
-    >>> read_seconds("60min"), read_seconds("1.5h"), read_seconds(30)
-    (3600.0, 5400.0, 30)
-    """
-    if not isinstance(given, str):
-        return given
-    match = re.fullmatch(r"\s*([0-9.]+)\s*(s|min|h|d)\s*", given)
-    if not match:
-        raise ValueError("must be a duration such as 90s, 60min or 4h")
-    return float(match[1]) * _UNITS[match[2]]
-
-
 Augment = Annotated[
     AugmentConfig, BeforeValidator(_read_augment, json_schema_input_type=AugmentConfig | str | list[str])
 ]
-Seconds = Annotated[float, BeforeValidator(read_seconds, json_schema_input_type=float | str), Field(gt=0)]
 
 
 class ModelConfig(ModelSpec):

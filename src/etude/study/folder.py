@@ -27,6 +27,8 @@ class StudyFolder:
         self.verdicts = self.root / "verdicts.json"
         self.runs = self.root / "runs"
         self.features = self.root / "features"
+        self.budgets = self.root / "budgets.json"
+        self.timings = self.root / "timings.json"
 
     @classmethod
     def of(cls, path: Path) -> StudyFolder:

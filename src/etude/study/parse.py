@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
-from etude.study.ablations import expand_ablations
+from etude.study.ablations import expand_ablations, put_together
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import LADDER, StudyConfig
 from etude.study.yaml_text import Path as FieldPath
@@ -47,6 +47,7 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
         expansion = expand_ablations(sound)
         problems += [f"{_where(path, lines)}: {told}" for path, told in expansion.mistakes]
         problems += _cross_check(expansion.study, lines)
+        problems += _check_lengths(expansion.study, lines)
         problems += _check_models(expansion.study, lines, base or Path(), expansion.origins)
         study = study and expansion.study
     if problems:
@@ -168,6 +169,24 @@ def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
             seen.append(candidate.extends)
             candidate = study.candidates[candidate.extends]
     return problems
+
+
+def _check_lengths(study: StudyConfig, lines: dict[FieldPath, int]) -> Iterator[str]:
+    """Find candidates whose length cannot be given as it is: their stages have lengths of their own."""
+    for name in study.candidates:
+        candidate = put_together(study, name)
+        if candidate is None:
+            continue
+        for field, refused in (("budget", ("gradual", "head")), ("steps", ("gradual",))):
+            if getattr(candidate.train, field) is not None and candidate.finetune.name in refused:
+                path = next(
+                    path for path in (("candidates", name, "train", field), ("train", field), ("candidates", name))
+                    if path in lines or path == ("candidates", name)
+                )  # fmt: skip
+                yield (
+                    f"{_where(path, lines)}: {name}: train.{field} must go with another finetune than "
+                    f"{candidate.finetune.name}. Give train.epochs there."
+                )
 
 
 def _is_circular(study: StudyConfig, name: str) -> bool:

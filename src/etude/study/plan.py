@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
 from etude.study.file import StudyConfig
-from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
 
-_NO_IDENTITY = {"precision", "memory_format"}  # precision enters as it was resolved; the format changes only speed
+# Precision enters as it was resolved, a budget as the steps that it came to; the memory format changes only the speed.
+_NO_IDENTITY = {"precision", "memory_format", "budget"}
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class Order:
         return f"{self.candidate}, seed {self.seed}{fold}"
 
 
-def plan_runs(study: StudyConfig, workspace: Workspace, seeds: Sequence[int] | None = None) -> list[Order]:
+def plan_runs(
+    study: StudyConfig, workspace: Workspace, candidates: Mapping[str, Candidate], seeds: Sequence[int] | None = None
+) -> list[Order]:
     """List the runs of a study: all candidates at the first seed, then all at the next.
 
     In that order a study that is stopped half-way has pairs to compare.
@@ -39,12 +42,12 @@ def plan_runs(study: StudyConfig, workspace: Workspace, seeds: Sequence[int] | N
     Args:
         study: the study.
         workspace: its opened data.
+        candidates: every candidate put together, budgets in time turned into steps.
         seeds: the seeds to plan; those of the protocol by default.
 
     Raises:
         DataError: if the pictures cannot be used.
     """
-    candidates = resolve_candidates(study)
     folds: list[int | None] = list(range(len(workspace.splits))) if len(workspace.splits) > 1 else [None]
     return [
         Order(name, seed, fold, run_identity(workspace, candidate, seed, fold))
@@ -78,6 +81,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         "metric": study.protocol.metric,
         "seed": seed,
     }
+    if candidate.train.steps is not None:
+        content["train"].pop("epochs", None)  # steps take their place
     if not content["augment"].get("use"):
         content["augment"] = {}  # without an augmentation its strength means nothing
     if finetune := candidate.finetune.model_dump(mode="json", exclude_defaults=True):
@@ -85,3 +90,10 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     if fold is not None:
         content["fold"] = fold
     return content
+
+
+def training_key(workspace: Workspace, candidate: Candidate) -> str:
+    """Return the hash of all that the time of a training depends on but the machine: its identity without the seed."""
+    content = identity_content(workspace, candidate, 0, None)
+    del content["seed"]
+    return fingerprint(content)

@@ -14,6 +14,7 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
+from etude.study.ablations import expand_ablations
 from etude.study.engine import Engine, InProcess, Outcome
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
@@ -21,6 +22,7 @@ from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.summary import needs_seed, summarize
+from etude.study.timing import resolve_budgets
 from etude.study.workspace import Workspace
 
 
@@ -52,14 +54,14 @@ def run_study(
     folder = StudyFolder(results, study.study)
     with folder.locked():
         workspace = Workspace(study, base, folder, device, watch)
-        candidates = resolve_candidates(study)
-        orders = plan_runs(study, workspace)
-        check_networks(candidates, workspace)
+        check_networks(resolve_candidates(study), workspace)
+        candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
+        orders = plan_runs(study, workspace, candidates)
         write_text(folder.given, text)
         write_json(folder.resolved, resolved_json(study, candidates))
-        session = _Session(study, workspace, folder, orders, watch)
+        session = _Session(study, workspace, folder, candidates, orders, watch)
         session.write()
-        session.train(candidates, engine or InProcess())
+        session.train(engine or InProcess())
         return session.close()
 
 
@@ -73,7 +75,8 @@ def preview_study(
     """
     folder = StudyFolder(results, study.study)
     workspace = Workspace(study, base, folder, device, watch)
-    session = _Session(study, workspace, folder, plan_runs(study, workspace), watch)
+    candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
+    session = _Session(study, workspace, folder, candidates, plan_runs(study, workspace, candidates), watch)
     while all(ref.status == "finished" for ref in session.refs()) and session.add_seed():
         pass
     return session.refs()
@@ -100,9 +103,15 @@ class _Session:
     """One call of `run_study`: the outcomes so far, and the records written from them."""
 
     def __init__(
-        self, study: StudyConfig, workspace: Workspace, folder: StudyFolder, orders: list[Order], watch: Watcher
+        self,
+        study: StudyConfig,
+        workspace: Workspace,
+        folder: StudyFolder,
+        candidates: dict[str, Candidate],
+        orders: list[Order],
+        watch: Watcher,
     ) -> None:
-        self.study, self.workspace, self.folder = study, workspace, folder
+        self.study, self.workspace, self.folder, self.candidates = study, workspace, folder, candidates
         self.orders, self.watch = orders, watch
         self.failures: dict[str, str] = {}
         self.seen: set[str] = set()
@@ -110,11 +119,11 @@ class _Session:
         self.is_out_of_time = False
         self.next_write = 0.0
 
-    def train(self, candidates: dict[str, Candidate], engine: Engine) -> None:
+    def train(self, engine: Engine) -> None:
         """Train what is not finished, and write the records after each run; with `seeds: auto`, seed after seed."""
         while True:
-            perform = functools.partial(_perform, self.workspace, candidates, self.folder, self.watch, len(self.orders))
-            for outcome in engine.do(self._missing(), functools.partial(perform, self._positions())):
+            shared = (self.workspace, self.candidates, self.folder, self.watch, len(self.orders), self._positions())
+            for outcome in engine.do(self._missing(), functools.partial(_perform, *shared)):
                 self._take(outcome)
                 if time.monotonic() > self.next_write:
                     self.write()
@@ -125,7 +134,8 @@ class _Session:
         """Plan one seed more where `seeds: auto` asks for it; say whether it did."""
         if not needs_seed(self.study, self.folder, self.refs()):
             return False
-        self.orders += plan_runs(self.study, self.workspace, [max(order.seed for order in self.orders) + 1])
+        seed = max(order.seed for order in self.orders) + 1
+        self.orders += plan_runs(self.study, self.workspace, self.candidates, [seed])
         return True
 
     def _missing(self) -> Iterator[Order]:

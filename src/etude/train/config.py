@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from etude.core.durations import Seconds
 from etude.core.records import Config
 
 
@@ -79,6 +80,11 @@ class TrainConfig(Config):
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
     """Passes over the training part."""
+    steps: Annotated[int, Field(ge=1)] | None = None
+    """Optimiser steps in all, in place of epochs."""
+    budget: Seconds | None = None
+    """Time for one training, such as 5min, in place of epochs: measured once in the study's folder, it becomes a number
+    of steps."""
     batch: Annotated[int, Field(ge=1, le=65_536)] = 128
     """Pictures a step."""
     optimizer: Optimizer = OptimizerConfig()
@@ -103,3 +109,9 @@ class TrainConfig(Config):
     """auto: the lower precision where this machine measured it faster."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """auto: the one that this machine measured faster; it changes the speed and not the result."""
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if self.steps is not None and self.budget is not None:
+            raise ValueError("steps must be left out where budget is given: it becomes a number of steps.")
+        return self

@@ -100,7 +100,7 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     task, model = build_task(job, train_set), prepare_model(job, train_set)
     stages: tuple[Stage, ...] = ()
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
-    if trainable and job.train.epochs > 0:
+    if trainable and (job.train.epochs > 0 or job.train.steps is not None):
         stages = plan_stages(job.finetune, job.train, augmented=bool(job.augment.use))
     reset_device_memory(job.execution.device)
     saved = read_state(folder / "state")
@@ -108,10 +108,11 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     progress.interruptions += saved is not None
     store = open_store(job, model, stages, folder)
     training = _Training(job, folder, watch, task, model, stages, progress, store, trainable)
-    epochs = sum(stage.epochs for stage in stages)
     steps_done = progress.history[-1]["step"] if progress.history else 0
     steps_of_epoch = max(1, len(train_set.labels_N) // job.train.batch)
-    watch.run_started(job.label, *job.position, epochs, epochs * steps_of_epoch, steps_done)
+    lengths = [length_of(stage, job.train, steps_of_epoch) for stage in stages]
+    epochs, steps = sum(length[0] for length in lengths), sum(length[1] for length in lengths)
+    watch.run_started(job.label, *job.position, epochs, steps, steps_done)
 
     for number in range(progress.stage, len(stages)):
         if number > progress.stage:
@@ -125,6 +126,13 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     steps = progress.history[-1]["step"] if progress.history else 0
     is_frozen = bool(stages) and stages[progress.best_stage].cached
     return Fitted(model.eval(), task, progress, _images_per_s(training), steps, store if is_frozen else None)
+
+
+def length_of(stage: Stage, config: TrainConfig, steps_of_epoch: int) -> tuple[int, int]:
+    """Return the epochs and the steps of a stage; the last epoch is cut short where `train.steps` says so."""
+    if config.steps is None:
+        return stage.epochs, stage.epochs * steps_of_epoch
+    return math.ceil(config.steps / steps_of_epoch), config.steps
 
 
 def _images_per_s(training: _Training) -> float:
@@ -158,7 +166,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     validation = plain_or_features(job, validation_set, store) if len(validation_set.labels_N) else None
     train_last(training.model, stage.blocks, training.trainable)
     model = training.model if store is None else store.trunk.head
-    epochs, steps = stage.epochs, stage.epochs * len(loader)
+    epochs, steps = length_of(stage, config, len(loader))
 
     peak = config.optimizer.model_copy(update={"lr": config.optimizer.peak_lr * stage.lr_scale})
     scales = lr_scales(training.model, stage.layer_decay) if store is None else {}
@@ -185,6 +193,8 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         right = torch.zeros((), dtype=torch.int64, device=execution.device)
         seen = 0
         for batch in loader:
+            if step == steps:  # a number of steps may end within an epoch
+                break
             factor = lr_factor(config.schedule, step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor

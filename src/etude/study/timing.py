@@ -1,0 +1,122 @@
+"""How long each candidate trains here: measured on a few steps, once, and kept in the study's folder."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+from etude.core.files import write_json
+from etude.core.study_record import AblationGroup
+from etude.study.file import StudyConfig
+from etude.study.jobs import make_job
+from etude.study.plan import Order, training_key
+from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.workspace import Workspace
+
+if TYPE_CHECKING:
+    from etude.train.measure import TrainingTime
+
+_SAME_SPEED = 0.1
+"""Variants whose steps differ by less than this share of their time train as many steps: it is the machine's noise."""
+
+
+class Timings:
+    """The measured times of a study's candidates, by what is trained and where."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace = workspace
+        self.path = workspace.folder.timings
+        self._kept: dict[str, Any] = json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def known(self, candidate: Candidate) -> TrainingTime | None:
+        """Return what was measured before; none where nothing was."""
+        from etude.train.measure import TrainingTime
+
+        entry = self._kept.get(self._key(candidate))
+        return None if entry is None else TrainingTime(**{key: entry[key] for key in entry if key != "candidate"})
+
+    def measured(self, candidate: Candidate) -> TrainingTime:
+        """Return the time of a training here, measured now where it was not before.
+
+        Raises:
+            EtudeError: if the network or the pictures cannot be had.
+        """
+        from etude.train.measure import measure_training
+
+        known = self.known(candidate)
+        if known is not None:
+            return known
+        self.workspace.watch.said(f"{candidate.name}: a few steps are timed")
+        job = make_job(self.workspace, candidate, Order(candidate.name, 0, None, "timing"))
+        return self.keep(candidate, measure_training(job))
+
+    def keep(self, candidate: Candidate, time: TrainingTime) -> TrainingTime:
+        """Write a time down."""
+        self._kept[self._key(candidate)] = {"candidate": candidate.name, **asdict(time)}
+        write_json(self.path, self._kept)
+        return time
+
+    def _key(self, candidate: Candidate) -> str:
+        key = training_key(self.workspace, candidate)
+        return f"{key} on {self.workspace.execution(candidate.train).words()}"
+
+
+def resolve_budgets(study: StudyConfig, workspace: Workspace, groups: Iterable[AblationGroup]) -> dict[str, Candidate]:
+    """Put the candidates together, each budget in time turned into the number of steps that it was found to be.
+
+    The number is found once and kept in the study's folder: a later call, on another machine or a busier one, trains as
+    long. A variant of an ablation whose steps take as long as those of the candidate that it varies, but for the noise
+    of the machine, trains as many.
+
+    Raises:
+        EtudeError: if a network or the pictures cannot be had.
+    """
+    candidates = resolve_candidates(study)
+    if all(candidate.train.budget is None for candidate in candidates.values()):
+        return candidates
+    path = workspace.folder.budgets
+    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    varied = {name: group.of for group in groups for name in group.candidates}
+    timings = Timings(workspace)
+    resolved: dict[str, Candidate] = {}
+    for name, candidate in candidates.items():
+        budget = candidate.train.budget
+        if budget is None:
+            resolved[name] = candidate
+            continue
+        key = f"{training_key(workspace, candidate)} in {budget:g} s"
+        if key not in kept:
+            of = resolved.get(varied.get(name, ""))
+            kept[key] = {"candidate": name, **_find_steps(candidate, budget, timings, of)}
+            write_json(path, kept)
+        resolved[name] = _with_steps(candidate, kept[key]["steps"])
+    return resolved
+
+
+def _find_steps(candidate: Candidate, budget: float, timings: Timings, of: Candidate | None) -> dict[str, Any]:
+    """Measure how many steps a budget allows; as many as `of` where both are as fast."""
+    from etude.train.measure import steps_within
+
+    measured = timings.measured(candidate)
+    steps = steps_within(budget, measured)
+    found: dict[str, Any] = {"steps": steps, "budget_s": budget, "step_s": measured.step_s}
+    same = of.train.steps if of is not None and of.train.budget == budget else None
+    if of is not None and same is not None and abs(steps / same - 1) < _SAME_SPEED:
+        found |= {"steps": same, "as": of.name}
+    of_time = _time_of(measured, found["steps"])
+    timings.keep(_with_steps(candidate, found["steps"]), of_time)
+    return found
+
+
+def _with_steps(candidate: Candidate, steps: int) -> Candidate:
+    return replace(candidate, train=candidate.train.model_copy(update={"steps": steps}))
+
+
+def _time_of(measured: TrainingTime, steps: int) -> TrainingTime:
+    """Return the time of so many steps, from one that was measured for another length."""
+    epochs = math.ceil(steps / measured.steps_of_epoch)
+    seconds = measured.finish_s + epochs * measured.epoch_s + steps * measured.step_s
+    return replace(measured, seconds=seconds, steps=steps)

@@ -1,0 +1,115 @@
+"""How long a training takes here, from a few steps of it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import torch
+
+from etude.data.prepared import PreparedSet
+from etude.models.networks.depth import lr_scales, train_last
+from etude.train.finetune import Stage, plan_stages
+from etude.train.job import Job
+from etude.train.loop import build_task, infer, length_of, plain_loader, prepare_model, training_loader
+from etude.train.optimizers import build_optimizer
+
+_WARMUP_STEPS = 2
+_MOST_STEPS = 12
+_MOST_SECONDS = 2.0
+_ANSWERED = 256  # pictures that are timed for validation and for the answers at the end
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """What a training takes, by part."""
+
+    seconds: float
+    """All of it: steps, validation after each epoch, answers at the end."""
+    steps: int
+    """Optimiser steps, over features that are computed once not counted."""
+    step_s: float
+    """Seconds of a step: median of those of the last stage."""
+    epoch_s: float
+    """Seconds that the end of an epoch takes: validation."""
+    finish_s: float
+    """Seconds of the answers to all parts at the end."""
+    steps_of_epoch: int
+    """Steps of an epoch."""
+
+
+def measure_training(job: Job) -> TrainingTime:
+    """Make a few steps of each stage and answer a few pictures; nothing is kept.
+
+    Raises:
+        EtudeError: if the network or the pictures cannot be had.
+    """
+    train_set, validation_set = job.parts("train"), job.parts("validation")
+    model = prepare_model(job, train_set)
+    trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+    per_picture_s = _time_answers(job, model, train_set)
+    epoch_s = per_picture_s * len(validation_set.labels_N)
+    n_pictures = len(train_set.labels_N) + len(validation_set.labels_N) + len(job.parts("test").labels_N)
+    finish_s = per_picture_s * n_pictures
+    steps_of_epoch = max(1, len(training_loader(job, train_set)))
+    seconds, steps, step_s = finish_s, 0, 0.0
+    for stage in plan_stages(job.finetune, job.train, augmented=bool(job.augment.use)) if trainable else ():
+        if stage.cached:  # the network before the head sees each picture once
+            seconds += per_picture_s * n_pictures
+            continue
+        step_s = _time_steps(job, model, train_set, stage, trainable)
+        of_stage = length_of(stage, job.train, steps_of_epoch)
+        seconds += of_stage[0] * epoch_s + of_stage[1] * step_s
+        steps += of_stage[1]
+    return TrainingTime(seconds, steps, step_s, epoch_s, finish_s, steps_of_epoch)
+
+
+def steps_within(budget_s: float, measured: TrainingTime) -> int:
+    """Return how many steps, with validation after each epoch, a time budget allows; at least one.
+
+    >>> steps_within(10.0, TrainingTime(0.0, 0, step_s=0.09, epoch_s=0.1, finish_s=0.0, steps_of_epoch=10))
+    100
+    """
+    each_s = measured.step_s + measured.epoch_s / measured.steps_of_epoch
+    return max(1, math.floor(budget_s / each_s + 1e-9)) if each_s > 0 else 1
+
+
+def _time_steps(
+    job: Job, model: torch.nn.Module, train_set: PreparedSet, stage: Stage, trainable: frozenset[str]
+) -> float:  # fmt: skip
+    """Return the median seconds of a training step of a stage, loading included."""
+    task = build_task(job, train_set)
+    train_last(model, stage.blocks, trainable)
+    optimizer = build_optimizer(model, job.train.optimizer, lr_scales(model, stage.layer_decay))
+    scaler = torch.amp.GradScaler(job.execution.device.type, enabled=job.execution.precision == "fp16")
+    model.train()
+    seconds: list[float] = []
+    before = started = time.perf_counter()
+    for batch in islice(training_loader(job, train_set), _MOST_STEPS):
+        with job.execution.autocast():
+            result = task.step(model, batch)
+        optimizer.zero_grad(set_to_none=True)
+        scaler.scale(result.loss).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
+        result.loss.item()  # waits for the device
+        now = time.perf_counter()
+        seconds.append(now - before)
+        before = now
+        if now - started > _MOST_SECONDS and len(seconds) > _WARMUP_STEPS:
+            break
+    return statistics.median(seconds[_WARMUP_STEPS:] or seconds)
+
+
+def _time_answers(job: Job, model: torch.nn.Module, prepared: PreparedSet) -> float:
+    """Return the seconds in which one picture is answered, many at a time."""
+    some = replace(prepared, pictures_NHWC=prepared.pictures_NHWC[:_ANSWERED], labels_N=prepared.labels_N[:_ANSWERED])
+    seconds = []
+    for _ in range(2):  # the first pass lays out memory
+        started = time.perf_counter()
+        infer(model, plain_loader(job, some), job).sum().item()
+        seconds.append(time.perf_counter() - started)
+    return min(seconds) / len(some.labels_N)

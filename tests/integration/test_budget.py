@@ -1,0 +1,103 @@
+"""`train.steps` and `train.budget`: lengths that are no whole number of epochs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etude import Study
+from etude.core.errors import StudyFileError
+from etude.core.run_record import RunRecord
+from etude.study.parse import parse_study
+
+TIMED = """
+study: timed
+data: {source: shapes, split: {train_items: 160}}
+prepare: {size_px: 16, normalize: half}
+train: {budget: 0.2s, batch: 32, precision: fp32, optimizer: {name: adamw, lr: 0.003}}
+candidates:
+  plain: {model: {name: mlp, widths: [8]}}
+  fixed: {extends: plain, train: {budget: null, steps: 13}}
+ablations: [{of: plain, vary: augment.use, over: [flip]}]
+protocol: {seeds: 1}
+"""
+
+
+def records(results: Path) -> dict[str, RunRecord]:
+    found = [RunRecord.load(path) for path in results.glob("timed/runs/*/run.json")]
+    return {record.candidate: record for record in found}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("results")
+    Study.from_text(TIMED).run(results)
+    return results
+
+
+def test_steps_are_made_exactly_and_may_end_within_an_epoch(finished: Path) -> None:
+    fixed = records(finished)["fixed"]
+    assert (fixed.steps, fixed.epochs) == (13, 3)
+    history = [json.loads(line) for line in (finished / "timed/runs" / fixed.identity / "history.jsonl").open()]
+    assert [line["step"] for line in history] == [5, 10, 13]
+
+
+def test_a_budget_becomes_once_a_number_of_steps(finished: Path) -> None:
+    written = json.loads((finished / "timed/budgets.json").read_text())
+    steps = {entry["candidate"]: entry["steps"] for entry in written.values()}
+    assert set(steps) == {"plain", "plain+flip"}
+    assert {name: records(finished)[name].steps for name in steps} == steps
+    assert all(records(finished)[name].config["train"]["steps"] == steps[name] for name in steps)
+    before = sorted(path.name for path in finished.glob("timed/runs/*"))
+    Study.from_text(TIMED).run(finished)
+    assert json.loads((finished / "timed/budgets.json").read_text()) == written
+    assert sorted(path.name for path in finished.glob("timed/runs/*")) == before
+
+
+def test_the_steps_and_not_the_machine_enter_the_identity(finished: Path, tmp_path: Path) -> None:
+    steps = records(finished)["plain"].steps
+    fixed = TIMED.replace("budget: 0.2s", f"steps: {steps}").replace("budget: null, steps: 13", "steps: 13")
+    Study.from_text(fixed).run(tmp_path)
+    assert records(tmp_path)["plain"].identity == records(finished)["plain"].identity
+    assert records(tmp_path)["fixed"].identity == records(finished)["fixed"].identity
+
+
+def test_variants_as_fast_as_what_they_vary_train_as_many_steps(tmp_path: Path) -> None:
+    from etude.study.resolve import resolve_candidate
+    from etude.study.timing import _find_steps
+    from etude.train.measure import TrainingTime
+
+    study = parse_study(TIMED)
+    of = resolve_candidate(study, "plain")
+    of = type(of)(**{**of.__dict__, "train": of.train.model_copy(update={"steps": 100})})
+
+    class Fixed:
+        def __init__(self, step_s: float) -> None:
+            self.step_s = step_s
+
+        def measured(self, candidate: object) -> TrainingTime:
+            return TrainingTime(1.0, 10, self.step_s, 0.0, 0.0, 10)
+
+        def keep(self, candidate: object, time: TrainingTime) -> None:
+            return None
+
+    variant = resolve_candidate(study, "plain+flip")
+    assert _find_steps(variant, 0.2, Fixed(0.00205), of)["steps"] == 100  # type: ignore[arg-type]
+    assert _find_steps(variant, 0.2, Fixed(0.0025), of)["steps"] == 80  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("train: {steps: 10, budget: 5min}", "steps must be left out where budget is given"),
+        ("train: {budget: soon}", "line 1: train.budget: must be a duration such as 90s, 60min or 4h"),
+        ("train: {steps: 5}\nfinetune: gradual\nmodel: cnn", "line 1: cnn: train.steps must go with another finetune than gradual."),
+        ("candidates:\n  a: {model: cnn, finetune: head, train: {budget: 1min}}", "line 2: a: train.budget must go with another finetune than head."),
+    ],
+)  # fmt: skip
+def test_a_mistake_says_what_is_meant(text: str, told: str) -> None:
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(text)
+    assert any(told in line for line in caught.value.problems), caught.value.problems
