@@ -115,5 +115,9 @@ class RunRecord(Record):
     """ISO 8601 date and time, UTC, of the one time the test part was read."""
     cost: Cost
     """What it cost."""
+    temperature: float | None = None
+    """What the logits were divided by, chosen on validation; none where probabilities are the model's own."""
+    threshold: float | None = None
+    """For a detector, the probability from which it says yes, chosen on validation; none for the likelier class."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know (a warning of the model's card, a part that was empty)."""

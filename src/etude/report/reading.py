@@ -60,7 +60,6 @@ class StudyResults:
             int64 (K, K), true class × answer; None where no run of it left predictions of classes.
         """
         from etude.evaluate.predictions import Predictions
-        from etude.metrics.classification import predicted_labels
         from etude.metrics.confusion import confusion_matrix
 
         if self.record.task != "classification":
@@ -71,7 +70,7 @@ class StudyResults:
             if not path.is_file():
                 continue
             answers = Predictions.read(path, Part.TEST)
-            counts_KK = confusion_matrix(answers.truth, predicted_labels(answers.probabilities), answers.n_classes)
+            counts_KK = confusion_matrix(answers.truth, answers.labels, answers.n_classes)
             total = counts_KK if total is None else total + counts_KK
         return total
 

@@ -12,6 +12,7 @@ from etude.core.registry import unknown
 from etude.core.words import Language
 from etude.data.augment import AugmentConfig
 from etude.data.config import DataConfig
+from etude.evaluate.detector import Threshold
 from etude.metrics.registry import METRICS
 from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
@@ -166,6 +167,11 @@ class ProtocolConfig(Config):
     """The metric that ranks, compares and chooses the epoch."""
     also: tuple[str, ...] = ()
     """Other metrics that are recorded."""
+    threshold: Threshold | None = None
+    """For two classes, how the threshold is chosen on validation: {recall: 0.95}, {cost: {false_positive: 1,
+    false_negative: 5}} or f1; without it the likelier class is the answer."""
+    calibrate: bool = False
+    """Whether probabilities are adjusted by a temperature that is fitted on validation."""
     budget: Seconds | None = None
     """Time for the whole study, such as 60min; once it is spent no further run starts."""
 

@@ -53,6 +53,8 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items),
         item_ids=workspace.item_ids,
         finetune=candidate.finetune,
+        threshold=study.protocol.threshold,
+        calibrate=study.protocol.calibrate,
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
         notes=tuple(cautions(candidate, workspace.source)),

@@ -12,6 +12,7 @@ from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.evaluate.cost import measure_latency, versions
+from etude.evaluate.detector import Adjustment, check_adjustable, choose_adjustment
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
@@ -30,8 +31,11 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
 
     Raises:
         DivergenceError: if the loss is no longer finite.
+        MistakeError: if a threshold or a temperature is asked for that cannot be chosen.
         StorageError: if the disk is full.
     """
+    if job.threshold is not None or job.calibrate:
+        check_adjustable(len(job.classes), len(job.parts("validation").labels_N), job.threshold)
     folder.mkdir(parents=True, exist_ok=True)
     fitted = fit(job, folder, watch)
     write_history(folder, fitted.progress)
@@ -39,15 +43,17 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     scores: dict[str, dict[str, float]] = {}
     predictions = []
     opened_at = ""
+    validation = _predict_part(job, fitted, Part.VALIDATION)
+    adjustment = choose_adjustment(validation, job.threshold, calibrate=job.calibrate)
     for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
         if part is Part.TEST:
             opened_at = now()
-        answered = _predict_part(job, fitted, part)
+        answered = adjustment.apply(validation if part is Part.VALIDATION else _predict_part(job, fitted, part))
         scores[part.label] = score(answered, (job.metric, *job.also)) if len(answered.truth) else {}
         if part is not Part.TRAIN:
             predictions.append(answered)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
-    record = _record(job, fitted, folder, scores, opened_at)
+    record = _record(job, fitted, folder, scores, opened_at, adjustment)
     record.save(folder / RECORD_FILE)
     shutil.rmtree(folder / "state", ignore_errors=True)
     return record
@@ -64,8 +70,13 @@ def _predict_part(job: Job, fitted: Fitted, part: Part) -> Predictions:
 
 
 def _record(
-    job: Job, fitted: Fitted, folder: Path, scores: dict[str, dict[str, float]], opened_at: str
-) -> RunRecord:  # fmt: skip
+    job: Job,
+    fitted: Fitted,
+    folder: Path,
+    scores: dict[str, dict[str, float]],
+    opened_at: str,
+    adjustment: Adjustment,
+) -> RunRecord:
     progress = fitted.progress
     return RunRecord(
         identity=job.identity,
@@ -92,6 +103,8 @@ def _record(
         test=scores["test"],
         test_opened_at=opened_at,
         cost=_cost(job, fitted, folder),
+        temperature=adjustment.temperature,
+        threshold=adjustment.threshold,
         notes=job.notes,
     )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from etude.data.augment import AugmentConfig
+from etude.evaluate.detector import ThresholdConfig
 from etude.pictures.prepare import Prepare
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
@@ -51,6 +52,10 @@ class Job:
     """Gives the ids of items by their positions."""
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     """What of the network is trained, in what stages."""
+    threshold: ThresholdConfig | None = None
+    """How a detector's threshold is chosen on validation; none: the likelier class is the answer."""
+    calibrate: bool = False
+    """Whether a temperature is fitted on validation."""
     data_key: str = ""
     """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
     features: Path | None = None
