@@ -81,12 +81,22 @@ def run(
 
 
 @app.command()
-def plan(target: Target, set_: Sets = None, results: Results = Path("results"), device: Device = "auto",
-         json: Json = False, debug: Debug = False) -> None:  # fmt: skip
-    """List the runs of a study, and which of them are finished, without training anything."""
+def plan(
+    target: Target,
+    set_: Sets = None,
+    measure: Annotated[bool, typer.Option(help="Time a few steps of each candidate, once.")] = True,
+    results: Results = Path("results"),
+    device: Device = "auto",
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """List the runs of a study in their order, how long they will take here, and what they can show.
+
+    Nothing is trained to its end: a few steps of each candidate are timed.
+    """
     from etude.cli.running import show_plan
 
-    show_plan(target, set_ or [], device, results, json)
+    show_plan(target, set_ or [], device, results, json, measure)
 
 
 @app.command()
@@ -203,7 +213,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     is_debugging = "--debug" in sys.argv
     try:
-        app(standalone_mode=False)
+        if app(standalone_mode=False) == EXIT_INTERRUPTED:  # some versions of typer make an exit code of Ctrl-C
+            raise KeyboardInterrupt
     except KeyboardInterrupt:
         _say("Interrupted. What was finished is kept; the same command goes on from there.")
         sys.exit(EXIT_INTERRUPTED)

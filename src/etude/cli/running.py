@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
-from etude.cli.tables import leaderboard_table, plan_table, verdict_lines
+from etude.cli.plans import plan_lines, plan_table, plan_times_table
+from etude.cli.tables import leaderboard_table, verdict_lines
 from etude.cli.targets import find_target
 from etude.cli.watching import duration, make_watcher
 from etude.core.errors import RuleError
 from etude.core.study_record import StudyRecord
-from etude.core.watch import Silent
 from etude.study.folder import StudyFolder
 
 
@@ -66,16 +65,19 @@ def write_reports(folder: Path, languages: tuple[str, ...]) -> list[Path]:
     return [write_note(folder, language) for language in languages]
 
 
-def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool) -> None:
-    """List the runs of a study without training."""
+def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool, measure: bool) -> None:
+    """Print what a study will train, in what order, how long it will take here and what it can show."""
     from etude.study.run import preview_study
 
     study = find_target(target, sets)
-    refs = preview_study(study.config, study.base, results, Silent(), device=device)
+    progress = Console(stderr=True, quiet=as_json, width=None if sys.stderr.isatty() else 200)
+    with make_watcher(progress) as watch:
+        plan = preview_study(study.config, study.base, results, watch, device=device, measure=measure)
     if as_json:
-        sys.stdout.write(json.dumps([ref.model_dump() for ref in refs], indent=1) + "\n")
+        sys.stdout.write(plan.model_dump_json(indent=1) + "\n")
         return
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(plan_table(refs))
-    left = sum(ref.status != "finished" for ref in refs)
-    console.print(f"{len(refs)} runs, {left} of them to be trained.", highlight=False)
+    console.print(plan_table(plan))
+    console.print(plan_times_table(plan))
+    for line in plan_lines(plan):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

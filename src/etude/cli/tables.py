@@ -10,7 +10,7 @@ from rich.text import Text
 
 from etude.cli.watching import duration
 from etude.core.run_record import Interval
-from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
+from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
 
 _COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
 
@@ -69,16 +69,6 @@ def _verdict_words(verdict: Verdict) -> str:
     return (
         f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"
     )
-
-
-def plan_table(refs: list[RunRef]) -> Table:
-    """Return the runs of a plan."""
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("candidate", "seed", "fold", "run", "status"):
-        table.add_column(heading, no_wrap=True)
-    for ref in refs:
-        table.add_row(ref.candidate, str(ref.seed), "" if ref.fold is None else str(ref.fold), ref.identity, ref.status)
-    return table
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -110,6 +110,17 @@ class RunRef(Config):
     """The sentence of the error, for a failed run."""
 
 
+class CandidateTime(Config):
+    """What the runs of a candidate were expected to take, and what they took."""
+
+    candidate: str
+    """Name of the candidate."""
+    estimated_seconds: float | None = None
+    """Training time of one run as `etude plan` estimated it from a few steps; none where it was not asked."""
+    real_seconds: float | None = None
+    """Mean training time of its finished runs; none before the first."""
+
+
 class StudyRecord(Record):
     """The plan and its runs, the comparisons and their verdicts (`study.json`)."""
 
@@ -149,5 +160,7 @@ class StudyRecord(Record):
     """Versions of Python and of the libraries."""
     seconds: float = 0.0
     """Training seconds of all its runs."""
+    times: tuple[CandidateTime, ...] = ()
+    """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from etude.core.errors import BudgetError, RuleError
 from etude.core.files import write_json, write_text
@@ -16,12 +15,13 @@ from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.study.ablations import expand_ablations
 from etude.study.engine import Engine, InProcess, Outcome
+from etude.study.estimate import StudyPlan, make_plan
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
-from etude.study.summary import needs_seed, summarize
+from etude.study.summary import needs_seed, resolved_json, summarize
 from etude.study.timing import resolve_budgets
 from etude.study.workspace import Workspace
 
@@ -66,9 +66,19 @@ def run_study(
 
 
 def preview_study(
-    study: StudyConfig, base: Path, results: Path, watch: Watcher, *, device: str = "auto"
-) -> list[RunRef]:  # fmt: skip
-    """Return the runs of a study and where each stands, without training.
+    study: StudyConfig, base: Path, results: Path, watch: Watcher, *, device: str = "auto", measure: bool = True
+) -> StudyPlan:
+    """Return what a study will train, in what order, how long it will take here and what it can show.
+
+    Nothing is trained to its end: a few steps of each candidate are timed where that was not done before.
+
+    Args:
+        study: the resolved study.
+        base: the folder that relative paths in it start from.
+        results: the folder in which the study's own folder lies.
+        watch: hears where the work stands.
+        device: auto, cpu, cuda or mps.
+        measure: whether to time what was not timed before.
 
     Raises:
         EtudeError: if the data or a network cannot be used.
@@ -79,14 +89,7 @@ def preview_study(
     session = _Session(study, workspace, folder, candidates, plan_runs(study, workspace, candidates), watch)
     while all(ref.status == "finished" for ref in session.refs()) and session.add_seed():
         pass
-    return session.refs()
-
-
-def resolved_json(study: StudyConfig, candidates: dict[str, Candidate]) -> dict[str, Any]:
-    """Return every field of a study, defaults included, each candidate put together."""
-    whole = study.model_dump(mode="json")
-    whole["candidates"] = {name: candidate.dump() for name, candidate in candidates.items()}
-    return whole
+    return make_plan(study, workspace, candidates, session.refs(), measure=measure)
 
 
 def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> None:
@@ -167,7 +170,14 @@ class _Session:
     def write(self) -> StudyRecord:
         """Write the study's record, leaderboard and verdicts as they stand."""
         started = time.monotonic()
-        record = summarize(self.study, self.workspace, self.folder, self.refs(), command=" ".join(sys.argv))
+        record = summarize(
+            self.study,
+            self.workspace,
+            self.folder,
+            self.refs(),
+            candidates=self.candidates,
+            command=" ".join(sys.argv),
+        )
         # Between runs this may take one part in twenty of the time, no more, however many runs there are.
         self.next_write = time.monotonic() + 20 * (time.monotonic() - started)
         return record

@@ -10,7 +10,7 @@ from typing import Any
 
 from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
-from etude.core.study_record import AblationGroup, LeaderboardRow, RunRef, StudyRecord, Verdict
+from etude.core.study_record import AblationGroup, CandidateTime, LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
@@ -21,21 +21,28 @@ from etude.evaluate.verdicts import compare, look_at_seeds
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
-from etude.study.resolve import resolve_candidates
+from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.timing import Timings
 from etude.study.workspace import Workspace
 
 
 def summarize(
-    study: StudyConfig, workspace: Workspace, folder: StudyFolder, refs: Sequence[RunRef], *, command: str
+    study: StudyConfig,
+    workspace: Workspace,
+    folder: StudyFolder,
+    refs: Sequence[RunRef],
+    *,
+    candidates: Mapping[str, Candidate],
+    command: str,
 ) -> StudyRecord:
     """Score, compare, and write `study.json`, the leaderboard and the verdicts as they stand."""
-    runs = _results(study, folder, refs)
+    runs = finished_runs(study, folder, refs)
     metric, also = study.protocol.metric, study.protocol.also
     failed = {name: [ref.failure for ref in refs if ref.candidate == name and ref.failure] for name in runs}
     rows = leaderboard_rows(runs, metric, also, failed)
     baseline = study.baseline or default_baseline(study)
     groups = expand_ablations(study).groups
-    verdicts = _compare_groups(study, runs, baseline, groups)
+    verdicts = _compare_groups(study, runs, groups)
     records = [run.record for entries in runs.values() for run in entries]
     record = StudyRecord(
         name=study.study,
@@ -44,7 +51,7 @@ def summarize(
         metric=metric,
         higher_is_better=metric_of(metric).higher_is_better,
         baseline=baseline,
-        config=_config(study),
+        config=resolved_json(study, candidates),
         classes=tuple(workspace.source.classes),
         counts=workspace.counts(),
         runs=tuple(refs),
@@ -55,6 +62,7 @@ def summarize(
         device=machine_words(),
         versions=versions(),
         seconds=sum(record.cost.seconds for record in records),
+        times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records),
     )
     record.save(folder.record)
@@ -72,28 +80,30 @@ def default_baseline(study: StudyConfig) -> str:
 
 
 def _compare_groups(
-    study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, groups: Sequence[AblationGroup]
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], groups: Sequence[AblationGroup]
 ) -> list[Verdict]:
     """Compare the study's candidates with its baseline, then each ablation's with its own; Holm within each group."""
     verdicts = []
-    for name, of, own in _sides(study, runs, baseline, groups):
+    for name, of, own in _sides(study, runs, groups):
         found = compare(own, of, study.protocol.metric, auto=study.protocol.auto)
         verdicts += [verdict.model_copy(update={"group": name}) for verdict in found]
     return verdicts
 
 
 def _sides(
-    study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, groups: Sequence[AblationGroup]
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], groups: Sequence[AblationGroup]
 ) -> Iterator[tuple[str, str, dict[str, list[RunResult]]]]:
     """Give the groups of comparisons whose baseline has a run: name, baseline, and the runs by candidate."""
-    yield from (
-        (name, of, {candidate: runs[candidate] for candidate in dict.fromkeys([of, *candidates])})
-        for name, of, candidates in (
-            ("", baseline, written_candidates(study, groups)),
-            *((group.name, group.of, group.candidates) for group in groups),
-        )
-        if runs.get(of)
-    )
+    for name, of, candidates in sides_of(study, groups):
+        if runs.get(of):
+            yield name, of, {candidate: runs[candidate] for candidate in candidates}
+
+
+def sides_of(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[tuple[str, str, list[str]]]:
+    """Return each group of comparisons: its name, its baseline, and its candidates with the baseline first."""
+    baseline = study.baseline or default_baseline(study)
+    sides = [("", baseline, list(dict.fromkeys([baseline, *written_candidates(study, groups)])))]
+    return sides + [(group.name, group.of, [group.of, *group.candidates]) for group in groups]
 
 
 def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> bool:
@@ -101,13 +111,13 @@ def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) 
     auto = study.protocol.auto
     if auto is None or len({ref.seed for ref in refs}) >= auto.most:
         return False
-    runs = _results(study, folder, refs)
-    sides = _sides(study, runs, study.baseline or default_baseline(study), expand_ablations(study).groups)
+    runs = finished_runs(study, folder, refs)
+    sides = _sides(study, runs, expand_ablations(study).groups)
     looks = [look_at_seeds(own, of, study.protocol.metric, auto) for _, of, own in sides]
     return any(look is not None and not look.stop for look in looks)
 
 
-def _results(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:
+def finished_runs(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:
     """Return the finished runs by candidate; their predictions are read when they are needed."""
     runs: dict[str, list[RunResult]] = {name: [] for name in study.candidates}
     for ref in refs:
@@ -126,10 +136,23 @@ def _results(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) ->
     return runs
 
 
-def _config(study: StudyConfig) -> dict[str, Any]:
+def resolved_json(study: StudyConfig, candidates: Mapping[str, Candidate]) -> dict[str, Any]:
+    """Return every field of a study, defaults included, each candidate put together."""
     whole = study.model_dump(mode="json")
-    whole["candidates"] = {name: candidate.dump() for name, candidate in resolve_candidates(study).items()}
+    whole["candidates"] = {name: candidate.dump() for name, candidate in candidates.items()}
     return whole
+
+
+def _times(
+    workspace: Workspace, candidates: Mapping[str, Candidate], rows: Sequence[LeaderboardRow]
+) -> Iterator[CandidateTime]:  # fmt: skip
+    """Set the estimated time of each candidate beside the real one."""
+    timings = Timings(workspace)
+    real = {row.candidate: row.seconds for row in rows}
+    for name, candidate in candidates.items():
+        known = timings.known(candidate)
+        estimated = None if known is None else known.seconds
+        yield CandidateTime(candidate=name, estimated_seconds=estimated, real_seconds=real.get(name))
 
 
 def _notes(

@@ -43,6 +43,7 @@ class Workspace:
         self._prepared: OrderedDict[str, PreparedSet] = OrderedDict()
         self._parts: OrderedDict[tuple[str, int, int | None, str], PreparedSet] = OrderedDict()
         self._resized: dict[int, list[np.ndarray]] = {}
+        self._digests: dict[tuple[int, int | None], str] = {}
 
     @cached_property
     def source(self) -> Source:
@@ -100,7 +101,10 @@ class Workspace:
 
     def digest(self, fold: int, train_items: int | None = None) -> str:
         """The hash of which item is in which part."""
-        return split_digest(self.source.items, self.splits_with(train_items)[fold])
+        key = (fold, train_items)
+        if key not in self._digests:
+            self._digests[key] = split_digest(self.source.items, self.splits_with(train_items)[fold])
+        return self._digests[key]
 
     def execution(self, train: TrainConfig) -> Execution:
         """Where and how a candidate runs."""

@@ -1,0 +1,200 @@
+"""What a study will take and what it can show, before anything is trained."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from etude.core.records import Config
+from etude.core.study_record import AblationGroup, RunRef
+from etude.core.words import Part
+from etude.evaluate.leaderboard import leaderboard_row
+from etude.evaluate.overfitting import gap_of
+from etude.evaluate.run_result import RunResult
+from etude.evaluate.scores import metric_of
+from etude.evaluate.verdicts import compare_pairs, pair_runs
+from etude.metrics.statistics import ALPHA, POWER, smallest_detectable
+from etude.study.ablations import expand_ablations
+from etude.study.file import StudyConfig
+from etude.study.resolve import Candidate
+from etude.study.summary import finished_runs, sides_of
+from etude.study.timing import Timings
+from etude.study.workspace import Workspace
+
+ASSUMED_DEVIATION = 0.01
+"""Standard deviation of paired differences that is assumed before two pairs are finished: 1 point of accuracy."""
+
+
+class CandidatePlan(Config):
+    """The runs of one candidate."""
+
+    candidate: str
+    """Name of the candidate."""
+    n_runs: int
+    """Runs of the plan."""
+    n_left: int
+    """Runs that are not finished."""
+    steps: int | None = None
+    """Optimiser steps of a run; none where nothing was timed."""
+    step_ms: float | None = None
+    """Milliseconds of a step, measured here."""
+    run_seconds: float | None = None
+    """Seconds of a run: those of finished runs, else the estimate; none where neither is known."""
+    is_real: bool = False
+    """Whether the seconds are those of finished runs."""
+
+
+class Resolution(Config):
+    """The smallest difference that the comparisons of one group can be expected to show."""
+
+    group: str
+    """Name of the ablation; empty for the study's candidates."""
+    baseline: str
+    """The candidate that the others are compared with."""
+    n_comparisons: int
+    """Comparisons that Holm's correction goes over."""
+    n_pairs: int
+    """Independent pairs of each: seeds, or folds."""
+    deviation: float
+    """Standard deviation of the paired differences, in the metric's unit."""
+    is_assumed: bool
+    """Whether the deviation is assumed, for want of finished runs."""
+    smallest: float | None
+    """The smallest true difference that would be shown 8 times out of 10; none with one pair."""
+
+
+class StudyPlan(Config):
+    """What a study will train, in what order, how long it will take here, and what it can show."""
+
+    study: str
+    """Name of the study."""
+    metric: str
+    """The metric that is compared."""
+    runs: tuple[RunRef, ...]
+    """Every run, in the order of training."""
+    candidates: tuple[CandidatePlan, ...]
+    """What the runs of each candidate take."""
+    seconds_left: float | None
+    """Seconds of the runs that are left; none where a candidate's time is not known."""
+    resolutions: tuple[Resolution, ...]
+    """What each group of comparisons can be expected to show."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader must know."""
+
+
+def make_plan(
+    study: StudyConfig,
+    workspace: Workspace,
+    candidates: Mapping[str, Candidate],
+    refs: Sequence[RunRef],
+    *,
+    measure: bool = True,
+) -> StudyPlan:
+    """Work out the plan of a study.
+
+    Args:
+        study: the study.
+        workspace: its opened data.
+        candidates: every candidate put together.
+        refs: every run and where it stands.
+        measure: whether to time a few steps of what was not timed before and has no finished run.
+
+    Raises:
+        EtudeError: if the data or a network cannot be used.
+    """
+    runs = finished_runs(study, workspace.folder, refs)
+    timings = Timings(workspace)
+    plans = [
+        _plan_candidate(candidate, [ref for ref in refs if ref.candidate == name], runs[name], timings, measure=measure)
+        for name, candidate in candidates.items()
+    ]
+    times = [plan.run_seconds for plan in plans if plan.n_left]
+    known = [seconds for seconds in times if seconds is not None]
+    unfinished = {ref.identity: ref.candidate for ref in refs if ref.status != "finished"}
+    by_name = {plan.candidate: plan.run_seconds or 0.0 for plan in plans}
+    groups = expand_ablations(study).groups
+    return StudyPlan(
+        study=study.study,
+        metric=study.protocol.metric,
+        runs=tuple(refs),
+        candidates=tuple(plans),
+        seconds_left=sum(by_name[name] for name in unfinished.values()) if len(known) == len(times) else None,
+        resolutions=tuple(_resolutions(study, workspace, runs, groups)),
+        notes=tuple(_notes(study, runs, groups)),
+    )
+
+
+def _plan_candidate(
+    candidate: Candidate, refs: Sequence[RunRef], runs: Sequence[RunResult], timings: Timings, *, measure: bool
+) -> CandidatePlan:
+    left = sum(ref.status != "finished" for ref in refs)
+    time = timings.measured(candidate) if measure and left and not runs else timings.known(candidate)
+    real = statistics.fmean(run.record.cost.seconds for run in runs) if runs else None
+    return CandidatePlan(
+        candidate=candidate.name,
+        n_runs=len(refs),
+        n_left=left,
+        steps=time.steps if time else runs[0].record.steps if runs else None,
+        step_ms=1000 * time.step_s if time else None,
+        run_seconds=real if real is not None else time.seconds if time else None,
+        is_real=real is not None,
+    )
+
+
+def _resolutions(
+    study: StudyConfig, workspace: Workspace, runs: Mapping[str, list[RunResult]], groups: Sequence[AblationGroup]
+) -> Iterator[Resolution]:
+    """Work out what each group of comparisons can show."""
+    n_folds = len(workspace.splits)
+    auto = study.protocol.auto
+    n_pairs = n_folds if n_folds > 1 else auto.most if auto else len(study.protocol.seed_list)
+    parts = workspace.splits[0]
+    ratio = float((parts == Part.TEST).sum() / (parts == Part.TRAIN).sum()) if n_folds > 1 else 0.0
+    for name, baseline, candidates in sides_of(study, groups):
+        others = [candidate for candidate in candidates if candidate != baseline]
+        if not others:
+            continue
+        deviations = list(_deviations(study, runs, baseline, others))
+        deviation = statistics.median(deviations) if deviations else ASSUMED_DEVIATION
+        level = (auto.level_at(n_pairs) if auto else ALPHA) / len(others)
+        yield Resolution(
+            group=name,
+            baseline=baseline,
+            n_comparisons=len(others),
+            n_pairs=n_pairs,
+            deviation=deviation,
+            is_assumed=not deviations,
+            smallest=smallest_detectable(deviation, n_pairs, level, POWER, ratio),
+        )
+
+
+def _deviations(
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], baseline: str, others: Sequence[str]
+) -> Iterator[float]:  # fmt: skip
+    """Give the deviations of the differences over the finished pairs, where there are two or more."""
+    for name in others:
+        ours, theirs = pair_runs(runs[name], runs[baseline])
+        if len({run.record.fold for run in ours} if ours and ours[0].record.fold is not None else ours) < 2:
+            continue
+        found = compare_pairs(ours, theirs, study.protocol.metric)
+        if found.sd and found.method in ("paired t", "corrected resampled t"):
+            yield found.sd
+
+
+def _notes(
+    study: StudyConfig, runs: Mapping[str, list[RunResult]], groups: Sequence[AblationGroup]
+) -> Iterator[str]:  # fmt: skip
+    """Say of each candidate whose augmentation is varied whether it overfits: only then can one help."""
+    metric = study.protocol.metric
+    for of in dict.fromkeys(group.of for group in groups if group.vary.startswith("augment")):
+        if not runs[of]:
+            yield f"{of}: whether it overfits is seen from its first run; without that no augmentation can be judged."
+            continue
+        gap = gap_of(leaderboard_row(of, runs[of], metric), metric_of(metric).higher_is_better)
+        if gap is None:
+            continue
+        told = f"{of}: {metric} is {gap.train:.4f} on its training pictures and {gap.test:.4f} on the test part"
+        if gap.is_overfit:
+            yield f"{told}: it overfits, so an augmentation has something to gain."
+        else:
+            yield f"{told}: it does not overfit. The budget is too short to show anything of augmentation."
