@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from etude.metrics.registry import Doubles, Floats, Integers
 
@@ -53,3 +54,24 @@ def fit_temperature(truth_N: Integers, probabilities_NK: Floats) -> float:
 def _log(probabilities_NK: Floats) -> Doubles:
     logs: Doubles = np.log(np.maximum(np.asarray(probabilities_NK, dtype=np.float64), _SMALLEST))
     return logs
+
+
+def reliability_of_positive(
+    positive_N: npt.NDArray[np.bool_], score_N: Floats, bins: int = 10
+) -> tuple[Doubles, Doubles, Doubles]:
+    """Set the probability of the positive class beside how often it is there, in equal bins of the probability.
+
+    Returns:
+        Pictures, mean probability and share of positives of each bin, each (bins,) float64; means are NaN in an empty
+        bin.
+
+    >>> counts, _, share = reliability_of_positive(np.array([True, False, False]), np.array([0.9, 0.1, 0.15]), 2)
+    >>> counts.tolist(), share.tolist()
+    ([2.0, 1.0], [0.0, 1.0])
+    """
+    bin_N = np.clip((np.asarray(score_N, dtype=np.float64) * bins).astype(np.int64), 0, bins - 1)
+    counts = np.bincount(bin_N, minlength=bins).astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        mean = np.bincount(bin_N, score_N, minlength=bins) / counts
+        share = np.bincount(bin_N, positive_N, minlength=bins) / counts
+    return counts, mean, share

@@ -82,7 +82,7 @@ class Artist:
             name: [run.test[self.record.metric] for run in self.study.runs_of(name) if self.record.metric in run.test]
             for name in self.candidates
         }
-        return self._twice(
+        return self.draw_twice(
             "leaderboard",
             say("Score of each candidate with its two intervals"),
             lambda width_in: leaderboard.draw_leaderboard(
@@ -104,7 +104,7 @@ class Artist:
         if not comparisons:
             return None
         say = self.words.say
-        return self._twice(
+        return self.draw_twice(
             name,
             say("Gain of each candidate over the baseline with its interval"),
             lambda width_in: verdicts.draw_verdicts(
@@ -131,7 +131,7 @@ class Artist:
             "validation_loss": say("loss, validation"),
             "train_loss": say("loss, training"),
         }
-        return self._twice(
+        return self.draw_twice(
             "curves",
             say("Learning curves of all candidates by epoch"),
             lambda width_in: curves.draw_curves(
@@ -155,7 +155,7 @@ class Artist:
         if not any(line.validation_loss is not None for runs in histories.values() for run in runs for line in run):
             return None
         say = self.words.say
-        return self._twice(
+        return self.draw_twice(
             "gaps",
             say("Loss on training and validation of each candidate"),
             lambda width_in: curves.draw_gaps(
@@ -184,7 +184,7 @@ class Artist:
         panels = [panel for panel in panels if len(panel.points) > 1]
         if not panels:
             return None
-        return self._twice(
+        return self.draw_twice(
             "pareto",
             say("Score of each candidate against what it costs"),
             lambda width_in: pareto.draw_pareto(
@@ -208,7 +208,7 @@ class Artist:
     def draw_confusion(self, counts_KK: np.ndarray) -> Drawing:
         """Draw a confusion matrix."""
         say = self.words.say
-        return self._twice(
+        return self.draw_twice(
             "confusion",
             say("Confusion matrix, in % of each true class"),
             lambda width_in: confusion.draw_confusion(
@@ -220,7 +220,7 @@ class Artist:
             ),
         )
 
-    def _twice(self, name: str, label: str, draw: Callable[[float], Figure]) -> Drawing:
+    def draw_twice(self, name: str, label: str, draw: Callable[[float], Figure]) -> Drawing:
         """Draw a figure at both widths."""
         wide = to_svg(draw(WIDE_IN), inline=f"{name}-w", label=label)
         narrow = to_svg(draw(NARROW_IN), inline=f"{name}-n", label=label)

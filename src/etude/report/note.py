@@ -14,6 +14,7 @@ from etude.core.files import write_text
 from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
+from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
@@ -122,6 +123,7 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),
         "pareto_drawing": artist.draw_pareto(),
+        "detectors": gather_detectors(study, words, artist),
         "errors": _find_errors(study, words, artist),
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
