@@ -58,6 +58,8 @@ class Stage:
     """Whether the head is trained on the features of the pictures as they are, computed once."""
     lr_scale: float = 1.0
     layer_decay: float = 1.0
+    share: float | None = 1.0
+    """Share of `train.steps`, where the training is counted in steps; none for a stage with epochs of its own."""
 
     @property
     def freezes(self) -> bool:
@@ -82,10 +84,11 @@ def plan_stages(config: FinetuneConfig, train: TrainConfig, *, augmented: bool) 
     if config.name == "last":
         return (Stage(f"last-{config.blocks}", train.epochs, config.blocks, layer_decay=decay),)
     decay = config.layer_decay if config.layer_decay is not None else _GRADUAL_DECAY
-    last_epochs = round(train.epochs * config.last_share)
+    share = config.last_share
+    last_epochs = round(train.epochs * share)
     stages = (
-        Stage("head", config.head_epochs, 0, cached=True),
-        Stage(f"last-{config.blocks}", last_epochs, config.blocks, False, config.last_lr_scale, decay),
-        Stage("all", train.epochs - last_epochs, None, False, config.all_lr_scale, decay),
+        Stage("head", config.head_epochs, 0, cached=True, share=None),
+        Stage(f"last-{config.blocks}", last_epochs, config.blocks, False, config.last_lr_scale, decay, share),
+        Stage("all", train.epochs - last_epochs, None, False, config.all_lr_scale, decay, 1 - share),
     )
-    return tuple(stage for stage in stages if stage.epochs > 0)
+    return tuple(stage for stage in stages if stage.epochs > 0 or train.steps is not None)

@@ -130,9 +130,10 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
 
 def length_of(stage: Stage, config: TrainConfig, steps_of_epoch: int) -> tuple[int, int]:
     """Return the epochs and the steps of a stage; the last epoch is cut short where `train.steps` says so."""
-    if config.steps is None:
+    if config.steps is None or stage.share is None:
         return stage.epochs, stage.epochs * steps_of_epoch
-    return math.ceil(config.steps / steps_of_epoch), config.steps
+    steps = max(1, round(config.steps * stage.share))
+    return math.ceil(steps / steps_of_epoch), steps
 
 
 def _images_per_s(training: _Training) -> float:

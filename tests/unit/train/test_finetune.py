@@ -229,3 +229,9 @@ def test_the_names_of_a_study_file():
 def test_stages_that_are_empty_are_left_out():
     stages = plan_stages(FinetuneConfig(name="gradual", last_share=0.9), TrainConfig(epochs=1), augmented=False)
     assert [stage.name for stage in stages] == ["head", "last-3"]
+
+
+def test_steps_are_shared_by_the_stages_after_the_head():
+    train = TrainConfig(steps=100, epochs=1)
+    stages = plan_stages(FinetuneConfig(name="gradual", last_share=0.3), train, augmented=False)
+    assert [loop.length_of(stage, train, 20) for stage in stages] == [(30, 600), (2, 30), (4, 70)]
