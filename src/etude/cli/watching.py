@@ -49,7 +49,7 @@ class PlainWatcher:
     def counted(self, what: str, done: int, total: int) -> None:
         """Print the end of counted work."""
         if done == total:
-            self._print(f"{total} {what} prepared")
+            self._print(f"{total} {what} {'prepared' if what == 'pictures' else 'read'}")
 
     def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
         """Print which run starts, or goes on."""

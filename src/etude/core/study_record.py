@@ -19,6 +19,8 @@ class LeaderboardRow(Config):
     """Finished runs (seeds × folds)."""
     score: float | None
     """Mean score on the test part over the runs, in the study's metric; none while no run is finished."""
+    deviation: float | None = None
+    """Standard deviation of the score over folds, seeds of a fold averaged, or over seeds; none with one."""
     interval_runs: Interval | None = None
     """95 % interval over seeds or folds (t); none with one run."""
     interval_pictures: Interval | None = None
@@ -45,6 +47,10 @@ class LeaderboardRow(Config):
     """Median milliseconds a picture at batch 1."""
     size_mb: float | None = None
     """Size of the weights in MB."""
+    score_clean: float | None = None
+    """Mean score on the test pictures of which no other part holds a twin; none where nothing leaks, or all does."""
+    n_clean: int | None = None
+    """Test pictures that remain clean in a run; none where nothing leaks."""
     failed: tuple[str, ...] = ()
     """One sentence for each run that failed."""
 

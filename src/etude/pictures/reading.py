@@ -91,6 +91,9 @@ class OpenPicture:
     Attributes:
         name: what errors call it.
         size_px: its (height, width) when upright, before any reduction.
+        file_format: JPEG, PNG, WEBP, GIF, BMP or TIFF.
+        mode: Pillow's mode before any conversion, such as CMYK, P or RGBA.
+        orientation: the EXIF orientation, 1 (upright) to 8.
 
     Args:
         raw: the encoded picture, or the path of one.
@@ -112,9 +115,11 @@ class OpenPicture:
         if not isinstance(self._image, JpegImageFile):  # only a JPEG gains from waiting until the size is known
             with self._decoding(may_warn=isinstance(self._image, TiffImageFile)):
                 self._image.load()
-        self._orientation = _orientation(self._image)
+        self.file_format = self._image.format or ""
+        self.mode = self._image.mode
+        self.orientation = _orientation(self._image)
         height, width = self._image.height, self._image.width
-        self.size_px: SizePx = (width, height) if self._orientation >= 5 else (height, width)
+        self.size_px: SizePx = (width, height) if self.orientation >= 5 else (height, width)
 
     def rgb(self, at_least_px: SizePx | None = None) -> tuple[Image.Image, float]:
         """Decode as upright RGB.
@@ -131,11 +136,11 @@ class OpenPicture:
         reduction = 1.0
         with self._decoding():
             if at_least_px is not None and isinstance(self._image, JpegImageFile):
-                reduction = _reduce(self._image, at_least_px, swapped=self._orientation >= 5)
+                reduction = _reduce(self._image, at_least_px, swapped=self.orientation >= 5)
             self._image.load()
             rgb = _to_rgb(self._image, self.name)
-            if self._orientation in _UPRIGHT:
-                rgb = rgb.transpose(_UPRIGHT[self._orientation])
+            if self.orientation in _UPRIGHT:
+                rgb = rgb.transpose(_UPRIGHT[self.orientation])
         return rgb, reduction
 
     def ids(self) -> Pixels:
@@ -153,8 +158,8 @@ class OpenPicture:
             )
         with self._decoding():
             upright = self._image.copy()
-            if self._orientation in _UPRIGHT:
-                upright = upright.transpose(_UPRIGHT[self._orientation])
+            if self.orientation in _UPRIGHT:
+                upright = upright.transpose(_UPRIGHT[self.orientation])
         return ids_of_array(np.asarray(upright), self.name)
 
     @contextlib.contextmanager

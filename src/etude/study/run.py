@@ -13,15 +13,17 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
+from etude.evaluate.out_of_fold import write_out_of_fold
 from etude.study.ablations import expand_ablations
 from etude.study.engine import Engine, InProcess, Outcome
 from etude.study.estimate import StudyPlan, make_plan
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
-from etude.study.summary import needs_seed, resolved_json, summarize
+from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
 from etude.study.timing import resolve_budgets
 from etude.study.workspace import Workspace
 
@@ -55,6 +57,7 @@ def run_study(
     with folder.locked():
         workspace = Workspace(study, base, folder, device, watch)
         check_networks(resolve_candidates(study), workspace)
+        guard(workspace)
         candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
         orders = plan_runs(study, workspace, candidates)
         write_text(folder.given, text)
@@ -208,6 +211,8 @@ class _Session:
             RuleError: if runs failed.
         """
         record = self.write()
+        if len(self.workspace.splits) > 1:
+            write_out_of_fold(self.folder.out_of_fold, finished_runs(self.study, self.folder, self.refs()))
         left = sum(ref.status in ("planned", "running") for ref in record.runs)
         if self.is_out_of_time and left:
             raise BudgetError(

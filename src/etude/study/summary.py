@@ -12,6 +12,7 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, CandidateTime, LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
+from etude.evaluate.clean import add_clean_scores
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.predictions import Predictions
@@ -21,6 +22,7 @@ from etude.evaluate.verdicts import compare, look_at_seeds
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.guard import leak_notes
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.timing import Timings
 from etude.study.workspace import Workspace
@@ -40,6 +42,8 @@ def summarize(
     metric, also = study.protocol.metric, study.protocol.also
     failed = {name: [ref.failure for ref in refs if ref.candidate == name and ref.failure] for name in runs}
     rows = leaderboard_rows(runs, metric, also, failed)
+    if study.data.on_leak == "allow" and any(fold.test for fold in workspace.check.leaks):
+        rows = add_clean_scores(rows, runs, metric, [fold.test for fold in workspace.check.leaks])
     baseline = study.baseline or default_baseline(study)
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
@@ -159,7 +163,7 @@ def _notes(
     study: StudyConfig, workspace: Workspace, refs: Sequence[RunRef], records: Sequence[RunRecord]
 ) -> tuple[str, ...]:  # fmt: skip
     """Gather what a reader must know: of the source, and of the runs."""
-    notes = [*workspace.source.notes, *(note for record in records for note in record.notes)]
+    notes = [*workspace.source.notes, *leak_notes(workspace), *(note for record in records for note in record.notes)]
     if len(study.protocol.seed_list) == 1 and len(workspace.splits) == 1:
         notes.append("One run a candidate: what another seed would give is not known.")
     if study.protocol.auto is not None:

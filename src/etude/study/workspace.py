@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etude.check import CheckRecord
 from etude.core.errors import DataError
 from etude.core.files import write_json
 from etude.core.records import fingerprint
@@ -23,6 +24,7 @@ from etude.models.execution import Execution, choose_execution
 from etude.pictures.prepare import Prepare
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.guard import check_splits, without_leaks
 from etude.study.resolve import resolve_candidates
 from etude.train.config import TrainConfig
 
@@ -62,14 +64,34 @@ class Workspace:
 
     @cached_property
     def splits(self) -> list[np.ndarray]:
-        """One array of parts a fold; read from the study's folder where the same split was made before."""
+        """One array of parts a fold, without what leaks where `data.on_leak` is drop."""
+        if self.study.data.on_leak != "drop":
+            return self.drawn_splits
+        splits = without_leaks(self.source.items, self.drawn_splits, self.check)
+        write_split(self.folder.split, self.source.items, splits)
+        return splits
+
+    @cached_property
+    def check(self) -> CheckRecord:
+        """What the data check finds in the pictures and in the split as it was drawn."""
+        config = self.study.data.split
+        sizes = [candidate.train_items or 0 for candidate in resolve_candidates(self.study).values()]
+        is_cut = config.train_items is not None and max(sizes) > config.train_items
+        splits = self._whole_drawn_splits if is_cut else self.drawn_splits
+        return check_splits(self.source, self.fingerprint, splits, self.folder, self.watch, groups_may_cross=False)
+
+    @cached_property
+    def drawn_splits(self) -> list[np.ndarray]:
+        """The split as it was drawn; read from the study's folder where the same one was drawn before."""
         config = self.study.data.split
         made_of = fingerprint({"data": self.fingerprint, "split": config.model_dump(mode="json")})
-        beside = self.folder.split.with_suffix(".json")
-        if self.folder.split.exists() and beside.exists() and f'"{made_of}"' in beside.read_text():
-            return read_split(self.folder.split, self.source.items)
+        is_dropping = self.study.data.on_leak == "drop"
+        path = self.folder.split.with_name("split.drawn.parquet") if is_dropping else self.folder.split
+        beside = path.with_suffix(".json")
+        if path.exists() and beside.exists() and f'"{made_of}"' in beside.read_text():
+            return read_split(path, self.source.items)
         splits = make_splits(self.source.items, len(self.source.classes), config)
-        write_split(self.folder.split, self.source.items, splits)
+        write_split(path, self.source.items, splits)
         digests = [split_digest(self.source.items, parts) for parts in splits]
         write_json(beside, {"made_of": made_of, "digests": digests, "config": config.model_dump(mode="json")})
         return splits
@@ -96,6 +118,13 @@ class Workspace:
     @cached_property
     def _whole_splits(self) -> list[np.ndarray]:
         """The splits as they are where `train_items` does not cut them."""
+        if self.study.data.on_leak != "drop":
+            return self._whole_drawn_splits
+        return without_leaks(self.source.items, self._whole_drawn_splits, self.check)
+
+    @cached_property
+    def _whole_drawn_splits(self) -> list[np.ndarray]:
+        """The same before anything is dropped."""
         config = self.study.data.split.model_copy(update={"train_items": None})
         return make_splits(self.source.items, len(self.source.classes), config)
 

@@ -50,6 +50,7 @@ class BinarySource:
         self.name = f"{source.name}:{source.classes[chosen]}"
         self.classes = (f"not {source.classes[chosen]}", source.classes[chosen])
         self.licence, self.notes = source.licence, source.notes
+        self.is_drawn = getattr(source, "is_drawn", False)
         check_classes(self.classes, binary, source.name)
 
     def raw(self, index: int) -> Raw:

@@ -33,6 +33,7 @@ class RecipeSource:
     """
 
     licence = "MIT"
+    is_drawn = True
     notes: tuple[str, ...] = ()
 
     def __init__(

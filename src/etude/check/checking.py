@@ -1,0 +1,145 @@
+"""The data check: what is wrong with the pictures of a source, and with a split of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.check.kinship import find_duplicates, find_leaks, find_near, gather_family
+from etude.check.quality import count_sizes, find_balance, find_faults, find_looks, find_traits
+from etude.check.records import CheckRecord, Finding, FoldLeaks
+from etude.check.survey import Survey, survey
+from etude.check.twins import MOST_PAIRS, Twins
+from etude.core.records import Config, fingerprint
+from etude.core.words import Part
+from etude.data.prepared import cores
+from etude.data.source import Source
+
+Progress = Callable[[str, int, int], None]
+VERSION: Final = 1
+"""Raise it when a test is added or changed: what was found before is then found anew."""
+_ORDER: Final = {"error": 0, "warning": 1, "note": 2}
+
+
+class CheckLimits(Config):
+    """How large a source may be for the tests that take long."""
+
+    open: int = 200_000
+    """Pictures up to which each is opened and looked at."""
+    near: int = 100_000
+    """Pictures up to which each is compared with every other; the time grows with the square."""
+
+
+def check_key(fingerprint_of_data: str, digests: Sequence[str], limits: CheckLimits) -> str:
+    """Return the hash of all that the findings depend on: the pictures, the split and the limits."""
+    return fingerprint(
+        {"data": fingerprint_of_data, "split": list(digests), "limits": limits.model_dump(), "version": VERSION}
+    )
+
+
+def check_source(
+    source: Source,
+    splits: Sequence[npt.NDArray[np.int8]] | None = None,
+    *,
+    key: str = "",
+    limits: CheckLimits | None = None,
+    groups_may_cross: bool = False,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> CheckRecord:
+    """Look at every picture that a split uses, compare them all, and look for what crosses its parts.
+
+    Args:
+        source: the pictures.
+        splits: parts (one int8 array a fold) over all items; by default the source's official parts, if it has any.
+        key: hash that the record carries (see `check_key`).
+        limits: how large the source may be for the slow tests.
+        groups_may_cross: whether frames of one sequence are in several parts on purpose (blocks of time).
+        workers: threads; by default as many as cores.
+        progress: called with (what, done, all).
+
+    Returns:
+        The record; nothing is written.
+    """
+    limits, workers = limits or CheckLimits(), workers or cores()
+    if splits is None:
+        official = source.items.official
+        splits = [] if official is None else [official]
+    used = np.arange(len(source.items))
+    if len(splits):
+        used = np.flatnonzero(np.any([parts != Part.LEFT_OUT for parts in splits], axis=0))
+    skipped: list[str] = []
+    seen = _survey(source, used, limits, workers, progress, skipped)
+    twins = None if seen is None else _twins(source, seen, limits, workers, progress, skipped)
+    family = gather_family(source, used, seen, twins)
+    findings: list[Finding] = [*find_balance(_counts(source, used))]
+    folds: list[FoldLeaks] = []
+    if seen is not None:
+        findings += [*find_faults(source, seen), *find_traits(source, seen), *find_looks(source, seen)]
+        findings += find_duplicates(family)
+    if len(splits):
+        leaks, folds = find_leaks(family, [parts[used] for parts in splits], groups_may_cross=groups_may_cross)
+        findings += leaks
+    return CheckRecord(
+        source=source.name,
+        key=key,
+        n_items=len(source.items),
+        n_checked=len(used),
+        counts=_counts(source, used),
+        sizes={} if seen is None else count_sizes(seen),
+        findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity])),
+        leaks=tuple(folds),
+        skipped=tuple(skipped),
+    )
+
+
+def _survey(
+    source: Source,
+    used: npt.NDArray[np.int64],
+    limits: CheckLimits,
+    workers: int,
+    progress: Progress | None,
+    skipped: list[str],
+) -> Survey | None:
+    """Look at the pictures, unless there are too many."""
+    if len(used) > limits.open:
+        skipped.append(
+            f"The pictures were not opened, as there are {len(used):,} (limit {limits.open:,}): faults and duplicates "
+            f"are not known. `etude data check --limit {len(used)}` looks at all."
+        )
+        return None
+    tell = None if progress is None else lambda done, total: progress("pictures for the check", done, total)
+    return survey(source, used, workers=workers, progress=tell)
+
+
+def _twins(
+    source: Source, seen: Survey, limits: CheckLimits, workers: int, progress: Progress | None, skipped: list[str]
+) -> Twins | None:  # fmt: skip
+    """Look for twins, unless there are too many pictures, or each is drawn for itself."""
+    if getattr(source, "is_drawn", False):
+        skipped.append("Near duplicates were not looked for: each picture is drawn for itself, so likeness is chance.")
+        return None
+    if len(seen) > limits.near:
+        skipped.append(
+            f"Near duplicates were not looked for among {len(seen):,} pictures (limit {limits.near:,}); equal ones "
+            f"were. `etude data check --limit {len(seen)}` compares all, in a time that grows with the square."
+        )
+        return None
+    tell = None if progress is None else lambda done, total: progress("blocks of pairs", done, total)
+    twins = find_near(seen, workers=workers, progress=tell)
+    if not twins.is_complete:
+        skipped.append(f"The search for near duplicates ended after {MOST_PAIRS:,} pairs: nearly all are alike.")
+    return twins
+
+
+def _counts(source: Source, used: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Count the pictures by class; nothing where there are no labels."""
+    labels = source.items.labels[used]
+    labels = labels[labels >= 0]
+    if not len(labels):
+        return {}
+    counts = np.bincount(labels, minlength=len(source.classes))
+    return {name: int(count) for name, count in zip(source.classes, counts, strict=True)}

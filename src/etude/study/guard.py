@@ -1,0 +1,150 @@
+"""The data check before a study: made once for a split, and what `data.on_leak` says is done about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.check import CheckLimits, CheckRecord, check_key, check_source
+from etude.check.page import write_page
+from etude.core.errors import DataError, LeakError, MistakeError, sentence
+from etude.core.watch import Watcher
+from etude.core.words import Part
+from etude.data.items import Items
+from etude.data.source import Source
+from etude.data.split import split_digest
+from etude.study.folder import StudyFolder
+
+if TYPE_CHECKING:
+    from etude.study.workspace import Workspace
+
+LIMITS: Final = CheckLimits(open=100_000, near=60_000)
+"""What is looked at before every study; `etude data check` goes further."""
+Parts = npt.NDArray[np.int8]
+
+
+def check_splits(
+    source: Source,
+    fingerprint: str,
+    splits: Sequence[Parts],
+    folder: StudyFolder,
+    watch: Watcher,
+    *,
+    groups_may_cross: bool,
+) -> CheckRecord:
+    """Check the pictures of a study and their split, or read what an earlier check of the very same found.
+
+    `check.json` and `check.html` are written into the study's folder.
+    """
+    path = folder.root / "check.json"
+    key = check_key(fingerprint, [split_digest(source.items, parts) for parts in splits], LIMITS)
+    known = _load(path, key)
+    if known is not None:
+        return known
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what.startswith("pictures"):
+            watch.counted(what, done, total)
+
+    record = check_source(
+        source, splits, key=key, limits=LIMITS, groups_may_cross=groups_may_cross, progress=progress
+    )  # fmt: skip
+    write_page(path.with_suffix(".html"), record, source, splits)
+    record.save(path)
+    return record
+
+
+def guard(workspace: Workspace) -> None:
+    """Check the data of a study before anything is trained.
+
+    Raises:
+        LeakError: if the split leaks and `data.on_leak` is stop.
+    """
+    record, data = workspace.check, workspace.study.data
+    grave = sum(finding.severity == "error" for finding in record.findings)
+    if record.findings:
+        told = f"{len(record.findings)} finding{'s' if len(record.findings) > 1 else ''}"
+        workspace.watch.said(f"Data check: {told}, {grave} grave; see {workspace.folder.root / 'check.html'}")
+    if not record.leaks_any:
+        return
+    if data.on_leak == "stop":
+        raise LeakError(_tell_leak(record, workspace))
+    n_dropped = max(len(fold.dropped) for fold in record.leaks)
+    if data.on_leak == "drop":
+        workspace.watch.said(f"{n_dropped} pictures that leak are left out of training or validation (on_leak: drop)")
+
+
+def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) -> list[Parts]:
+    """Return the splits without the training pictures that validation or test holds a twin of.
+
+    Raises:
+        DataError: if no training picture of a class is left.
+    """
+    kept = []
+    for parts, fold in zip(splits, record.leaks, strict=True):
+        dropped = np.isin(items.ids, items.ids[:0] if not fold.dropped else np.array(fold.dropped, items.ids.dtype))
+        left = np.where(dropped, np.int8(Part.LEFT_OUT), parts)
+        gone = np.setdiff1d(items.labels[parts == Part.TRAIN], items.labels[left == Part.TRAIN])
+        if len(gone):
+            found = f"{int(dropped.sum())} pictures leak, all of a class of the training part among them"
+            rule = "a split that keeps training pictures of every class once what leaks is dropped"
+            raise DataError(sentence("data", "on_leak: drop", rule, found, "Split by group, or set on_leak: allow."))
+        kept.append(left)
+    return kept
+
+
+def leak_notes(workspace: Workspace) -> list[str]:
+    """Say what a reader of the scores must know of leaks: what was dropped, or what stayed in."""
+    record, mode = workspace.check, workspace.study.data.on_leak
+    if not record.leaks_any:
+        return []
+    n_leaked = sum(len(fold.test) for fold in record.leaks)
+    n_test = sum(fold.n_test for fold in record.leaks)
+    if mode == "drop":
+        n_dropped = sum(len(fold.dropped) for fold in record.leaks)
+        return [f"{n_dropped:,} pictures left training or validation, as another part holds a twin (on_leak: drop)."]
+    if n_leaked == n_test:
+        return [
+            f"No clean test picture remains: training or validation holds a twin, or another frame of the sequence, of "
+            f"each of the {n_test:,} (on_leak: allow). The scores say nothing about new pictures."
+        ]
+    if n_leaked:
+        return [
+            f"Of {n_leaked:,} of {n_test:,} test pictures training or validation holds a twin or another frame "
+            f"(on_leak: allow). The leaderboard gives the score without them too."
+        ]
+    return ["Training holds twins of validation pictures (on_leak: allow): choices are made too hopefully."]
+
+
+def _tell_leak(record: CheckRecord, workspace: Workspace) -> str:
+    """Say what leaks, and what can be done about it."""
+    grave = [found for found in record.findings if found.kind.startswith("leak-") and found.severity == "error"]
+    told = " ".join(finding.sentence for finding in grave)
+    first = next((finding.sets[0] for finding in grave if finding.sets), ())
+    such_as = f" For example {' and '.join(first[:2])}." if len(first) > 1 else ""
+    n_dropped = max(len(fold.dropped) for fold in record.leaks)
+    by_group = (
+        "Split by group (data.split.kind: group)"
+        if workspace.source.items.groups is not None
+        else "Split by group (a CSV source with a column `group`, the same for twins, and data.split.kind: group)"
+    )
+    return (
+        f"{record.source}: the split leaks. {told}{such_as} {by_group}, or set data.on_leak: drop to leave "
+        f"{n_dropped:,} twins out of training and validation, or data.on_leak: allow to go on and have the score with "
+        f"and without them. The pictures are side by side in {workspace.folder.root / 'check.html'}"
+    )
+
+
+def _load(file: Path, key: str) -> CheckRecord | None:
+    """Return the record of an earlier check with this key."""
+    if not file.is_file():
+        return None
+    try:
+        record = CheckRecord.load(file)
+    except MistakeError:  # of another version, or damaged: it is made anew
+        return None
+    return record if record.key == key else None
