@@ -38,6 +38,7 @@ def _columns(record: StudyRecord) -> list[tuple[str, bool, Callable[[Leaderboard
         ("candidate", False, lambda row: row.candidate, 0),
         ("runs", True, lambda row: str(row.n_runs), 0),
         (record.metric, True, lambda row: _number(row.score, 4), 0),
+        ("±", True, lambda row: _number(row.deviation, 4), 90),
         ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
         ("95 % runs", True, lambda row: _interval(row.interval_runs), 80),
         ("validation", True, lambda row: _number(row.validation_score, 4), 100),

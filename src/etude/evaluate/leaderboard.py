@@ -51,6 +51,7 @@ def leaderboard_row(
         candidate=candidate,
         n_runs=len(runs),
         score=statistics.fmean(scores),
+        deviation=deviation_over_runs(runs, scores) if known else None,
         interval_runs=interval_over_runs(runs, metric) if known else None,
         interval_pictures=interval_over_pictures(runs, metric) if known else None,
         validation_score=_mean([record.validation.get(metric) for record in records]),
@@ -84,6 +85,13 @@ def interval_over_runs(runs: Sequence[RunResult], metric: str) -> Interval | Non
     if len({run.record.fold for run in runs}) == 1:
         return t_interval(scores)
     return t_interval(means_by_fold(runs, scores), test_to_train=test_to_train(runs))
+
+
+def deviation_over_runs(runs: Sequence[RunResult], scores: Sequence[float]) -> float | None:
+    """Return the standard deviation (n - 1) over folds, seeds of one fold averaged, or over seeds; none with one."""
+    several = len({run.record.fold for run in runs}) > 1
+    values = means_by_fold(runs, scores) if several else list(scores)
+    return statistics.stdev(values) if len(values) > 1 else None
 
 
 def means_by_fold(runs: Sequence[RunResult], values: Sequence[float]) -> list[float]:

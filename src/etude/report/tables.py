@@ -65,6 +65,7 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
 
     say = words.say
     add(metric.heading, lambda row: row.score, metric.bare, say("mean on the test part"))
+    add("±", lambda row: row.deviation, metric.bare, say("standard deviation over folds, or over seeds"))
     for heading, hint, pick in (
         (say("over runs"), say("95% interval over seeds or folds"), lambda row: row.interval_runs),
         (

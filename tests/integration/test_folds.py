@@ -1,0 +1,102 @@
+"""Cross-validation from the file to merged out-of-fold predictions."""
+
+from __future__ import annotations
+
+import csv
+import statistics
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from etude import Study
+from etude.core.run_record import RunRecord
+from etude.core.study_record import StudyRecord
+from etude.metrics.statistics import t_interval
+
+FOLDED = """
+study: folded
+data: {source: pets.csv, on_leak: allow, split: {kind: kfold, folds: 3, repeats: 2, validation: 0.2}}
+prepare: {size_px: 8, normalize: half}
+train: {epochs: 2, batch: 8, precision: fp32, optimizer: {name: adamw, lr: 0.003}}
+baseline: majority
+candidates:
+  majority: {model: majority}
+  my net: {model: {name: mlp, widths: [8]}}
+protocol: {seeds: 1}
+"""
+
+
+def draw(folder: Path) -> Path:
+    """24 cats and 24 dogs of 12 owners, four pictures each."""
+    rng = np.random.default_rng(0)
+    lines = ["path,label,group"]
+    for number in range(48):
+        label = "cat" if number % 2 else "dog"
+        pixels = rng.integers(0, 240, (12, 12, 3), dtype=np.uint8)
+        pixels[:, :, number % 2] += 12
+        Image.fromarray(pixels).save(folder / f"{number:02}.png")
+        lines.append(f"{number:02}.png,{label},owner{number // 4}")
+    (folder / "pets.csv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = draw(tmp_path_factory.mktemp("pets"))
+    Study.from_text(FOLDED, base=folder).run(folder / "results")
+    return folder / "results/folded"
+
+
+def test_every_fold_of_every_repeat_is_a_run(finished: Path) -> None:
+    record = StudyRecord.load(finished / "study.json")
+    assert [ref.fold for ref in record.runs if ref.candidate == "majority"] == [0, 1, 2, 3, 4, 5]
+    assert len({ref.identity for ref in record.runs}) == 12
+    (verdict,) = record.verdicts
+    assert verdict.method in ("corrected resampled t", "paired bootstrap")
+    assert verdict.n_pairs == 6
+
+
+def test_mean_and_deviation_over_folds_stand_in_the_leaderboard(finished: Path) -> None:
+    rows = {row["candidate"]: row for row in csv.DictReader((finished / "leaderboard.csv").open())}
+    runs = [RunRecord.load(path) for path in finished.glob("runs/*/run.json")]
+    scores = [run.test["accuracy"] for run in runs if run.candidate == "my net"]
+    row = rows["my net"]
+    assert float(row["score"]) == pytest.approx(statistics.fmean(scores))
+    assert float(row["deviation"]) == pytest.approx(statistics.stdev(scores))
+    plain = t_interval(scores)
+    assert plain is not None
+    assert float(row["interval_runs_high"]) > plain.high, "folds share training pictures: the interval is wider"
+
+
+def test_out_of_fold_predictions_are_merged_and_agree_with_the_scores(finished: Path) -> None:
+    assert sorted(path.name for path in finished.glob("oof/*")) == ["majority.parquet", "my_net.parquet"]
+    rows = pq.read_table(finished / "oof/my_net.parquet").to_pylist()
+    for repeat in (0, 1):
+        items = [row["item"] for row in rows if row["fold"] // 3 == repeat]
+        assert len(items) == len(set(items)) == 48, "each picture is held out once a repeat"
+    for path in finished.glob("runs/*/run.json"):
+        run = RunRecord.load(path)
+        if run.candidate == "my net":
+            own = [row for row in rows if row["fold"] == run.fold]
+            right = [int(np.argmax(row["probabilities"])) == row["truth"] for row in own]
+            assert statistics.fmean(right) == pytest.approx(run.test["accuracy"])
+
+
+def test_no_group_is_on_both_sides_of_a_fold(tmp_path: Path) -> None:
+    folder = draw(tmp_path)
+    sets = ["data.split={kind: stratified-group-kfold, folds: 3}", "protocol.seeds=2", "candidates.majority.model=mlp"]
+    record = Study.from_text(FOLDED, base=folder, sets=[*sets, "train.epochs=1"]).run(folder / "results").record
+    assert len(record.runs) == 2 * 3 * 2
+    table = pq.read_table(folder / "results/folded/split.parquet").to_pylist()
+    for fold in range(3):
+        parts: dict[str, set[str]] = {}
+        for row in table:
+            if row["fold"] == fold:
+                parts.setdefault(row["group"], set()).add(str(row["part"]))
+        assert all(len(found) == 1 for found in parts.values())
+    rows = pq.read_table(folder / "results/folded/oof/my_net.parquet").to_pylist()
+    assert len(rows) == 48 * 2
+    assert {(row["seed"], row["item"]) for row in rows} == {(seed, f"{n:02}.png") for seed in (0, 1) for n in range(48)}
