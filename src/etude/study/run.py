@@ -19,6 +19,7 @@ from etude.study.engine import Engine, InProcess, Outcome
 from etude.study.estimate import StudyPlan, make_plan
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
@@ -56,6 +57,7 @@ def run_study(
     with folder.locked():
         workspace = Workspace(study, base, folder, device, watch)
         check_networks(resolve_candidates(study), workspace)
+        guard(workspace)
         candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
         orders = plan_runs(study, workspace, candidates)
         write_text(folder.given, text)
