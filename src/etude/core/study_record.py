@@ -21,8 +21,6 @@ class LeaderboardRow(Config):
     """Mean score on the test part over the runs, in the study's metric; none while no run is finished."""
     deviation: float | None = None
     """Standard deviation of the score over folds, seeds of a fold averaged, or over seeds; none with one."""
-    deviation: float | None = None
-    """Standard deviation of the score over folds, seeds of a fold averaged, or over seeds; none with one."""
     interval_runs: Interval | None = None
     """95 % interval over seeds or folds (t); none with one run."""
     interval_pictures: Interval | None = None
