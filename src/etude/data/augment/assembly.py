@@ -65,6 +65,8 @@ class Assembly:
             return Draw(pictures, height_px, width_px, strength, source, device, parts)
 
         self._whole = draw_of(count, generator)
+        # Small matrices are all calls: drawn for the whole batch, they cost a part next to nothing.
+        self._motion_B33 = augmenter.draw_motion(self._whole)
         if len(self.slices) == 1:
             self._draws = [self._whole]
             return
@@ -93,14 +95,34 @@ class Assembly:
             images_PHWC: uint8, contiguous; not changed.
             targets: labels (P,) or masks (P, H, W) of any whole-number type; 255 in a mask is void.
         """
-        ready_PCHW, moved = self._augmenter.render(images_PHWC, targets, self._draws[part])
-        if len(self.slices) == 1:
-            self._images_BCHW, self._targets = ready_PCHW, moved.long()
-            return
         place = self.slices[part]
-        self._images_BCHW[place].copy_(ready_PCHW)
+        motion_P33 = None if self._motion_B33 is None else self._motion_B33[place]
+        rendered_PCHW, moved = self._augmenter.render(images_PHWC, targets, motion_P33, self._draws[part])
+        ready_PCHW = rendered_PCHW.to(self._augmenter.dtype)
+        if len(self.slices) == 1:
+            self._images_BCHW = _lay_out(ready_PCHW, self._augmenter.channels_last)
+            self._targets = moved.long()
+            return
+        _copy_into(self._images_BCHW[place], ready_PCHW)
         self._targets[place].copy_(moved)
 
     def finish(self) -> Batch:
         """Erase and mix, which may need the whole batch, and return it."""
         return self._augmenter.finish(self._images_BCHW, self._targets, self._whole)
+
+
+def _lay_out(images_BCHW: Tensor, channels_last: bool) -> Tensor:
+    """Return pictures in a memory format, themselves where they have it."""
+    if not channels_last:
+        return images_BCHW.contiguous()
+    if images_BCHW.is_contiguous(memory_format=torch.channels_last):
+        return images_BCHW
+    return torch.stack(images_BCHW.unbind(1), dim=3).permute(0, 3, 1, 2)
+
+
+def _copy_into(place_PCHW: Tensor, images_PCHW: Tensor) -> None:
+    """Copy pictures to their place in the batch, from planes to rows in the way that is fastest on a CPU."""
+    if images_PCHW.is_contiguous() and place_PCHW.is_contiguous(memory_format=torch.channels_last):
+        torch.stack(images_PCHW.unbind(1), dim=3, out=place_PCHW.permute(0, 2, 3, 1))
+    else:
+        place_PCHW.copy_(images_PCHW)

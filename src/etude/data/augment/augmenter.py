@@ -88,20 +88,44 @@ class Augmenter:
             assembly.render(number, images_BHWC[part], targets[part])
         return assembly.finish()
 
-    def render(self, images_BHWC: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
+    def draw_motion(self, draw: Draw) -> Tensor | None:
+        """Return the product of all geometry, (B, 3, 3) on the CPU, from result to source; None without geometry."""
+        if not self._geometry:
+            return None
+        matrices_B33: Tensor = functools.reduce(torch.bmm, (draw_one(draw) for draw_one in self._geometry))
+        return matrices_B33
+
+    def render(
+        self, images_BHWC: Tensor, targets: Tensor, motion_B33: Tensor | None, draw: Draw
+    ) -> tuple[Tensor, Tensor]:
         """Do what needs no other picture: geometry, color, pixels, normalisation.
 
         Args:
             images_BHWC: uint8, contiguous; not changed.
             targets: labels (B,) or masks (B, H, W).
-            draw: the draws of these pictures.
+            motion_B33: what `draw_motion` gave for these pictures.
+            draw: the draws of these pictures, for all else.
 
         Returns:
-            Pictures (B, C, H, W) of the dtype and memory format asked for, and targets moved with them.
+            Float32 pictures (B, C, H, W) in either memory format, and targets moved with them.
         """
-        ready_BCHW, targets = self._render(images_BHWC, targets, draw)
-        # Two steps: one that changes both at once takes three times as long.
-        return ready_BCHW.to(self.dtype).contiguous(memory_format=self._memory_format), targets
+        masks_BHW = targets if targets.ndim == 3 else None
+        moved: Tensor | None = masks_BHW
+        if motion_B33 is not None and not self._on_lattice:
+            planar_BCHW, moved = warp(images_BHWC, masks_BHW, motion_B33)
+        else:
+            if motion_B33 is not None:
+                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, motion_B33)
+            if not (self._color or self._pixels):
+                return self._normalize_rows(images_BHWC), targets if moved is None else moved
+            planar_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+        if self._color:
+            planar_BCHW = recolor(planar_BCHW, self._color, draw)
+        for change in self._pixels:
+            planar_BCHW = change(draw, planar_BCHW)
+        if self._color or self._pixels:
+            planar_BCHW.clamp_(0.0, 255.0)
+        return self._normalize_planes(planar_BCHW), targets if moved is None else moved
 
     def finish(self, ready_BCHW: Tensor, targets: Tensor, draw: Draw) -> Batch:
         """Erase boxes, in place, and mix pictures with one another.
@@ -120,31 +144,6 @@ class Augmenter:
         )
         mixed_BCHW = mixed_BHWC.permute(0, 3, 1, 2).contiguous(memory_format=self._memory_format)
         return Batch(mixed_BCHW, targets, other_targets, own_B)
-
-    def _render(self, images_BHWC: Tensor, targets: Tensor, draw: Draw) -> tuple[Tensor, Tensor]:
-        """Return normalised float32 pictures (B, 3, H, W) in either memory format, and targets moved with them."""
-        masks_BHW = targets if targets.ndim == 3 else None
-        moved: Tensor | None = masks_BHW
-        if self._geometry and not self._on_lattice:
-            planar_BCHW, moved = warp(images_BHWC, masks_BHW, self._motion(draw))
-        else:
-            if self._geometry:
-                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, self._motion(draw))
-            if not (self._color or self._pixels):
-                return self._normalize_rows(images_BHWC), targets if moved is None else moved
-            planar_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        if self._color:
-            planar_BCHW = recolor(planar_BCHW, self._color, draw)
-        for change in self._pixels:
-            planar_BCHW = change(draw, planar_BCHW)
-        if self._color or self._pixels:
-            planar_BCHW.clamp_(0.0, 255.0)
-        return self._normalize_planes(planar_BCHW), targets if moved is None else moved
-
-    def _motion(self, draw: Draw) -> Tensor:
-        """Return the product of all geometry, (B, 3, 3), from result to source."""
-        matrices_B33: Tensor = functools.reduce(torch.bmm, (draw_one(draw) for draw_one in self._geometry))
-        return matrices_B33
 
     def _normalize_planes(self, images_BCHW: Tensor) -> Tensor:
         gain_C11, bias_C11 = (

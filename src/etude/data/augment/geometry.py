@@ -131,15 +131,14 @@ def _outside(position: Tensor, size: int) -> Tensor:
 def _source_grid(matrices_B33: Tensor, height_px: int, width_px: int) -> Tensor:
     """Return float32 (B, H, W, 2): source coordinates (x, y), -1 and 1 being the centres of the border pixels.
 
-    Sums of broadcast rows and columns: `affine_grid` takes a matrix product for it and is 30 times slower here.
+    A sum of a broadcast row and a broadcast column, x and y as one complex number: `affine_grid` takes a matrix product
+    for it and is a hundred times slower here.
     """
     half_w, half_h = max(width_px - 1, 1) / 2, max(height_px - 1, 1) / 2
     device = matrices_B33.device
     x_W = torch.arange(width_px, device=device) - (width_px - 1) / 2
-    y_H1 = torch.arange(height_px, device=device)[:, None] - (height_px - 1) / 2
-    grid_BHW2 = torch.empty(len(matrices_B33), height_px, width_px, 2, device=device)
-    for axis, half in enumerate((half_w, half_h)):
-        row_B31 = (matrices_B33[:, axis] / half)[:, :, None]
-        along_BH1 = (row_B31[:, 1, :] * y_H1[:, 0] + row_B31[:, 2, :])[:, :, None]
-        torch.add(row_B31[:, 0, :, None] * x_W, along_BH1, out=grid_BHW2[..., axis])
-    return grid_BHW2
+    y_H = torch.arange(height_px, device=device) - (height_px - 1) / 2
+    both_B3 = torch.complex(matrices_B33[:, 0] / half_w, matrices_B33[:, 1] / half_h)
+    columns_BW = both_B3[:, 0, None] * x_W
+    rows_BH = both_B3[:, 1, None] * y_H + both_B3[:, 2, None]
+    return torch.view_as_real(columns_BW[:, None, :] + rows_BH[:, :, None])
