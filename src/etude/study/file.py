@@ -69,6 +69,14 @@ class CandidateData(Config):
     """The size of its training part."""
 
 
+class CombineConfig(Config):
+    """How the answers of a finished network are combined into one."""
+
+    tta: Literal["none", "flip", "shifts", "flip-shifts"] = "none"
+    """Test-time augmentation: the mean over the picture and its mirror image (flip: 2 passes), over small moves
+    (shifts: 5), or over both (flip-shifts: 10). A run that differs in this only is not trained again."""
+
+
 class CandidateConfig(Config):
     """One candidate: what it has of its own; all else comes from the study, or from the candidate it extends."""
 
@@ -84,6 +92,8 @@ class CandidateConfig(Config):
     """How it is trained."""
     finetune: Finetune | None = None
     """What of a pretrained network is trained: all, head, last-3 or gradual."""
+    combine: CombineConfig | None = None
+    """How answers are combined once it is trained, as `{tta: flip}`."""
     data: CandidateData | None = None
     """The size of its training part, as `{split: {train_items: 500}}`."""
 

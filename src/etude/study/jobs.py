@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from etude.models import build_model, resolve_spec
 from etude.study.cautions import cautions
-from etude.study.plan import Order
+from etude.study.file import CombineConfig
+from etude.study.plan import Order, run_identity
 from etude.study.resolve import Candidate, merge
 from etude.study.workspace import Workspace
 
@@ -53,6 +55,8 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items),
         item_ids=workspace.item_ids,
         finetune=candidate.finetune,
+        views=candidate.combine.tta,
+        trained_as=_trained_as(workspace, candidate, order),
         threshold=study.protocol.threshold,
         calibrate=study.protocol.calibrate,
         data_key=workspace.fingerprint,
@@ -60,6 +64,13 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         notes=tuple(cautions(candidate, workspace.source)),
         position=position,
     )
+
+
+def _trained_as(workspace: Workspace, candidate: Candidate, order: Order) -> str:
+    """Return the identity of the same run without what comes after its training; empty where nothing does."""
+    if candidate.combine == CombineConfig():
+        return ""
+    return run_identity(workspace, replace(candidate, combine=CombineConfig()), order.seed, order.fold)
 
 
 def build_network(candidate: Candidate, workspace: Workspace, seed: int) -> Any:  # noqa: ANN401 - a torch module

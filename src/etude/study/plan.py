@@ -87,6 +87,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["augment"] = {}  # without an augmentation its strength means nothing
     if finetune := candidate.finetune.model_dump(mode="json", exclude_defaults=True):
         content["finetune"] = finetune
+    if combine := candidate.combine.model_dump(mode="json", exclude_defaults=True):
+        content["combine"] = combine
     if study.protocol.threshold is not None:
         content["threshold"] = study.protocol.threshold.model_dump(mode="json", exclude_defaults=True)
     if study.protocol.calibrate:

@@ -9,7 +9,7 @@ from etude.core.errors import StudyFileError
 from etude.data.augment import AugmentConfig
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
-from etude.study.file import CandidateConfig, StudyConfig
+from etude.study.file import CandidateConfig, CombineConfig, StudyConfig
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
 
@@ -26,6 +26,7 @@ class Candidate:
     prepare: Prepare
     train: TrainConfig
     finetune: FinetuneConfig
+    combine: CombineConfig
     train_items: int | None = None
     """Pictures of its training part, where it is not the study's."""
 
@@ -37,6 +38,7 @@ class Candidate:
             "prepare": self.prepare.model_dump(mode="json"),
             "train": self.train.model_dump(mode="json"),
             "finetune": self.finetune.model_dump(mode="json"),
+            "combine": self.combine.model_dump(mode="json"),
         }
         if self.train_items is not None:
             dumped["data"] = {"split": {"train_items": self.train_items}}
@@ -51,7 +53,7 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
     """
     merged: dict[str, Any] = _given(study, _FIELDS)
     for layer in _layers(study, name):
-        merged = merge(merged, _given(layer, (*_FIELDS, "data")))
+        merged = merge(merged, _given(layer, (*_FIELDS, "combine", "data")))
     if not merged.get("model", {}).get("name"):
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
@@ -63,6 +65,7 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
         prepare=Prepare.model_validate(merged.get("prepare", {})),
         train=TrainConfig.model_validate(merged.get("train", {})),
         finetune=FinetuneConfig.model_validate(merged.get("finetune", {})),
+        combine=CombineConfig.model_validate(merged.get("combine", {})),
         train_items=None if train_items == study.data.split.train_items else train_items,
     )
 

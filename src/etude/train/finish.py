@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,13 +19,15 @@ from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
 from etude.train.job import Job
-from etude.train.loop import Fitted, fit, now, predict, write_history
-from etude.train.memory import device_memory_mb
-from etude.train.state import save_tensors
+from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
+from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.state import Progress, load_tensors, save_tensors
+from etude.train.views import Views
 
 RECORD_FILE = "run.json"
 PREDICTIONS_FILE = "predictions.parquet"
 MODEL_FILE = "model.safetensors"
+HISTORY_FILE = "history.jsonl"
 
 
 def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
@@ -37,9 +41,11 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     if job.threshold is not None or job.calibrate:
         check_adjustable(len(job.classes), len(job.parts("validation").labels_N), job.threshold)
     folder.mkdir(parents=True, exist_ok=True)
-    fitted = fit(job, folder, watch)
+    fitted = _take_over(job, folder, watch) or fit(job, folder, watch)
     write_history(folder, fitted.progress)
     save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
+    if job.views != "none":
+        fitted = replace(fitted, model=Views(fitted.model, job.views).eval(), store=None)
     scores: dict[str, dict[str, float]] = {}
     predictions = []
     opened_at = ""
@@ -57,6 +63,29 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     record.save(folder / RECORD_FILE)
     shutil.rmtree(folder / "state", ignore_errors=True)
     return record
+
+
+def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:
+    """Return the network of the finished run that differs in the views only; none where there is none."""
+    other = folder.with_name(job.trained_as) if job.trained_as else folder
+    if not job.trained_as or not (other / RECORD_FILE).exists():
+        return None
+    record = RunRecord.load(other / RECORD_FILE)
+    train_set = job.parts("train")
+    model = prepare_model(job, train_set)
+    model.load_state_dict(load_tensors(other / MODEL_FILE)[0])
+    progress = Progress(
+        epoch=record.epochs,
+        best_epoch=record.best_epoch,
+        seconds=record.cost.seconds,
+        seconds_to_best=record.cost.seconds_to_best,
+        started_at=now(),
+        stopped=record.stopped,
+        history=[json.loads(line) for line in (other / HISTORY_FILE).read_text("utf-8").splitlines()],
+    )
+    reset_device_memory(job.execution.device)
+    watch.run_started(job.label, *job.position, record.epochs, record.steps, record.steps)
+    return Fitted(model.eval(), build_task(job, train_set), progress, record.cost.images_per_s, record.steps)
 
 
 def _predict_part(job: Job, fitted: Fitted, part: Part) -> Predictions:

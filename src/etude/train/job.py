@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from etude.data.prepared import PreparedSet
     from etude.models.execution import Execution
+    from etude.train.views import ViewName
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,10 @@ class Job:
     """How a detector's threshold is chosen on validation; none: the likelier class is the answer."""
     calibrate: bool = False
     """Whether a temperature is fitted on validation."""
+    views: ViewName = "none"
+    """Views of a picture over which the finished network's answers are averaged."""
+    trained_as: str = ""
+    """Run whose weights are taken where it is finished, as it differs in the views only; none: it is trained."""
     data_key: str = ""
     """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
     features: Path | None = None

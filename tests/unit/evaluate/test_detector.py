@@ -97,7 +97,8 @@ def test_a_study_records_what_was_chosen(tmp_path):
 def test_what_is_asked_is_part_of_the_identity(tmp_path):
     from etude.core.watch import Silent
     from etude.study.folder import StudyFolder
-    from etude.study.plan import plan_runs
+    from etude.study.plan import run_identity
+    from etude.study.resolve import resolve_candidates
     from etude.study.workspace import Workspace
 
     asked = ["calibrate: false", "calibrate: true", "threshold: f1", "threshold: {recall: 0.9}"]
@@ -105,5 +106,5 @@ def test_what_is_asked_is_part_of_the_identity(tmp_path):
     for number, text in enumerate(asked):
         study = Study.from_text(STUDY.replace("THRESHOLD", text)).config
         workspace = Workspace(study, tmp_path, StudyFolder(tmp_path, str(number)), "cpu", Silent())
-        found |= {order.identity for order in plan_runs(study, workspace)}
+        found.add(run_identity(workspace, resolve_candidates(study)["cnn"], 0, None))
     assert len(found) == 4
