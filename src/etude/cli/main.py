@@ -100,6 +100,24 @@ def plan(
 
 
 @app.command()
+def compare(
+    studies: Annotated[list[str], typer.Argument(help="Names, folders or files of two or more studies that were run.")],
+    metric: Annotated[str | None, typer.Option(help="Metric; that of the first study by default.")] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="STUDY/CANDIDATE", help="What the others are compared with.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the merged leaderboard to this file.")] = None,
+    results: Results = Path("results"),
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Set studies side by side: one leaderboard, and verdicts where the split is the same."""
+    from etude.cli.comparing import show_comparison
+
+    show_comparison(studies, results, metric, baseline, csv, json)
+
+
+@app.command()
 def new(
     name: Annotated[str, typer.Argument(help="Name of the study; NAME.yaml is written.")],
     data: Annotated[str, typer.Option(help="The pictures: a folder, a Parquet or CSV file, or a source.")] = "",

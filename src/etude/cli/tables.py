@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from rich import box
 from rich.table import Table
@@ -10,12 +11,32 @@ from rich.text import Text
 
 from etude.cli.watching import duration
 from etude.core.run_record import Interval
-from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
+from etude.core.study_record import LeaderboardRow, Verdict
 
 _COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
 
 
-def leaderboard_table(record: StudyRecord, width: int) -> Table:
+class Board(Protocol):
+    """What has a leaderboard and verdicts: a study, or several side by side."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def metric(self) -> str:
+        """The metric that ranks and compares."""
+
+    @property
+    def leaderboard(self) -> tuple[LeaderboardRow, ...]:
+        """One row a candidate, best first."""
+
+    @property
+    def verdicts(self) -> tuple[Verdict, ...]:
+        """The comparisons."""
+
+
+def leaderboard_table(record: Board, width: int) -> Table:
     """Return the leaderboard, with as many columns as the width has room for."""
     table = Table(
         title=f"{record.name}: {record.metric} on the test part",
@@ -32,7 +53,7 @@ def leaderboard_table(record: StudyRecord, width: int) -> Table:
     return table
 
 
-def _columns(record: StudyRecord) -> list[tuple[str, bool, Callable[[LeaderboardRow], str], int]]:
+def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], str], int]]:
     """Return heading, right-aligned?, text of a row, and the width from which the column is shown."""
     return [
         ("candidate", False, lambda row: row.candidate, 0),
@@ -51,7 +72,7 @@ def _columns(record: StudyRecord) -> list[tuple[str, bool, Callable[[Leaderboard
     ]
 
 
-def verdict_lines(record: StudyRecord) -> list[Text]:
+def verdict_lines(record: Board) -> list[Text]:
     """Return one line a comparison, those of each ablation below a line with its name."""
     lines = []
     group = ""

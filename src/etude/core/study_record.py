@@ -166,6 +166,10 @@ class StudyRecord(Record):
     """Versions of Python and of the libraries."""
     seconds: float = 0.0
     """Training seconds of all its runs."""
+    data_fingerprint: str = ""
+    """Hash of pictures and labels; empty in records of earlier versions."""
+    split_digests: tuple[str, ...] = ()
+    """For each fold, the hash of which picture is in which part; empty in records of earlier versions."""
     times: tuple[CandidateTime, ...] = ()
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()

@@ -66,6 +66,8 @@ def summarize(
         device=machine_words(),
         versions=versions(),
         seconds=sum(record.cost.seconds for record in records),
+        data_fingerprint=workspace.fingerprint,
+        split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records),
     )
@@ -123,7 +125,12 @@ def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) 
 
 def finished_runs(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> dict[str, list[RunResult]]:
     """Return the finished runs by candidate; their predictions are read when they are needed."""
-    runs: dict[str, list[RunResult]] = {name: [] for name in study.candidates}
+    return load_runs(folder, refs, list(study.candidates))
+
+
+def load_runs(folder: StudyFolder, refs: Sequence[RunRef], candidates: Sequence[str]) -> dict[str, list[RunResult]]:
+    """Return the finished ones of some runs by candidate; their predictions are read when they are needed."""
+    runs: dict[str, list[RunResult]] = {name: [] for name in candidates}
     for ref in refs:
         record = folder.load_run(ref.identity)
         if record is not None:
@@ -177,7 +184,11 @@ def _notes(
 
 def leaderboard_csv(rows: Sequence[LeaderboardRow]) -> str:
     """Return the leaderboard as CSV: an interval has two columns, each further metric one."""
-    flat = [_flat(row) for row in rows]
+    return table_csv([flatten_row(row) for row in rows])
+
+
+def table_csv(flat: Sequence[Mapping[str, Any]]) -> str:
+    """Return rows as CSV, with a column for each name that any of them has."""
     names = list(dict.fromkeys(name for row in flat for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
@@ -186,7 +197,8 @@ def leaderboard_csv(rows: Sequence[LeaderboardRow]) -> str:
     return text.getvalue()
 
 
-def _flat(row: LeaderboardRow) -> dict[str, Any]:
+def flatten_row(row: LeaderboardRow) -> dict[str, Any]:
+    """Return a row as columns of one value each."""
     flat: dict[str, Any] = {}
     for name in LeaderboardRow.model_fields:
         value = getattr(row, name)
