@@ -44,6 +44,9 @@ Target = Annotated[
     str, typer.Argument(help="A study file, a folder with a folder of pictures per class, or 'quickstart'.")
 ]
 
+SourceName = Annotated[str, typer.Argument(help="A registered source, or a path to pictures.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for what is written; by default results/data/NAME.")]
+
 _RUN_EXAMPLES = """\b
 Examples:
   etude run quickstart
@@ -197,6 +200,47 @@ def models_show(
     from etude.cli.models import show_model
 
     show_model(name, json)
+
+
+@data_app.command("list")
+def data_list(json: Json = False, debug: Debug = False) -> None:
+    """List the sources: registered ones, and what lies in $ETUDE_DATA."""
+    from etude.cli.data import list_sources
+
+    list_sources(json)
+
+
+@data_app.command("show")
+def data_show(source: SourceName, out: Out = None, json: Json = False, debug: Debug = False) -> None:
+    """Show what a source holds, and write a contact sheet as PNG and HTML."""
+    from etude.cli.data import show_source
+
+    show_source(source, out, json)
+
+
+@data_app.command("check")
+def data_check(
+    source: SourceName,
+    out: Out = None,
+    limit: Annotated[int | None, typer.Option(help="Look at up to so many pictures, whatever it takes.")] = None,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Look for faulty files, duplicates, wrong masks and leaks between the official parts."""
+    from etude.cli.data import run_check
+
+    run_check(source, out, limit, json, quiet)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="A set that is published, such as cifar10.")], debug: Debug = False
+) -> None:  # fmt: skip
+    """Download a published set into the cache, or say how to get it."""
+    from etude.cli.data import fetch
+
+    fetch(name)
 
 
 @cache_app.command("list")

@@ -141,6 +141,20 @@ def locate(spec: str, base: Path | None = None) -> Path | None:
     return None
 
 
+def data_folder_entries() -> list[tuple[Path, str]]:
+    """Return what lies in `$ETUDE_DATA`, with the name of the layout that opens it."""
+    given = os.environ.get("ETUDE_DATA")
+    folder = Path(given).expanduser() if given else None
+    if folder is None or not folder.is_dir():
+        return []
+    found = []
+    for path in sorted(folder.iterdir()):
+        layout = None if path.name.startswith(".") else next((one for one in LAYOUTS if one.recognises(path)), None)
+        if layout is not None:
+            found.append((path, layout.name))
+    return found
+
+
 def _places(base: Path | None) -> list[Path]:
     """Return the folders in which sources are looked for."""
     given = os.environ.get("ETUDE_DATA")
