@@ -58,17 +58,17 @@ def fields_at(model: type[BaseModel], path: tuple[str | int, ...]) -> list[str]:
         annotation = field.annotation if field else None
         if typing.get_origin(annotation) in (dict, tuple) and words:
             words.pop(0)
-        found = _record_in(annotation)
+        found = record_in(annotation)
     return list(found.model_fields) if found is not None else []
 
 
-def _record_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
+def record_in(annotation: Any) -> type[BaseModel] | None:  # noqa: ANN401 - any annotation
     """Find the record in an annotation such as `Annotated[Record, …] | None` or `dict[str, Record]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     if typing.get_origin(annotation) in (typing.Union, types.UnionType, dict, typing.Annotated, tuple):
         for argument in typing.get_args(annotation):
-            record = _record_in(argument)
+            record = record_in(argument)
             if record is not None:
                 return record
     return None
