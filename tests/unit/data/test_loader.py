@@ -218,6 +218,24 @@ def test_what_was_used_is_freed():
     assert 1 <= most <= 5
 
 
+def test_a_batch_that_is_kept_keeps_its_content_and_one_that_is_not_gives_its_memory_to_the_next():
+    expected = [batch.images_BCHW.clone() for batch in make_loader(augment=EVERYTHING, workers=0)]
+    kept, pictures, places = [], [], set()
+    for _ in range(3):
+        loader = make_loader(augment=EVERYTHING, workers=2)
+        kept += list(loader)
+        pictures += [batch.images_BCHW[1:2, :, 3] for batch in loader if len(batch) > 1]
+    for number, batch in enumerate(kept):
+        assert torch.equal(batch.images_BCHW, expected[number % 6])
+    for number, row in enumerate(pictures):
+        assert torch.equal(row, expected[number % 5][1:2, :, 3])
+    loader = make_loader(Photos(n=40), augment=None, workers=2, prepare=Prepare(size_px=(256, 512)))
+    for batch in loader:
+        places.add(batch.images_BCHW.data_ptr())
+    assert len(loader) == 10
+    assert len(places) <= 5
+
+
 def test_training_keeps_its_threads_while_workers_have_one_each():
     before = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -79,13 +79,12 @@ class Assembly:
             self._draws = [draw_of(count, generator, tuple(self._draws))]
             self.slices = [slice(0, count)]
             return
-        layout = torch.channels_last if augmenter.channels_last else torch.contiguous_format
-        self._images_BCHW = torch.empty(
-            (count, 3, height_px, width_px), dtype=augmenter.dtype, device=device, memory_format=layout
-        )
-        self._targets = torch.empty(
-            (count, height_px, width_px) if has_masks else (count,), dtype=torch.int64, device=device
-        )
+        memory, dtype = augmenter.memory, augmenter.dtype
+        if augmenter.channels_last:
+            self._images_BCHW = memory.empty((count, height_px, width_px, 3), dtype).permute(0, 3, 1, 2)
+        else:
+            self._images_BCHW = memory.empty((count, 3, height_px, width_px), dtype)
+        self._targets = memory.empty((count, height_px, width_px) if has_masks else (count,), torch.int64)
 
     def render(self, part: int, images_PHWC: Tensor, targets: Tensor) -> None:
         """Augment and normalise part number `part`.

@@ -28,6 +28,7 @@ from etude.data.augment.draw import Draw
 from etude.data.augment.erase import fill
 from etude.data.augment.geometry import move_pixels, warp
 from etude.data.augment.mix import draw_mixing, mix
+from etude.data.augment.recycling import RecycledMemory
 from etude.data.batches import Batch
 
 Triple = tuple[float, float, float]
@@ -62,6 +63,7 @@ class Augmenter:
         self.strength = config.strength if config is not None else 0.0
         self.dtype = dtype
         self.channels_last = channels_last
+        self.memory = RecycledMemory()
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._geometry, self._color, self._pixels, self._erase, self._mix = (
             _load(cards, stage) for stage in ("geometry", "color", "pixels", "erase", "mix")
