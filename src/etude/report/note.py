@@ -18,6 +18,7 @@ from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
+from etude.report.robustness import gather_robustness
 from etude.report.sentences import Teller, shorten
 from etude.report.settings import Change, list_changes, read_settings
 from etude.report.tables import (
@@ -125,6 +126,7 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
         "errors": _find_errors(study, words, artist),
+        "robustness": gather_robustness(study, words, metric),
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
         "reference": reference,

@@ -182,6 +182,8 @@ class ProtocolConfig(Config):
     false_negative: 5}} or f1; without it the likelier class is the answer."""
     calibrate: bool = False
     """Whether probabilities are adjusted by a temperature that is fitted on validation."""
+    robustness: bool = False
+    """Whether the best candidate and the baseline are scored on corrupted test pictures too, once all runs are done."""
     budget: Seconds | None = None
     """Time for the whole study, such as 60min; once it is spent no further run starts."""
 

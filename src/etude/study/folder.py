@@ -27,6 +27,7 @@ class StudyFolder:
         self.verdicts = self.root / "verdicts.json"
         self.runs = self.root / "runs"
         self.features = self.root / "features"
+        self.robustness = self.root / "robustness.json"
         self.out_of_fold = self.root / "oof"
         self.budgets = self.root / "budgets.json"
         self.timings = self.root / "timings.json"

@@ -23,6 +23,7 @@ from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.robustness import measure_robustness
 from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
 from etude.study.timing import resolve_budgets
 from etude.study.workspace import Workspace
@@ -65,7 +66,10 @@ def run_study(
         session = _Session(study, workspace, folder, candidates, orders, watch)
         session.write()
         session.train(engine or InProcess())
-        return session.close()
+        record = session.close()
+        if study.protocol.robustness:
+            measure_robustness(workspace, candidates, record)
+        return record
 
 
 def preview_study(

@@ -44,8 +44,7 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     fitted = _take_over(job, folder, watch) or fit(job, folder, watch)
     write_history(folder, fitted.progress)
     save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
-    if job.views != "none":
-        fitted = replace(fitted, model=Views(fitted.model, job.views).eval(), store=None)
+    fitted = _with_views(job, fitted)
     scores: dict[str, dict[str, float]] = {}
     predictions = []
     opened_at = ""
@@ -70,10 +69,34 @@ def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:
     other = folder.with_name(job.trained_as) if job.trained_as else folder
     if not job.trained_as or not (other / RECORD_FILE).exists():
         return None
-    record = RunRecord.load(other / RECORD_FILE)
+    reset_device_memory(job.execution.device)
+    record, fitted = _read_finished(job, other)
+    watch.run_started(job.label, *job.position, record.epochs, record.steps, record.steps)
+    return fitted
+
+
+def open_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
+    """Return the record of a finished run and its network, ready to answer.
+
+    Raises:
+        MistakeError: if the record cannot be read.
+    """
+    record, fitted = _read_finished(job, folder)
+    return record, _with_views(job, fitted)
+
+
+def _with_views(job: Job, fitted: Fitted) -> Fitted:
+    if job.views == "none":
+        return fitted
+    return replace(fitted, model=Views(fitted.model, job.views).eval(), store=None)
+
+
+def _read_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
+    """Read the record and the weights of a finished run."""
+    record = RunRecord.load(folder / RECORD_FILE)
     train_set = job.parts("train")
     model = prepare_model(job, train_set)
-    model.load_state_dict(load_tensors(other / MODEL_FILE)[0])
+    model.load_state_dict(load_tensors(folder / MODEL_FILE)[0])
     progress = Progress(
         epoch=record.epochs,
         best_epoch=record.best_epoch,
@@ -81,11 +104,10 @@ def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:
         seconds_to_best=record.cost.seconds_to_best,
         started_at=now(),
         stopped=record.stopped,
-        history=[json.loads(line) for line in (other / HISTORY_FILE).read_text("utf-8").splitlines()],
+        history=[json.loads(line) for line in (folder / HISTORY_FILE).read_text("utf-8").splitlines()],
     )
-    reset_device_memory(job.execution.device)
-    watch.run_started(job.label, *job.position, record.epochs, record.steps, record.steps)
-    return Fitted(model.eval(), build_task(job, train_set), progress, record.cost.images_per_s, record.steps)
+    task = build_task(job, train_set)
+    return record, Fitted(model.eval(), task, progress, record.cost.images_per_s, record.steps)
 
 
 def _predict_part(job: Job, fitted: Fitted, part: Part) -> Predictions:
