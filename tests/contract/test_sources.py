@@ -100,7 +100,79 @@ def draw_cifar100(tmp_path):
     return draw_cifar(tmp_path, "cifar-100-binary")
 
 
+def save_mask(path, ids):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(ids).save(path)
+
+
+def ids_of(number, n_ids=3, size=(12, 10)):
+    return np.random.default_rng(number).integers(0, n_ids, size, dtype=np.uint8)
+
+
+def draw_camvid(tmp_path):
+    for part, videos in (("train", ("0001TP", "0006R0", "0016E5")), ("val", ("Seq05VD",))):
+        for place, video in enumerate(videos):
+            for frame in range(3):
+                name, number = f"{video}_{frame:06d}", len(part) * 100 + place * 10 + frame
+                (tmp_path / "street" / part).mkdir(parents=True, exist_ok=True)
+                picture(number).save(tmp_path / "street" / part / f"{name}.jpg")
+                save_mask(tmp_path / "street" / f"{part}annot" / f"{name}.png", ids_of(number, 12))
+    return tmp_path / "street"
+
+
+def draw_camvid_original(tmp_path):
+    from etude.data.sources.camvid import _ORIGINAL_LABELS
+
+    names = [*(label for labels in _ORIGINAL_LABELS.values() for label in labels), "Void"]
+    colours = np.array([(number * 8, 255 - number, number * 3 % 256) for number in range(len(names))], np.uint8)
+    root = tmp_path / "street"
+    for video in ("0001TP", "0006R0", "0016E5", "Seq05VD"):
+        for frame in range(2):
+            number = frame + len(video) * 10 + ord(video[3])
+            (root / "701_StillsRaw_full").mkdir(parents=True, exist_ok=True)
+            picture(number).save(root / "701_StillsRaw_full" / f"{video}_{frame:05d}.png")
+            labels = ids_of(number, len(names))
+            save_mask(root / "LabeledApproved_full" / f"{video}_{frame:05d}_L.png", colours[labels])
+    lines = [f"{red} {green} {blue}\t\t{name}" for (red, green, blue), name in zip(colours, names, strict=True)]
+    (root / "label_colors.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def draw_cityscapes(tmp_path):
+    root = tmp_path / "street"
+    for part, cities in (("train", ("aachen", "bonn", "ulm")), ("val", ("lindau",)), ("test", ("berlin",))):
+        for city in cities:
+            for frame in range(2):
+                stem, number = f"{city}_000000_{frame:06d}", len(city) * 10 + frame
+                (root / "leftImg8bit" / part / city).mkdir(parents=True, exist_ok=True)
+                picture(number).save(root / "leftImg8bit" / part / city / f"{stem}_leftImg8bit.png")
+                save_mask(root / "gtFine" / part / city / f"{stem}_gtFine_labelIds.png", ids_of(number, 34))
+    return root
+
+
+def draw_masks(tmp_path, classes="cat\ndog\nbig owl\n", colours=None):
+    root = tmp_path / "pets"
+    for part in ("train", "test"):
+        for number in range(6):
+            (root / "images" / part).mkdir(parents=True, exist_ok=True)
+            picture(len(part) * 10 + number).save(root / "images" / part / f"{number}.png")
+            ids = ids_of(len(part) * 10 + number)
+            save_mask(root / "masks" / part / f"{number}.png", ids if colours is None else colours[ids])
+    (root / "classes.txt").write_text(classes)
+    return root
+
+
+def draw_palette(tmp_path):
+    colours = np.array([(1, 2, 3), (255, 0, 0), (0, 0, 255)], np.uint8)
+    return draw_masks(tmp_path, "cat 1 2 3\ndog 255 0 0\nbig owl 0 0 255\n", colours)
+
+
 DRAWN = {
+    "camvid": draw_camvid,
+    "camvid-original": draw_camvid_original,
+    "cityscapes": draw_cityscapes,
+    "masks": draw_masks,
+    "palette": draw_palette,
     "flat": draw_flat,
     "parts": draw_parts,
     "dogs": draw_dogs,
@@ -121,14 +193,16 @@ def opened(request, tmp_path):
     if request.param in REGISTERED:
         return REGISTERED[request.param]
     path = DRAWN[request.param](tmp_path)
-    return lambda: open_source(str(path))
+    return lambda: open_source(str(path), task="any")
 
 
 def test_every_registered_source_and_layout_is_in_this_suite():
     downloaded = {"cifar10", "cifar100"}
     assert set(SOURCES.names()) == set(REGISTERED) | downloaded
     assert downloaded < set(DRAWN)
-    assert {layout.name for layout in LAYOUTS} == {"parquet", "table", "cifar", "folders"}
+    assert {layout.name for layout in LAYOUTS} == {
+        "parquet", "table", "cifar", "cityscapes", "camvid", "camvid-original", "masks", "folders",
+    }  # fmt: skip
 
 
 def test_a_source_says_what_it_is(opened):
@@ -153,7 +227,8 @@ def test_items_are_columns_of_the_promised_types(opened):
         assert set(items.labels.tolist()) == set(range(len(source.classes)))
     if items.official is not None:
         assert items.official.dtype == np.int8
-        assert set(items.official.tolist()) == {Part.TRAIN, Part.TEST}
+        assert Part.TRAIN in set(items.official.tolist()) <= {Part.TRAIN, Part.VALIDATION, Part.TEST}
+        assert len(set(items.official.tolist())) > 1
     if items.groups is not None:
         assert items.groups.dtype.kind == "T"
 
@@ -204,12 +279,12 @@ def test_it_can_be_split_and_prepared(opened):
 def test_the_fingerprint_does_not_hang_on_where_the_pictures_lie(name, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b" / "deep").mkdir(parents=True)
-    one = open_source(str(DRAWN[name](tmp_path / "a")))
-    other = open_source(str(DRAWN[name](tmp_path / "b" / "deep")))
+    one = open_source(str(DRAWN[name](tmp_path / "a")), task="any")
+    other = open_source(str(DRAWN[name](tmp_path / "b" / "deep")), task="any")
     assert one.fingerprint() == other.fingerprint()
 
 
-@pytest.mark.parametrize("name", [name for name in DRAWN if "cifar" not in name])
+@pytest.mark.parametrize("name", ["flat", "parts", "dogs", "parquet", "table"])
 def test_one_class_can_be_told_from_all_others(name, tmp_path):
     path = DRAWN[name](tmp_path)
     whole, binary = open_source(str(path)), open_source(str(path), positive="OWL")

@@ -66,8 +66,7 @@ def check_source(
     """
     limits, workers = limits or CheckLimits(), workers or cores()
     if splits is None:
-        official = source.items.official
-        splits = [] if official is None else [official]
+        splits = _official(source)
     used = np.arange(len(source.items))
     if len(splits):
         used = np.flatnonzero(np.any([parts != Part.LEFT_OUT for parts in splits], axis=0))
@@ -133,6 +132,16 @@ def _twins(
     if not twins.is_complete:
         skipped.append(f"The search for near duplicates ended after {MOST_PAIRS:,} pairs: nearly all are alike.")
     return twins
+
+
+def _official(source: Source) -> list[npt.NDArray[np.int8]]:
+    """Return the source's parts; where it has no test part, its validation part is the test part, as in a study."""
+    official = source.items.official
+    if official is None:
+        return []
+    if (official == Part.TEST).any():
+        return [official]
+    return [np.where(official == Part.VALIDATION, np.int8(Part.TEST), official)]
 
 
 def _counts(source: Source, used: npt.NDArray[np.int64]) -> dict[str, int]:

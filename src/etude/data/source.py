@@ -12,8 +12,11 @@ from etude.core.registry import Registry, nearest
 from etude.data.fingerprint import Raw
 from etude.data.items import Items
 from etude.data.sources.binary import BinarySource
+from etude.data.sources.camvid import is_camvid, is_camvid_original, open_camvid, open_camvid_original
 from etude.data.sources.cifar import CifarSource, fetch_cifar, is_cifar_folder
+from etude.data.sources.cityscapes import Labels, is_cityscapes, open_cityscapes
 from etude.data.sources.folder import FolderSource
+from etude.data.sources.mask_folders import is_mask_folder, open_mask_folder
 from etude.data.sources.parquet import ParquetSource, is_parquet
 from etude.data.sources.shapes import shapes
 from etude.data.sources.streets import streets
@@ -91,13 +94,22 @@ LAYOUTS: list[Layout] = [
     Layout("parquet", is_parquet, ParquetSource),
     Layout("table", is_table, TableSource),
     Layout("cifar", is_cifar_folder, CifarSource),
+    Layout("cityscapes", is_cityscapes, open_cityscapes),
+    Layout("camvid", is_camvid, open_camvid),
+    Layout("camvid-original", is_camvid_original, open_camvid_original),
+    Layout("masks", is_mask_folder, open_mask_folder),
     Layout("folders", Path.is_dir, FolderSource),
 ]
 """The layouts, in the order in which they are tried; the first that recognises a path opens it."""
 
 
 def open_source(
-    spec: str, *, task: str = "classification", positive: str | None = None, base: Path | None = None
+    spec: str,
+    *,
+    task: str = "classification",
+    positive: str | None = None,
+    base: Path | None = None,
+    labels: Labels = "classes",
 ) -> Source:
     """Find and open a source.
 
@@ -107,13 +119,14 @@ def open_source(
         task: what it is for; a segmentation needs masks, a classification classes.
         positive: the one class to tell from all others.
         base: the folder of the study file.
+        labels: for Cityscapes, the 19 `classes` or the 8 `categories`.
 
     Raises:
         DataError: if there is no such source, or it cannot serve the task.
     """
     path = locate(spec, base) if spec.strip() else None
     if path is not None:
-        source = _open_path(path)
+        source = _open_path(path, labels)
     elif spec in SOURCES:
         source = SOURCES[spec]()
     else:
@@ -162,11 +175,13 @@ def _places(base: Path | None) -> list[Path]:
     return [*places, *([base] if base is not None else []), Path.cwd()]
 
 
-def _open_path(path: Path) -> Source:
+def _open_path(path: Path, labels: Labels) -> Source:
     """Open a path with the first layout that recognises it."""
     name = path.resolve().name if path.is_dir() else path.stem
     for layout in LAYOUTS:
         if layout.recognises(path):
+            if layout.name == "cityscapes":
+                return open_cityscapes(path, name, labels=labels)
             return layout.open(path, name)
     remedy = "Give the folder that holds the pictures, a .parquet file, or a .csv file of path,label."
     raise DataError(sentence("data", "source", "a folder, a Parquet or a CSV file", str(path), remedy))

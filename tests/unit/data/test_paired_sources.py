@@ -1,0 +1,144 @@
+"""Pictures with masks: what ids and colours become, which pictures are paired, and what is said where they cannot be."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude.check import check_source
+from etude.core.errors import DataError
+from etude.core.words import Part
+from etude.data.source import open_source
+from etude.data.sources import camvid, cityscapes
+from etude.data.split import SplitConfig, make_splits
+
+
+def save(path, array):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.asarray(array, np.uint8)).save(path)
+
+
+def picture(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (4, 6, 3))
+
+
+def camvid_folder(root):
+    for part, names in (("train", ("0001TP_1", "0016E5_1", "0016E5_2")), ("val", ("0016E5_9",))):
+        for place, name in enumerate(names):
+            save(root / part / f"{name}.png", picture(place))
+            save(root / f"{part}annot" / f"{name}.png", np.full((4, 6), 11 if place else 8))
+    return root
+
+
+def test_camvid_knows_its_videos_its_parts_and_void(tmp_path):
+    source = open_source(str(camvid_folder(tmp_path / "camvid")), task="segmentation")
+    assert source.items.groups.tolist() == ["0001TP", "0016E5", "0016E5", "0016E5"]
+    assert source.items.official.tolist() == [Part.TRAIN] * 3 + [Part.VALIDATION]
+    assert source.classes[8] == "car"
+    assert (source.mask(0) == 8).all()
+    assert (source.mask(1) == 255).all()
+    (parts,) = make_splits(source.items, 11, SplitConfig())
+    assert parts[3] == Part.TEST
+    found = {finding.kind: finding for finding in check_source(source).findings}
+    assert found["leak-group"].files == ("val/0016E5_9.png",)
+
+
+def test_a_picture_without_a_mask_is_passed_over_and_told(tmp_path):
+    root = camvid_folder(tmp_path / "camvid")
+    (root / "trainannot/0001TP_1.png").unlink()
+    source = open_source(str(root), task="segmentation")
+    assert len(source.items) == 3
+    assert source.notes == ("1 pictures without a mask were passed over.",)
+
+
+def test_the_original_colours_become_the_eleven_classes(tmp_path):
+    labels = [label for labels in camvid._ORIGINAL_LABELS.values() for label in labels]
+    lines = [f"{number} 7 9 {label}" for number, label in enumerate(labels)] + ["200 1 1 Void", ""]
+    save(tmp_path / "701_StillsRaw_full/0001TP_1.png", picture())
+    mask = np.zeros((4, 6, 3))
+    mask[..., 0], mask[..., 1], mask[..., 2] = labels.index("Truck_Bus"), 7, 9
+    mask[0, 0] = (200, 1, 1)
+    save(tmp_path / "LabeledApproved_full/0001TP_1_L.png", mask)
+    (tmp_path / "label_colors.txt").write_text("\n".join(lines))
+    source = open_source(str(tmp_path), task="segmentation")
+    assert source.mask(0)[0, 0] == 255
+    assert set(source.mask(0).ravel()[1:].tolist()) == {source.classes.index("car")}
+    (tmp_path / "label_colors.txt").write_text("1 2 3 Sky\n1 2 Road\n")
+    with pytest.raises(DataError, match="line 2"):
+        open_source(str(tmp_path), task="segmentation")
+    (tmp_path / "label_colors.txt").write_text("1 2 3 Sky\n")
+    with pytest.raises(DataError, match="Building"):
+        open_source(str(tmp_path), task="segmentation")
+
+
+def cityscapes_folder(root):
+    for part, city, number in (
+        ("train", "ulm", 26),
+        ("train", "bonn", 5),
+        ("val", "lindau", 24),
+        ("test", "berlin", 0),
+    ):
+        save(root / "leftImg8bit" / part / city / f"{city}_1_2_leftImg8bit.png", picture(number))
+        save(root / "gtFine" / part / city / f"{city}_1_2_gtFine_labelIds.png", np.full((4, 6), number))
+        save(root / "gtFine" / part / city / f"{city}_1_2_gtFine_color.png", picture())
+    return root
+
+
+def test_cityscapes_by_class_and_by_category(tmp_path):
+    root = cityscapes_folder(tmp_path / "cityscapes")
+    source = open_source(str(root), task="segmentation")
+    assert len(source.classes) == 19
+    assert source.items.groups.tolist() == ["train/bonn", "train/ulm", "val/lindau"]
+    assert source.items.official.tolist() == [Part.TRAIN, Part.TRAIN, Part.TEST]
+    named = [None if (ids := source.mask(place))[0, 0] == 255 else source.classes[ids[0, 0]] for place in range(3)]
+    assert named == [None, "car", "person"]
+    assert any("not public" in note for note in source.notes)
+    coarse = open_source(str(root), task="segmentation", labels="categories")
+    assert [coarse.classes[coarse.mask(place)[0, 0]] for place in range(3)] == ["void", "vehicle", "human"]
+    assert coarse.fingerprint() != source.fingerprint()
+
+
+def test_cityscapes_tables_are_whole():
+    assert len(cityscapes.CLASSES) == len(set(cityscapes.CLASSES.values())) == 19
+    ids = [number for numbers in cityscapes.CATEGORIES.values() for number in numbers]
+    assert ids == list(range(34))
+    assert len(cityscapes.CATEGORIES) == 8
+
+
+def mask_folder(root, classes, mask):
+    save(root / "images/a.png", picture())
+    save(root / "masks/a.png", mask)
+    (root / "classes.txt").write_text(classes)
+    return root
+
+
+def test_masks_by_ids_and_by_colours(tmp_path):
+    by_id = open_source(str(mask_folder(tmp_path / "a", "road\nopen sky\n", np.ones((4, 6)))), task="segmentation")
+    assert by_id.classes == ("road", "open sky")
+    assert (by_id.mask(0) == 1).all()
+    colours = np.zeros((4, 6, 3))
+    colours[0] = (9, 9, 9)
+    colours[1:] = (0, 255, 0)
+    root = mask_folder(tmp_path / "b", "road 0 255 0\nopen sky 0 0 255\n", colours)
+    by_colour = open_source(str(root), task="segmentation")
+    assert by_colour.classes == ("road", "open sky")
+    assert (by_colour.mask(0)[0] == 255).all()
+    assert (by_colour.mask(0)[1:] == 0).all()
+
+
+def test_ids_that_name_no_class_are_found_by_the_check(tmp_path):
+    source = open_source(str(mask_folder(tmp_path / "a", "road\nsky\n", np.full((4, 6), 9))), task="segmentation")
+    kinds = {finding.kind for finding in check_source(source).findings}
+    assert "mask-ids" in kinds
+
+
+@pytest.mark.parametrize("classes", ["", "road\n", "road\nroad\n", "road 1 2 3\nsky\n"])
+def test_class_names_that_do_not_hold_are_told(tmp_path, classes):
+    with pytest.raises(DataError, match=r"classes\.txt must be two to 255"):
+        open_source(str(mask_folder(tmp_path / "a", classes, np.ones((4, 6)))), task="segmentation")
+
+
+def test_real_street_scenes(real_data):
+    source = open_source(str(real_data / "camvid"), task="segmentation")
+    assert len(source.items) == 468
+    assert set(source.items.groups.tolist()) == {"0001TP", "0006R0", "0016E5"}
+    assert source.mask(0).shape == (360, 480)
