@@ -86,6 +86,15 @@ def test_after_the_run_the_real_time_stands_beside_the_estimate_and_the_deviatio
     assert "on its training pictures" in after.notes[0]
 
 
+def test_what_another_candidate_trains_is_answered_only(tmp_path: Path) -> None:
+    plan, told = preview(tmp_path, "candidates.tta={extends: wide, combine: {tta: flip}}")
+    assert "tta: a few steps are timed" not in told
+    by_name = {entry.candidate: entry for entry in plan.candidates}
+    assert [entry.candidate for entry in plan.candidates][:3] == ["plain", "wide", "tta"]
+    assert by_name["tta"].steps == 0
+    assert 0 < (by_name["tta"].run_seconds or 0) < (by_name["wide"].run_seconds or 0)
+
+
 def test_one_pair_shows_nothing(tmp_path: Path) -> None:
     plan, _ = preview(tmp_path, "protocol.seeds=1", measure=False)
     assert [resolution.smallest for resolution in plan.resolutions] == [None, None]

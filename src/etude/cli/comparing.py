@@ -24,7 +24,7 @@ def show_comparison(
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(leaderboard_table(found, console.width))
     for line in verdict_lines(found):
         console.print(line, highlight=False, soft_wrap=True)

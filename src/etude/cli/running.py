@@ -47,7 +47,7 @@ def record_has_scores(record: StudyRecord) -> bool:
 
 def print_record(record: StudyRecord, notes: list[Path]) -> None:
     """Print the leaderboard, the verdicts and where the note lies."""
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(leaderboard_table(record, console.width))
     for line in verdict_lines(record):
         console.print(line, highlight=False, soft_wrap=True)

@@ -45,6 +45,7 @@ def leaderboard_table(record: Board, width: int) -> Table:
         box=box.SIMPLE_HEAD,
     )
     columns = _columns(record)
+    width -= max(0, max((len(row.candidate) for row in record.leaderboard), default=0) - 16)
     for heading, right, _, needs in columns:
         if width >= needs:
             table.add_column(heading, justify="right" if right else "left", no_wrap=True)
@@ -59,16 +60,16 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
         ("candidate", False, lambda row: row.candidate, 0),
         ("runs", True, lambda row: str(row.n_runs), 0),
         (record.metric, True, lambda row: _number(row.score, 4), 0),
-        ("±", True, lambda row: _number(row.deviation, 4), 90),
+        ("±", True, lambda row: _number(row.deviation, 4), 95),
         ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
-        ("95 % runs", True, lambda row: _interval(row.interval_runs), 80),
-        ("validation", True, lambda row: _number(row.validation_score, 4), 100),
+        ("95 % runs", True, lambda row: _interval(row.interval_runs), 85),
+        ("validation", True, lambda row: _number(row.validation_score, 4), 105),
         ("time", True, lambda row: "" if row.seconds is None else duration(row.seconds), 70),
-        ("images/s", True, lambda row: "" if not row.images_per_s else f"{row.images_per_s:,.0f}", 110),
-        ("params", True, lambda row: _count(row.params), 120),
-        ("MACs", True, lambda row: _count(row.macs), 130),
-        ("ms", True, lambda row: _number(row.latency_ms, 2), 140),
-        ("memory MiB", True, lambda row: "" if row.memory_mb is None else f"{row.memory_mb:,.0f}", 150),
+        ("images/s", True, lambda row: "" if not row.images_per_s else f"{row.images_per_s:,.0f}", 115),
+        ("params", True, lambda row: _count(row.params), 125),
+        ("MACs", True, lambda row: _count(row.macs), 135),
+        ("ms", True, lambda row: _number(row.latency_ms, 2), 143),
+        ("memory MiB", True, lambda row: "" if row.memory_mb is None else f"{row.memory_mb:,.0f}", 155),
     ]
 
 

@@ -15,7 +15,8 @@ from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare_pairs, pair_runs
 from etude.metrics.statistics import ALPHA, POWER, smallest_detectable
 from etude.study.ablations import expand_ablations
-from etude.study.file import StudyConfig
+from etude.study.file import CombineConfig, StudyConfig
+from etude.study.plan import training_key
 from etude.study.resolve import Candidate
 from etude.study.summary import finished_runs, sides_of
 from etude.study.timing import Timings
@@ -104,10 +105,15 @@ def make_plan(
     """
     runs = finished_runs(study, workspace.folder, refs)
     timings = Timings(workspace)
-    plans = [
-        _plan_candidate(candidate, [ref for ref in refs if ref.candidate == name], runs[name], timings, measure=measure)
-        for name, candidate in candidates.items()
-    ]
+    plans = []
+    trained: set[str] = set()
+    for name, candidate in sorted(candidates.items(), key=lambda item: item[1].combine != CombineConfig()):
+        own = [ref for ref in refs if ref.candidate == name]
+        key = training_key(workspace, candidate)
+        is_shared = key in trained and candidate.combine != CombineConfig()
+        trained.add(key)
+        plans.append(_plan_candidate(candidate, own, runs[name], timings, measure=measure, is_shared=is_shared))
+    plans.sort(key=lambda plan: list(candidates).index(plan.candidate))
     times = [plan.run_seconds for plan in plans if plan.n_left]
     known = [seconds for seconds in times if seconds is not None]
     unfinished = {ref.identity: ref.candidate for ref in refs if ref.status != "finished"}
@@ -125,10 +131,20 @@ def make_plan(
 
 
 def _plan_candidate(
-    candidate: Candidate, refs: Sequence[RunRef], runs: Sequence[RunResult], timings: Timings, *, measure: bool
+    candidate: Candidate,
+    refs: Sequence[RunRef],
+    runs: Sequence[RunResult],
+    timings: Timings,
+    *,
+    measure: bool,
+    is_shared: bool,
 ) -> CandidatePlan:
+    """Work out what the runs of a candidate take; answering only, where another trains the very same network."""
     left = sum(ref.status != "finished" for ref in refs)
     time = timings.measured(candidate) if measure and left and not runs else timings.known(candidate)
+    if is_shared:
+        seconds = None if time is None else time.finish_s
+        return CandidatePlan(candidate=candidate.name, n_runs=len(refs), n_left=left, steps=0, run_seconds=seconds)
     real = statistics.fmean(run.record.cost.seconds for run in runs) if runs else None
     return CandidatePlan(
         candidate=candidate.name,

@@ -99,7 +99,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
 
 
 def training_key(workspace: Workspace, candidate: Candidate) -> str:
-    """Return the hash of all that the time of a training depends on but the machine: its identity without the seed."""
+    """Return the hash of all that a training depends on but its seed and the machine."""
     content = identity_content(workspace, candidate, 0, None)
     del content["seed"]
+    content.pop("combine", None)  # what comes after the training
     return fingerprint(content)

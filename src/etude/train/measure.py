@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 import statistics
+import tempfile
 import time
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 
 import torch
 
 from etude.data.prepared import PreparedSet
 from etude.models.networks.depth import lr_scales, train_last
+from etude.train.averaging import WeightAverage
 from etude.train.finetune import Stage, plan_stages
 from etude.train.job import Job
 from etude.train.loop import build_task, infer, length_of, plain_loader, prepare_model, training_loader
 from etude.train.optimizers import build_optimizer
+from etude.train.state import BEST_FILE, Progress, save_state, save_tensors
 
 _WARMUP_STEPS = 2
 _MOST_STEPS = 12
@@ -34,7 +38,7 @@ class TrainingTime:
     step_s: float
     """Seconds of a step: median of those of the last stage."""
     epoch_s: float
-    """Seconds that the end of an epoch takes: validation."""
+    """Seconds that the end of an epoch takes: validation, and saving the state."""
     finish_s: float
     """Seconds of the answers to all parts at the end."""
     steps_of_epoch: int
@@ -51,7 +55,7 @@ def measure_training(job: Job) -> TrainingTime:
     model = prepare_model(job, train_set)
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     per_picture_s = _time_answers(job, model, train_set)
-    epoch_s = per_picture_s * len(validation_set.labels_N)
+    epoch_s = validate_s = per_picture_s * len(validation_set.labels_N)
     n_pictures = len(train_set.labels_N) + len(validation_set.labels_N) + len(job.parts("test").labels_N)
     finish_s = per_picture_s * n_pictures
     steps_of_epoch = max(1, len(training_loader(job, train_set)))
@@ -60,7 +64,8 @@ def measure_training(job: Job) -> TrainingTime:
         if stage.cached:  # the network before the head sees each picture once
             seconds += per_picture_s * n_pictures
             continue
-        step_s = _time_steps(job, model, train_set, stage, trainable)
+        step_s, save_s = _time_steps(job, model, train_set, stage, trainable)
+        epoch_s = validate_s + save_s
         of_stage = length_of(stage, job.train, steps_of_epoch)
         seconds += of_stage[0] * epoch_s + of_stage[1] * step_s
         steps += of_stage[1]
@@ -79,8 +84,8 @@ def steps_within(budget_s: float, measured: TrainingTime) -> int:
 
 def _time_steps(
     job: Job, model: torch.nn.Module, train_set: PreparedSet, stage: Stage, trainable: frozenset[str]
-) -> float:  # fmt: skip
-    """Return the median seconds of a training step of a stage, loading included."""
+) -> tuple[float, float]:  # fmt: skip
+    """Return the median seconds of a training step of a stage, loading included, and those of saving its state."""
     task = build_task(job, train_set)
     train_last(model, stage.blocks, trainable)
     optimizer = build_optimizer(model, job.train.optimizer, lr_scales(model, stage.layer_decay))
@@ -101,7 +106,17 @@ def _time_steps(
         before = now
         if now - started > _MOST_SECONDS and len(seconds) > _WARMUP_STEPS:
             break
-    return statistics.median(seconds[_WARMUP_STEPS:] or seconds)
+    return statistics.median(seconds[_WARMUP_STEPS:] or seconds), _time_saving(job, model, optimizer)
+
+
+def _time_saving(job: Job, model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> float:
+    """Return the seconds in which the state and the best weights are written."""
+    average = WeightAverage(model, job.train.average)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        save_state(Path(folder), Progress(), model, optimizer, average)
+        save_tensors(Path(folder) / BEST_FILE, model.state_dict())
+        return time.perf_counter() - started
 
 
 def _time_answers(job: Job, model: torch.nn.Module, prepared: PreparedSet) -> float:
