@@ -3,8 +3,9 @@
 Importing this package loads no torch. The tensor code is in `augmenter` and in the file of each stage:
 
     geometry ──> color ──> pixels ──> (normalisation) ──> erase ──> mix
-    flip shift   color     noise                          cutout    mixup cutmix
-    rotate scale
+    flip shift   color     blur haze rain                 cutout    mixup cutmix
+    rotate scale night     noise jpeg
+    perspective
 """
 
 from etude.data.augment.catalog import AUGMENTATIONS, Augmentation

@@ -104,6 +104,15 @@ add(
 )
 add(
     Augmentation(
+        name="perspective",
+        summary="Looks at the picture from another side and fills the border with its reflection.",
+        at_strength_1="each border up to 15 % nearer or farther",
+        stage="geometry",
+        code="etude.data.augment.geometry:perspective",
+    )
+)
+add(
+    Augmentation(
         name="color",
         summary="Changes brightness, contrast and saturation.",
         at_strength_1="each by a factor between 0.7 and 1.3",
@@ -113,11 +122,56 @@ add(
 )
 add(
     Augmentation(
+        name="night",
+        summary="Takes light away, red most and blue least, and color with it.",
+        at_strength_1="down to a third of the light",
+        stage="color",
+        code="etude.data.augment.color:night",
+    )
+)
+add(
+    Augmentation(
+        name="blur",
+        summary="Blurs the picture with a Gaussian.",
+        at_strength_1="a deviation of up to a 128th of the shorter side, or 0.8 pixel",
+        stage="pixels",
+        code="etude.data.augment.pixels:blur",
+    )
+)
+add(
+    Augmentation(
+        name="haze",
+        summary="Veils the picture with a grey light, the top (far) more than the bottom (near).",
+        at_strength_1="the top loses up to 60 % of its contrast",
+        stage="pixels",
+        code="etude.data.augment.pixels:haze",
+    )
+)
+add(
+    Augmentation(
+        name="rain",
+        summary="Draws bright slanted streaks and darkens the picture.",
+        at_strength_1="up to one streak for 200 pixels",
+        stage="pixels",
+        code="etude.data.augment.pixels:rain",
+    )
+)
+add(
+    Augmentation(
         name="noise",
         summary="Adds Gaussian noise to every pixel and channel.",
         at_strength_1="a standard deviation of up to 0.05 of the range from black to white",
         stage="pixels",
         code="etude.data.augment.pixels:noise",
+    )
+)
+add(
+    Augmentation(
+        name="jpeg",
+        summary="Adds the artefacts of a JPEG file: blocks, ringing, washed-out color.",
+        at_strength_1="quality 95 down to 35",
+        stage="pixels",
+        code="etude.data.augment.pixels:jpeg",
     )
 )
 add(

@@ -28,6 +28,16 @@ def color(draw: Draw, mean_BC: Tensor) -> tuple[Tensor, Tensor]:
     return adjust(mean_BC, brightness_B, contrast_B, saturation_B)
 
 
+def night(draw: Draw, mean_BC: Tensor) -> tuple[Tensor, Tensor]:
+    """Take light away, red most and blue least, and color with it: down to a third of the light at strength 1."""
+    dark_B = draw.uniform(0.0, min(0.67 * draw.strength, 0.95)).to(mean_BC.device)
+    luma_C, kept_C = (torch.tensor(values, device=mean_BC.device) for values in (LUMA, (0.85, 0.92, 1.0)))
+    grey_B11 = (0.5 * dark_B)[:, None, None]
+    fade_BCC = (1.0 - grey_B11) * torch.eye(3, device=mean_BC.device) + grey_B11 * luma_C.expand(3, 3)
+    light_BC = (1.0 - dark_B)[:, None] * (1.0 - dark_B[:, None] * (1.0 - kept_C))
+    return light_BC[:, :, None] * fade_BCC, torch.zeros_like(mean_BC)
+
+
 def adjust(mean_BC: Tensor, brightness_B: Tensor, contrast_B: Tensor, saturation_B: Tensor) -> tuple[Tensor, Tensor]:
     """Return the maps that multiply brightness, contrast and saturation by these factors, in this order.
 
