@@ -19,6 +19,7 @@ from etude.core.records import Config
 from etude.core.seeds import derive
 from etude.core.words import Part
 from etude.data.apportion import apportion, assign_groups, count_by_group, deal
+from etude.data.blocks import cut_blocks
 from etude.data.items import Indices, Items
 from etude.data.split_file import read_split, split_digest, write_split
 
@@ -26,7 +27,7 @@ __all__ = ["Parts", "SplitConfig", "make_splits", "read_split", "split_digest", 
 
 Parts = npt.NDArray[np.int8]
 """(N,) values of `etude.core.words.Part`, one a picture."""
-SplitKind = Literal["auto", "official", "random", "group", "kfold", "stratified-group-kfold"]
+SplitKind = Literal["auto", "official", "random", "group", "blocks", "kfold", "stratified-group-kfold"]
 
 
 class SplitConfig(Config):
@@ -34,17 +35,19 @@ class SplitConfig(Config):
 
     kind: SplitKind = "auto"
     """Where the test part comes from. `auto`: `official` where the source has parts, else `group` where it has groups,
-    else `random`."""
+    else `random`. `blocks` cuts each sequence (group) into stretches of time."""
     validation: float = Field(default=0.1, ge=0, lt=1)
     """Fraction of what the test part leaves, on which choices are made."""
     test: float = Field(default=0.2, gt=0, lt=1)
-    """Fraction of all pictures, for `random` and `group`."""
+    """Fraction of all pictures, for `random`, `group` and `blocks`."""
     seed: int = 0
     """Seed of the draw."""
     folds: int = Field(default=5, ge=2, le=1000)
     """Number of folds, for `kfold` and `stratified-group-kfold`."""
     repeats: int = Field(default=1, ge=1, le=1000)
     """How many times the folds are drawn."""
+    gap: int = Field(default=0, ge=0)
+    """Frames left out where two stretches of a sequence meet, for `blocks`: neighbours look alike."""
     train_items: int | None = Field(default=None, ge=1)
     """Keep only this many pictures of the training part, classes in proportion."""
 
@@ -98,6 +101,8 @@ class _Draw:
         """Draw one array of parts after another."""
         if self.kind == "official":
             yield self._official()
+        elif self.kind == "blocks":
+            yield self._blocks()
         elif self.kind in ("random", "group"):
             test = self._cut(self.usable, self.config.test, 2, "test", by_group=self.kind == "group")
             yield self._complete(self.usable, test, "0")
@@ -120,6 +125,25 @@ class _Draw:
                 raise DataError(sentence("split", f"official {word} part", "a part with labelled pictures", 0, remedy))
         if len(validation) == 0:
             return self._complete(np.concatenate([train, test]), test, "0")
+        return self._parts(train, validation, test, "0")
+
+    def _blocks(self) -> Parts:
+        """Cut each sequence into stretches of time."""
+        assert self.items.groups is not None
+        config = self.config
+        cut = cut_blocks(
+            self.items.ids[self.usable],
+            self.items.groups[self.usable],
+            validation=config.validation,
+            test=config.test,
+            gap=config.gap,
+            rng=self._generator("blocks"),
+        )
+        train, validation, test = (self.usable[cut == part] for part in (Part.TRAIN, Part.VALIDATION, Part.TEST))
+        for word, part in (("train", train), ("test", test)):
+            if len(part) == 0:
+                remedy = "Take a smaller gap or another fraction, or use `group`: the sequences are too short."
+                raise DataError(sentence("split", f"{word} part", "a part with pictures", 0, remedy))
         return self._parts(train, validation, test, "0")
 
     def _complete(self, usable: Indices, test: Indices, word: str) -> Parts:
@@ -232,7 +256,7 @@ def _resolve(items: Items, kind: SplitKind) -> SplitKind:
     if kind == "official" and not has_parts:
         remedy = "Use `random`, or `group` where pictures belong together."
         raise DataError(sentence("split", "kind", "one that needs no parts, as the source gives none", kind, remedy))
-    if kind in ("group", "stratified-group-kfold") and items.groups is None:
+    if kind in ("group", "blocks", "stratified-group-kfold") and items.groups is None:
         remedy = "Use `random` or `kfold`, or a CSV file with a column `group`."
         raise DataError(sentence("split", "kind", "one that needs no groups, as the source gives none", kind, remedy))
     return kind

@@ -132,6 +132,8 @@ def _tell_leak(record: CheckRecord, workspace: Workspace) -> str:
         if workspace.source.items.groups is not None
         else "Split by group (a CSV source with a column `group`, the same for twins, and data.split.kind: group)"
     )
+    if workspace.study.data.split.kind == "blocks":
+        by_group = "Leave more frames out between the stretches (data.split.gap), split by group"
     return (
         f"{record.source}: the split leaks. {told}{such_as} {by_group}, or set data.on_leak: drop to leave "
         f"{n_dropped:,} twins out of training and validation, or data.on_leak: allow to go on and have the score with "

@@ -78,7 +78,10 @@ class Workspace:
         sizes = [candidate.train_items or 0 for candidate in resolve_candidates(self.study).values()]
         is_cut = config.train_items is not None and max(sizes) > config.train_items
         splits = self._whole_drawn_splits if is_cut else self.drawn_splits
-        return check_splits(self.source, self.fingerprint, splits, self.folder, self.watch, groups_may_cross=False)
+        may_cross = config.kind == "blocks"
+        return check_splits(
+            self.source, self.fingerprint, splits, self.folder, self.watch, groups_may_cross=may_cross
+        )  # fmt: skip
 
     @cached_property
     def drawn_splits(self) -> list[np.ndarray]:
