@@ -47,8 +47,11 @@ candidates:
   # mine: {{model: {{python: nets.py:Net}}}}             # a network of your own
   # transfer: {{model: {{name: mobilenetv2_100, weights: imagenet}}}}   # any timm name
 
+# ablations:                  # one field varied, all else the same; docs/studies.md explains it
+#   - {{of: cnn, vary: augment.use, over: [flip, shift, cutout], combine: [each, all]}}
+
 protocol:
-  seeds: 3                    # each candidate is trained once a seed, on the same split
+  seeds: 3                    # each candidate is trained once a seed, on the same split; or: auto
   metric: accuracy            # accuracy | balanced_accuracy | f1_macro | log_loss …
   also: [f1_macro]
   # budget: 60min             # no further run starts once it is spent
