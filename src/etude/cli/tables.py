@@ -56,10 +56,14 @@ def leaderboard_table(record: Board, width: int) -> Table:
 
 def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], str], int]]:
     """Return heading, right-aligned?, text of a row, and the width from which the column is shown."""
+    clean: list[tuple[str, bool, Callable[[LeaderboardRow], str], int]] = []
+    if any(row.score_clean is not None for row in record.leaderboard):
+        clean = [("without leaks", True, lambda row: _number(row.score_clean, 4), 0)]
     return [
         ("candidate", False, lambda row: row.candidate, 0),
         ("runs", True, lambda row: str(row.n_runs), 0),
         (record.metric, True, lambda row: _number(row.score, 4), 0),
+        *clean,
         ("±", True, lambda row: _number(row.deviation, 4), 95),
         ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
         ("95 % runs", True, lambda row: _interval(row.interval_runs), 85),

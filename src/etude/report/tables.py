@@ -75,6 +75,12 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
         ),
     ):
         columns.append((Column(heading, hint=hint), _low_of(pick), _write_interval(pick, metric)))
+    add(
+        say("without leaks"),
+        lambda row: row.score_clean,
+        metric.bare,
+        say("mean on the test pictures of which no other part holds a twin"),
+    )
     add(say("on validation"), lambda row: row.validation_score, metric.bare, say("mean on the validation part"))
     add(say("on training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
     for name in _also(rows, record.metric):
