@@ -134,7 +134,7 @@ def test_mistakes_are_reported_together() -> None:
     with pytest.raises(StudyFileError) as caught:
         Study.from_text("train: {epohs: 3}\nprotocol: {metric: acuracy}\ncandidates: {a: {model: cn}}\n")
     told = str(caught.value)
-    assert "line 1: train.epohs is not a field. Did you mean 'epochs'?" in told
+    assert "line 1: train.epohs is not a field. Did you mean 'epochs' or 'steps'?" in told
     assert "line 2: protocol.metric" in told
     assert "'accuracy'" in told
     assert "line 3: candidates.a.model: model: unknown name 'cn'" in told
