@@ -167,7 +167,25 @@ def draw_palette(tmp_path):
     return draw_masks(tmp_path, "cat 1 2 3\ndog 255 0 0\nbig owl 0 0 255\n", colours)
 
 
+def draw_tiny_imagenet(tmp_path):
+    root, synsets = tmp_path / "tiny", ["n01", "n02", "n03"]
+    rows = []
+    for label, synset in enumerate(synsets):
+        for number in range(4):
+            (root / "train" / synset / "images").mkdir(parents=True, exist_ok=True)
+            picture(label * 10 + number).save(root / "train" / synset / "images" / f"{synset}_{number}.JPEG")
+        (root / "val" / "images").mkdir(parents=True, exist_ok=True)
+        for number in range(2):
+            picture(100 + label * 10 + number).save(root / "val" / "images" / f"val_{label * 2 + number}.JPEG")
+            rows.append(f"val_{label * 2 + number}.JPEG\t{synset}\t0\t0\t9\t9")
+    (root / "val" / "val_annotations.txt").write_text("\n".join(rows) + "\n")
+    (root / "wnids.txt").write_text("\n".join(synsets) + "\n")
+    (root / "words.txt").write_text("n01\tcat, true cat\nn02\tdog\nn03\tbig owl, owl\nn04\tother\n")
+    return root
+
+
 DRAWN = {
+    "tiny-imagenet": draw_tiny_imagenet,
     "camvid": draw_camvid,
     "camvid-original": draw_camvid_original,
     "cityscapes": draw_cityscapes,
@@ -201,7 +219,7 @@ def test_every_registered_source_and_layout_is_in_this_suite():
     assert set(SOURCES.names()) == set(REGISTERED) | downloaded
     assert downloaded < set(DRAWN)
     assert {layout.name for layout in LAYOUTS} == {
-        "parquet", "table", "cifar", "cityscapes", "camvid", "camvid-original", "masks", "folders",
+        "parquet", "table", "cifar", "tiny-imagenet", "cityscapes", "camvid", "camvid-original", "masks", "folders",
     }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from etude.data.sources.parquet import ParquetSource, is_parquet
 from etude.data.sources.shapes import shapes
 from etude.data.sources.streets import streets
 from etude.data.sources.table import TableSource, is_table
+from etude.data.sources.tiny_imagenet import TinyImageNetSource, is_tiny_imagenet
 from etude.pictures.prepare import Box
 
 Kind = Literal["classification", "segmentation"]
@@ -94,6 +95,7 @@ LAYOUTS: list[Layout] = [
     Layout("parquet", is_parquet, ParquetSource),
     Layout("table", is_table, TableSource),
     Layout("cifar", is_cifar_folder, CifarSource),
+    Layout("tiny-imagenet", is_tiny_imagenet, TinyImageNetSource),
     Layout("cityscapes", is_cityscapes, open_cityscapes),
     Layout("camvid", is_camvid, open_camvid),
     Layout("camvid-original", is_camvid_original, open_camvid_original),
