@@ -102,6 +102,8 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if trainable and (job.train.epochs > 0 or job.train.steps is not None):
         stages = plan_stages(job.finetune, job.train, augmented=bool(job.augment.use))
+    for stage in stages:  # one that asks for more blocks than there are is told before anything is trained
+        train_last(model, stage.blocks, trainable)
     reset_device_memory(job.execution.device)
     saved = read_state(folder / "state")
     progress = saved.progress if saved is not None else Progress(started_at=now())

@@ -125,6 +125,9 @@ def test_the_last_blocks_are_trained_and_the_first_keep_their_statistics(tmp_pat
 def test_more_blocks_than_there_are_is_a_mistake(tmp_path):
     with pytest.raises(ModelError, match=r"finetune: blocks must be at most 3.*Got 9.*Give fewer"):
         fit(make_job(FinetuneConfig(name="last", blocks=9)), tmp_path, Silent())
+    with pytest.raises(ModelError, match="at most 3"):
+        fit(make_job(HEAD_FIRST.model_copy(update={"blocks": 4})), tmp_path, Silent())
+    assert not list(tmp_path.rglob("*.safetensors"))  # not even its first stage was trained
 
 
 def test_gradual_goes_from_the_head_to_all(tmp_path):
