@@ -5,7 +5,6 @@
 What it must reach: the paired bootstrap, on right or wrong as on any value of pictures, in under 1 s.
 """
 
-# ruff: noqa: A005
 from __future__ import annotations
 
 import json
