@@ -184,7 +184,19 @@ def draw_tiny_imagenet(tmp_path):
     return root
 
 
+def draw_official_dogs(tmp_path):
+    scipy_io = pytest.importorskip("scipy.io")
+    root = draw_dogs(tmp_path)
+    names = sorted(path.relative_to(root / "Images").as_posix() for path in root.glob("Images/*/*.png"))
+    (root / "lists").mkdir()
+    for listed, chosen in (("train_list", names[::2]), ("test_list", names[1::2])):
+        rows = np.array([[np.array([name])] for name in chosen], object)
+        scipy_io.savemat(root / "lists" / f"{listed}.mat", {"file_list": rows})
+    return root
+
+
 DRAWN = {
+    "official-dogs": draw_official_dogs,
     "tiny-imagenet": draw_tiny_imagenet,
     "camvid": draw_camvid,
     "camvid-original": draw_camvid_original,
@@ -219,7 +231,7 @@ def test_every_registered_source_and_layout_is_in_this_suite():
     assert set(SOURCES.names()) == set(REGISTERED) | downloaded
     assert downloaded < set(DRAWN)
     assert {layout.name for layout in LAYOUTS} == {
-        "parquet", "table", "cifar", "tiny-imagenet", "cityscapes", "camvid", "camvid-original", "masks", "folders",
+        "parquet", "table", "cifar", "dogs", "tiny-imagenet", "cityscapes", "camvid", "camvid-original", "masks", "folders",
     }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from etude.data.sources.binary import BinarySource
 from etude.data.sources.camvid import is_camvid, is_camvid_original, open_camvid, open_camvid_original
 from etude.data.sources.cifar import CifarSource, fetch_cifar, is_cifar_folder
 from etude.data.sources.cityscapes import Labels, is_cityscapes, open_cityscapes
+from etude.data.sources.dogs import DogsSource, is_dogs
 from etude.data.sources.folder import FolderSource
 from etude.data.sources.mask_folders import is_mask_folder, open_mask_folder
 from etude.data.sources.parquet import ParquetSource, is_parquet
@@ -95,6 +96,7 @@ LAYOUTS: list[Layout] = [
     Layout("parquet", is_parquet, ParquetSource),
     Layout("table", is_table, TableSource),
     Layout("cifar", is_cifar_folder, CifarSource),
+    Layout("dogs", is_dogs, DogsSource),
     Layout("tiny-imagenet", is_tiny_imagenet, TinyImageNetSource),
     Layout("cityscapes", is_cityscapes, open_cityscapes),
     Layout("camvid", is_camvid, open_camvid),

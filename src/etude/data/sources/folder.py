@@ -16,6 +16,7 @@ from etude.core.errors import DataError, sentence
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
 from etude.data.items import Items, check_classes, part_named, texts
+from etude.pictures.prepare import Box
 from etude.pictures.reading import EXTENSIONS, printable, read_file
 
 if TYPE_CHECKING:
@@ -77,8 +78,9 @@ class FolderSource:
     def mask(self, index: int) -> None:
         """Return None: there are no masks."""
 
-    def box(self, index: int) -> None:
+    def box(self, index: int) -> Box | None:
         """Return None: there are no boxes."""
+        return None
 
     def fingerprint(self) -> str:
         """Return the fingerprint of the files and their classes."""
