@@ -20,10 +20,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from etude.data.prepared import PreparedSet
 
 from etude.core.watch import Silent
 from etude.data.augment import AugmentConfig
+from etude.data.prepared import PreparedSet
 from etude.evaluate.cost import machine_words
 from etude.models import build_model
 from etude.models.execution import Execution, choose_execution
