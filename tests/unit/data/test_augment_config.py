@@ -32,7 +32,7 @@ def test_strength_is_between_0_and_3(strength):
 def test_cards_say_what_moves_and_what_mixes():
     moving = {name for name in AUGMENTATIONS if AUGMENTATIONS[name].moves_geometry}
     mixing = {name for name in AUGMENTATIONS if AUGMENTATIONS[name].mixes_pictures}
-    assert moving == {"flip", "shift", "rotate", "scale"}
+    assert moving == {"flip", "shift", "rotate", "scale", "perspective"}
     assert mixing == {"mixup", "cutmix"}
     assert all(AUGMENTATIONS[name].summary.endswith(".") for name in AUGMENTATIONS)
 
