@@ -43,7 +43,7 @@ def test_jpeg_loses_what_pillows_jpeg_loses(is_grey, quality, size):
         theirs = np.asarray(Image.open(buffer)).astype(np.float32)
         lost, different = (np.abs(theirs - other).mean() for other in (picture, made))
         # Pillow rounds the color differences before their transform, which takes some to another quantum.
-        assert different < (0.1 * lost + 0.4 if is_grey else 0.25 * lost + 1.0)
+        assert different < (0.1 * lost + 0.6 if is_grey else 0.25 * lost + 1.0)
         alike = np.corrcoef((theirs - picture).flatten(), (made - picture).flatten())[0, 1]
         assert alike > (0.88 if is_grey else 0.8)
 
