@@ -26,7 +26,14 @@ protocol: {seeds: 2}
 def start(folder: Path, text: str) -> subprocess.Popen[str]:
     (folder / "killed.yaml").write_text(text)
     command = [sys.executable, "-m", "etude", "run", "killed.yaml", "--json"]
-    return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
+
+
+def hear_ctrl_c() -> None:
+    """A shell that starts the tests in the background has its children ignore SIGINT: undo that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def kill_at_epoch(process: subprocess.Popen[str], epoch: int) -> None:
