@@ -133,7 +133,7 @@ def test_schema_models_list_and_show() -> None:
         (["run", "nothing"], "nothing: there is no such study file or folder"),
         (["run", "quickstrat"], "Did you mean 'quickstart'?"),
         (["run", "small.yaml", "--device", "cudda"], "--device must be"),
-        (["run", "small.yaml", "--set", "train.epohs=3"], "Did you mean 'epochs'"),
+        (["run", "small.yaml", "--set", "train.epohs=3"], "Did you mean 'epochs' or 'steps'?"),
         (["run", "small.yaml", "--set", "train"], "--set train: must be key=value"),
         (["run", "small.yaml", "--set", "data.source=/no/such/folder"], "/no/such/folder"),
         (["report", "unknown"], "there is no such study"),

@@ -32,8 +32,8 @@ import PIL
 
 from etude.core.errors import DataError, sentence
 from etude.core.files import locked, storage_errors, write_json
+from etude.core.machine import cache_folder
 from etude.core.records import fingerprint
-from etude.data.download import cache_folder
 from etude.data.items import Indices
 from etude.pictures.prepare import Prepare
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import os
 import shutil
 import tarfile
 import tempfile
@@ -17,15 +16,6 @@ from etude.core.files import locked, storage_errors
 
 _CHUNK = 1 << 20
 _TIMEOUT_S = 30
-
-
-def cache_folder() -> Path:
-    """Return the folder for what is downloaded or prepared: `$ETUDE_CACHE`, or `etude` in the user's cache."""
-    given = os.environ.get("ETUDE_CACHE")
-    if given:
-        return Path(given).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "etude"
 
 
 def fetch_archive(url: str, md5: str, folder: Path, *, otherwise: str) -> Path:

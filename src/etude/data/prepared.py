@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, StorageError, sentence
 from etude.core.files import storage_errors
+from etude.core.machine import cache_folder
 from etude.data.cache import PreparedCache, Stored, cache_key, take_space
-from etude.data.download import cache_folder
 from etude.data.items import Indices
 from etude.data.source import Source
 from etude.pictures.prepare import Prepare, prepare_pair, prepare_picture

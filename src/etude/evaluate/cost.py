@@ -8,11 +8,12 @@ import math
 import os
 import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from etude.core.machine import processor_name, usable_threads
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -81,35 +82,16 @@ def measure_latency(call: Callable[[], object], warmup: int = 3, repeats: int = 
     return statistics.median(seconds) * 1000
 
 
-def usable_threads() -> int:
-    """Return the hardware threads that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def machine_words() -> str:
     """Describe the machine in a few words: processor, threads, memory, system.
 
     Such as 'AMD EPYC, 2 threads, 8 GiB, Linux'.
     """
     threads, memory_gib = usable_threads(), _memory_gib()
-    words = [_processor(), f"{threads} thread{'s' if threads > 1 else ''}"]
+    words = [processor_name(), f"{threads} thread{'s' if threads > 1 else ''}"]
     if memory_gib:
         words.append(f"{memory_gib:.0f} GiB")
     return ", ".join([*words, platform.system()])
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    if sys.platform == "darwin":
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            asked = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(asked, capture_output=True, text=True, check=True, timeout=5).stdout.strip()
-    return platform.processor() or platform.machine() or "unknown processor"
 
 
 def _memory_gib() -> float | None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
-import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_json
+from etude.core.machine import cache_folder, processor_name
 from etude.models.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -119,23 +117,6 @@ def machine_profile(device: torch.device) -> dict[str, Any]:
         with contextlib.suppress(Exception):  # a read-only home costs one second at each start, no more
             write_json(path, known)
     return dict(known[key])
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made again: `$ETUDE_CACHE`, else the user's cache folder."""
-    given = os.environ.get("ETUDE_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "etude"
-
-
-def processor_name() -> str:
-    """Return the processor's name as the system gives it."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def _device_key(device: torch.device) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -100,14 +99,6 @@ def find_study(target: str, results: Path) -> StudyFolder:
     known = sorted(path.parent.name for path in results.glob("*/study.json"))
     hint = f"Studies there: {', '.join(known)}." if known else "There is none yet: `etude run` makes one."
     raise MistakeError(f"{target}: there is no such study in {results}. {hint}")
-
-
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """Read the lines of a run's history; none where there is none."""
-    path = folder / "history.jsonl"
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text().splitlines() if line]
 
 
 def _try_lock(descriptor: int) -> bool:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from etude.core.errors import DataError
-from etude.data.download import cache_folder, fetch_archive
+from etude.core.machine import cache_folder
+from etude.data.download import fetch_archive
 from etude.data.source import SOURCES, open_source
 from etude.data.sources import cifar
 

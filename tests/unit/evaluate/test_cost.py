@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 
+from etude.core.machine import usable_threads
 from etude.evaluate import cost
 
 
@@ -48,7 +49,7 @@ def test_latency_is_the_median_in_milliseconds():
 
 def test_the_machine_is_described_in_one_line():
     words = cost.machine_words()
-    assert f"{cost.usable_threads()} thread" in words
+    assert f"{usable_threads()} thread" in words
     assert "\n" not in words
     assert len(words) < 120
 

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
+from etude.core.machine import cache_folder
 from etude.core.words import Part
-from etude.data.download import cache_folder, fetch_archive
+from etude.data.download import fetch_archive
 from etude.data.fingerprint import content_fingerprint
 from etude.data.items import Items, check_classes, texts
 
