@@ -1,6 +1,6 @@
 # The one list of commands; pre-commit and CI call these.
 uv := env("UV", "uv")
-run := uv + " run --frozen --extra train"
+run := uv + " run --frozen --all-extras"
 
 # Everything that CI checks
 check: lint types floors test
