@@ -104,6 +104,7 @@ class PlainLoop:
 
     def _train_step(self, chosen: torch.Tensor) -> None:
         self.model.train()
+        self.model.set_epoch(self.step // (len(self.images) // self.config.batch))
         factor = lr_factor(self.config.schedule, self.step, self.steps)
         for group in self.optimizer.param_groups:
             group["lr"] = group["peak"] * factor

@@ -13,7 +13,7 @@ import sys
 # Numbers of the parameters of mallopt, from the GNU C library's malloc.h.
 _TRIM_THRESHOLD = -1
 _MMAP_MAX = -4
-_NEVER = 2**31 - 1
+_NEVER = -1  # as an unsigned size: the largest there is; 2**31 - 1 would give back what is free beyond 2 GiB
 
 
 def keep_freed_memory() -> bool:

@@ -191,6 +191,8 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         torch.manual_seed(derive(job.seed, "epoch", progress.epoch))
         loader.set_epoch(progress.epoch)
         set_training(model) if stage.freezes and store is None else model.train()
+        if hasattr(model, "set_epoch"):
+            model.set_epoch(progress.epoch)  # type: ignore[operator]
         loss_sum = torch.zeros((), dtype=torch.float64 if execution.device.type != "mps" else torch.float32)
         loss_sum = loss_sum.to(execution.device)
         right = torch.zeros((), dtype=torch.int64, device=execution.device)

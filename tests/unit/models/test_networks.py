@@ -85,6 +85,15 @@ def test_airnet_keeps_its_first_layer_while_training():
     assert model.whitening.bias.abs().max() > 0
 
 
+def test_airnet_leaves_the_shifts_of_its_first_layer_after_some_epochs():
+    model = build_model({"name": "airnet", "bias_epochs": 2}, n_outputs=10, size_px=(32, 32), seed=0)
+    for epoch, is_trained in ((0, True), (1, True), (2, False), (3, False)):
+        model.set_epoch(epoch)
+        model(torch.randn(4, 3, 32, 32)).sum().backward()
+        assert (model.whitening.bias.grad is not None) == is_trained
+        model.zero_grad()
+
+
 def test_majority_gives_the_frequencies_and_no_class_is_impossible():
     model = build("majority", n_outputs=3)
     images = torch.zeros(2, 3, 32, 32)

@@ -37,9 +37,16 @@ class Airnet(nn.Module):
         self.groups = nn.Sequential(*groups)
         self.head = nn.Linear(channels, n_outputs, bias=False)
         self.logit_scale = params.logit_scale
+        self.bias_epochs = params.bias_epochs
         self.whitening.weight.requires_grad_(False)
         assert self.whitening.bias is not None
         nn.init.zeros_(self.whitening.bias)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Leave the whitening layer as it is from epoch `bias_epochs` on (the appendix of the paper)."""
+        if epoch >= self.bias_epochs:
+            assert self.whitening.bias is not None
+            self.whitening.bias.requires_grad_(False)
 
     @torch.no_grad()
     def fit_pictures(self, images_NCHW: Tensor) -> None:
