@@ -48,6 +48,16 @@ def locate_imagenet(name: str) -> Path:
     return hub_file(name)
 
 
+def local_file(name: str) -> Path | None:
+    """Return the file of the ImageNet weights of a timm name where it is at hand; nothing is downloaded."""
+    found = _in_weights_folder(name)
+    if found is not None:
+        return found
+    from etude.models.networks.timm import cached_file
+
+    return cached_file(name)
+
+
 def missing_weights(name: str, hub_address: str, reason: str) -> MissingPartError:
     """Return the error for ImageNet weights that are nowhere."""
     folder = os.environ.get(FOLDER_VARIABLE)

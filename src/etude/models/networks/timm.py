@@ -69,15 +69,28 @@ def hub_file(name: str) -> Path:
     repository = _pretrained(name).get("hf_hub_id")
     if not repository:
         raise ModelError(f"model {name}: timm has no ImageNet weights for it. Leave `weights` out, or give a path.")
-    cached = try_to_load_from_cache(repository, HUB_FILE)
-    if isinstance(cached, str):
-        return Path(cached).resolve()
+    cached = cached_file(name)
+    if cached is not None:
+        return cached
     try:
         get_session().head(constants.ENDPOINT, timeout=10)  # without a network the download would retry for 20 s
         return Path(hf_hub_download(repository, HUB_FILE)).resolve()
     except Exception as error:  # the hub's client raises errors of several libraries when there is no network
         address = f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
         raise missing_weights(name, address, type(error).__name__) from error
+
+
+def cached_file(name: str) -> Path | None:
+    """Return the file of a network's ImageNet weights where the hub's cache has it."""
+    repository = _pretrained(name).get("hf_hub_id")
+    cached = try_to_load_from_cache(repository, HUB_FILE) if repository else None
+    return Path(cached).resolve() if isinstance(cached, str) else None
+
+
+def embedding_options(name: str, path: Path) -> dict[str, Any]:
+    """Return what `timm.create_model` is told to build a network without its head from a local file."""
+    size = {"dynamic_img_size": True} if name.startswith("vit_") else {}
+    return {"num_classes": 0, "pretrained_cfg_overlay": {"file": str(path), "custom_load": False}, **size}
 
 
 def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tuple[int, int]) -> nn.Module:
