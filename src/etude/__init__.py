@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from etude.study.study import Study
 
-# Threads that wait for one another sleep instead of spinning. On a quiet machine spinning trains some 2 % faster; beside
-# other busy programs it trains up to several times slower (docs/decisions/0007). It must be said before torch is loaded.
+# Threads that wait for one another sleep instead of spinning. Alone on a machine spinning trains some 2 % faster;
+# beside other busy programs it trains up to several times slower (docs/decisions/0007). It must be said before torch
+# is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
