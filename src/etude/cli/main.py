@@ -149,6 +149,26 @@ def report(
 
 
 @app.command()
+def explain(
+    study: Annotated[str, typer.Argument(help="Name, folder or file of a study that was run.")],
+    run: Annotated[
+        str | None, typer.Option(metavar="ID", help="A run's folder under runs/, or the beginning of its name.")
+    ] = None,
+    part: Annotated[list[str] | None, typer.Option(help="What to explain; all by default.")] = None,
+    seconds: Annotated[float, typer.Option(help="About how long the falls of layers may take.")] = 60.0,
+    device: Device = "auto",
+    results: Results = Path("results"),
+    language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Explain a finished run, by default the best candidate's first: its layers, one by one, in tables and drawings."""
+    from etude.cli.explaining import explain as explain_study
+
+    explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), seconds, quiet)
+
+
+@app.command()
 def schema(debug: Debug = False) -> None:
     """Print the JSON Schema of study files, for editors."""
     from etude.cli.starting import print_schema

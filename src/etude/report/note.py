@@ -59,12 +59,12 @@ def write_note(study_folder: Path, language: str, *, to: Path | None = None) -> 
 
 def render_note(study: StudyResults, words: Words) -> str:
     """Return the note as HTML text."""
-    template = _environment().get_template("note.html.j2")
+    template = environment().get_template("note.html.j2")
     return template.render(_=words.say, ngettext=words.say_count, words=words, **_gather(study, words)) + "\n"
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
     """Return the templates of this package; all that they show is escaped."""
     return Environment(
         loader=PackageLoader("etude.report"),

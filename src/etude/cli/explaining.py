@@ -1,0 +1,34 @@
+"""`etude explain`: what a finished network is made of, what it sees, and why it answers as it does."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from etude.cli.watching import make_watcher
+from etude.study.folder import find_study
+
+
+def explain(
+    study: str,
+    run: str | None,
+    parts: tuple[str, ...],
+    device: str,
+    results: Path,
+    languages: tuple[str, ...],
+    seconds: float,
+    quiet: bool,
+) -> None:
+    """Explain a run and print where the pages lie."""
+    from etude.report.explained import write_explanation
+    from etude.study.explaining import PARTS, explain_run
+
+    folder = find_study(study, results)
+    base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
+    console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
+    with make_watcher(console) as watch:
+        done = explain_run(folder, run, base, watch, parts=parts or PARTS, device=device, most_seconds=seconds)
+    for language in languages:
+        sys.stdout.write(f"{write_explanation(folder.root, done.parent.name, language)}\n")

@@ -1,0 +1,76 @@
+"""What a layer is, by its class or by what it computes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from etude.explain.records import Kind
+
+_BY_NAME: tuple[tuple[str, Kind], ...] = (
+    ("BatchNorm", "batch norm"),
+    ("Norm", "layer norm"),
+    ("Dropout", "dropout"),
+    ("DropPath", "dropout"),
+    ("Scale", "scale"),
+    ("Attention", "attention"),
+)
+OF_FUNCTION: dict[str, Kind] = {
+    **dict.fromkeys(
+        ("relu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardtanh", "hardsigmoid", "leaky_relu", "elu",
+         "mish", "softplus", "prelu", "clamp_min"), "activation"
+    ),
+    **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d"), "pooling"),
+    **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"), "global pooling"),
+    **dict.fromkeys(("bmm", "baddbmm", "_softmax"), "attention"),
+    **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), "batch norm"),
+    **dict.fromkeys(("native_layer_norm", "native_group_norm"), "layer norm"),
+    **dict.fromkeys(("mm", "addmm"), "dense"),
+    "convolution": "convolution",
+    "cat": "join",
+}  # fmt: skip
+"""Operations that make a layer of their own where a module that holds others calls them."""
+
+
+def kind_of_function(name: str) -> Kind | None:
+    """Return what an operation is as a layer; none for one that only moves numbers about.
+
+    >>> kind_of_function("relu_"), kind_of_function("transpose")
+    ('activation', None)
+    """
+    plain = name.removesuffix("_")
+    if plain.startswith("_scaled_dot_product"):
+        return "attention"
+    if plain.startswith("upsample"):
+        return "up-sampling"
+    return OF_FUNCTION.get(plain)
+
+
+def kind_of_module(module: nn.Module) -> Kind | None:
+    """Return what a module without children is; none where its class does not say."""
+    if isinstance(module, nn.ConvTranspose2d):
+        return "up-sampling"
+    if isinstance(module, nn.Conv2d):
+        return _kind_of_convolution(module)
+    if isinstance(module, nn.Linear):
+        return "dense"
+    if isinstance(module, nn.Upsample | nn.PixelShuffle):
+        return "up-sampling"
+    if isinstance(module, nn.MultiheadAttention):
+        return "attention"
+    names = [entry.__name__ for entry in type(module).__mro__]
+    for word, kind in _BY_NAME:
+        if any(word in name for name in names):
+            return kind
+    if "Pool" in names[0]:
+        return "global pooling" if "Adaptive" in names[0] or "Global" in names[0] else "pooling"
+    return "activation" if type(module).__module__ == "torch.nn.modules.activation" else None
+
+
+def _kind_of_convolution(module: nn.Conv2d) -> Kind:
+    if module.kernel_size == (1, 1):
+        return "pointwise convolution"
+    if module.groups == module.in_channels > 1:
+        return "depthwise convolution"
+    if module.kernel_size == module.stride and min(module.kernel_size) > 2 and module.in_channels == 3:
+        return "patch embedding"
+    return "convolution"

@@ -1,0 +1,258 @@
+"""What was found out about a finished network, written beside its run under `explain/`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from etude.core.records import Config, Record
+from etude.core.run_record import Interval
+
+Kind = Literal[
+    "convolution",
+    "depthwise convolution",
+    "pointwise convolution",
+    "patch embedding",
+    "up-sampling",
+    "dense",
+    "head",
+    "batch norm",
+    "layer norm",
+    "activation",
+    "pooling",
+    "global pooling",
+    "dropout",
+    "residual",
+    "gate",
+    "join",
+    "attention",
+    "scale",
+    "parameters",
+    "other",
+]
+"""What a layer is; the report has a sentence for each."""
+
+Role = Literal["", "first", "halves", "widens", "narrows"]
+"""What stands out of a layer at its place."""
+
+
+class LayerRow(Config):
+    """One layer, in the order in which a picture goes through."""
+
+    name: str
+    """Dotted name of the module; of a function that a module calls, the module's name and the function's."""
+    kind: Kind
+    """What it is."""
+    role: Role = ""
+    """What stands out of it at its place: first, or halves, widens, narrows the map."""
+    type: str
+    """Name of its class, or of the function."""
+    input_shape: tuple[int, ...]
+    """Shape of what it takes, without the batch."""
+    output_shape: tuple[int, ...]
+    """Shape of what it gives, without the batch."""
+    params: int
+    """Parameters of its own; of a module that is called twice, at its first call."""
+    trained: int
+    """Those of them that an optimiser may change."""
+    macs: int
+    """Multiply-adds for one picture: products of matrices, convolutions and attention."""
+    receptive_px: tuple[float, float] | None = None
+    """Height and width, in pixels of the input, of what one place of its output can depend on by convolution, pooling
+    and up-sampling alone, whatever the picture's size; none where that has no meaning."""
+    stride_px: tuple[float, float] | None = None
+    """Pixels of the input between two neighbouring places of its output."""
+    sees_all: bool = False
+    """Whether every number that it gives depends on a pixel in the corner of the picture."""
+    joins: int | None = None
+    """For a residual sum, the place of the layer whose output comes round to it; none for the input itself."""
+    time_share: float = 0.0
+    """Share of the time that all layers take, 0 to 1."""
+    dead: float | None = None
+    """For an activation, share of channels that give one and the same number on all pictures, 0 to 1."""
+    sparsity: float | None = None
+    """For an activation, share of numbers that are zero or below, 0 to 1."""
+    fall_bypassed: float | None = None
+    """By how much the score gets worse, in the metric's unit, when the layer is left out (of a residual sum, the
+    block that it closes); none where it cannot be."""
+    fall_shuffled: float | None = None
+    """By how much the score gets worse when the layer's weights are shuffled; none where it has none."""
+
+
+class LayersRecord(Record):
+    """A network layer by layer (`explain/layers.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    network: str
+    """Name of the network."""
+    size_px: tuple[int, int]
+    """Height and width of the pictures."""
+    rows: tuple[LayerRow, ...]
+    """Its layers."""
+    params: int
+    """Parameters of the network; the sum of the rows'."""
+    macs: int
+    """Multiply-adds for one picture; the sum of the rows'."""
+    metric: str = ""
+    """The metric of the falls; empty where none was measured."""
+    score: float | None = None
+    """The score of the whole network on the pictures on which falls were measured."""
+    n_pictures: int = 0
+    """Validation pictures on which falls were measured."""
+    n_seen: int = 0
+    """Validation pictures on which activations were looked at."""
+    device: str = ""
+    """Where time was measured."""
+
+
+class PictureRef(Config):
+    """A picture of the study and what was answered to it."""
+
+    item: str
+    """Its id in the source."""
+    truth: str
+    """Its class."""
+    answer: str
+    """The class that was answered."""
+    probability: float
+    """Probability of the answer."""
+
+
+class Exciting(Config):
+    """The pictures that most excite a channel."""
+
+    layer: str
+    """Name of the layer."""
+    channel: int
+    """Number of the channel, from 0."""
+    items: tuple[PictureRef, ...]
+    """The pictures, the most exciting first."""
+    values: tuple[float, ...]
+    """The largest number that the channel gives anywhere on each of them."""
+
+
+class SightRecord(Record):
+    """What layers of a network see (`explain/sight.json`); the pictures lie beside it as PNG."""
+
+    FORMAT: ClassVar[int] = 1
+
+    picture: PictureRef
+    """The picture whose feature maps are shown."""
+    layers: tuple[str, ...]
+    """The layers whose maps are shown, in order."""
+    first: str | None
+    """The first convolution, whose filters are shown; none where there is none."""
+    exciting: tuple[Exciting, ...]
+    """For some channels, the pictures that most excite them."""
+
+
+class Attribution(Config):
+    """Where a network looked for one answer, and how that was checked."""
+
+    picture: PictureRef
+    """The picture."""
+    is_right: bool
+    """Whether the answer is right."""
+    drop_grad_cam: float
+    """By how much the probability of the answer falls when the fifth that Grad-CAM marks most is grey."""
+    drop_integrated: float
+    """The same for integrated gradients."""
+    drop_random: float
+    """The same for a fifth chosen by chance, mean over draws."""
+    likeness: float
+    """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1."""
+
+
+class WhyRecord(Record):
+    """Where a network looks, on right and on wrong answers (`explain/why.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    layer: str
+    """The layer at which Grad-CAM was taken."""
+    pictures: tuple[Attribution, ...]
+    """Pictures of the test part, right ones first."""
+
+
+class ClassSeparation(Config):
+    """How well one class stands apart from the others on a map."""
+
+    name: str
+    """Name of the class."""
+    n: int
+    """Pictures of it."""
+    share: float
+    """Share of its pictures whose nearest neighbour (itself left out) is of the class too, 0 to 1."""
+    interval: Interval
+    """95 % interval over pictures (bootstrap)."""
+
+
+class MapRecord(Config):
+    """One map: a space and a way of laying it flat."""
+
+    space: Literal["pixels", "features"]
+    """What is laid flat: the raw pixels, or what the network gives before its head."""
+    method: Literal["pca", "tsne"]
+    """The way."""
+    explained: float | None = None
+    """For PCA, the share of the variance that the two axes carry."""
+
+
+class DataMapRecord(Record):
+    """Maps of the data and what their eye-sight says in numbers (`explain/map.json`, coordinates in `map.npz`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    maps: tuple[MapRecord, ...]
+    """The maps."""
+    n: int
+    """Pictures on each."""
+    separation: dict[str, tuple[ClassSeparation, ...]]
+    """By space, how well each class stands apart, measured in the space itself and not on the flat map."""
+    chance: dict[str, float]
+    """By class, the share that would be reached by chance: its share of the pictures."""
+    seconds: float
+    """Time that it took."""
+
+
+class Doubtful(Config):
+    """A picture whose label looks wrong, or that is hard."""
+
+    picture: PictureRef
+    """The picture."""
+    of_truth: float
+    """Mean probability of its label over the runs."""
+
+
+class GroupScore(Config):
+    """The share of right answers in a group of pictures."""
+
+    name: str
+    """Name of the group or class."""
+    n: int
+    """Test pictures in it."""
+    share: float
+    """Share of right answers, 0 to 1."""
+    interval: Interval
+    """95 % interval (Wilson)."""
+
+
+class ErrorsRecord(Record):
+    """Where the runs of a candidate err (`explain/errors.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    candidate: str
+    """The candidate."""
+    n_runs: int
+    """Runs whose answers were taken together."""
+    confident: tuple[PictureRef, ...]
+    """Wrong answers of this run, the most confident first."""
+    hardest: tuple[Doubtful, ...]
+    """Pictures whose label got the least probability in the mean over the runs."""
+    mislabelled: tuple[Doubtful, ...]
+    """Pictures that every run answers alike, confidently, and unlike their label."""
+    classes: tuple[GroupScore, ...]
+    """Right answers by class, the worst first."""
+    groups: tuple[GroupScore, ...] = ()
+    """Right answers by group of at least five pictures, the worst first, at most fifty."""

@@ -1,0 +1,249 @@
+"""Layers in words: what each kind does, why it stands where it stands, what was measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etude.explain.records import Kind, LayerRow, LayersRecord
+from etude.report.messages import mark
+from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.words import MetricWords, Words
+
+KIND_WORDS: dict[Kind, str] = {
+    "convolution": mark("convolution"),
+    "depthwise convolution": mark("depthwise convolution"),
+    "pointwise convolution": mark("pointwise convolution (1×1)"),
+    "patch embedding": mark("cutting into patches"),
+    "up-sampling": mark("up-sampling"),
+    "dense": mark("dense layer"),
+    "head": mark("head"),
+    "batch norm": mark("batch normalisation"),
+    "layer norm": mark("layer normalisation"),
+    "activation": mark("activation"),
+    "pooling": mark("pooling"),
+    "global pooling": mark("global pooling"),
+    "dropout": mark("dropout"),
+    "residual": mark("residual sum"),
+    "gate": mark("gate"),
+    "join": mark("joining"),
+    "attention": mark("attention"),
+    "scale": mark("scaling"),
+    "parameters": mark("free parameters"),
+    "other": mark("other layer"),
+}
+
+KIND_SENTENCES: dict[Kind, str] = {
+    "convolution": mark(
+        "Slides small filters over the map: each looks for one pattern, the same everywhere. Few weights see all places, "  # noqa: E501
+        "and a thing that moves in the picture moves in the map."
+    ),
+    "depthwise convolution": mark(
+        "Filters each channel on its own: it looks around in space at a fraction of the cost of a full convolution, "
+        "and leaves the mixing of channels to a 1×1 convolution beside it."
+    ),
+    "pointwise convolution": mark(
+        "Mixes the channels of each place without looking around: it makes new features of those found, or brings their "  # noqa: E501
+        "number down or up at little cost."
+    ),
+    "patch embedding": mark(
+        "Cuts the picture into patches that do not overlap and turns each into one vector, a word of the sentence that "
+        "the layers behind it read."
+    ),
+    "up-sampling": mark("Makes the map larger, so that an answer can be given for every place of the picture."),
+    "dense": mark(
+        "Weighs all numbers that it is given to make each number that it gives; it knows no neighbourhood, and holds many "  # noqa: E501
+        "weights for it."
+    ),
+    "head": mark("Turns the last features into one number a class; the largest is the answer."),
+    "batch norm": mark(
+        "Brings each channel to mean 0 and variance 1 over the batch, then to a scale that it learns: training stands "
+        "larger learning rates and ends sooner. Once trained it is a plain scaling."
+    ),
+    "layer norm": mark(
+        "Brings the numbers of each picture, or of each place, to mean 0 and variance 1, whatever the batch: the signal "  # noqa: E501
+        "keeps its scale through many layers."
+    ),
+    "activation": mark(
+        "Bends the signal: without it layers in a row would amount to one. What is below zero is cut or damped, so each "  # noqa: E501
+        "channel says where its pattern is, and nothing elsewhere."
+    ),
+    "pooling": mark(
+        "Keeps one number of each small window: the map gets smaller, what follows sees more of the picture, and small "
+        "shifts matter less."
+    ),
+    "global pooling": mark(
+        "Keeps one number a channel, whatever the size of the map: whether a feature is there, no longer where."
+    ),
+    "dropout": mark(
+        "Puts numbers to zero by chance while training, so that no feature is relied on alone; at use it does nothing."
+    ),
+    "residual": mark(
+        "Adds what the block was given to what the block found: the block learns a correction only, and the gradient has "  # noqa: E501
+        "a way round it. Deep networks train because of it."
+    ),
+    "gate": mark("Multiplies each channel by a number between 0 and 1 drawn from the whole map: it turns channels up or down."),  # noqa: E501
+    "join": mark("Puts several maps side by side, so that what follows sees them all."),
+    "attention": mark(
+        "Lets each place look at all others and take from those that concern it; what concerns it is computed from the "
+        "picture itself."
+    ),
+    "scale": mark("Multiplies each channel by a number that it learns; small at first, so that a block starts gently."),
+    "parameters": mark("Numbers learnt as they are, such as the vector that says where in the picture a patch lies."),
+    "other": mark("A layer of the network's own."),
+}  # fmt: skip
+
+
+def kinds_of(record: LayersRecord, words: Words) -> list[tuple[str, str]]:
+    """Return the kinds of a network's layers, in the order of their first one, each with what it does."""
+    kinds = dict.fromkeys(row.kind for row in record.rows)
+    return [(words.say(KIND_WORDS[kind]), words.say(KIND_SENTENCES[kind])) for kind in kinds]
+
+
+def tell_place(row: LayerRow, words: Words) -> str:
+    """Write why a layer stands where it stands, from its role and its shapes; empty where nothing stands out."""
+    before, after = shape_text(row.input_shape), shape_text(row.output_shape)
+    places = {"before": before, "after": after}
+    if row.kind == "head":
+        return words.say_count(
+            "gives the score of one class", "gives the scores of {n} classes", row.output_shape[0] if row.output_shape else 0  # noqa: E501
+        )  # fmt: skip
+    if row.kind == "residual":
+        return words.say("closes a block by adding what went round it")
+    if row.role == "first":
+        return words.say("first layer: reads the picture itself ({before})", **places)
+    if row.role == "halves":
+        return words.say("makes the map smaller, from {before} to {after}", **places)
+    if row.role == "widens":
+        return words.say("makes room for more features, from {before} to {after}", **places)
+    if row.role == "narrows":
+        return words.say("sums features up, from {before} to {after}", **places)
+    if row.kind == "global pooling":
+        return words.say("goes from {before} to {after}", **places)
+    return ""
+
+
+def shape_text(shape: Sequence[int]) -> str:
+    r"""Write a shape.
+
+    >>> shape_text((64, 8, 8))
+    '64\xa0×\xa08\xa0×\xa08'
+    """
+    return "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}".join(str(side) for side in shape)
+
+
+def receptive_text(row: LayerRow, record: LayersRecord, words: Words) -> str:
+    """Write how much of the picture one place of a layer can depend on."""
+    if row.receptive_px is None:
+        return words.say("whole picture") if row.sees_all else ABSENT
+    sides = [words.tick(round(side, 1)) for side in row.receptive_px]
+    text = sides[0] if sides[0] == sides[1] else f"{sides[0]} × {sides[1]}"
+    covers = all(side >= whole for side, whole in zip(row.receptive_px, record.size_px, strict=True))
+    if row.sees_all and not covers:
+        return words.say("{size} px, and a gate on the whole", size=text)
+    return words.say("{size} px", size=text)
+
+
+def tabulate_layers(record: LayersRecord, words: Words) -> Table:
+    """Set out a network layer by layer; a column that no layer has a value for is left out."""
+    say = words.say
+    metric = MetricWords(words, record.metric)
+
+    def share(value: float | None) -> Cell:
+        return Cell(ABSENT) if value is None else Cell(words.percent(value), value)
+
+    def fall(value: float | None) -> Cell:
+        return Cell(ABSENT) if value is None else Cell(metric.bare(value), value)
+
+    columns = [
+        Column(say("layer"), numeric=False),
+        Column(say("kind"), numeric=False),
+        Column(say("takes")),
+        Column(say("gives")),
+        Column(say("parameters")),
+        Column(say("multiply-adds"), hint=say("one picture")),
+        Column(say("receptive field"), hint=say("side of what one place depends on")),
+        Column(say("share of time"), hint=say("measured, a batch of real pictures")),
+        Column(say("dead channels"), hint=say("share of channels that say the same to every picture")),
+        Column(say("not above zero"), hint=say("share of the numbers that it gives")),
+        Column(say("fall without it"), hint=say("points of score lost when it is left out")),
+        Column(say("fall shuffled"), hint=say("points of score lost when its weights are shuffled")),
+        Column(say("here"), numeric=False),
+    ]
+    rows = [
+        (
+            Cell(row.name, kind="code"),
+            Cell(say(KIND_WORDS[row.kind])),
+            Cell(shape_text(row.input_shape) or ABSENT),
+            Cell(shape_text(row.output_shape) or ABSENT),
+            Cell(words.count(row.params), row.params),
+            Cell(words.short(row.macs) if row.macs else "0", row.macs),
+            Cell(receptive_text(row, record, words), row.receptive_px[0] if row.receptive_px else None),
+            share(row.time_share),
+            share(row.dead),
+            share(row.sparsity),
+            fall(row.fall_bypassed),
+            fall(row.fall_shuffled),
+            Cell(tell_place(row, words)),
+        )
+        for row in record.rows
+    ]
+    kept = [place for place in range(len(columns)) if any(row[place].text not in (ABSENT, "") for row in rows)]
+    return Table(tuple(columns[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
+
+
+def tell_layers(record: LayersRecord, words: Words) -> list[str]:
+    """Write what the table comes to, in a few sentences, from the record alone."""
+    said = [
+        words.say_count(
+            "{network} has {n} layer, {params} parameters and {macs} multiply-adds for a picture of {size} px.",
+            "{network} has {n} layers, {params} parameters and {macs} multiply-adds for a picture of {size} px.",
+            len(record.rows),
+            network=record.network,
+            params=words.short(record.params),
+            macs=words.short(record.macs),
+            size=shape_text(record.size_px),
+        )
+    ]
+    if timed := [row for row in record.rows if row.time_share > 0]:
+        slowest = max(timed, key=lambda row: row.time_share)
+        said.append(
+            words.say("Most time goes to {layer}: {share} of it.", layer=slowest.name, share=words.percent(slowest.time_share))  # noqa: E501
+        )  # fmt: skip
+    if active := [row for row in record.rows if row.dead is not None]:
+        dying = max(active, key=lambda row: row.dead or 0.0)
+        if dying.dead:
+            share = words.percent(dying.dead)
+            said.append(
+                words.say("The most dead channels are in {layer}: {share} of them.", layer=dying.name, share=share)
+            )
+        else:
+            said.append(words.say("No activation has a dead channel."))
+    return said + _tell_falls(record, words)
+
+
+def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
+    """Write which layer the score depends on most, and which one least."""
+    metric = MetricWords(words, record.metric)
+    shuffled = sorted(
+        (row for row in record.rows if row.fall_shuffled is not None), key=lambda row: row.fall_shuffled or 0
+    )
+    if not shuffled or record.score is None:
+        return []
+    most, least = shuffled[-1], shuffled[0]
+    said = [
+        words.say_count(
+            "On {n} validation picture the score is {score} ({metric}).",
+            "On {n} validation pictures the score is {score} ({metric}).",
+            record.n_pictures,
+            score=metric.score(record.score),
+            metric=metric.name,
+        ),
+        words.say("Shuffling the weights of {layer} costs most: {fall}.", layer=most.name,
+                  fall=metric.points(most.fall_shuffled or 0.0)),
+    ]  # fmt: skip
+    if least is not most:
+        said.append(
+            words.say("Shuffling those of {layer} costs least: {fall}.", layer=least.name,
+                      fall=metric.signed_points(least.fall_shuffled or 0.0))
+        )  # fmt: skip
+    return said

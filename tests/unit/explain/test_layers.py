@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from etude.explain.layers import describe_layers
+from etude.models import build_model
+
+
+def draw(size_px: int = 32, n: int = 16) -> torch.Tensor:
+    return torch.randn(n, 3, size_px, size_px, generator=torch.Generator().manual_seed(1))
+
+
+def rows_of(model: nn.Module, images: torch.Tensor | None = None, **options):
+    record = describe_layers(model, draw() if images is None else images, network="net", **options)
+    return {row.name: row for row in record.rows}
+
+
+def test_receptive_fields_of_the_vgg_are_those_worked_by_hand():
+    # Two 3×3 convolutions and a pooling of 2: 3, 5, 6; then 10, 14, 16; then 24, 32, 36 (stride 1, 2, 4, 8).
+    rows = rows_of(build_model("cnn", n_outputs=10, size_px=(32, 32), seed=0))
+    sides = [row.receptive_px[0] for row in rows.values() if row.kind in ("convolution", "pooling")]
+    assert sides == [3, 5, 6, 10, 14, 16, 24, 32, 36]
+    assert rows["blocks.2.6"].stride_px == (8, 8)
+    assert rows["pool"].receptive_px is None
+    assert rows["pool"].sees_all
+    assert not rows["blocks.1.3"].sees_all
+
+
+def test_receptive_field_of_resnet_18_is_that_of_the_literature():
+    # Araujo, Norris and Sim 2019, table 1: 435 pixels with a stride of 32.
+    rows = rows_of(build_model("resnet18", n_outputs=10, size_px=(64, 64), seed=0), draw(64, 1))
+    last = [row for row in rows.values() if row.kind == "residual"][-1]
+    assert last.receptive_px == (435, 435)
+    assert last.stride_px == (32, 32)
+
+
+def test_a_transformer_sees_everything_from_its_first_attention_on():
+    rows = list(
+        rows_of(build_model("vit_tiny_patch16_224", n_outputs=3, size_px=(48, 48), seed=0), draw(48, 1)).values()
+    )
+    first = next(place for place, row in enumerate(rows) if row.kind == "attention")
+    assert not any(row.sees_all for row in rows[:first])
+    assert all(row.sees_all for row in rows[first:] if row.kind != "parameters")
+    assert rows[0].kind == "patch embedding"
+    assert rows[0].receptive_px == (16, 16)
+    assert {row.name for row in rows if row.kind == "parameters"} == {"cls_token", "pos_embed"}
+
+
+def test_functions_of_a_block_are_layers_and_a_residual_knows_where_it_comes_from():
+    model = build_model({"name": "resnet", "depth": 8}, n_outputs=10, size_px=(32, 32), seed=0)
+    record = describe_layers(model, draw(), network="resnet")
+    residuals = [row for row in record.rows if row.kind == "residual"]
+    assert len(residuals) == 3
+    assert record.rows[residuals[0].joins].name == "relu"
+    assert {row.type for row in record.rows if row.kind == "activation"} == {"relu"}
+
+
+class Half(nn.Module):
+    """Half of the channels of the first layer never fire; the second layer decides the answer alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.same = nn.Conv2d(4, 4, 1)
+        self.head = nn.Linear(4, 2)
+        with torch.no_grad():
+            self.conv.bias.copy_(torch.tensor([9.0, 9.0, -99.0, -99.0]))
+            self.same.weight.copy_(torch.eye(4)[:, :, None, None])
+            self.same.bias.zero_()
+
+    def forward(self, images):
+        return self.head(self.same(F.relu(self.conv(images))).mean((2, 3)))
+
+
+def test_dead_channels_and_sparsity_are_measured():
+    rows = rows_of(Half())
+    assert rows["relu"].dead == 0.5
+    assert rows["relu"].sparsity == pytest.approx(0.5, abs=0.01)
+    assert rows["conv"].dead is None
+
+
+def test_falls_tell_what_the_score_depends_on_and_leave_the_network_as_it_was():
+    model = Half()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    whole = model.eval()(draw()).detach()
+    model.train()
+    rows = rows_of(model, score=lambda logits: -float((logits - whole[: len(logits)]).abs().mean()), metric="agreement")
+    assert rows["same"].fall_bypassed == pytest.approx(0, abs=1e-6)  # it passes on what it takes
+    assert rows["head"].fall_shuffled > 0
+    assert rows["head"].fall_bypassed is None  # its shapes differ
+    assert model.training
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_layer_that_is_called_twice_counts_its_parameters_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 1)
+
+        def forward(self, images):
+            return self.conv(self.conv(images)).mean((2, 3))
+
+    record = describe_layers(Twice(), draw(8), network="twice")
+    convolutions = [row for row in record.rows if row.type == "Conv2d"]
+    assert [row.params for row in convolutions] == [12, 0]
+    assert [row.macs for row in convolutions] == [9 * 64, 9 * 64]
+
+
+def test_torch_attention_is_counted_though_its_fast_path_hides_it():
+    layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encoder = layer
+
+        def forward(self, images):
+            return self.encoder(images.flatten(2).transpose(1, 2).repeat(1, 1, 3)[..., :8]).mean(1)
+
+    rows = rows_of(Net(), draw(4))
+    tokens = 16
+    products = 3 * tokens * 8 * 8 + 2 * tokens * tokens * 8 + tokens * 8 * 8
+    assert sum(row.macs for name, row in rows.items() if "self_attn" in name) == products
