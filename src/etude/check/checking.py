@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from etude.check.kinship import find_duplicates, find_leaks, find_near, gather_family
+from etude.check.alike import embed_items, find_alike
+from etude.check.kinship import Family, find_duplicates, find_leaks, find_near, gather_family
 from etude.check.quality import count_sizes, find_balance, find_faults, find_looks, find_traits
 from etude.check.records import CheckRecord, Finding, FoldLeaks
 from etude.check.survey import Survey, survey
@@ -17,9 +19,10 @@ from etude.core.records import Config, fingerprint
 from etude.core.words import Part
 from etude.data.prepared import cores
 from etude.data.source import Source
+from etude.models.embedding import Embedder, find_embedder
 
 Progress = Callable[[str, int, int], None]
-VERSION: Final = 1
+VERSION: Final = 2
 """Raise it when a test is added or changed: what was found before is then found anew."""
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 
@@ -31,12 +34,21 @@ class CheckLimits(Config):
     """Pictures up to which each is opened and looked at."""
     near: int = 100_000
     """Pictures up to which each is compared with every other; the time grows with the square."""
+    alike: int = 60_000
+    """Pictures up to which a pretrained network looks at each, where its weights are at hand."""
 
 
 def check_key(fingerprint_of_data: str, digests: Sequence[str], limits: CheckLimits) -> str:
-    """Return the hash of all that the findings depend on: the pictures, the split and the limits."""
+    """Return the hash of all that the findings depend on: the pictures, the split, the limits, the weights at hand."""
+    embedder = find_embedder()
     return fingerprint(
-        {"data": fingerprint_of_data, "split": list(digests), "limits": limits.model_dump(), "version": VERSION}
+        {
+            "data": fingerprint_of_data,
+            "split": list(digests),
+            "limits": limits.model_dump(),
+            "version": VERSION,
+            "embedder": "" if embedder is None else embedder.name,
+        }
     )
 
 
@@ -49,6 +61,8 @@ def check_source(
     groups_may_cross: bool = False,
     workers: int | None = None,
     progress: Progress | None = None,
+    labels: bool = False,
+    answers: Path | None = None,
 ) -> CheckRecord:
     """Look at every picture that a split uses, compare them all, and look for what crosses its parts.
 
@@ -60,9 +74,14 @@ def check_source(
         groups_may_cross: whether frames of one sequence are in several parts on purpose (blocks of time).
         workers: threads; by default as many as cores.
         progress: called with (what, done, all).
+        labels: whether to look for wrong labels too.
+        answers: the file of out-of-fold answers by which labels are looked at; by default a quick linear model's.
 
     Returns:
         The record; nothing is written.
+
+    Raises:
+        DataError: if labels are to be looked at, and there are too few pictures of a class or answers of others.
     """
     limits, workers = limits or CheckLimits(), workers or cores()
     if splits is None:
@@ -79,9 +98,12 @@ def check_source(
     if seen is not None:
         findings += [*find_faults(source, seen), *find_traits(source, seen), *find_looks(source, seen)]
         findings += find_duplicates(family)
+        findings += _alike(family, seen, [parts[used] for parts in splits], limits, workers, progress, skipped)
     if len(splits):
         leaks, folds = find_leaks(family, [parts[used] for parts in splits], groups_may_cross=groups_may_cross)
         findings += leaks
+    if labels or answers is not None:
+        findings += _labels(source, used if seen is None else used[seen.readable], answers, workers, progress, skipped)
     return CheckRecord(
         source=source.name,
         key=key,
@@ -132,6 +154,58 @@ def _twins(
     if not twins.is_complete:
         skipped.append(f"The search for near duplicates ended after {MOST_PAIRS:,} pairs: nearly all are alike.")
     return twins
+
+
+def _alike(
+    family: Family,
+    seen: Survey,
+    splits: list[npt.NDArray[np.int8]],
+    limits: CheckLimits,
+    workers: int,
+    progress: Progress | None,
+    skipped: list[str],
+) -> list[Finding]:
+    """Look for pictures that show the same without being copies, where a pretrained network is at hand."""
+    rows = np.flatnonzero(seen.readable)
+    if getattr(family.source, "is_drawn", False) or len(rows) < 2:
+        return []
+    embedder: Embedder | None = find_embedder()
+    if embedder is None:
+        skipped.append(
+            "No pretrained network was at hand, so pictures that show the same without being copies were not looked "
+            "for. ETUDE_WEIGHTS may name a folder with mobilenetv2_100.safetensors, for one."
+        )
+        return []
+    if len(rows) > limits.alike:
+        skipped.append(
+            f"{embedder.name} did not look at {len(rows):,} pictures for others that show the same (limit "
+            f"{limits.alike:,}). `etude data check --limit {len(rows)}` has it look at all."
+        )
+        return []
+    tell = None if progress is None else lambda done, total: progress("pictures seen by a network", done, total)
+    features = embed_items(family.source, seen.indices_N[rows], embedder, workers=workers, progress=tell)
+    return list(find_alike(family, rows, features, embedder.name, splits))
+
+
+def _labels(
+    source: Source,
+    indices: npt.NDArray[np.int64],
+    answers: Path | None,
+    workers: int,
+    progress: Progress | None,
+    skipped: list[str],
+) -> list[Finding]:
+    """Look for wrong labels."""
+    from etude.check.doubtful import suspect_labels
+
+    if source.kind == "segmentation" or len(source.classes) < 2:
+        skipped.append("Labels were not looked at: there is no class for each picture.")
+        return []
+    tell = None if progress is None else lambda done, total: progress("pictures seen for their labels", done, total)
+    found = suspect_labels(
+        source, indices, answers=answers, embedder=find_embedder(), workers=workers, progress=tell
+    )  # fmt: skip
+    return [] if found is None else [found]
 
 
 def _official(source: Source) -> list[npt.NDArray[np.int8]]:

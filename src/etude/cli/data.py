@@ -78,10 +78,19 @@ def show_source(spec: str, out: Path | None, as_json: bool) -> None:
         console.print(str(path), highlight=False, markup=False, soft_wrap=True)
 
 
-def run_check(spec: str, out: Path | None, limit: int | None, as_json: bool, quiet: bool) -> None:
+def run_check(
+    spec: str,
+    out: Path | None,
+    limit: int | None,
+    as_json: bool,
+    quiet: bool,
+    *,
+    labels: bool = False,
+    answers: Path | None = None,
+) -> None:
     """Check a source, print what was found, and write `check.json` and `check.html`."""
     source = open_source(spec, task="any")
-    limits = CheckLimits() if limit is None else CheckLimits(open=limit, near=limit)
+    limits = CheckLimits() if limit is None else CheckLimits(open=limit, near=limit, alike=limit)
     with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bars:
         tasks: dict[str, Any] = {}
 
@@ -90,7 +99,7 @@ def run_check(spec: str, out: Path | None, limit: int | None, as_json: bool, qui
                 tasks[what] = bars.add_task(what, total=total)
             bars.update(tasks[what], completed=done)
 
-        record = check_source(source, limits=limits, progress=tell)
+        record = check_source(source, limits=limits, progress=tell, labels=labels, answers=answers)
     folder = out or Path("results") / "data" / source.name
     record.save(folder / "check.json")
     write_page(folder / "check.html", record, source)

@@ -243,14 +243,24 @@ def data_check(
     source: SourceName,
     out: Out = None,
     limit: Annotated[int | None, typer.Option(help="Look at up to so many pictures, whatever it takes.")] = None,
+    labels: Annotated[bool, typer.Option("--labels", help="Look for wrong labels too.")] = False,
+    answers: Annotated[
+        Path | None, typer.Option(help="Look at labels by these answers: oof/NAME.parquet of a study with folds.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Look for faulty files, duplicates, wrong masks and leaks between the official parts."""
+    """Look for faulty files, duplicates, wrong masks, leaks between the official parts and, if asked, wrong labels.
+
+    Examples:
+      etude data check photos/
+      etude data check photos/ --labels
+      etude data check photos/ --answers results/breeds/oof/cnn.parquet
+    """
     from etude.cli.data import run_check
 
-    run_check(source, out, limit, json, quiet)
+    run_check(source, out, limit, json, quiet, labels=labels, answers=answers)
 
 
 @data_app.command("fetch")

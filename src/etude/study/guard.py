@@ -22,7 +22,7 @@ from etude.study.folder import StudyFolder
 if TYPE_CHECKING:
     from etude.study.workspace import Workspace
 
-LIMITS: Final = CheckLimits(open=100_000, near=60_000)
+LIMITS: Final = CheckLimits(open=100_000, near=60_000, alike=10_000)
 """What is looked at before every study; `etude data check` goes further."""
 Parts = npt.NDArray[np.int8]
 

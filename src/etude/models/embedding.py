@@ -1,0 +1,87 @@
+"""A pretrained network that is at hand, as a measure of what pictures show: no download, no training."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.models.weights import local_file
+from etude.pictures.prepare import Prepare, normalisation
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PREFERRED: Final = (
+    "vit_small_patch14_dinov2",
+    "convnext_tiny",
+    "resnet50",
+    "efficientnet_b0",
+    "mobilenetv3_large_100",
+    "mobilenetv2_100",
+)
+"""Networks whose weights are looked for, the most telling first."""
+_BATCH: Final = 128
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A pretrained network cut before its head."""
+
+    name: str
+    """Its name in timm."""
+    file: Path
+    """The file of its weights."""
+
+    def prepare(self, size_px: int) -> Prepare:
+        """Return how pictures are prepared for it: squares of `size_px`, with the statistics it was trained with."""
+        from etude.models.networks.timm import timm_card
+
+        return Prepare.model_validate({"size_px": size_px, "normalize": timm_card(self.name).normalize or "imagenet"})
+
+    def embed(
+        self, pictures_NHWC: npt.NDArray[np.uint8], progress: Callable[[int, int], None] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return the features of prepared pictures: float32 (N, D), each at length 1.
+
+        Args:
+            pictures_NHWC: uint8 (N, H, W, 3), prepared as `prepare` says.
+            progress: called with (done, all) pictures.
+        """
+        import torch
+
+        model = _open(self.name, self.file)
+        mean, std = (torch.tensor(values) for values in normalisation(self.prepare(pictures_NHWC.shape[1])))
+        found: list[npt.NDArray[np.float32]] = []
+        with torch.inference_mode():
+            for start in range(0, len(pictures_NHWC), _BATCH):
+                chosen = torch.from_numpy(np.ascontiguousarray(pictures_NHWC[start : start + _BATCH]))
+                images_BCHW = ((chosen.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+                found.append(torch.nn.functional.normalize(model(images_BCHW)).numpy())
+                if progress is not None:
+                    progress(min(start + _BATCH, len(pictures_NHWC)), len(pictures_NHWC))
+        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+
+
+def find_embedder(names: Iterable[str] = PREFERRED) -> Embedder | None:
+    """Return the first network whose weights lie in `$ETUDE_WEIGHTS` or in the hub's cache; none if none does."""
+    found = ((name, local_file(name)) for name in names)
+    return next((Embedder(name, file) for name, file in found if file is not None), None)
+
+
+@functools.lru_cache(maxsize=1)
+def _open(name: str, file: Path) -> nn.Module:
+    """Build the network without its head, with the weights of a file."""
+    import timm
+    import torch
+
+    from etude.models.networks.timm import embedding_options
+
+    options: dict[str, Any] = embedding_options(name, file)
+    model = timm.create_model(name, pretrained=True, **options)
+    return model.eval().to(memory_format=torch.channels_last)
