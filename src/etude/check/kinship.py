@@ -16,6 +16,7 @@ from etude.check.quality import MOST_FILES, names_of, pictures
 from etude.check.records import Finding, FoldLeaks, Severity
 from etude.check.survey import Survey
 from etude.check.twins import Twins, find_twins
+from etude.core.texts import number_texts
 from etude.core.words import Part
 from etude.data.items import UNLABELLED
 from etude.data.source import Source
@@ -51,7 +52,7 @@ def gather_family(source: Source, indices: npt.NDArray[np.int64], seen: Survey |
     """Tie pictures together by their pixels, their twins and their groups."""
     cluster_N, representative_C = cluster(seen) if seen is not None else (np.arange(len(indices)),) * 2
     groups = source.items.groups
-    group_N = None if groups is None else np.unique(groups[indices], return_inverse=True)[1].astype(np.int64)
+    group_N = None if groups is None else number_texts(groups[indices])[1]
     first, second = (_NO_PAIRS, _NO_PAIRS) if twins is None else (twins.first, twins.second)
     return Family(source, indices, Kin(cluster_N, first, second, group_N), representative_C, twins)
 

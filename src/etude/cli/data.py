@@ -22,6 +22,7 @@ from etude.check import CheckLimits, CheckRecord, check_source
 from etude.check.page import write_page
 from etude.core.errors import DataError
 from etude.core.files import write_bytes, write_text
+from etude.core.texts import count_distinct
 from etude.core.words import Part
 from etude.data.fetching import BY_HAND, EMBEDDED, FETCHED, fetch_source
 from etude.data.source import LAYOUTS, Source, data_folder_entries, open_source
@@ -159,7 +160,7 @@ def _describe(source: Source) -> dict[str, Any]:
         "pictures": len(items),
         "classes": dict(zip(source.classes, counts, strict=True)) if any(counts) else list(source.classes),
         "official_parts": None if parts is None else {Part(part).label: count for part, count in sorted(parts.items())},
-        "groups": None if items.groups is None else len(np.unique(items.groups)),
+        "groups": None if items.groups is None else count_distinct(items.groups),
         "sizes_width_x_height": dict(sizes.most_common(10)),
         "licence": source.licence,
         "notes": list(source.notes),

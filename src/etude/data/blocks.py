@@ -7,6 +7,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.texts import number_texts
 from etude.core.words import Part
 from etude.data.items import Texts
 
@@ -32,7 +33,7 @@ def cut_blocks(
         (N,) parts; a sequence too short for a stretch has none of it.
     """
     parts = np.full(len(ids), Part.LEFT_OUT, np.int8)
-    _, sequence_of = np.unique(groups, return_inverse=True)
+    _, sequence_of = number_texts(groups)
     for number in range(int(sequence_of.max(initial=-1)) + 1):
         frames = np.array(
             sorted(np.flatnonzero(sequence_of == number).tolist(), key=lambda row: time_key(str(ids[row])))

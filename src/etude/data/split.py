@@ -17,6 +17,7 @@ from pydantic import Field
 from etude.core.errors import DataError, sentence
 from etude.core.records import Config
 from etude.core.seeds import derive
+from etude.core.texts import number_texts
 from etude.core.words import Part
 from etude.data.apportion import apportion, assign_groups, count_by_group, deal
 from etude.data.blocks import cut_blocks
@@ -197,7 +198,7 @@ class _Draw:
     def _cut_groups(self, indices: Indices, fraction: float, keep: int, word: str) -> Indices:
         """Draw whole groups that make up about a fraction of the pictures of each class."""
         assert self.items.groups is not None
-        names, group_of = np.unique(self.items.groups[indices], return_inverse=True)
+        names, group_of = number_texts(self.items.groups[indices])
         if len(names) < 1 + keep:
             rule = f"a part of one group or more that leaves {keep} or more"
             remedy = "Give more groups, or use a kind of split without groups."
@@ -220,7 +221,7 @@ class _Draw:
                 raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or add pictures of that class."))
             return deal(labels, n_folds, rng)
         assert self.items.groups is not None
-        names, group_of = np.unique(self.items.groups[self.usable], return_inverse=True)
+        names, group_of = number_texts(self.items.groups[self.usable])
         if n_folds > len(names):
             rule = f"at most {len(names)}, the number of groups"
             raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or give more groups."))

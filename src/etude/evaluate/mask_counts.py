@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, MistakeError, sentence
 from etude.core.files import writing
+from etude.core.texts import count_distinct
 from etude.core.words import Part
 from etude.metrics import SEGMENTATION_METRICS
 
@@ -44,9 +45,9 @@ class MaskCounts:
             raise DataError(sentence("mask counts", "shapes of ids and confusions", "(N,), (N, K, K)", given))
         if (self.confusions < 0).any():
             raise DataError(sentence("mask counts", "counts", "not negative", int(self.confusions.min())))
-        if len(np.unique(self.ids)) != len(self.ids):
+        if count_distinct(self.ids) != len(self.ids):
             raise DataError(
-                sentence("mask counts", "ids", "unique", f"{len(self.ids) - len(np.unique(self.ids))} twice")
+                sentence("mask counts", "ids", "unique", f"{len(self.ids) - count_distinct(self.ids)} twice")
             )
 
     def __len__(self) -> int:

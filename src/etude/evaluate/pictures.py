@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
 from etude.core.run_record import Interval
+from etude.core.texts import number_texts
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import Answers
 from etude.metrics.statistics import (
@@ -102,7 +103,7 @@ def _positions(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     ids = [entry.ids for entry in answers]
     if all(np.array_equal(ids[0], other) for other in ids[1:]):
         return [np.arange(len(ids[0]))] * len(ids), len(ids[0])
-    distinct, inverse = np.unique(np.concatenate(ids), return_inverse=True)
+    distinct, inverse = number_texts(np.concatenate(ids))
     return np.split(inverse, np.cumsum([len(entry) for entry in ids])[:-1]), len(distinct)
 
 

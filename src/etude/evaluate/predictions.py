@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, MistakeError, sentence
 from etude.core.files import writing
+from etude.core.texts import count_distinct
 from etude.core.words import Part
 from etude.metrics import METRICS, Metric
 from etude.metrics.classification import predicted_labels
@@ -73,8 +74,8 @@ class Predictions:
             worst = float(sums_N[np.abs(sums_N - 1).argmax()])
             remedy = "Give probabilities, not logits: apply softmax first."
             raise DataError(sentence("predictions", "each row", "not negative, with sum 1", worst, remedy))
-        if len(np.unique(self.ids)) != n:
-            raise DataError(sentence("predictions", "ids", "unique", f"{n - len(np.unique(self.ids))} twice"))
+        if count_distinct(self.ids) != n:
+            raise DataError(sentence("predictions", "ids", "unique", f"{n - count_distinct(self.ids)} twice"))
 
     def __len__(self) -> int:
         return len(self.ids)
