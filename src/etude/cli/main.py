@@ -138,13 +138,17 @@ def report(
     study: Annotated[str, typer.Argument(help="Name, folder or file of a study that was run.")],
     results: Results = Path("results"),
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="note (HTML and PDF), slides, or all; note by default.")
+    ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the note of a study again, from its records."""
+    """Write the report of a study again, from its records: the note, the slides."""
     from etude.cli.running import write_reports
     from etude.study.folder import find_study
 
-    for path in write_reports(find_study(study, results).root, tuple(language or ("en", "fr"))):
+    folder = find_study(study, results).root
+    for path in write_reports(folder, tuple(language or ("en", "fr")), tuple(format_ or ("note",))):
         typer.echo(path)
 
 

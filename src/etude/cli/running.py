@@ -31,7 +31,8 @@ def run_target(target: str, sets: list[str], device: str, results: Path, as_json
             if not folder.record.exists():
                 raise
     record = folder.load_study()
-    notes = write_reports(folder.root, study.config.report.languages) if record_has_scores(record) else []
+    asked = study.config.report
+    notes = write_reports(folder.root, asked.languages, asked.formats) if record_has_scores(record) else []
     if as_json:
         sys.stdout.write(record.model_dump_json(indent=1) + "\n")
     else:
@@ -58,11 +59,11 @@ def print_record(record: StudyRecord, notes: list[Path]) -> None:
         console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def write_reports(folder: Path, languages: tuple[str, ...]) -> list[Path]:
-    """Write the note in each language."""
-    from etude.report.note import write_note
+def write_reports(folder: Path, languages: tuple[str, ...], formats: tuple[str, ...] = ("note",)) -> list[Path]:
+    """Write the report in each format and language."""
+    from etude.report import writing
 
-    return [write_note(folder, language) for language in languages]
+    return writing.write_reports(folder, formats, languages)
 
 
 def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool, measure: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,10 +29,24 @@ _MOST_GAPS = 12
 
 @dataclass(frozen=True)
 class Drawing:
-    """One figure, ready to stand in a page."""
+    """One figure, drawn when it is asked for."""
 
-    wide: Markup
-    narrow: Markup
+    name: str
+    """What its ids in a page start with."""
+    label: str
+    """What it shows, in a sentence, for those who do not see it."""
+    draw: Callable[[float], Figure]
+    """Draws it at a width in inches."""
+
+    @cached_property
+    def wide(self) -> Markup:
+        """SVG for a wide page; matplotlib escapes the words that it writes."""
+        return Markup(to_svg(self.draw(WIDE_IN), inline=f"{self.name}-w", label=self.label))
+
+    @cached_property
+    def narrow(self) -> Markup:
+        """SVG for a phone."""
+        return Markup(to_svg(self.draw(NARROW_IN), inline=f"{self.name}-n", label=self.label))
 
 
 @dataclass(frozen=True)
@@ -221,7 +236,5 @@ class Artist:
         )
 
     def draw_twice(self, name: str, label: str, draw: Callable[[float], Figure]) -> Drawing:
-        """Draw a figure at both widths."""
-        wide = to_svg(draw(WIDE_IN), inline=f"{name}-w", label=label)
-        narrow = to_svg(draw(NARROW_IN), inline=f"{name}-n", label=label)
-        return Drawing(Markup(wide), Markup(narrow))  # matplotlib escapes the words that it writes
+        """Return a figure that can be drawn at both widths."""
+        return Drawing(name, label, draw)

@@ -12,7 +12,6 @@ from xml.sax.saxutils import escape
 from markupsafe import Markup
 
 from etude.explain.records import Kind, LayerRow, LayersRecord
-from etude.report.drawings import Drawing
 from etude.report.layer_words import KIND_WORDS, shape_text
 from etude.report.words import Words
 
@@ -25,6 +24,14 @@ _COLORS: dict[Kind, str] = {
     **dict.fromkeys(("pooling", "global pooling"), "--series-4"),
     "activation": "--series-3",
 }
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A drawing as SVG text, for a wide page and for a phone."""
+
+    wide: Markup
+    narrow: Markup
 
 
 @dataclass(frozen=True)
@@ -71,14 +78,14 @@ def _cut(rows: Sequence[LayerRow], depth: int) -> list[Line]:
     return lines
 
 
-def draw_network(record: LayersRecord, words: Words) -> Drawing:
+def draw_network(record: LayersRecord, words: Words) -> Sketch:
     """Draw a network for a wide page and for a phone.
 
     The wider a bar, the larger the map; its colour is the kind's. Arcs at the left go round residual blocks; at the
     right stands the share of the multiply-adds.
     """
     lines = group_layers([row for row in record.rows if row.kind != "parameters"])
-    return Drawing(Markup(_draw(record, lines, words, 760)), Markup(_draw(record, lines, words, 360)))
+    return Sketch(Markup(_draw(record, lines, words, 760)), Markup(_draw(record, lines, words, 360)))
 
 
 def svg_file(record: LayersRecord, words: Words) -> str:

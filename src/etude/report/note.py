@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,8 +15,10 @@ from etude.core.files import write_text
 from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
+from etude.report.choices import read_card, tell_metric
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
+from etude.report.explanations import explain_best
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
 from etude.report.robustness import gather_robustness
@@ -60,7 +63,7 @@ def write_note(study_folder: Path, language: str, *, to: Path | None = None) -> 
 def render_note(study: StudyResults, words: Words) -> str:
     """Return the note as HTML text."""
     template = environment().get_template("note.html.j2")
-    return template.render(_=words.say, ngettext=words.say_count, words=words, **_gather(study, words)) + "\n"
+    return template.render(_=words.say, ngettext=words.say_count, words=words, **gather(study, words)) + "\n"
 
 
 @cache
@@ -98,12 +101,21 @@ class Errors:
     pairs: Table
 
 
-def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
-    """Set out all that the template shows."""
+BOLD = Markup('<b class="name">{}</b>').format
+
+
+def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD) -> dict[str, Any]:
+    """Set out all that a report shows, whatever its format.
+
+    Args:
+        study: the study, read.
+        words: the language.
+        name: sets off the name of a candidate in a sentence.
+    """
     record = study.record
     metric = MetricWords(words, record.metric, [row.interval_runs for row in record.leaderboard])
     artist = Artist(study, words, metric)
-    teller = Teller(words, metric, name=Markup('<b class="name">{}</b>').format)
+    teller = Teller(words, metric, name=name)
     settings = read_settings(study)
     reference = record.baseline if record.baseline in settings else next(iter(settings), None)
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
@@ -140,6 +152,10 @@ def _gather(study: StudyResults, words: Words) -> dict[str, Any]:
         "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
         "devices": sorted({f"{run.device} ({run.precision})" for run in finished} or {record.device} - {""}),
         "versions": record.versions or (finished[-1].versions if finished else {}),
+        "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
+        "metric_why": tell_metric(record.metric, words),
+        "card": read_card(study),
+        "explained": explain_best(study, words),
         "other_languages": _other_languages(record.config, words.language),
     }
 

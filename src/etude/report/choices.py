@@ -1,0 +1,74 @@
+"""What a reader should know of the choices behind a study: its metric, its loss, the network that came first."""
+
+from __future__ import annotations
+
+from etude.models.card import Card
+from etude.report.messages import mark
+from etude.report.reading import StudyResults
+from etude.report.words import MetricWords, Words
+
+METRIC_SENTENCES = {
+    "accuracy": mark(
+        "Accuracy is the share of pictures that are answered rightly. It is right where classes are about equally many and "  # noqa: E501
+        "all mistakes cost alike; where one class is rare, always answering the others would look good."
+    ),
+    "balanced_accuracy": mark(
+        "Balanced accuracy is the mean, over classes, of the share of their pictures that are answered rightly: each class "  # noqa: E501
+        "counts alike, however rare."
+    ),
+    "top5": mark(
+        "Top-5 accuracy is the share of pictures whose class is among the five most probable answers: right where a person "  # noqa: E501
+        "chooses from a short list."
+    ),
+    "f1_macro": mark(
+        "Macro F1 is the mean, over classes, of the harmonic mean of recall and precision: each class counts alike, and both "  # noqa: E501
+        "kinds of mistake count."
+    ),
+    "log_loss": mark(
+        "Log loss is the mean of minus the logarithm of the probability given to the truth: it judges the probabilities and "  # noqa: E501
+        "not the answers alone, and punishes wrong certainty."
+    ),
+    "brier": mark("The Brier score is the mean squared distance between the probabilities and the truth."),
+    "ece": mark(
+        "Calibration error is the mean gap between the probability that is stated and the share that is right."
+    ),
+    "average_precision": mark(
+        "Average precision is the area under the curve of precision against recall: it judges the order in which pictures are "  # noqa: E501
+        "found, at all thresholds, and looks at the positives alone, so it is right where they are rare."
+    ),
+    "roc_auc": mark(
+        "The area under the ROC curve is the chance that a positive is ranked above a negative: it judges the order, at all "  # noqa: E501
+        "thresholds, whatever the share of positives."
+    ),
+    "miou": mark(
+        "Mean IoU is the mean, over classes, of the pixels that answer and truth share, divided by those that either has: "  # noqa: E501
+        "each class counts alike, however small."
+    ),
+    "dice": mark("Dice is the mean, over classes, of twice the shared pixels divided by the pixels of both."),
+    "pixel_accuracy": mark(
+        "Pixel accuracy is the share of pixels that are answered rightly; large classes, such as road and sky, decide it."  # noqa: E501
+    ),
+}
+"""Why one would choose a metric, and what it does not see."""
+
+
+def tell_metric(metric: str, words: Words) -> str:
+    """Argue the choice of the metric; its name alone where there is no more to say."""
+    text = METRIC_SENTENCES.get(metric)
+    return words.say(text) if text else MetricWords(words, metric).name
+
+
+def read_card(study: StudyResults) -> Card | None:
+    """Return the card of the network of the best candidate; none where it cannot be had."""
+    from etude.core.errors import EtudeError
+    from etude.models import card_of
+
+    best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
+    runs = study.runs_of(best) if best else []
+    model = runs[0].config.get("model") if runs else None
+    if not isinstance(model, dict) or model.get("python"):
+        return None
+    try:
+        return card_of(str(model.get("name")))
+    except EtudeError:
+        return None

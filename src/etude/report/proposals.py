@@ -1,0 +1,66 @@
+"""What to try next, each proposal written from what a record shows."""
+
+from __future__ import annotations
+
+from etude.evaluate.overfitting import gap_of
+from etude.figures.confusion import list_confusions
+from etude.report.reading import StudyResults
+from etude.report.words import MetricWords, Words
+
+
+def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> list[str]:
+    """Write what the records suggest to try next; empty where no run is finished."""
+    record = study.record
+    best = next((row for row in record.leaderboard if row.score is not None), None)
+    if best is None:
+        return []
+    said = []
+    gap = gap_of(best, record.higher_is_better)
+    if gap is not None:
+        places = {"candidate": best.candidate, "train": metric.score(gap.train), "test": metric.score(gap.test)}
+        if gap.is_overfit:
+            said.append(
+                words.say(
+                    "{candidate} reaches {train} on its training pictures and {test} on the test part: more pictures, "
+                    "stronger augmentation or regularisation have something to gain.",
+                    **places,
+                )
+            )
+        else:
+            said.append(
+                words.say(
+                    "{candidate} reaches {train} on its training pictures and {test} on the test part: no overfitting was "  # noqa: E501
+                    "shown, so nothing says that more augmentation would help.",
+                    **places,
+                )
+            )
+    runs = study.runs_of(best.candidate)
+    if runs and all(run.epochs > 1 and run.best_epoch == run.epochs for run in runs):
+        said.append(
+            words.say("{candidate} was still improving at its last epoch: train it longer.", candidate=best.candidate)
+        )  # fmt: skip
+    missed = [v for v in record.verdicts if v.verdict == "no difference shown" and v.smallest_detectable is not None]
+    if missed:
+        said.append(
+            words.say_count(
+                "{n} comparison showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501
+                "{n} comparisons showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501
+                len(missed),
+                least=metric.points(max(v.smallest_detectable or 0.0 for v in missed)),
+            )
+        )
+    counts_KK = study.count_answers(best.candidate)
+    pairs = [] if counts_KK is None else list_confusions(counts_KK, record.classes, 1)
+    said.extend(
+        words.say(
+            "{truth} is most often taken for {predicted} ({share} of the class): look at these pictures first, and gather "  # noqa: E501
+            "more of both.",
+            truth=pair.truth,
+            predicted=pair.predicted,
+            share=words.percent(pair.share),
+        )
+        for pair in pairs
+    )
+    if study.findings:
+        said.append(words.say("The data check found something: mend it and run the study again."))
+    return said

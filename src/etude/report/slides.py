@@ -1,0 +1,423 @@
+"""The presentation: 5 + 10 + 10 minutes, for those who decide and for the one who deploys; PPTX that can be edited.
+
+Text and tables are PowerPoint's own; figures are pictures with a description. Every number is read from a record.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.core.errors import MissingPartError
+from etude.core.files import writing
+from etude.figures.theme import Look, assign_looks, to_png
+from etude.report.drawings import Drawing
+from etude.report.note import gather
+from etude.report.path import tell_path
+from etude.report.proposals import tell_proposals
+from etude.report.reading import StudyResults, read_study
+from etude.report.tables import Table
+from etude.report.words import MetricWords, Words
+
+if TYPE_CHECKING:
+    from pptx.slide import Slide
+
+_INK, _MUTED, _BLUE, _TINT = "1F2328", "5D6570", "0072B2", "F4F5F7"
+_WIDTH_IN, _HEIGHT_IN, _MARGIN_IN, _TOP_IN = 13.333, 7.5, 0.7, 1.45
+_BODY_IN = _HEIGHT_IN - _TOP_IN - 0.65
+_FULL_IN = _WIDTH_IN - 2 * _MARGIN_IN
+_DPI = 170
+
+
+def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -> Path:
+    """Write the presentation of a study, whole or not at all.
+
+    Args:
+        study_folder: what `etude run` left.
+        language: fr or en.
+        to: the file to write; none means `report/slides.<language>.pptx` in the study's folder.
+
+    Raises:
+        MissingPartError: if python-pptx is not installed.
+        MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
+    """
+    path = to or study_folder / "report" / f"slides.{language}.pptx"
+    words, study = Words(language), read_study(study_folder)
+    with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
+        deck = Deck(words, Path(scratch))
+        _tell(deck, study, gather(study, words, name=str))
+        deck.presentation.core_properties.title = study.record.name
+        deck.presentation.save(str(beside))
+    return path
+
+
+class Deck:
+    """A presentation that is being made."""
+
+    def __init__(self, words: Words, scratch: Path) -> None:
+        try:
+            import pptx
+        except ImportError:
+            raise MissingPartError("report: slides need python-pptx: `pip install 'etude[report]'`.") from None
+        from pptx.util import Inches
+
+        self.words = words
+        self.scratch = scratch
+        self.presentation = pptx.Presentation()
+        self.presentation.slide_width, self.presentation.slide_height = Inches(_WIDTH_IN), Inches(_HEIGHT_IN)
+        self.part = ""
+        self.number = 0
+
+    def cover(self, title: str, subtitle: str, small: str, notes: str) -> None:
+        """Add the first slide, or that which opens a part."""
+        slide = self._slide(notes)
+        self._write(
+            slide,
+            title,
+            (_MARGIN_IN, 2.2, _FULL_IN, 1.6),
+            size_pt=_fitting(title, ((26, 48), (60, 36), (999, 28))),
+            bold=True,
+        )
+        self._write(
+            slide,
+            subtitle,
+            (_MARGIN_IN, 3.85, _FULL_IN, 1.7),
+            size_pt=_fitting(subtitle, ((110, 24), (220, 20), (999, 16))),
+        )
+        self._write(slide, small, (_MARGIN_IN, 6.3, _FULL_IN, 0.5), size_pt=14, color=_MUTED)
+        self._bar(slide)
+
+    def open_part(self, number: int, title: str, minutes: int) -> None:
+        """Add the slide that opens a part."""
+        self.part = title
+        told = self.words.say("{minutes} minutes", minutes=minutes)
+        self.cover(
+            f"{number}. {title}", told, "", self.words.say("This part takes {minutes} minutes.", minutes=minutes)
+        )
+
+    def slide(self, title: str, notes: Sequence[str]) -> Slide:
+        """Add a slide with its title and what is said to it."""
+        slide = self._slide("\n\n".join(notes))
+        self._write(slide, title, (_MARGIN_IN, 0.45, _FULL_IN, 0.8), size_pt=28 if len(title) < 60 else 22, bold=True)
+        self._write(slide, self.part, (_MARGIN_IN, 7.0, 9, 0.35), size_pt=11, color=_MUTED)
+        self._write(
+            slide, str(self.number), (_WIDTH_IN - _MARGIN_IN - 1, 7.0, 1, 0.35), size_pt=11, color=_MUTED, right=True
+        )
+        self._bar(slide)
+        return slide
+
+    def bullets(self, slide: Slide, items: Sequence[str], box: tuple[float, float, float, float]) -> None:
+        """Add sentences, one a line; small enough to fit."""
+        from pptx.util import Pt
+
+        items = [item for item in items if item]
+        frame = self._frame(slide, box)
+        size_pt = _text_size(items, box[2], box[3])
+        for place, item in enumerate(items):
+            paragraph = frame.paragraphs[0] if place == 0 else frame.add_paragraph()
+            paragraph.space_after = Pt(size_pt * 0.55)
+            self._run(paragraph, item, size_pt, _INK)
+
+    def table(self, slide: Slide, table: Table, box: tuple[float, float, float, float], most_rows: int = 10) -> int:
+        """Add a table that can be edited; return how many rows did not fit."""
+        from pptx.util import Inches
+
+        rows = table.rows[:most_rows]
+        shape = slide.shapes.add_table(
+            len(rows) + 1,
+            len(table.columns),
+            *(Inches(side) for side in (box[0], box[1], box[2], 0.4 * (len(rows) + 1))),
+        )
+        made = shape.table
+        _set_widths(made, table, rows, box[2])
+        for column, head in enumerate(table.columns):
+            self._cell(made.cell(0, column), head.heading, head.numeric, is_head=True)
+        for line, row in enumerate(rows, 1):
+            for column, cell in enumerate(row):
+                numeric = table.columns[column].numeric
+                self._cell(
+                    made.cell(line, column), cell.text, numeric, marked=line - 1 in table.marked, bold=column == 0
+                )
+        return len(table.rows) - len(rows)
+
+    def picture(
+        self, slide: Slide, drawing: Drawing, box: tuple[float, float, float, float], width_in: float = 7.65
+    ) -> None:
+        """Add a figure, as large as the box allows, with its description."""
+        path = to_png(drawing.draw(width_in), self.scratch / f"{drawing.name}-{self.number}.png", dpi=_DPI)
+        self.image(slide, path, box, drawing.label)
+
+    def legend(self, slide: Slide, names: Sequence[str], looks: Mapping[str, Look]) -> None:
+        """Name the candidates below a figure, each in its colour."""
+        paragraph = self._frame(slide, (_MARGIN_IN, 6.62, _FULL_IN, 0.4)).paragraphs[0]
+        for name in names:
+            self._run(paragraph, f"\N{EM DASH} {name}     ", 13, looks[name].color.removeprefix("#").upper(), bold=True)
+
+    def image(self, slide: Slide, path: Path, box: tuple[float, float, float, float], label: str) -> None:
+        """Add a picture file, as large as the box allows."""
+        from PIL import Image
+        from pptx.util import Inches
+
+        with Image.open(path) as opened:
+            scale = min(box[2] / opened.width, box[3] / opened.height)
+            width, height = opened.width * scale, opened.height * scale
+        left = box[0] + (box[2] - width) / 2
+        shape = slide.shapes.add_picture(str(path), Inches(left), Inches(box[1]), Inches(width), Inches(height))
+        shape._element.nvPicPr.cNvPr.set("descr", label)
+
+    def _slide(self, notes: str) -> Slide:
+        self.number += 1
+        slide = self.presentation.slides.add_slide(self.presentation.slide_layouts[6])
+        slide.notes_slide.notes_text_frame.text = notes
+        return slide
+
+    def _bar(self, slide: Slide) -> None:
+        from pptx.dml.color import RGBColor
+        from pptx.util import Inches
+
+        bar = slide.shapes.add_shape(1, 0, 0, Inches(0.16), Inches(_HEIGHT_IN))
+        bar.fill.solid()
+        bar.fill.fore_color.rgb = RGBColor.from_string(_BLUE)
+        bar.line.fill.background()
+
+    def _frame(self, slide: Slide, box: tuple[float, float, float, float]) -> Any:  # noqa: ANN401 - python-pptx has no types
+        from pptx.util import Inches
+
+        frame = slide.shapes.add_textbox(*(Inches(side) for side in box)).text_frame
+        frame.word_wrap = True
+        return frame
+
+    def _write(
+        self, slide: Slide, text: str, box: tuple[float, float, float, float], *, size_pt: float, bold: bool = False,
+        color: str = _INK, right: bool = False,
+    ) -> None:  # fmt: skip
+        if not text:
+            return
+        from pptx.enum.text import PP_ALIGN
+
+        paragraph = self._frame(slide, box).paragraphs[0]
+        paragraph.alignment = PP_ALIGN.RIGHT if right else PP_ALIGN.LEFT
+        self._run(paragraph, text, size_pt, color, bold=bold)
+
+    def _run(self, paragraph: Any, text: str, size_pt: float, color: str, *, bold: bool = False) -> None:  # noqa: ANN401
+        from pptx.dml.color import RGBColor
+        from pptx.util import Pt
+
+        run = paragraph.add_run()
+        run.text = text
+        run.font.size, run.font.bold, run.font.name = Pt(size_pt), bold, "Arial"
+        run.font.color.rgb = RGBColor.from_string(color)
+
+    def _cell(
+        self, cell: Any, text: str, numeric: bool, *, is_head: bool = False, marked: bool = False, bold: bool = False  # noqa: ANN401
+    ) -> None:  # fmt: skip
+        from pptx.dml.color import RGBColor
+        from pptx.enum.text import PP_ALIGN
+        from pptx.util import Inches
+
+        cell.fill.solid()
+        cell.fill.fore_color.rgb = RGBColor.from_string("E3E7EC" if is_head else _TINT if marked else "FFFFFF")
+        cell.margin_top = cell.margin_bottom = Inches(0.03)
+        paragraph = cell.text_frame.paragraphs[0]
+        paragraph.alignment = PP_ALIGN.RIGHT if numeric else PP_ALIGN.LEFT
+        self._run(paragraph, text, 12, _MUTED if is_head else _INK, bold=bold and not is_head)
+
+
+def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:
+    """Return the size for the first length that the text does not pass."""
+    return next((size for most, size in sizes if len(text) <= most), sizes[-1][1])
+
+
+def _text_size(items: Sequence[str], width_in: float, height_in: float) -> float:
+    """Return the largest size in points, 12 to 20, at which paragraphs fit a box."""
+    for size_pt in range(20, 11, -1):
+        room = max(1, int(width_in * 72 / (0.5 * size_pt)))  # half an em: the mean width of a letter
+        lines = sum(-(-max(1, len(item)) // room) for item in items)
+        if lines * size_pt * 1.2 + len(items) * size_pt * 0.55 <= height_in * 72 - 10:
+            return float(size_pt)
+    return 12.0
+
+
+def _set_widths(made: Any, table: Table, rows: Sequence[Sequence[Any]], width_in: float) -> None:  # noqa: ANN401
+    """Give each column the share of the width that its longest text asks for."""
+    from pptx.util import Inches
+
+    longest = [
+        min(46, max([len(head.heading), *(len(row[column].text) for row in rows)])) + 3
+        for column, head in enumerate(table.columns)
+    ]
+    needed_in = [0.095 * length for length in longest]
+    scale = min(1.25, width_in / sum(needed_in))
+    for column, need_in in enumerate(needed_in):
+        made.columns[column].width = Inches(need_in * scale)
+
+
+def pick_columns(table: Table, most: int) -> Table:
+    """Keep the first columns of a table."""
+    return Table(table.columns[:most], tuple(row[:most] for row in table.rows), table.marked)
+
+
+def _tell(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
+    """Write every slide."""
+    record, words, metric = study.record, deck.words, told["metric"]
+    say = words.say
+    finished = told["finished"]
+    day = words.date(finished[-1].finished_at) if finished else ""
+    deck.cover(record.name, record.question, " · ".join(filter(None, [say("Étude · presentation"), day])),
+               say("Twenty-five minutes: 5 for the problem and the data, 10 for the paths, 10 for the final model."))  # fmt: skip  # noqa: E501
+    deck.open_part(1, say("Problem, cleaning, exploration"), 5)
+    _tell_problem(deck, study, told)
+    deck.open_part(2, say("The modelling paths"), 10)
+    _tell_paths(deck, study, told, metric)
+    deck.open_part(3, say("The final model"), 10)
+    _tell_final(deck, study, told, metric)
+
+
+_BOX = (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN)
+_LEFT = (_MARGIN_IN, _TOP_IN, 5.2, _BODY_IN)
+_RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
+
+
+def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
+    record, words = study.record, deck.words
+    say = words.say
+    totals = {part: sum(counts.values()) for part, counts in record.counts.items()}
+    pictures = say(
+        "{train} pictures to learn from, {validation} to choose by, {test} to judge by.",
+        **{part: words.count(totals.get(part, 0)) for part in ("train", "validation", "test")},
+    )
+    deck.bullets(
+        deck.slide(say("The question"), [record.question, told["metric_why"]]),
+        [
+            record.question,
+            words.say_count("{n} class", "{n} classes", len(record.classes))
+            + (": " + words.listing(record.classes) if len(record.classes) <= 12 else ""),
+            pictures,
+            told["metric_why"],
+        ],
+        _BOX,
+    )
+    slide = deck.slide(say("The data"), [pictures])
+    left = deck.table(slide, told["counts"], _LEFT, most_rows=11)
+    rest = [words.say_count("{n} other class", "{n} other classes", left)] if left > 0 else []
+    why = say(
+        "The test part is opened once, by a finished run: what is chosen on it would no longer be judged by it. No picture, "  # noqa: E501
+        "nor a near twin of one, may stand on both sides."
+    )
+    deck.bullets(slide, [pictures, why, *rest], _RIGHT)
+    if study.findings is None:
+        findings = [say("The data were not checked for duplicates, leaks or mislabelled pictures.")]
+    elif not study.findings:
+        findings = [say("The data check found nothing amiss.")]
+    else:
+        findings = [finding.sentence for finding in study.findings]
+    more = [words.say_count("{n} other finding", "{n} other findings", len(findings) - 6)] if len(findings) > 6 else []
+    deck.bullets(deck.slide(say("What the data check found"), findings), [*findings[:6], *more], _BOX)
+
+
+def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
+    record, words = study.record, deck.words
+    say = words.say
+    path = [f"{label}: {sentence}" for label, sentence in tell_path(study, words, metric)]
+    slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:60]])
+    left = deck.table(slide, pick_columns(told["leaderboard"], 7), _BOX, most_rows=11)
+    if left > 0:
+        rest = words.say_count("{n} other candidate", "{n} other candidates", left)
+        deck.bullets(slide, [rest], (_MARGIN_IN, 6.5, _FULL_IN, 0.4))
+    if told["leaderboard_drawing"]:
+        deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["leaderboard_drawing"], _BOX)
+    if told["curves_drawing"]:
+        caption = say(
+            "By epoch: each run a thin line, the mean of a candidate's runs a thick one. Training is measured on augmented "  # noqa: E501
+            "pictures as they went by."
+        )
+        slide = deck.slide(say("How they learnt"), [caption])
+        deck.picture(slide, told["curves_drawing"], (_MARGIN_IN, 1.25, _FULL_IN, 5.3))
+        looks = assign_looks([row.candidate for row in record.leaderboard], record.baseline)
+        deck.legend(slide, [swatch.name for swatch in told["swatches"]][:8], looks)
+    if told["verdict_sentences"]:
+        sentences = [sentence for _, sentence in told["verdict_sentences"]]
+        slide = deck.slide(say("What was shown, and what was not"), sentences)
+        deck.picture(slide, told["verdicts_drawing"], _RIGHT, width_in=5.2)
+        deck.bullets(slide, told["answer"][:4], _LEFT)
+    for ablation in told["ablations"][:4]:
+        title = say("{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of)
+        sentences = [sentence for _, sentence in ablation.sentences]
+        slide = deck.slide(title, [ablation.gap, *sentences] if ablation.gap else sentences)
+        deck.picture(slide, ablation.drawing, _RIGHT, width_in=5.2)
+        deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
+    failed = [sentence for row in told["failures"] for sentence in row.failed]
+    if failed:
+        deck.bullets(deck.slide(say("What failed"), failed), failed[:6], _BOX)
+
+
+def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
+    record, words = study.record, deck.words
+    say = words.say
+    best = next((row for row in record.leaderboard if row.score is not None), None)
+    if best is None:
+        deck.bullets(deck.slide(say("The final model"), told["answer"]), told["answer"], _BOX)
+        return
+    costs = [
+        say("parameters: {value}", value=words.short(best.params)) if best.params is not None else "",
+        say("multiply-adds of one picture: {value}", value=words.short(best.macs)) if best.macs is not None else "",
+        say("size of the weights: {value} MB", value=words.significant(best.size_mb))
+        if best.size_mb is not None
+        else "",
+        say("latency of one picture: {value} ms", value=words.significant(best.latency_ms))
+        if best.latency_ms is not None
+        else "",
+    ]
+    deck.bullets(
+        deck.slide(say("The final model: {candidate}", candidate=best.candidate), told["answer"]),
+        [told["answer"][0], *costs],
+        _BOX,
+    )
+    if told["explained"]:
+        explained = told["explained"]
+        slide = deck.slide(say("Its layers"), [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds)])
+        deck.bullets(slide, [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds[:3])], _BOX)
+    if told["errors"]:
+        slide = deck.slide(
+            say("Where it errs"), [say("What {candidate} answers on the test part.", candidate=best.candidate)]
+        )
+        deck.picture(slide, told["errors"].drawing, (_MARGIN_IN, _TOP_IN, 6.2, _BODY_IN))
+        if told["errors"].pairs.rows:
+            deck.table(slide, told["errors"].pairs, (7.2, _TOP_IN, _WIDTH_IN - 7.2 - _MARGIN_IN, _BODY_IN), most_rows=8)
+    if told["detectors"]:
+        deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
+    if told["robustness"]:
+        slide = deck.slide(say("When pictures are worse"), told["robustness"].sentences)
+        deck.table(slide, told["robustness"].table, _BOX, most_rows=9)
+    if told["pareto_drawing"]:
+        deck.picture(
+            deck.slide(
+                say("Score and cost"), [say("No candidate is both cheaper and better than those on the dashed line.")]
+            ),
+            told["pareto_drawing"],
+            _BOX,
+        )
+    deploy = [
+        say(
+            "What is deployed: the weights of {candidate}, the way of preparing a picture, and the names of the classes.",  # noqa: E501
+            candidate=best.candidate,
+        ),
+        say("A picture is prepared for use by the very code that prepared it for training."),
+        *costs[2:],
+        say("Classes: {names}.", names=words.listing(record.classes[:20])) if len(record.classes) <= 20 else "",
+        say(
+            "pictures like those of this study, of these classes and no others: a picture of anything else is given one of them all the same."  # noqa: E501
+        ),
+    ]
+    deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
+    proposals = tell_proposals(study, words, metric)
+    if proposals:
+        deck.bullets(deck.slide(say("What to try next"), proposals), proposals, _BOX)
+    again = [
+        record.command,
+        words.listing(told["devices"]),
+        say("Finished runs are kept: the same command trains only what is missing."),
+    ]
+    deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)

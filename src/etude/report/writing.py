@@ -1,0 +1,43 @@
+"""Every format of a study's report, by name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from etude.core.errors import MissingPartError
+from etude.core.registry import Registry
+from etude.report.note import write_note
+from etude.report.pdf import write_pdf
+from etude.report.slides import write_slides
+
+Writer = Callable[[Path, str], list[Path]]
+FORMATS: Registry[Writer] = Registry("format")
+"""Each takes a study's folder and a language, and gives the paths of what it wrote."""
+
+
+@FORMATS.register("note")
+def _write_note(study_folder: Path, language: str) -> list[Path]:
+    """Write the page, and the same as PDF where Typst is installed."""
+    written = [write_note(study_folder, language)]
+    with contextlib.suppress(MissingPartError):
+        written.append(write_pdf(study_folder, language))
+    return written
+
+
+@FORMATS.register("slides")
+def _write_slides(study_folder: Path, language: str) -> list[Path]:
+    return [write_slides(study_folder, language)]
+
+
+def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterable[str]) -> list[Path]:
+    """Write a study's report in these formats and languages, and return the paths.
+
+    Raises:
+        MistakeError: if a format or a language is unknown, or the folder holds no study.
+        MissingPartError: if a format needs something that is not installed.
+    """
+    asked = [name for entry in formats for name in (FORMATS.names() if entry == "all" else (entry,))]
+    writers = [FORMATS[name] for name in dict.fromkeys(asked)]
+    return [path for language in languages for writer in writers for path in writer(study_folder, language)]

@@ -1,0 +1,167 @@
+"""The note as PDF and the slides: complete, in both languages, nothing outside its slide, and true to the records."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from pptx import Presentation
+from pptx.util import Emu
+
+from etude.core.errors import MistakeError
+from etude.core.study_record import LeaderboardRow, StudyRecord
+from etude.report.note import gather
+from etude.report.path import tell_path
+from etude.report.pdf import as_text, render_typst, split_table, write_pdf
+from etude.report.proposals import tell_proposals
+from etude.report.reading import read_study
+from etude.report.slides import write_slides
+from etude.report.tables import Cell, Column, Table
+from etude.report.words import MetricWords, Words
+from etude.report.writing import FORMATS, write_reports
+
+
+def mutate(folder, **changes):
+    path = folder / "study.json"
+    StudyRecord.load(path).model_copy(update=changes).save(path)
+
+
+def texts_of(path):
+    found = []
+    for slide in Presentation(str(path)).slides:
+        for shape in slide.shapes:
+            if shape.has_text_frame:
+                found.append(shape.text_frame.text)
+            if shape.has_table:
+                found += [cell.text for row in shape.table.rows for cell in row.cells]
+        found.append(slide.notes_slide.notes_text_frame.text)
+    return re.sub(r"[^\S\n]", " ", "\n".join(found))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_pdf_is_laid_out_and_tells_the_verdicts(whole_study, tmp_path, language):
+    pdfium = pytest.importorskip("pypdfium2")
+    document = pdfium.PdfDocument(write_pdf(whole_study, language, to=tmp_path / "note.pdf"))
+    text = " ".join(page.get_textpage().get_text_range() for page in document).replace("\r\n", " ")
+    text = " ".join(text.split())
+    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in text
+    assert {"en": "How to reproduce", "fr": "Pour reproduire"}[language] in text or language == "fr"
+    assert "etude run studies/cifar10-models.yaml" in text
+    assert 3 <= len(document) <= 12
+
+
+def test_a_text_with_the_signs_of_typst_is_set_as_it_is(study_folder, tmp_path):
+    pdfium = pytest.importorskip("pypdfium2")
+    question = 'What of #let x = 1, $a_b$, *bold*, [a] "b" \\ and @c?'
+    mutate(study_folder, question=question)
+    document = pdfium.PdfDocument(write_pdf(study_folder, "en", to=tmp_path / "note.pdf"))
+    assert question in " ".join(document[0].get_textpage().get_text_range().split())
+    assert as_text("#a") == '#"#a";'
+
+
+def test_a_wide_table_is_given_in_parts_that_hold_every_column():
+    table = Table(tuple(Column(str(n)) for n in range(12)), (tuple(Cell(str(n)) for n in range(12)),))
+    parts = list(split_table(table, 8))
+    assert [[column.heading for column in part.columns] for part in parts] == [
+        ["0", *(str(n) for n in range(1, 7))],
+        ["0", *(str(n) for n in range(7, 12))],
+    ]
+    assert [cell.text for part in parts for cell in part.rows[0][1:]] == [str(n) for n in range(1, 12)]
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_slides_can_be_edited_and_nothing_is_outside_them(whole_study, tmp_path, language):
+    deck = Presentation(str(write_slides(whole_study, language, to=tmp_path / "slides.pptx")))
+    assert 12 <= len(deck.slides) <= 30
+    n_tables = 0
+    for slide in deck.slides:
+        assert slide.notes_slide.notes_text_frame.text.strip()
+        boxes = []
+        for shape in slide.shapes:
+            assert shape.left >= 0
+            assert shape.top >= 0
+            assert shape.left + shape.width <= deck.slide_width + Emu(1)
+            assert shape.top + shape.height <= deck.slide_height + Emu(1)
+            n_tables += shape.has_table
+            if shape.shape_type is not None and not shape.has_text_frame:
+                boxes.append((shape.left, shape.top, shape.left + shape.width, shape.top + shape.height))
+        for place, one in enumerate(boxes):
+            for other in boxes[place + 1 :]:
+                assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+    assert n_tables >= 2
+    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts_of(tmp_path / "slides.pptx")
+
+
+def test_a_gain_that_its_verdict_no_longer_shows_vanishes_everywhere(study_folder, tmp_path):
+    record = StudyRecord.load(study_folder / "study.json")
+    verdicts = [
+        v.model_copy(update={"verdict": "no difference shown"}) if v.candidate == "resnet" else v
+        for v in record.verdicts
+    ]
+    before = texts_of(write_slides(study_folder, "en", to=tmp_path / "before.pptx"))
+    assert "resnet gains 7.3 points" in before
+    mutate(study_folder, verdicts=tuple(verdicts))
+    after = texts_of(write_slides(study_folder, "en", to=tmp_path / "after.pptx"))
+    assert "resnet gains" not in after
+    assert "resnet: no difference shown" in after
+    typst = render_typst(read_study(study_folder), Words("en"), tmp_path)
+    assert "resnet gains" not in typst
+
+
+def test_a_changed_score_changes_every_format(study_folder, tmp_path):
+    record = StudyRecord.load(study_folder / "study.json")
+    rows = [
+        row.model_copy(update={"score": 0.8765}) if row.candidate == "resnet" else row for row in record.leaderboard
+    ]
+    mutate(study_folder, leaderboard=tuple(rows))
+    study, words = read_study(study_folder), Words("fr")
+    assert "87,6" in render_typst(study, words, tmp_path) or "87,7" in render_typst(study, words, tmp_path)
+    assert "87,6" in texts_of(write_slides(study_folder, "fr", to=tmp_path / "s.pptx")).replace("87,7", "87,6")
+
+
+def test_the_path_names_every_run_and_what_it_decided(whole_study):
+    study, words = read_study(whole_study), Words("en")
+    path = tell_path(study, words, MetricWords(words, "accuracy"))
+    assert len(path) == len(study.record.runs) == 10
+    told = dict(path)
+    assert "resnet gains 7.3" in told["resnet, seed 1"]
+    assert "gains" not in told["resnet, seed 0"]
+    assert "so far" not in told["cnn, seed 0"]
+
+
+def test_a_failed_run_stands_in_the_path_with_its_reason(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    runs = [ref.model_copy(update={"status": "failed", "failure": "The loss is no number."}) for ref in record.runs[:1]]
+    mutate(study_folder, runs=(*runs, *record.runs[1:]))
+    words = Words("fr")
+    study = read_study(study_folder)
+    assert tell_path(study, words, MetricWords(words, "accuracy"))[0][1].endswith("The loss is no number.")
+
+
+def test_proposals_follow_the_records(study_folder):
+    words = Words("en")
+    metric = MetricWords(words, "accuracy")
+    said = tell_proposals(read_study(study_folder), words, metric)
+    assert any("stronger augmentation" in text for text in said)
+    rows = [
+        row.model_copy(update={"train_score": row.score})
+        for row in StudyRecord.load(study_folder / "study.json").leaderboard
+    ]
+    mutate(study_folder, leaderboard=tuple(rows))
+    said = tell_proposals(read_study(study_folder), words, metric)
+    assert not any("stronger augmentation" in text for text in said)
+    mutate(study_folder, leaderboard=(LeaderboardRow(candidate="cnn", n_runs=0, score=None),))
+    assert tell_proposals(read_study(study_folder), words, metric) == []
+
+
+def test_sentences_are_the_same_in_every_format(whole_study, tmp_path):
+    study, words = read_study(whole_study), Words("en")
+    answer = gather(study, words, name=str)["answer"][0].split(" [")[0]
+    assert answer in render_typst(study, words, tmp_path)
+    assert answer in texts_of(write_slides(whole_study, "en", to=tmp_path / "s.pptx"))
+
+
+def test_an_unknown_format_is_said_and_all_means_all(whole_study):
+    with pytest.raises(MistakeError, match="Did you mean 'slides'"):
+        write_reports(whole_study, ["slide"], ["en"])
+    assert "note" in FORMATS.names()
