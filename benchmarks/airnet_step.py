@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
+from etude.core.allocator import keep_freed_memory
 from etude.evaluate.cost import machine_words
 from etude.models import build_model
-from etude.models.allocator import keep_freed_memory
 
 MATRIX_SIDES = (2048, 4096)
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}

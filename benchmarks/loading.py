@@ -40,6 +40,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
 from torchvision.transforms import v2
 
+from etude.core.allocator import release_freed_memory
 from etude.data.augment import AugmentConfig
 from etude.data.items import Items, texts
 from etude.data.loader import ImageLoader
@@ -48,7 +49,6 @@ from etude.data.prepared import cores, prepare_items
 from etude.data.source import Source, open_source
 from etude.data.stock import ArrayStock, SourceStock
 from etude.evaluate.cost import machine_words, peak_memory_mb, reset_peak_memory
-from etude.models.allocator import release_freed_memory
 from etude.pictures.prepare import Prepare, normalisation, prepare_picture
 from etude.pictures.reading import decode
 

@@ -1,4 +1,4 @@
-"""Arrays of texts, numbered and counted without numpy's quicksort of strings, which reads past their end (numpy 2.4)."""
+"""Arrays of texts, numbered and counted without numpy 2.4's quicksort of strings, which reads past their end."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 def number_texts(texts: npt.NDArray[np.str_]) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.int64]]:
     """Return the distinct texts (U,) in order, and the number (N,) of each text among them.
 
-    It is what `np.unique(texts, return_inverse=True)` gives. That one sorts by numpy's quicksort, which ends the process
-    on a few hundred texts in two ascending runs, such as the ids of two folds one behind the other.
+    It is what `np.unique(texts, return_inverse=True)` gives. That one sorts by numpy's quicksort, which ends the
+    process on a few hundred texts in two ascending runs, such as the ids of two folds one behind the other.
 
     >>> names, numbers = number_texts(np.array(["b", "a", "b"]))
     >>> names.tolist(), numbers.tolist()

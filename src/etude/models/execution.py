@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from etude.core.allocator import keep_freed_memory
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_json
 from etude.core.machine import cache_folder, processor_name
-from etude.models.allocator import keep_freed_memory
 
 if TYPE_CHECKING:
     import torch

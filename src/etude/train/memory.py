@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from etude.core.allocator import release_freed_memory
 from etude.evaluate.cost import peak_memory_mb, reset_peak_memory
-from etude.models.allocator import release_freed_memory
 
 
 def reset_device_memory(device: torch.device) -> None:

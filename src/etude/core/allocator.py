@@ -1,8 +1,8 @@
 """The C library's memory: keeping what a training step frees, for the next step.
 
 A step allocates and frees maps of tens of megabytes. The GNU C library gives such blocks back to the system at once
-and asks for them anew in the next step, where the kernel clears them page by page. Keeping them spares that:
-`benchmarks/airnet_step.py` measures the gain.
+and asks for them anew in the next step, where the kernel clears them page by page. Keeping them spares that, in a step
+(`benchmarks/airnet_step.py`) and in the augmentation of large pictures (`benchmarks/loading.py`).
 """
 
 from __future__ import annotations

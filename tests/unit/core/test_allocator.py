@@ -8,13 +8,13 @@ import sys
 
 import pytest
 
-from etude.models import allocator
+from etude.core import allocator
 
 SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from etude.models.allocator import keep_freed_memory, release_freed_memory
+from etude.core.allocator import keep_freed_memory, release_freed_memory
 
 def faults_of_a_step():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
