@@ -41,11 +41,12 @@ from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from etude.core.allocator import release_freed_memory
+from etude.core.machine import usable_threads
 from etude.data.augment import AugmentConfig
 from etude.data.items import Items, texts
 from etude.data.loader import ImageLoader
 from etude.data.memory import MemoryLoader
-from etude.data.prepared import cores, prepare_items
+from etude.data.prepared import prepare_items
 from etude.data.source import Source, open_source
 from etude.data.stock import ArrayStock, SourceStock
 from etude.evaluate.cost import machine_words, peak_memory_mb, reset_peak_memory
@@ -229,7 +230,7 @@ def make_theirs(dataset: Dataset[Any], options: argparse.Namespace, batch: int) 
 
 def make_ours(stock: SourceStock | ArrayStock, options: argparse.Namespace, **changes: Any) -> ImageLoader:  # noqa: ANN401
     """Return our loader of large pictures."""
-    settings = {"augment": AUGMENT, "workers": cores(), **changes}
+    settings = {"augment": AUGMENT, "workers": usable_threads(), **changes}
     return ImageLoader(stock, batch=options.batch, seed=0, mean=MEAN, std=STD, shuffle=True, **settings)
 
 
@@ -296,7 +297,7 @@ def bench_decoding(options: argparse.Namespace) -> dict[str, Any]:
             decode(source.raw(index), at_least_px=SIZE_PX)
 
         def decode_all() -> Iterator[None]:
-            with ThreadPoolExecutor(cores()) as pool:
+            with ThreadPoolExecutor(usable_threads()) as pool:
                 for _ in pool.map(
                     lambda index: decode(source.raw(index), at_least_px=SIZE_PX), range(options.pictures)
                 ):
@@ -415,7 +416,7 @@ def main() -> None:
     parser.add_argument("--works", nargs="+", choices=SMALL, default=list(SMALL), metavar="WORK", help="of `small`")
     parser.add_argument("--workers", nargs="+", type=int, default=[0, 1, 2], help="worker counts of the reference")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=cores(), help="of torch, for both sides")
+    parser.add_argument("--threads", type=int, default=usable_threads(), help="of torch, for both sides")
     options = parser.parse_args()
     unknown = sorted(set(options.names) - set(BENCHMARKS))
     if unknown:

@@ -15,9 +15,9 @@ from etude.check.quality import count_sizes, find_balance, find_faults, find_loo
 from etude.check.records import CheckRecord, Finding, FoldLeaks
 from etude.check.survey import Survey, survey
 from etude.check.twins import MOST_PAIRS, Twins
+from etude.core.machine import usable_threads
 from etude.core.records import Config, fingerprint
 from etude.core.words import Part
-from etude.data.prepared import cores
 from etude.data.source import Source
 from etude.models.embedding import Embedder, find_embedder
 
@@ -83,7 +83,7 @@ def check_source(
     Raises:
         DataError: if labels are to be looked at, and there are too few pictures of a class or answers of others.
     """
-    limits, workers = limits or CheckLimits(), workers or cores()
+    limits, workers = limits or CheckLimits(), workers or usable_threads()
     if splits is None:
         splits = _official(source)
     used = np.arange(len(source.items))

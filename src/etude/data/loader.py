@@ -16,6 +16,7 @@ from torch import Tensor
 
 from etude.core.allocator import keep_freed_memory
 from etude.core.errors import DataError, sentence
+from etude.core.machine import usable_threads
 from etude.core.seeds import derive
 from etude.data.augment.assembly import Assembly, part_slices
 from etude.data.augment.augmenter import Augmenter, Triple
@@ -23,7 +24,6 @@ from etude.data.augment.config import AugmentConfig
 from etude.data.batches import Batch
 from etude.data.items import Indices
 from etude.data.pipeline import Work, run_ahead
-from etude.data.prepared import cores
 from etude.data.stock import ArrayStock, Stock
 
 CUDA_SHARE = 0.5
@@ -82,7 +82,7 @@ class ImageLoader(Sequence[Batch]):
         self.batch = batch
         self.seed = seed
         self.shuffle = shuffle
-        self.workers = (cores() if stock.is_decoded else 0) if workers is None else workers
+        self.workers = (usable_threads() if stock.is_decoded else 0) if workers is None else workers
         self.prefetch = prefetch
         self.epoch = 0
         self.start_batch = 0

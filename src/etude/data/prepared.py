@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, StorageError, sentence
 from etude.core.files import storage_errors
-from etude.core.machine import cache_folder
+from etude.core.machine import cache_folder, usable_threads
 from etude.data.cache import PreparedCache, Stored, cache_key, take_space
 from etude.data.items import Indices
 from etude.data.source import Source
@@ -99,7 +99,7 @@ def prepare_items(
     has_masks = source.kind == "segmentation"
     n_bytes = int(np.prod(shape, dtype=np.int64)) * (4 if has_masks else 3)
     free = int(available_bytes() * MEMORY_FRACTION)
-    fill = partial(_fill_all, source, indices, prepare, workers=workers or cores(), progress=progress)
+    fill = partial(_fill_all, source, indices, prepare, workers=workers or usable_threads(), progress=progress)
     if keep or (keep is None and (n_bytes > free or _is_slow(source, indices))):
         kept = _prepare_kept(source, indices, prepare, fill, unreadable, must_keep=n_bytes > free)
         if kept is not None:
@@ -110,6 +110,22 @@ def prepare_items(
     labels = source.items.labels[indices[rows]].astype(np.int64)
     packed_masks = None if masks is None else _pack(masks, rows)
     return PreparedSet(_pack(pictures, rows), labels, packed_masks, indices[rows], left_out)
+
+
+def take_rows(made: PreparedSet, chosen: Indices) -> PreparedSet:
+    """Return copies of the pictures at some positions of a set: in memory, or in a file if that is too small."""
+    free = int(available_bytes() * MEMORY_FRACTION)
+    pictures = _copy_rows(made.pictures_NHWC, chosen, free)
+    masks = None if made.masks_NHW is None else _copy_rows(made.masks_NHW, chosen, free - pictures.nbytes)
+    return PreparedSet(pictures, made.labels_N[chosen], masks, made.indices_N[chosen])
+
+
+def _copy_rows(array: Pixels, chosen: Indices, free: int) -> Pixels:
+    """Copy rows a chunk at a time, so that a mapped file is never in memory as a whole."""
+    rows = _allocate((len(chosen), *array.shape[1:]), free)
+    for start in range(0, len(chosen), _CHUNK):
+        rows[start : start + _CHUNK] = array[chosen[start : start + _CHUNK]]
+    return rows
 
 
 def _prepare_kept(
@@ -214,14 +230,6 @@ def _sort_out(
     if bad and (unreadable == "stop" or len(bad) == len(indices)):
         raise DataError(_unreadable(source.name, left_out, len(indices)))
     return left_out, np.setdiff1d(np.arange(len(indices)), np.array(sorted(bad), np.int64))
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows do not say
-        return os.cpu_count() or 1
 
 
 def available_bytes() -> int:

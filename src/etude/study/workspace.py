@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from etude.core.files import write_json
 from etude.core.records import fingerprint
 from etude.core.watch import Watcher
 from etude.core.words import Part
-from etude.data.prepared import PreparedSet, prepare_items
+from etude.data.prepared import PreparedSet, prepare_items, take_rows
 from etude.data.source import Source, open_source
 from etude.data.split import make_splits, read_split, split_digest, write_split
 from etude.data.subsets import resize_training_part
@@ -190,7 +189,7 @@ class Workspace:
                     raise DataError(
                         f"{self.source.name}: the {name} part must have pictures. Got none. Change data.split."
                     )
-                self._parts[key] = select(made, chosen)
+                self._parts[key] = take_rows(made, chosen)
                 while len(self._parts) > _KEPT_PARTS:
                     self._parts.popitem(last=False)
             self._parts.move_to_end(key)
@@ -217,16 +216,3 @@ class Workspace:
 def _prepare_key(prepare: Prepare) -> str:
     """Name a way of preparing; normalisation comes later, in the loader."""
     return fingerprint(prepare.model_dump(mode="json", exclude={"normalize"}))
-
-
-def select(made: PreparedSet, chosen: np.ndarray) -> PreparedSet:
-    """Return the pictures at the positions `chosen` of a prepared set."""
-    masks = None if made.masks_NHW is None else made.masks_NHW[chosen]
-    return replace(
-        made,
-        pictures_NHWC=made.pictures_NHWC[chosen],
-        labels_N=made.labels_N[chosen],
-        masks_NHW=masks,
-        indices_N=made.indices_N[chosen],
-        left_out=(),
-    )

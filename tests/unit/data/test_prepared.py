@@ -1,16 +1,18 @@
 """Prepared sets: order, masks, bad pictures, memory on disk, and nothing that hangs on the number of threads."""
 
 import io
+import mmap
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from etude.core.errors import DataError
+from etude.core.machine import usable_threads
 from etude.data import prepared as module
 from etude.data.cache import PreparedCache
 from etude.data.items import Items, texts
-from etude.data.prepared import available_bytes, cores, prepare_items
+from etude.data.prepared import available_bytes, prepare_items, take_rows
 from etude.data.sources.streets import streets
 from etude.pictures.prepare import Prepare
 
@@ -122,6 +124,19 @@ def test_a_set_that_is_too_large_for_the_memory_goes_to_the_disk(monkeypatch, tm
     prepared.pictures_NHWC[0] = 9  # a loader may write
 
 
+def test_parts_of_a_set_that_is_too_large_for_the_memory_go_to_the_disk_too(monkeypatch):
+    source = Fake(300)
+    made = prepare_items(source, np.arange(300), Prepare(size_px=8))
+    chosen = np.random.default_rng(0).permutation(300)[:170]
+    in_memory = take_rows(made, chosen)
+    monkeypatch.setattr(module, "available_bytes", lambda: 1000)
+    on_disk = take_rows(made, chosen)
+    assert isinstance(on_disk.pictures_NHWC.base.base, mmap.mmap | memoryview)
+    for name in ("pictures_NHWC", "labels_N", "indices_N"):
+        np.testing.assert_array_equal(getattr(on_disk, name), getattr(in_memory, name))
+    np.testing.assert_array_equal(on_disk.pictures_NHWC[:, 0, 0, 0], chosen % 256)
+
+
 def test_boxes_that_the_source_does_not_give_are_an_error():
     with pytest.raises(DataError, match="crop_to_box must be false, as fakes gives no boxes"):
         prepare_items(Fake(4), np.arange(4), Prepare(size_px=4, crop_to_box=True))
@@ -134,7 +149,7 @@ def test_no_pictures_make_an_empty_set():
 
 def test_what_is_free_is_a_sane_number():
     assert 10_000_000 < available_bytes() < 1 << 50
-    assert cores() >= 1
+    assert usable_threads() >= 1
 
 
 def test_a_fault_of_ours_is_not_swallowed():
