@@ -139,11 +139,12 @@ def report(
     results: Results = Path("results"),
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
     format_: Annotated[
-        list[str] | None, typer.Option("--format", help="note (HTML and PDF), slides, or all; note by default.")
+        list[str] | None,
+        typer.Option("--format", help="note (HTML and PDF), slides, notebook or all; note by default."),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the report of a study again, from its records: the note, the slides."""
+    """Write the report of a study again, from its records: the note, the slides, the notebook."""
     from etude.cli.running import write_reports
     from etude.study.folder import find_study
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from etude.core.errors import MissingPartError
 from etude.core.registry import Registry
 from etude.report.note import write_note
+from etude.report.notebook import write_notebook
 from etude.report.pdf import write_pdf
 from etude.report.slides import write_slides
 
@@ -29,6 +30,11 @@ def _write_note(study_folder: Path, language: str) -> list[Path]:
 @FORMATS.register("slides")
 def _write_slides(study_folder: Path, language: str) -> list[Path]:
     return [write_slides(study_folder, language)]
+
+
+@FORMATS.register("notebook")
+def _write_notebook(study_folder: Path, language: str) -> list[Path]:
+    return [write_notebook(study_folder, language)]
 
 
 def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterable[str]) -> list[Path]:

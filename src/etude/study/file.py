@@ -225,8 +225,9 @@ class ProtocolConfig(Config):
 class ReportConfig(Config):
     """What is written at the end."""
 
-    formats: tuple[Literal["note", "slides", "all"], ...] = ("note",)
-    """note: a self-contained HTML page, and the same as PDF; slides: a presentation (PPTX); all: every format."""
+    formats: tuple[Literal["note", "slides", "notebook", "all"], ...] = ("note",)
+    """note: a self-contained HTML page, and the same as PDF; slides: a presentation (PPTX);
+    notebook: an executed notebook that stands alone; all: every format."""
     languages: tuple[Language, ...] = ("en", "fr")
     """Languages of what is written."""
 

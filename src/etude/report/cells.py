@@ -1,0 +1,183 @@
+"""What the cells of a study's notebook call: figures as PNG, tables and sentences, from the records beside it."""
+
+from __future__ import annotations
+
+import html
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from etude.figures.theme import PAPER, WIDE_IN, assign_looks
+from etude.report.drawings import Drawing
+from etude.report.explanations import read_explanations, set_out
+from etude.report.note import gather
+from etude.report.parameters import tabulate_parameters
+from etude.report.path import tell_path
+from etude.report.proposals import tell_proposals
+from etude.report.reading import read_study
+from etude.report.references import list_references
+from etude.report.settings import read_settings
+from etude.report.tables import Cell, Column, Table
+from etude.report.words import Words
+
+_DPI = 96
+
+
+class Book:
+    """A study's records, ready to be shown in a notebook.
+
+    Args:
+        folder: the study's folder.
+        language: fr or en.
+    """
+
+    def __init__(self, folder: Path | str, language: str) -> None:
+        self.words = Words(language)
+        self.study = read_study(Path(folder))
+        self.told = gather(self.study, self.words, name=str)
+
+    def tell(self, *what: str) -> None:
+        """Show sentences by the name under which the note has them, such as `answer`."""
+        for name in what:
+            said = self.told[name]
+            items = [said] if isinstance(said, str) else [item if isinstance(item, str) else item[1] for item in said]
+            self._list(items)
+
+    def table(self, name: str) -> None:
+        """Show a table by its name, such as `leaderboard`."""
+        show_table(self.told[name])
+
+    def draw(self, name: str) -> None:
+        """Show a figure by its name; nothing where the study has none."""
+        if self.told[name] is not None:
+            show_drawing(self.told[name])
+        if name == "curves_drawing":
+            looks = assign_looks([row.candidate for row in self.study.record.leaderboard], self.study.record.baseline)
+            names = [swatch.name for swatch in self.told["swatches"]]
+            _show_html(" ".join(f'<b style="color:{looks[entry].color}">— {html.escape(entry)}</b>' for entry in names))
+
+    def findings(self) -> None:
+        """Show what the data check found."""
+        say, found = self.words.say, self.study.findings
+        if found is None:
+            self._list([say("The data were not checked for duplicates, leaks or mislabelled pictures.")])
+        else:
+            self._list([entry.sentence for entry in found] or [say("The data check found nothing amiss.")])
+
+    def networks(self) -> None:
+        """Show each network that was explained, layer by layer, and what each kind of layer does."""
+        for explanation in read_explanations(self.study.folder, self.study.record):
+            explained = set_out(explanation, self.words)
+            _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
+            self._list(explained.told)
+            show_table(explained.layers)
+            _show_html(
+                "".join(f"<p><b>{html.escape(name)}</b>: {html.escape(what)}</p>" for name, what in explained.kinds)
+            )
+
+    def parameters(self) -> None:
+        """Show every training parameter of the reference candidate, explained."""
+        show_table(tabulate_parameters(self.told["reference_settings"], self.words))
+
+    def changes(self) -> None:
+        """Show what each candidate changes in the reference's configuration."""
+        say = self.words.say
+        columns = (
+            Column(say("candidate"), numeric=False),
+            Column(say("field"), numeric=False),
+            Column(str(self.told["reference"]), numeric=False),
+            Column(say("here"), numeric=False),
+        )
+        rows = tuple(
+            (Cell(name), Cell(change.field), Cell(change.before or "–"), Cell(change.after or "–"))
+            for name, changes in self.told["changes"].items()
+            for change in changes
+        )
+        show_table(Table(columns, rows))
+
+    def ablations(self) -> None:
+        """Show each ablation: what was varied, what was shown, drawn and set out."""
+        for ablation in self.told["ablations"]:
+            title = self.words.say(
+                "{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of
+            )
+            _show_html(f"<h3>{html.escape(title)}</h3>")
+            self._list([*([ablation.gap] if ablation.gap else []), *(sentence for _, sentence in ablation.sentences)])
+            show_drawing(ablation.drawing)
+            show_table(ablation.table)
+        if not self.told["ablations"]:
+            self._list([self.words.say("The study holds none.")])
+
+    def errors(self) -> None:
+        """Show what the best candidate takes for what."""
+        if self.told["errors"] is not None:
+            show_drawing(self.told["errors"].drawing)
+            show_table(self.told["errors"].pairs)
+        if self.told["detectors"] is not None:
+            show_drawing(self.told["detectors"].drawing)
+            show_table(self.told["detectors"].table)
+
+    def path(self) -> None:
+        """Show every run in order, failed ones included, with what each decided."""
+        say = self.words.say
+        columns = (Column("#"), Column(say("run"), numeric=False), Column(say("what came of it"), numeric=False))
+        told = tell_path(self.study, self.words, self.told["metric"])
+        show_table(
+            Table(columns, tuple((Cell(str(n)), Cell(label), Cell(said)) for n, (label, said) in enumerate(told, 1)))
+        )
+
+    def proposals(self) -> None:
+        """Show what to try next."""
+        self._list(tell_proposals(self.study, self.words, self.told["metric"]))
+
+    def references(self) -> None:
+        """Show what the study stands on."""
+        self._list(list_references(self.study.record, read_settings(self.study)))
+
+    def machine(self) -> None:
+        """Show on what the runs were made, with which versions."""
+        versions = ", ".join(f"{name} {version}" for name, version in self.told["versions"].items())
+        self._list([*self.told["devices"], versions, self.words.duration(self.study.record.seconds)])
+
+    def _list(self, items: Iterable[str]) -> None:
+        _show_html("".join(f"<p>{html.escape(item)}</p>" for item in items))
+
+
+def show_drawing(drawing: Drawing) -> None:
+    """Show a figure as PNG."""
+    from IPython.display import Image, display
+
+    figure, out = drawing.draw(WIDE_IN), io.BytesIO()
+    figure.savefig(out, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": None})
+    display(Image(out.getvalue(), alt=drawing.label))
+
+
+def show_table(table: Table) -> None:
+    """Show a table."""
+    heads = "".join(
+        f'<th style="text-align:{_side(column)}">{html.escape(column.heading)}</th>' for column in table.columns
+    )
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align:{_side(c)}">{html.escape(cell.text)}</td>'
+            for c, cell in zip(table.columns, row, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    _show_html(
+        f"<div style='overflow-x:auto'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _side(column: Column) -> str:
+    return "right" if column.numeric else "left"
+
+
+def _show_html(text: str) -> None:
+    from IPython.display import HTML, display
+
+    shown: Any = HTML(text)
+    display(shown)
