@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,13 @@ def cache_folder() -> Path:
         return Path(given).expanduser()
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "etude"
+
+
+def command_words() -> str:
+    """Return the command that this process was started with, as a person would type it again."""
+    name = Path(sys.argv[0]).name
+    own = {"__main__.py", "etude", "etude.exe"}
+    return shlex.join(["etude" if name in own else name, *sys.argv[1:]])
 
 
 def usable_threads() -> int:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from etude.core.errors import BudgetError, RuleError
 from etude.core.files import write_json, write_text
+from etude.core.machine import command_words
 from etude.core.run_record import RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
@@ -183,7 +183,7 @@ class _Session:
             self.folder,
             self.refs(),
             candidates=self.candidates,
-            command=" ".join(sys.argv),
+            command=command_words(),
         )
         # Between runs this may take one part in twenty of the time, no more, however many runs there are.
         self.next_write = time.monotonic() + 20 * (time.monotonic() - started)

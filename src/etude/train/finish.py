@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
@@ -140,7 +140,7 @@ def _record(
         device=job.execution.words(),
         precision=job.execution.precision,
         versions=versions(),
-        command=job.command or " ".join(sys.argv),
+        command=job.command or command_words(),
         started_at=progress.started_at,
         finished_at=now(),
         interruptions=progress.interruptions,
