@@ -186,7 +186,7 @@ def study_rate(pictures: int, seed: int, folder: Path) -> float:
 
 
 def plain_rate(plain: PlainLoop) -> float:
-    """Return images a second over the recipe, whose whitening layer has its shifts trained for three epochs of eight."""
+    """Return images a second over the recipe, whose whitening layer trains its shifts for three epochs of eight."""
     plain.model.whitening.bias.requires_grad_(True)
     seconds = 0.0
     for first_epoch, epochs in ((0, 3), (3, 5)):
