@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Workers side by side (`pytest -n auto`) would each take all cores. It must be said before torch is loaded.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
