@@ -22,7 +22,7 @@ class Net(nn.Module):
     def forward(self, x):
         return self.head(torch.relu(self.conv(x)).mean((2, 3)))
 """
-PLAIN = [name for name in MODELS if name not in ("python", "timm")]
+PLAIN = [name for name in MODELS if name not in ("python", "timm") and "classification" in MODELS[name].tasks]
 VARIANTS = [
     {"name": "mlp", "batch_norm": True, "activation": "silu", "dropout": 0.1},
     {"name": "cnn", "pool": "stride", "activation": "elu", "batch_norm": False, "block_dropout": 0.1},

@@ -31,6 +31,8 @@ class Epoch(Config):
     """Loss on the validation part."""
     validation_score: float | None = None
     """The study's metric on the validation part."""
+    validation_classes: tuple[float | None, ...] = ()
+    """For masks, the IoU of each class on the validation part; none for a class neither there nor predicted."""
     lr: float
     """Learning rate of the last step of the epoch."""
     seconds: float
@@ -111,6 +113,10 @@ class RunRecord(Record):
     """Scores on the test part, opened once at the end, by metric."""
     train: dict[str, float] = {}
     """Scores on the training part without augmentation, by metric: the gap to test tells overfitting."""
+    test_classes: dict[str, float | None] = {}
+    """For masks, the IoU of each class on the test part; none for a class neither there nor predicted."""
+    test_categories: dict[str, float | None] = {}
+    """The same of each category of classes, where the classes have some: Cityscapes' construction, nature, vehicle."""
     test_opened_at: str
     """ISO 8601 date and time, UTC, of the one time the test part was read."""
     cost: Cost

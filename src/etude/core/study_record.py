@@ -149,7 +149,9 @@ class StudyRecord(Record):
     classes: tuple[str, ...]
     """Names of the classes."""
     counts: dict[str, dict[str, int]]
-    """Pictures by part and class: counts['train']['cat']."""
+    """Pictures by part and class: counts['train']['cat']; of masks, those in which the class is seen."""
+    n_pictures: dict[str, int] = {}
+    """Pictures by part; empty in records of earlier versions."""
     runs: tuple[RunRef, ...]
     """Every run of the plan, in order."""
     leaderboard: tuple[LeaderboardRow, ...]

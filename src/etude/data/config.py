@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from etude.core.records import Config
+from etude.data.sources.cityscapes import Labels
 from etude.data.split import SplitConfig
 
 
@@ -21,3 +22,5 @@ class DataConfig(Config):
     """Whether pictures that cannot be read stop the study or are left out and listed."""
     positive: str | None = None
     """The one class to tell from all others: makes a binary task of any source."""
+    labels: Labels = "classes"
+    """For Cityscapes, what the masks tell apart: the 19 `classes` or the 8 `categories`."""

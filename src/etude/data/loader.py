@@ -21,6 +21,7 @@ from etude.core.seeds import derive
 from etude.data.augment.assembly import Assembly, part_slices
 from etude.data.augment.augmenter import Augmenter, Triple
 from etude.data.augment.config import AugmentConfig
+from etude.data.augment.crop import Crop
 from etude.data.batches import Batch
 from etude.data.items import Indices
 from etude.data.pipeline import Work, run_ahead
@@ -53,6 +54,7 @@ class ImageLoader(Sequence[Batch]):
         channels_last: bool = True,
         workers: int | None = None,
         prefetch: int = 2,
+        crop: Crop | None = None,
     ) -> None:
         """Take a stock; nothing is read before a batch is asked for.
 
@@ -71,13 +73,16 @@ class ImageLoader(Sequence[Batch]):
             workers: threads that read and augment; 0 for none, in which case each batch is made when it is asked for.
                 By default one a core where pictures are decoded, else none.
             prefetch: batches that are being made or waiting beside the one in use, at most; 1 or more.
+            crop: the window of each picture that goes into the batch; None for the whole picture.
 
         Raises:
-            DataError: if `batch` or `prefetch` is below 1, or `workers` below 0.
+            DataError: if `batch` or `prefetch` is below 1, `workers` below 0, or a window larger than the pictures.
         """
         for name, value, least in (("batch", batch, 1), ("prefetch", prefetch, 1), ("workers", workers or 0, 0)):
             if value < least:
                 raise DataError(sentence("loader", name, f"{least} or more", value))
+        if crop is not None and any(window > side for window, side in zip(crop.size_px, stock.size_px, strict=True)):
+            raise DataError(sentence("loader", "crop", f"within the pictures, {stock.size_px}", crop.size_px))
         self.stock = stock
         self.batch = batch
         self.seed = seed
@@ -89,7 +94,7 @@ class ImageLoader(Sequence[Batch]):
         self.device = torch.device(device)
         count = len(stock)
         self._length = count // batch if drop_last and count >= batch else math.ceil(count / batch)
-        self._augmenter = Augmenter(augment, mean=mean, std=std, dtype=dtype, channels_last=channels_last)
+        self._augmenter = Augmenter(augment, mean=mean, std=std, dtype=dtype, channels_last=channels_last, crop=crop)
         self._resident = _make_resident(stock, self.device)
         if self._resident is None:
             keep_freed_memory()  # the maps of one part are freed and taken again for the next: three times as fast
@@ -147,7 +152,7 @@ class ImageLoader(Sequence[Batch]):
 
     def _plan_finished(self, positions_B: Indices, generator: torch.Generator) -> Work[Callable[[], Batch]]:
         """Read and augment part by part, straight into the batch's memory."""
-        size = (len(positions_B), *self.stock.size_px)
+        size = (len(positions_B), *self._augmenter.size_of(self.stock.size_px))
         assembly = Assembly(
             self._augmenter, size, generator, torch.device("cpu"), has_masks=self.stock.has_masks
         )  # fmt: skip

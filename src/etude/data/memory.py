@@ -7,6 +7,7 @@ import torch
 
 from etude.data.augment.augmenter import Triple
 from etude.data.augment.config import AugmentConfig
+from etude.data.augment.crop import Crop
 from etude.data.loader import ImageLoader
 from etude.data.stock import ArrayStock
 
@@ -33,6 +34,7 @@ class MemoryLoader(ImageLoader):
         masks_NHW: np.ndarray | None = None,
         workers: int = 0,
         prefetch: int = 2,
+        crop: Crop | None = None,
     ) -> None:
         """Take a set; nothing is copied on a CPU.
 
@@ -53,6 +55,7 @@ class MemoryLoader(ImageLoader):
             masks_NHW: uint8 (N, H, W) ids, 255 being void; where given, they are the targets.
             workers: threads that make batches while one is used; 0 makes each when it is asked for.
             prefetch: batches that are being made or waiting, at most.
+            crop: the window of each picture that goes into the batch; None for the whole picture.
 
         Raises:
             DataError: if the set is empty, its arrays do not fit together, or a target is no class.
@@ -60,5 +63,5 @@ class MemoryLoader(ImageLoader):
         super().__init__(
             ArrayStock(pictures_NHWC, targets_N, masks_NHW, n_classes), batch=batch, seed=seed, mean=mean, std=std,
             augment=augment, shuffle=shuffle, drop_last=drop_last, device=device, dtype=dtype,
-            channels_last=channels_last, workers=workers, prefetch=prefetch,
+            channels_last=channels_last, workers=workers, prefetch=prefetch, crop=crop,
         )  # fmt: skip

@@ -25,7 +25,7 @@ from etude.core.machine import cache_folder, usable_threads
 from etude.data.cache import PreparedCache, Stored, cache_key, take_space
 from etude.data.items import Indices
 from etude.data.source import Source
-from etude.pictures.prepare import Prepare, prepare_pair, prepare_picture
+from etude.pictures.prepare import VOID, Prepare, prepare_pair, prepare_picture
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]
@@ -287,7 +287,25 @@ def read_item(source: Source, index: int, prepare: Prepare) -> tuple[Pixels, Pix
     raw = source.raw(index)
     if source.kind != "segmentation":
         return prepare_picture(raw, prepare, box=box, name=name), None
-    return prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
+    picture, mask = prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
+    check_ids(mask, len(source.classes), name)
+    return picture, mask
+
+
+def check_ids(mask: Pixels, n_classes: int, name: str) -> None:
+    """Refuse a mask with an id that is no class, or without a pixel of a class.
+
+    Raises:
+        DataError: naming the picture.
+    """
+    counts = np.bincount(mask.ravel(), minlength=VOID + 1)
+    unknown = np.flatnonzero(counts[n_classes:VOID])
+    if len(unknown):
+        rule = f"a mask of ids between 0 and {n_classes - 1}, or {VOID} for void"
+        raise DataError(sentence("data", name, rule, n_classes + int(unknown[0]), "Correct its mask."))
+    if not counts[:n_classes].any():
+        remedy = "There is nothing to learn from it: take it away."
+        raise DataError(sentence("data", name, "a mask with a pixel of a class", "void alone", remedy))
 
 
 def check_boxes(source: Source, indices: Indices, prepare: Prepare) -> None:

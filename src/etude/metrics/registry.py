@@ -64,7 +64,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class ConfusionMetric:
-    """One metric of segmentation, from the confusion matrix of the pixels of a whole data set."""
+    """One metric of segmentation, from what is counted over the pixels, or the contours, of a whole data set."""
 
     name: str
     """Name in study files and records."""
@@ -78,8 +78,10 @@ class ConfusionMetric:
     """Unit of the value."""
     words: str
     """One sentence that says what it measures."""
-    from_confusion: Callable[[npt.ArrayLike], Doubles]
+    from_confusion: Callable[[npt.ArrayLike], Doubles] | None = None
     """Confusion matrices (..., K, K) to scores (...)."""
+    from_boundaries: Callable[[npt.ArrayLike], Doubles] | None = None
+    """Counts of contour pixels (..., K, 4) to scores (...), where it is one of contours."""
 
 
 METRICS: Registry[Metric] = Registry("metric")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
+from etude.metrics.boundaries import boundary_f1_from
 from etude.metrics.confusion import accuracy_from, f1_macro_from, miou_from
 from etude.metrics.registry import SEGMENTATION_METRICS, ConfusionMetric, Integers
 
@@ -77,6 +78,11 @@ for _metric in (
     ConfusionMetric(
         "pixel_accuracy", True, 0.0, 1.0, "fraction",
         "Share of the pixels that were given their class.", accuracy_from,
+    ),
+    ConfusionMetric(
+        "boundary_f1", True, 0.0, 1.0, "fraction",
+        "Mean over the classes of the F1 of their contours, within 0.75 % of the diagonal.",
+        from_boundaries=boundary_f1_from,
     ),
 ):  # fmt: skip
     SEGMENTATION_METRICS.register(_metric.name)(_metric)

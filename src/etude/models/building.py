@@ -10,7 +10,7 @@ from etude.core.errors import EtudeError, ModelError, sentence
 from etude.core.seeds import derive
 from etude.models.model_spec import ModelSpec
 from etude.models.registry import Order
-from etude.models.spec import ResolvedModel, family_of, resolve_spec
+from etude.models.spec import ResolvedModel, check_task, family_of, resolve_spec
 
 if TYPE_CHECKING:
     import torch
@@ -24,8 +24,11 @@ def build_model(
     size_px: tuple[int, int],
     seed: int,
     base: Path | None = None,
+    task: str = "classification",
 ) -> nn.Module:
     """Build a network that maps pictures (B, 3, H, W), float and normalised, to logits (B, n_outputs).
+
+    For a segmentation the logits are (B, n_outputs, H, W).
 
     The same arguments give the same weights. The draws are torch's, from a stream of their own: the caller's
     random state is left as it was. The model is on the CPU, in float32 and in training mode.
@@ -36,9 +39,10 @@ def build_model(
         size_px: height and width of the pictures in pixels.
         seed: seed of the initial weights.
         base: folder that the paths in `spec` are relative to; the working folder by default.
+        task: what the logits are of: the whole picture, or for `segmentation` each pixel.
 
     Raises:
-        ModelError: if the specification does not hold, or the network cannot be built or does not fit.
+        ModelError: if the specification does not hold, is of another task, or the network cannot be built or does not fit.
         MissingPartError: if pretrained weights are asked for and cannot be had.
     """
     import torch
@@ -47,11 +51,12 @@ def build_model(
         raise ModelError(sentence("model", "n_outputs", "at least 1", n_outputs))
     resolved = spec if isinstance(spec, ResolvedModel) else resolve_spec(spec, base)
     family = family_of(resolved.spec)
+    check_task(resolved.spec, task)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(derive(seed, "weights"))
         try:
-            model = family.build(Order(resolved.spec, resolved.params, n_outputs, size_px))
-            _check_logits(model, resolved.spec, n_outputs, size_px)
+            model = family.build(Order(resolved.spec, resolved.params, n_outputs, size_px, task))
+            _check_logits(model, resolved.spec, n_outputs, size_px, task)
         except (EtudeError, MemoryError):
             raise
         except Exception as error:
@@ -71,11 +76,13 @@ def is_trainable(model: nn.Module) -> bool:
     return any(parameter.requires_grad for parameter in model.parameters())
 
 
-def _check_logits(model: nn.Module, spec: ModelSpec, n_outputs: int, size_px: tuple[int, int]) -> None:
+def _check_logits(
+    model: nn.Module, spec: ModelSpec, n_outputs: int, size_px: tuple[int, int], task: str
+) -> None:  # fmt: skip
     """Try the model on two pictures and check the shape of what it gives.
 
     Raises:
-        ModelError: if it fails on them, or gives anything but logits (2, n_outputs).
+        ModelError: if it fails on them, or gives anything but logits (2, n_outputs), or (2, n_outputs, H, W).
     """
     from etude.models.networks.trial import try_forward
 
@@ -88,8 +95,9 @@ def _check_logits(model: nn.Module, spec: ModelSpec, n_outputs: int, size_px: tu
             f"{type(error).__name__}: {error}. Give another prepare.size_px, or other parameters."
         ) from error
     shape = _shape(logits_BK)
-    if shape != (2, n_outputs):
-        rule = f"logits of shape (2, {n_outputs}) for a batch of 2 pictures"
+    wanted = (2, n_outputs, *size_px) if task == "segmentation" else (2, n_outputs)
+    if shape != wanted:
+        rule = f"logits of shape {wanted} for a batch of 2 pictures"
         remedy = f"Its constructor may take the number of outputs as `n_outputs`; here it is {n_outputs}."
         raise ModelError(
             sentence(f"model {_label(spec)}", "output", rule, shape, remedy if spec.python is not None else "")

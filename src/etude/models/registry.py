@@ -26,6 +26,8 @@ class Order(NamedTuple):
     """Number of logits."""
     size_px: tuple[int, int]
     """Height and width of the pictures in pixels."""
+    task: str = "classification"
+    """What the logits are of: pictures, (B, n_outputs); or for `segmentation` pixels, (B, n_outputs, H, W)."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,10 @@ class Family:
     params: type[Config]
     card: Card
     build: Callable[[Order], nn.Module]
+    tasks: tuple[str, ...] = ("classification",)
+    """What it can be asked for."""
+    pretrained_name: Callable[[ModelSpec, Config], str] | None = None
+    """The timm name of the network whose weights it takes; none where the family has no pretrained weights."""
 
 
 MODELS: Registry[Family] = Registry("model")

@@ -45,9 +45,24 @@ def resolve_spec(value: str | Mapping[str, Any] | ModelSpec, base: Path | None =
     spec = _with_absolute_paths(_as_spec(value), base or Path.cwd())
     family = family_of(spec)
     params = _validated(spec, family)
-    _check_weights(spec, family.card)
+    _check_weights(spec, family)
     full = spec.model_dump(mode="json", include=set(ModelSpec.model_fields)) | params.model_dump(mode="json")
-    return ResolvedModel(spec, params, full, _identity(spec, params))
+    return ResolvedModel(spec, params, full, _identity(spec, params, family))
+
+
+def check_task(spec: ModelSpec, task: str) -> None:
+    """Refuse a model that cannot give what a task asks for.
+
+    Raises:
+        ModelError: naming the models that can.
+    """
+    if task in family_of(spec).tasks:
+        return
+    able = ", ".join(name for name in MODELS if task in MODELS[name].tasks and name != "python")
+    remedy = f"Models of a {task}: {able}."
+    if task == "segmentation" and MODELS["timm"] is family_of(spec):
+        remedy += f" A network of timm serves as the encoder of one: {{name: smp-unet, encoder: {spec.name}}}."
+    raise ModelError(sentence("model", "name", f"a model of a {task}", spec.name, remedy))
 
 
 def family_of(spec: ModelSpec) -> Family:
@@ -125,8 +140,8 @@ def _validated(spec: ModelSpec, family: Family) -> Config:
     return params
 
 
-def _check_weights(spec: ModelSpec, card: Card) -> None:
-    if spec.weights is not None and card.name != "timm":
+def _check_weights(spec: ModelSpec, family: Family) -> None:
+    if spec.weights is not None and family.pretrained_name is None:
         raise ModelError(
             sentence(
                 f"model {spec.name}",
@@ -138,13 +153,15 @@ def _check_weights(spec: ModelSpec, card: Card) -> None:
         )
 
 
-def _identity(spec: ModelSpec, params: Config) -> dict[str, Any]:
+def _identity(spec: ModelSpec, params: Config, family: Family) -> dict[str, Any]:
     identity: dict[str, Any] = {"name": spec.name, **params.model_dump(mode="json", exclude_defaults=True)}
     if spec.python is not None:
         identity |= {"name": "python", "object": spec.python.rpartition(":")[2]}
         identity["source_sha256"] = own.source_sha256(spec.python)
     if spec.weights is not None:
-        weights = locate_imagenet(spec.name) if spec.weights == "imagenet" else Path(spec.weights)
+        assert family.pretrained_name is not None
+        of = family.pretrained_name(spec, params)
+        weights = locate_imagenet(of) if spec.weights == "imagenet" else Path(spec.weights)
         identity["weights_sha256"] = file_sha256(weights)
     if spec.checkpoint is not None:
         identity["checkpoint_sha256"] = file_sha256(Path(spec.checkpoint))

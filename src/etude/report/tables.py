@@ -164,7 +164,9 @@ def tabulate_counts(record: StudyRecord, words: Words) -> Table:
         name for name in dict.fromkeys(n for part in parts for n in record.counts[part]) if name not in record.classes
     ]
     rows = [(name, [record.counts[part].get(name, 0) for part in parts]) for name in names]
-    rows.append((words.say("all classes"), [sum(record.counts[part].values()) for part in parts]))
+    # A picture has many classes of masks: their counts do not add up to the pictures.
+    in_all = record.n_pictures or {part: sum(record.counts[part].values()) for part in parts}
+    rows.append((words.say("all classes"), [in_all[part] for part in parts]))
     body = tuple((Cell(name), *(Cell(words.count(count), count) for count in counts)) for name, counts in rows)
     return Table(columns, body, frozenset([len(rows) - 1]))
 

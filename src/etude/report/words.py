@@ -16,7 +16,9 @@ from markupsafe import Markup
 from etude.core.run_record import Interval
 from etude.report.messages import Messages, mark, read_messages
 
-PERCENT_METRICS = frozenset(("accuracy", "balanced_accuracy", "top5", "f1_macro", "pixel_accuracy", "miou", "dice"))
+PERCENT_METRICS = frozenset(
+    ("accuracy", "balanced_accuracy", "top5", "f1_macro", "pixel_accuracy", "miou", "dice", "boundary_f1")
+)
 """Metrics from 0 to 1 that people read in percent, and whose differences are points. All others are plain numbers."""
 
 METRIC_NAMES = {
@@ -27,6 +29,7 @@ METRIC_NAMES = {
     "pixel_accuracy": mark("pixel accuracy"),
     "miou": mark("mean IoU"),
     "dice": mark("Dice"),
+    "boundary_f1": mark("boundary F1"),
     "log_loss": mark("log loss"),
     "brier": mark("Brier score"),
     "ece": mark("calibration error"),

@@ -13,10 +13,12 @@ from etude.core.words import Language
 from etude.data.augment import AugmentConfig
 from etude.data.config import DataConfig
 from etude.evaluate.detector import Threshold
-from etude.metrics.registry import METRICS
+from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
+from etude.study.tasks import add_defaults
+from etude.tasks.task import TaskName
 from etude.train.config import TrainConfig
 from etude.train.finetune import Finetune, FinetuneConfig
 
@@ -75,6 +77,8 @@ class CombineConfig(Config):
     tta: Literal["none", "flip", "shifts", "flip-shifts"] = "none"
     """Test-time augmentation: the mean over the picture and its mirror image (flip: 2 passes), over small moves
     (shifts: 5), or over both (flip-shifts: 10). A run that differs in this only is not trained again."""
+    windows: Literal["whole", "sliding"] = "whole"
+    """For masks, whether a picture is answered whole or in overlapping windows of `train.crop_px`."""
 
 
 class CandidateConfig(Config):
@@ -174,7 +178,7 @@ class ProtocolConfig(Config):
     seeds: Seeds = 1
     """Number of seeds (0, 1, …), the seeds themselves, or `auto`; all candidates have the same."""
     metric: str = "accuracy"
-    """The metric that ranks, compares and chooses the epoch."""
+    """The metric that ranks, compares and chooses the epoch; for masks `miou` by default."""
     also: tuple[str, ...] = ()
     """Other metrics that are recorded."""
     threshold: Threshold | None = None
@@ -184,6 +188,8 @@ class ProtocolConfig(Config):
     """Whether probabilities are adjusted by a temperature that is fitted on validation."""
     robustness: bool = False
     """Whether the best candidate and the baseline are scored on corrupted test pictures too, once all runs are done."""
+    resolution: Literal["labels", "network"] = "labels"
+    """For masks, where they are compared: at the labels' own size, or (quicker) at the size that the network takes."""
     budget: Seconds | None = None
     """Time for the whole study, such as 60min; once it is spent no further run starts."""
 
@@ -191,8 +197,8 @@ class ProtocolConfig(Config):
     @classmethod
     def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for name in (value,) if isinstance(value, str) else value:
-            if name not in METRICS:
-                raise ValueError(unknown("metric", name, METRICS))
+            if name not in METRICS and name not in SEGMENTATION_METRICS:
+                raise ValueError(unknown("metric", name, (*METRICS, *SEGMENTATION_METRICS)))
         return value
 
     @field_validator("seeds")
@@ -239,8 +245,8 @@ class StudyConfig(Config):
     """Name of the study and of its folder: letters, digits, '.', '_' and '-'."""
     question: str = ""
     """The question that the study answers, in a sentence."""
-    task: Literal["classification"] = "classification"
-    """classification: one class a picture."""
+    task: TaskName = "classification"
+    """classification: one class a picture; segmentation: one class a pixel."""
     data: DataConfig = DataConfig()
     """The pictures and their split."""
     prepare: Prepare = Prepare()
@@ -264,12 +270,7 @@ class StudyConfig(Config):
     report: ReportConfig = ReportConfig()
     """Formats and languages of what is written at the end."""
 
-
-LADDER: dict[str, dict[str, Any]] = {
-    "majority": {"model": "majority", "augment": "none"},
-    "mlp": {"model": "mlp", "augment": "none"},
-    "cnn": {"model": "cnn", "augment": "none"},
-    "cnn-augmented": {"model": "cnn", "augment": ["flip", "shift"]},
-    "resnet": {"model": "resnet", "augment": ["flip", "shift"]},
-}
-"""The candidates of a study that names none, simple to complex."""
+    @model_validator(mode="before")
+    @classmethod
+    def _of_task(cls, given: Any) -> Any:  # noqa: ANN401 - raw input
+        return add_defaults(given)

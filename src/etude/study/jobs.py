@@ -56,6 +56,8 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         item_ids=workspace.item_ids,
         finetune=candidate.finetune,
         views=candidate.combine.tta,
+        windows=candidate.combine.windows,
+        truth=workspace.truth if study.task == "segmentation" and study.protocol.resolution == "labels" else None,
         trained_as=_trained_as(workspace, candidate, order),
         threshold=study.protocol.threshold,
         calibrate=study.protocol.calibrate,
@@ -81,4 +83,11 @@ def build_network(candidate: Candidate, workspace: Workspace, seed: int) -> Any:
     """
     size_px = (candidate.prepare.height_px, candidate.prepare.width_px)
     n_outputs = len(workspace.source.classes)
-    return build_model(candidate.model, n_outputs=n_outputs, size_px=size_px, seed=seed, base=workspace.base)
+    return build_model(
+        candidate.model,
+        n_outputs=n_outputs,
+        size_px=size_px,
+        seed=seed,
+        base=workspace.base,
+        task=workspace.study.task,
+    )

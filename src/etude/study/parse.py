@@ -13,7 +13,8 @@ from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
 from etude.study.faults import fields_at, told_fault
-from etude.study.file import LADDER, StudyConfig
+from etude.study.file import StudyConfig
+from etude.study.tasks import LADDERS, check_candidate, check_study
 from etude.study.yaml_text import Path as FieldPath
 from etude.study.yaml_text import parse_value, read_yaml, set_field
 
@@ -39,7 +40,8 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
     problems = [f"line {line}: {told}." for line, told in twice]
     problems += _apply_sets(tree, sets, lines)
     if not tree.get("candidates"):
-        tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else LADDER
+        ladder = LADDERS["segmentation" if tree.get("task") == "segmentation" else "classification"]
+        tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else ladder
     study, faults = _validate(tree)
     problems += [_problem(fault, tree, lines) for fault in faults]
     sound = study or _validate(_without(tree, faults))[0]
@@ -49,6 +51,7 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
         problems += _cross_check(expansion.study, lines)
         problems += _check_lengths(expansion.study, lines)
         problems += _check_models(expansion.study, lines, base or Path(), expansion.origins)
+        problems += _check_task(expansion.study, lines, expansion.origins)
         study = study and expansion.study
     if problems:
         raise _report(name, problems)
@@ -187,6 +190,19 @@ def _check_lengths(study: StudyConfig, lines: dict[FieldPath, int]) -> Iterator[
                     f"{_where(path, lines)}: {name}: train.{field} must go with another finetune than "
                     f"{candidate.finetune.name}. Give train.epochs there."
                 )
+
+
+def _check_task(
+    study: StudyConfig, lines: dict[FieldPath, int], origins: Mapping[str, FieldPath]
+) -> Iterator[str]:  # fmt: skip
+    """Find what the task of the study cannot have."""
+    for path, told in check_study(study):
+        yield f"{_where(path, lines)}: {told}"
+    for name in study.candidates:
+        candidate = put_together(study, name)
+        path = origins.get(name, ("candidates", name))
+        if candidate is not None:
+            yield from (f"{_where(path, lines)}: {told}" for told in check_candidate(candidate, study.task))
 
 
 def _is_circular(study: StudyConfig, name: str) -> bool:

@@ -93,6 +93,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["threshold"] = study.protocol.threshold.model_dump(mode="json", exclude_defaults=True)
     if study.protocol.calibrate:
         content["calibrate"] = True
+    if study.protocol.resolution != "labels":
+        content["resolution"] = study.protocol.resolution
     if fold is not None:
         content["fold"] = fold
     return content

@@ -215,7 +215,7 @@ class _Session:
             RuleError: if runs failed.
         """
         record = self.write()
-        if len(self.workspace.splits) > 1:
+        if len(self.workspace.splits) > 1 and self.study.task == "classification":
             write_out_of_fold(self.folder.out_of_fold, finished_runs(self.study, self.folder, self.refs()))
         left = sum(ref.status in ("planned", "running") for ref in record.runs)
         if self.is_out_of_time and left:

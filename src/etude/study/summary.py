@@ -12,10 +12,10 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, CandidateTime, LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
+from etude.evaluate.answers import read_answers
 from etude.evaluate.clean import add_clean_scores
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
-from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds
@@ -58,6 +58,7 @@ def summarize(
         config=resolved_json(study, candidates),
         classes=tuple(workspace.source.classes),
         counts=workspace.counts(),
+        n_pictures=workspace.sizes(),
         runs=tuple(refs),
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),
@@ -140,8 +141,8 @@ def load_runs(folder: StudyFolder, refs: Sequence[RunRef], candidates: Sequence[
             runs[ref.candidate].append(
                 RunResult(
                     record=own,
-                    test=functools.partial(Predictions.read, path, Part.TEST),
-                    validation=functools.partial(Predictions.read, path, Part.VALIDATION),
+                    test=functools.partial(read_answers, path, Part.TEST),
+                    validation=functools.partial(read_answers, path, Part.VALIDATION),
                 )
             )
     return runs

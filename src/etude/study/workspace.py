@@ -20,7 +20,7 @@ from etude.data.source import Source, open_source
 from etude.data.split import make_splits, read_split, split_digest, write_split
 from etude.data.subsets import resize_training_part
 from etude.models.execution import Execution, choose_execution
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare import Prepare, read_mask
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import check_splits, without_leaks
@@ -54,7 +54,9 @@ class Workspace:
             DataError: if there is no such source or it cannot be used.
         """
         data = self.study.data
-        return open_source(data.source, task=self.study.task, positive=data.positive, base=self.base)
+        return open_source(
+            data.source, task=self.study.task, positive=data.positive, base=self.base, labels=data.labels
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -201,8 +203,24 @@ class Workspace:
         """Return the ids of items by their positions."""
         return np.asarray(self.source.items.ids[indices_N])
 
+    def truth(self, index: int) -> np.ndarray:
+        """Return the mask of an item at its own size, uint8 (H, W), by its position.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        mask = self.source.mask(index)
+        assert mask is not None
+        return read_mask(mask, name=str(self.source.items.ids[index]))
+
+    def sizes(self, fold: int = 0) -> dict[str, int]:
+        """Count the pictures by part."""
+        return {name: int(np.sum(self.splits[fold] == part)) for name, part in _PARTS.items()}
+
     def counts(self, fold: int = 0) -> dict[str, dict[str, int]]:
-        """Count the pictures by part and class."""
+        """Count the pictures by part and class; of masks, those in which the class is seen."""
+        if self.source.kind == "segmentation":
+            return self._mask_counts[fold]
         labels, parts = self.source.items.labels, self.splits[fold]
         return {
             name: {
@@ -211,6 +229,21 @@ class Workspace:
             }
             for name, part in _PARTS.items()
         }
+
+    @cached_property
+    def _mask_counts(self) -> list[dict[str, dict[str, int]]]:
+        """Count, in each fold and part, the pictures in which each class is seen, as the first candidate sees them."""
+        made = self.prepared(next(iter(resolve_candidates(self.study).values())).prepare)
+        assert made.masks_NHW is not None
+        classes = self.source.classes
+        is_seen_NK = np.array([np.bincount(mask.ravel(), minlength=256)[: len(classes)] > 0 for mask in made.masks_NHW])
+        return [
+            {
+                name: dict(zip(classes, is_seen_NK[parts[made.indices_N] == part].sum(0).tolist(), strict=True))
+                for name, part in _PARTS.items()
+            }
+            for parts in self.splits
+        ]
 
 
 def _prepare_key(prepare: Prepare) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 
-from etude.tasks.task import Step
+from etude.tasks.task import Step, TaskName
 
 if TYPE_CHECKING:
     from etude.data.batches import Batch
 
 METRIC = "accuracy"
-LossName = Literal["cross-entropy"]
+LOSSES = ("cross-entropy",)
 
 
 class Classification:
@@ -25,7 +25,7 @@ class Classification:
         class_weights: weight of each class in the loss, shape (K,); none for equal weights.
     """
 
-    name = "classification"
+    name: TaskName = "classification"
 
     def __init__(
         self, classes: tuple[str, ...], label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
 
     from etude.data.batches import Batch
+
+TaskName = Literal["classification", "segmentation"]
 
 
 @dataclass(frozen=True)
@@ -17,25 +19,25 @@ class Step:
 
     loss: torch.Tensor
     """Scalar, with its graph."""
-    right: torch.Tensor
-    """Scalar: the sum of right answers over the batch, without graph."""
+    right: torch.Tensor | None = None
+    """Scalar: the sum of right answers over the batch, without graph; none where the task does not count them."""
 
 
 class Task(Protocol):
     """Head, loss, metrics and step of one kind of question."""
 
-    name: str
+    name: TaskName
     classes: tuple[str, ...]
 
     @property
     def n_outputs(self) -> int:
-        """Outputs that the network must have."""
+        """Outputs that the network must have: logits a picture, or a pixel."""
 
     def step(self, model: torch.nn.Module, batch: Batch) -> Step:
         """Run a training batch forward and return its loss."""
 
     def answer(self, logits: torch.Tensor) -> torch.Tensor:
-        """Turn logits into what is stored and scored (probabilities)."""
+        """Turn logits into what is stored and scored (probabilities, or ids of classes)."""
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """Return the plain validation loss, without smoothing."""

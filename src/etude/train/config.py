@@ -91,12 +91,20 @@ class TrainConfig(Config):
     """The optimiser and its learning rate."""
     schedule: Schedule = ScheduleConfig()
     """The learning rate over the steps."""
-    loss: Literal["cross-entropy"] = "cross-entropy"
-    """The loss."""
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    """Parts that a batch is cut into, whose gradients are summed before the step: less memory, the same batch."""
+    crop_px: tuple[Annotated[int, Field(ge=8)], Annotated[int, Field(ge=8)]] | None = None
+    """For masks, height and width of the window that is drawn from each prepared picture; none: the whole picture."""
+    balanced_crops: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the windows laid about a pixel of a class drawn evenly among those of the picture: rare ones come more
+    often."""
+    loss: Literal["cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice"] = "cross-entropy"
+    """The loss; all but cross-entropy are of masks."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
-    class_weights: Literal["none", "balanced"] = "none"
-    """balanced: a class weighs by the inverse of its frequency in the training part."""
+    class_weights: Literal["none", "balanced", "log"] = "none"
+    """balanced: a class weighs by the inverse of its frequency in the training part (of masks, of its pixels, up to 20
+    times another); log: of masks, by 1 / ln(1.02 + frequency), which is milder."""
     clip_norm: Annotated[float, Field(gt=0)] | None = None
     """Largest norm of the gradient; a longer one is scaled down."""
     early_stopping: Annotated[int, Field(ge=1)] | None = None
@@ -114,4 +122,8 @@ class TrainConfig(Config):
     def _one_length(self) -> Self:
         if self.steps is not None and self.budget is not None:
             raise ValueError("steps must be left out where budget is given: it becomes a number of steps.")
+        if self.accumulate > self.batch:
+            raise ValueError(f"accumulate must be at most batch ({self.batch}). Got {self.accumulate}.")
+        if self.balanced_crops and self.crop_px is None:
+            raise ValueError("balanced_crops must go with crop_px, the size of the windows.")
         return self

@@ -13,13 +13,17 @@ from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
+from etude.evaluate.categories import category_ious, class_ious
 from etude.evaluate.cost import measure_latency, versions
 from etude.evaluate.detector import Adjustment, check_adjustable, choose_adjustment
+from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
 from etude.train.job import Job
 from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
+from etude.train.mask_answers import count_masks
+from etude.train.mask_examples import EXAMPLES_FOLDER, save_examples
 from etude.train.memory import device_memory_mb, reset_device_memory
 from etude.train.state import Progress, load_tensors, save_tensors
 from etude.train.views import Views
@@ -45,6 +49,17 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     write_history(folder, fitted.progress)
     save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
     fitted = _with_views(job, fitted)
+    if job.task == "segmentation":
+        record = _finish_masks(job, fitted, folder)
+    else:
+        record = _finish_classes(job, fitted, folder)
+    record.save(folder / RECORD_FILE)
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    return record
+
+
+def _finish_classes(job: Job, fitted: Fitted, folder: Path) -> RunRecord:
+    """Answer all parts with classes, choose on validation what is chosen there, and write the predictions."""
     scores: dict[str, dict[str, float]] = {}
     predictions = []
     opened_at = ""
@@ -58,10 +73,30 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
         if part is not Part.TRAIN:
             predictions.append(answered)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
-    record = _record(job, fitted, folder, scores, opened_at, adjustment)
-    record.save(folder / RECORD_FILE)
-    shutil.rmtree(folder / "state", ignore_errors=True)
-    return record
+    return _record(job, fitted, folder, scores, opened_at, adjustment)
+
+
+def _finish_masks(job: Job, fitted: Fitted, folder: Path) -> RunRecord:
+    """Answer all parts with masks, count them, and keep some to look at."""
+    scores: dict[str, dict[str, float]] = {}
+    kept = []
+    opened_at = ""
+    for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
+        if part is Part.TEST:
+            opened_at = now()
+        counts = count_masks(job, fitted, part)
+        scores[part.label] = score(counts, (job.metric, *job.also)) if len(counts) else {}
+        if part is not Part.TRAIN:
+            kept.append(counts)
+    write_mask_counts(folder / PREDICTIONS_FILE, kept)
+    confusion_KK = kept[-1].confusions.sum(0)
+    save_examples(job, fitted, kept[-1], folder / EXAMPLES_FOLDER)
+    record = _record(job, fitted, folder, scores, opened_at, Adjustment())
+    ious = {
+        "test_classes": class_ious(confusion_KK, job.classes),
+        "test_categories": category_ious(confusion_KK, job.classes),
+    }
+    return record.model_copy(update=ious)
 
 
 def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:

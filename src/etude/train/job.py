@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -65,6 +65,10 @@ class Job:
     """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
     features: Path | None = None
     """Folder where features of frozen networks are kept for other runs; none: in the run's own."""
+    windows: Literal["whole", "sliding"] = "whole"
+    """Whether a picture is answered whole, or in overlapping windows of the size that the network was trained on."""
+    truth: Callable[[int], np.ndarray] | None = None
+    """Gives the mask of an item at its own size, uint8 (H, W), by its position; none: masks are compared as prepared."""
     position: tuple[int, int] = (1, 1)
     """Number of this run in the plan, and runs of the plan."""
     command: str = ""

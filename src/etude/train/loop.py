@@ -13,10 +13,9 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,34 +27,27 @@ from etude.core.run_record import Epoch
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
 from etude.data.batches import Batch
-from etude.data.memory import MemoryLoader
 from etude.data.prepared import PreparedSet
-from etude.metrics.registry import METRICS
+from etude.evaluate.scores import metric_of
 from etude.models.networks.depth import cut_before_head, lr_scales, set_training, train_last
 from etude.pictures.prepare import normalisation
 from etude.tasks.classification import Classification, balanced_weights
+from etude.tasks.segmentation import Segmentation, pixel_weights
 from etude.tasks.task import Task
 from etude.train.averaging import WeightAverage
 from etude.train.config import TrainConfig
-from etude.train.features import FEATURES_FOLDER, FeatureLoader, FeatureStore
+from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
 from etude.train.job import Job
+from etude.train.loaders import Loader, plain_loader, plain_or_features, stage_loader, training_loader
 from etude.train.memory import device_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
 from etude.train.state import BEST_FILE, Progress, SavedState, load_tensors, read_state, save_state, save_tensors
+from etude.train.validation import infer, validate
 
 _PROBE_EVERY = 16  # steps between looks at the loss; each look waits for the device
 _SAVE_EVERY_S = 1.0  # an epoch over cached features takes less time than writing the state: it is written now and then
-
-
-class Loader(Protocol):
-    """Batches of one part, of pictures or of features."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration goes through."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +157,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     store = training.store if stage.cached else None
     started = time.perf_counter()
     train_set, validation_set = job.parts("train"), job.parts("validation")
-    loader: Loader = _stage_loader(job, train_set, store) if store else training_loader(job, train_set)
+    loader: Loader = stage_loader(job, train_set, store) if store else training_loader(job, train_set)
     validation = plain_or_features(job, validation_set, store) if len(validation_set.labels_N) else None
     train_last(training.model, stage.blocks, training.trainable)
     model = training.model if store is None else store.trunk.head
@@ -178,7 +170,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     scaler = torch.amp.GradScaler(execution.device.type, enabled=execution.precision == "fp16")
     if saved is not None:
         saved.restore(model, optimizer, average)
-    is_better = math.inf if METRICS[job.metric].higher_is_better else -math.inf
+    is_better = math.inf if metric_of(job.metric).higher_is_better else -math.inf
     step = (progress.epoch - progress.stage_start) * len(loader)
     progress.seconds += time.perf_counter() - started
     if saved is None and progress.stage > 0:  # from here on the best weights may be this stage's
@@ -203,10 +195,14 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             factor = lr_factor(config.schedule, step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
-            with execution.autocast():
-                result = task.step(model, batch)
             optimizer.zero_grad(set_to_none=True)
-            scaler.scale(result.loss).backward()  # type: ignore[no-untyped-call]
+            for part in _parts(batch, config.accumulate):
+                with execution.autocast():
+                    result = task.step(model, part)
+                scaler.scale(result.loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
+                loss_sum += result.loss.detach() * len(part)
+                if result.right is not None:
+                    right += result.right
             if config.clip_norm is not None:
                 scaler.unscale_(optimizer)
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -214,9 +210,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             scaler.update()
             step += 1
             average.update(model, step, steps)
-            loss_sum += result.loss.detach() * len(batch.targets_B)
-            right += result.right
-            seen += len(batch.targets_B)
+            seen += len(batch)
             if step % _PROBE_EVERY == 0:
                 loss = loss_sum.item() / seen
                 if not math.isfinite(loss):
@@ -231,7 +225,8 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         is_averaged = config.average.name == "ema"
         if is_averaged:
             average.swap(model)
-        loss_value, score = validate(model, task, validation, validation_set, job)
+        validated = validate(model, task, validation, validation_set, job)
+        score = validated.score
         progress.epoch += 1
         is_last = progress.epoch - progress.stage_start >= epochs
         epoch = Epoch(
@@ -239,8 +234,9 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             step=progress.steps_before + step,
             train_loss=train_loss,
             train_score=right.item() / max(1, seen) if job.metric == "accuracy" else None,
-            validation_loss=loss_value,
+            validation_loss=validated.loss,
             validation_score=score,
+            validation_classes=validated.classes,
             lr=peak.peak_lr * factor,
             seconds=seconds,
             images_per_s=seen / seconds,
@@ -269,6 +265,24 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         watch.epoch_done(epoch)
 
 
+def _parts(batch: Batch, count: int) -> Iterator[Batch]:
+    """Cut a batch into so many parts, whose gradients are summed before the step."""
+    if count == 1:
+        yield batch
+        return
+    size = math.ceil(len(batch) / count)
+    for start in range(0, len(batch), size):
+        place = slice(start, start + size)
+        others, mix = batch.other_targets, batch.mix_B
+        yield replace(
+            batch,
+            images_BCHW=batch.images_BCHW[place],
+            targets_B=batch.targets_B[place],
+            other_targets=None if others is None else others[place],
+            mix_B=None if mix is None else mix[place],
+        )
+
+
 def _head_weights(store: FeatureStore) -> dict[str, torch.Tensor]:
     """Return a copy of the head's weights under their names in the whole network."""
     head, name = store.trunk.head.head, store.trunk.head_name
@@ -286,32 +300,22 @@ def open_store(job: Job, model: nn.Module, stages: tuple[Stage, ...], folder: Pa
     return None if trunk is None else FeatureStore(job, trunk, job.features or folder / "state" / FEATURES_FOLDER)
 
 
-def _stage_loader(job: Job, train_set: PreparedSet, store: FeatureStore) -> FeatureLoader:
-    """Return the loader of the training part's features: shuffled, without a last short batch."""
-    features_NC = store.of(train_set, plain_loader(job, train_set))
-    seed = derive(job.seed, "loader")
-    return FeatureLoader(
-        features_NC, train_set.labels_N, batch=job.train.batch, seed=seed, shuffle=True, device=job.execution.device
-    )
-
-
-def plain_or_features(job: Job, prepared: PreparedSet, store: FeatureStore | None) -> Loader:
-    """Return a loader in order: of a part's features where there are, else of its pictures without augmentation."""
-    pictures = plain_loader(job, prepared)
-    if store is None:
-        return pictures
-    features_NC = store.of(prepared, pictures)
-    return FeatureLoader(
-        features_NC, prepared.labels_N, batch=pictures.batch, seed=0, shuffle=False, device=job.execution.device
-    )
-
-
 def build_task(job: Job, train_set: PreparedSet) -> Task:
     """Return the job's task, with the class weights of the training part where they are asked for."""
+    how = job.train.class_weights
+    if job.task == "segmentation":
+        return Segmentation(job.classes, job.train.loss, _pixel_weights(train_set, len(job.classes), how))
     weights = None
-    if job.train.class_weights == "balanced":
+    if how == "balanced":
         weights = balanced_weights(torch.from_numpy(train_set.labels_N), len(job.classes))
     return Classification(job.classes, job.train.label_smoothing, weights)
+
+
+def _pixel_weights(train_set: PreparedSet, n_classes: int, how: str) -> torch.Tensor | None:
+    if how == "none" or train_set.masks_NHW is None:
+        return None
+    counts = sum(np.bincount(mask.ravel(), minlength=256) for mask in train_set.masks_NHW)
+    return pixel_weights(torch.from_numpy(np.asarray(counts)[:n_classes]), how)
 
 
 def prepare_model(job: Job, train_set: PreparedSet) -> nn.Module:
@@ -321,6 +325,8 @@ def prepare_model(job: Job, train_set: PreparedSet) -> nn.Module:
         model.fit_labels(  # type: ignore[operator]
             torch.from_numpy(train_set.labels_N), len(job.classes)
         )
+    if hasattr(model, "fit_masks"):
+        model.fit_masks(torch.from_numpy(np.asarray(train_set.masks_NHW)))  # type: ignore[operator]
     if hasattr(model, "fit_pictures"):
         model.fit_pictures(_sample(job, train_set))  # type: ignore[operator]
     return job.execution.place(model)
@@ -332,57 +338,6 @@ def _sample(job: Job, prepared: PreparedSet, count: int = 2000) -> torch.Tensor:
     pictures_NHWC = torch.from_numpy(np.ascontiguousarray(prepared.pictures_NHWC[::every][:count]))
     mean, std = (torch.tensor(values) for values in normalisation(job.prepare))
     return ((pictures_NHWC.float() / 255 - mean) / std).permute(0, 3, 1, 2).contiguous()
-
-
-def training_loader(job: Job, train_set: PreparedSet) -> MemoryLoader:
-    """Return the loader of the training part: shuffled, augmented, without a last short batch."""
-    return _loader(job, train_set, job.augment, job.train.batch, True)
-
-
-def plain_loader(job: Job, prepared: PreparedSet) -> MemoryLoader:
-    """Return a loader in order, without augmentation."""
-    return _loader(job, prepared, None, max(job.train.batch, 512), False)
-
-
-def _loader(
-    job: Job, prepared: PreparedSet, augment: object, batch: int, shuffle: bool
-) -> MemoryLoader:  # fmt: skip
-    mean, std = normalisation(job.prepare)
-    return MemoryLoader(
-        prepared.pictures_NHWC,
-        prepared.labels_N,
-        batch=batch,
-        seed=derive(job.seed, "loader"),
-        mean=mean,
-        std=std,
-        augment=augment,  # type: ignore[arg-type]
-        shuffle=shuffle,
-        drop_last=shuffle,
-        device=job.execution.device,
-        channels_last=job.execution.channels_last,
-        n_classes=len(job.classes),
-    )
-
-
-@torch.no_grad()
-def validate(
-    model: nn.Module, task: Task, loader: Loader | None, prepared: PreparedSet, job: Job
-) -> tuple[float | None, float | None]:
-    """Return the loss and the metric on the validation part; none for an empty part."""
-    if loader is None:
-        return None, None
-    logits_NK = infer(model, loader, job)
-    answers_NK = task.answer(logits_NK).cpu().numpy()
-    loss = task.loss(logits_NK, torch.from_numpy(prepared.labels_N).to(logits_NK.device)).item()
-    return loss, float(METRICS[job.metric].function(prepared.labels_N, answers_NK))
-
-
-@torch.no_grad()
-def infer(model: nn.Module, loader: Loader, job: Job) -> torch.Tensor:
-    """Return the logits (N, K), float32, of all pictures of a loader, in order."""
-    model.eval()
-    with job.execution.autocast():
-        return torch.cat([model(batch.images_BCHW).float() for batch in loader])
 
 
 def predict(fitted: Fitted, job: Job, prepared: PreparedSet) -> np.ndarray:

@@ -17,9 +17,11 @@ from etude.models.networks.depth import lr_scales, train_last
 from etude.train.averaging import WeightAverage
 from etude.train.finetune import Stage, plan_stages
 from etude.train.job import Job
-from etude.train.loop import build_task, infer, length_of, plain_loader, prepare_model, training_loader
+from etude.train.loaders import plain_loader, training_loader
+from etude.train.loop import build_task, length_of, prepare_model
 from etude.train.optimizers import build_optimizer
 from etude.train.state import BEST_FILE, Progress, save_state, save_tensors
+from etude.train.validation import infer
 
 _WARMUP_STEPS = 2
 _MOST_STEPS = 12

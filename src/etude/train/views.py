@@ -29,8 +29,16 @@ class Views(nn.Module):
         self.name = name
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """Return the logarithms (B, K) of the mean probabilities: their softmax is the mean itself."""
-        logs_VBK = torch.stack([self.model(view).float().log_softmax(1) for view in self._views(images_BCHW)])
+        """Return the logarithms (B, K) of the mean probabilities: their softmax is the mean itself.
+
+        Of masks they are (B, K, H, W), what was answered to the mirror image mirrored back.
+        """
+        if self.name == "flip":
+            mirrored = self.model(images_BCHW.flip(3))
+            mirrored = mirrored.flip(3) if mirrored.ndim == 4 else mirrored
+            logs_VBK = torch.stack([logits.float().log_softmax(1) for logits in (self.model(images_BCHW), mirrored)])
+        else:
+            logs_VBK = torch.stack([self.model(view).float().log_softmax(1) for view in self._views(images_BCHW)])
         return logs_VBK.logsumexp(0) - torch.tensor(float(len(logs_VBK))).log().to(logs_VBK.device)
 
     def _views(self, images_BCHW: Tensor) -> Iterator[Tensor]:

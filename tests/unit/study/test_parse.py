@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from etude.core.errors import StudyFileError
-from etude.study.file import LADDER, StudyConfig
+from etude.study.file import StudyConfig
 from etude.study.parse import parse_study
+from etude.study.tasks import LADDERS
 from etude.study.resolve import resolve_candidate, resolve_candidates
 from etude.study.starter import starter_text
 from etude.study.yaml_text import read_yaml
@@ -25,7 +26,7 @@ def problems(text: str, sets: list[str] | None = None) -> tuple[str, ...]:
 
 def test_data_alone_runs_the_ladder() -> None:
     study = parse_study("data: {source: shapes}")
-    assert list(study.candidates) == list(LADDER)
+    assert list(study.candidates) == list(LADDERS["classification"])
 
 
 def test_a_model_alone_is_one_candidate() -> None:

@@ -5,6 +5,8 @@ Two ways, chosen by what is in use:
     whole pixels only (flip, shift):  uint8 gather ──> normalise, channels last all the way
     anything else:                    uint8 ──> planar float ──> warp ──> color ──> pixels ──> normalise
 
+A crop is taken by the same gather, or by the same warp.
+
 for a part of the batch at a time (see `assembly`); the parts have the dtype and memory format asked for. Then boxes
 are erased and pictures mixed in the whole batch.
 
@@ -24,6 +26,7 @@ from etude.data.augment.assembly import Assembly
 from etude.data.augment.catalog import AUGMENTATIONS, Augmentation, Stage
 from etude.data.augment.color import recolor
 from etude.data.augment.config import AugmentConfig
+from etude.data.augment.crop import Crop, lay_windows
 from etude.data.augment.draw import Draw
 from etude.data.augment.erase import fill
 from etude.data.augment.geometry import move_pixels, warp
@@ -48,6 +51,7 @@ class Augmenter:
         std: Triple,
         dtype: torch.dtype = torch.float32,
         channels_last: bool = True,
+        crop: Crop | None = None,
     ) -> None:
         """Prepare the augmentations of `config` (None: normalise only).
 
@@ -57,12 +61,14 @@ class Augmenter:
             std: of each channel, for pictures in 0..1.
             dtype: float32 or bfloat16, of the result.
             channels_last: memory format of the result.
+            crop: the window of each picture that is its result; None for the whole picture.
         """
         active = config is not None and config.strength > 0
         cards = [AUGMENTATIONS[name] for name in config.use] if config is not None and active else []
         self.strength = config.strength if config is not None else 0.0
         self.dtype = dtype
         self.channels_last = channels_last
+        self.crop = crop
         self.memory = RecycledMemory()
         self._memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self._geometry, self._color, self._pixels, self._erase, self._mix = (
@@ -84,11 +90,16 @@ class Augmenter:
             The batch, on the pictures' device; targets are int64.
         """
         images_BHWC = images_BCHW.permute(0, 2, 3, 1).contiguous()
-        B, H, W, _ = images_BHWC.shape
-        assembly = Assembly(self, (B, H, W), generator, images_BHWC.device, has_masks=targets.ndim == 3)
+        B = len(images_BHWC)
+        size = (B, *self.size_of((images_BHWC.shape[1], images_BHWC.shape[2])))
+        assembly = Assembly(self, size, generator, images_BHWC.device, has_masks=targets.ndim == 3)
         for number, part in enumerate(assembly.slices):
             assembly.render(number, images_BHWC[part], targets[part])
         return assembly.finish()
+
+    def size_of(self, size_px: tuple[int, int]) -> tuple[int, int]:
+        """Return height and width of the result, from those of the pictures."""
+        return size_px if self.crop is None else self.crop.size_px
 
     def draw_motion(self, draw: Draw) -> Tensor | None:
         """Return the product of all geometry, (B, 3, 3) on the CPU, from result to source; None without geometry."""
@@ -113,11 +124,15 @@ class Augmenter:
         """
         masks_BHW = targets if targets.ndim == 3 else None
         moved: Tensor | None = masks_BHW
+        to_px = None if self.crop is None else self.crop.size_px
+        if self.crop is not None:
+            windows_B33 = lay_windows(self.crop, draw, (images_BHWC.shape[1], images_BHWC.shape[2]), masks_BHW)
+            motion_B33 = windows_B33 if motion_B33 is None else windows_B33 @ motion_B33
         if motion_B33 is not None and not self._on_lattice:
-            planar_BCHW, moved = warp(images_BHWC, masks_BHW, motion_B33)
+            planar_BCHW, moved = warp(images_BHWC, masks_BHW, motion_B33, to_px)
         else:
             if motion_B33 is not None:
-                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, motion_B33)
+                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, motion_B33, to_px)
             if not (self._color or self._pixels):
                 return self._normalize_rows(images_BHWC), targets if moved is None else moved
             planar_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)

@@ -73,46 +73,53 @@ def _linear(xx: Tensor, xy: Tensor | float, yx: Tensor | float, yy: Tensor | flo
     return matrices_B33
 
 
-def move_pixels(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Apply matrices that take whole pixels to whole pixels along the axes (flips and whole shifts).
+def move_pixels(
+    images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor, to_px: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Apply matrices that take whole pixels to whole pixels along the axes (flips, whole shifts and crops).
 
     Args:
         images_BHWC: uint8, contiguous.
         masks_BHW: ids of the same size, or None.
         matrices_B33: float32 on the CPU.
+        to_px: height and width of the result; by default those of the pictures.
 
     Returns:
         The moved pictures (same dtype, contiguous) and masks.
     """
     B, H, W, C = images_BHWC.shape
-    x_BW = _source_positions(matrices_B33[:, 0, 0], matrices_B33[:, 0, 2], W).to(images_BHWC.device)
-    y_BH = _source_positions(matrices_B33[:, 1, 1], matrices_B33[:, 1, 2], H).to(images_BHWC.device)
+    to_h, to_w = to_px or (H, W)
+    x_BW = _source_positions(matrices_B33[:, 0, 0], matrices_B33[:, 0, 2], W, to_w).to(images_BHWC.device)
+    y_BH = _source_positions(matrices_B33[:, 1, 1], matrices_B33[:, 1, 2], H, to_h).to(images_BHWC.device)
     first_row_B1 = torch.arange(B, device=images_BHWC.device, dtype=x_BW.dtype)[:, None] * H
     index_BHW = ((first_row_B1 + _reflect(y_BH, H)) * W)[:, :, None] + _reflect(x_BW, W)[:, None, :]
     flat_index = index_BHW.view(-1)
-    moved_BHWC = images_BHWC.view(-1, C).index_select(0, flat_index).view(B, H, W, C)
+    moved_BHWC = images_BHWC.view(-1, C).index_select(0, flat_index).view(B, to_h, to_w, C)
     if masks_BHW is None:
         return moved_BHWC, None
-    moved_BHW = masks_BHW.reshape(-1).index_select(0, flat_index).view(B, H, W)
+    moved_BHW = masks_BHW.reshape(-1).index_select(0, flat_index).view(B, to_h, to_w)
     outside_BHW = _outside(y_BH, H)[:, :, None] | _outside(x_BW, W)[:, None, :]
     return moved_BHWC, moved_BHW.masked_fill_(outside_BHW, VOID)
 
 
-def warp(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) -> tuple[Tensor, Tensor | None]:
+def warp(
+    images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor, to_px: tuple[int, int] | None = None
+) -> tuple[Tensor, Tensor | None]:
     """Apply any matrices with one bilinear warp (masks: nearest).
 
     Args:
         images_BHWC: uint8.
         masks_BHW: ids of the same size, or None.
         matrices_B33: float32 on the CPU.
+        to_px: height and width of the result; by default those of the pictures.
 
     Returns:
         The pictures as planar float32 (B, C, H, W) in 0..255, and the masks.
     """
-    H, W = images_BHWC.shape[1:3]
+    size_px = (images_BHWC.shape[1], images_BHWC.shape[2])
     # Planar, because `grid_sample` and the color matrices are fastest there.
     images_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-    grid_BHW2 = _source_grid(matrices_B33.to(images_BHWC.device), H, W)
+    grid_BHW2 = _source_grid(matrices_B33.to(images_BHWC.device), to_px or size_px, size_px)
     warped_BCHW = F.grid_sample(images_BCHW, grid_BHW2, padding_mode="reflection", align_corners=True)
     if masks_BHW is None:
         return warped_BCHW, None
@@ -122,11 +129,10 @@ def warp(images_BHWC: Tensor, masks_BHW: Tensor | None, matrices_B33: Tensor) ->
     return warped_BCHW, warped_BHW.add_(VOID).to(masks_BHW.dtype)
 
 
-def _source_positions(sign_B: Tensor, offset_B: Tensor, size: int) -> Tensor:
-    """Return int32 (B, size): where along one axis each result pixel comes from, before reflection."""
-    centre = (size - 1) / 2
-    from_centre = torch.arange(size) - centre
-    return (sign_B[:, None] * from_centre + (offset_B[:, None] + centre)).round_().int()
+def _source_positions(sign_B: Tensor, offset_B: Tensor, size: int, to_size: int) -> Tensor:
+    """Return int32 (B, to_size): where along one axis each result pixel comes from, before reflection."""
+    from_centre = torch.arange(to_size) - (to_size - 1) / 2
+    return (sign_B[:, None] * from_centre + (offset_B[:, None] + (size - 1) / 2)).round_().int()
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
@@ -138,16 +144,17 @@ def _outside(position: Tensor, size: int) -> Tensor:
     return (position < 0) | (position >= size)
 
 
-def _source_grid(matrices_B33: Tensor, height_px: int, width_px: int) -> Tensor:
+def _source_grid(matrices_B33: Tensor, to_px: tuple[int, int], size_px: tuple[int, int]) -> Tensor:
     """Return float32 (B, H, W, 2): source coordinates (x, y), -1 and 1 being the centres of the border pixels.
+
+    H and W are those of the result, `to_px`; the source has the size `size_px`.
 
     A sum of a broadcast row and a broadcast column, x and y as one complex number: `affine_grid` takes a matrix product
     for it and is a hundred times slower here.
     """
-    half_w, half_h = max(width_px - 1, 1) / 2, max(height_px - 1, 1) / 2
+    half_w, half_h = max(size_px[1] - 1, 1) / 2, max(size_px[0] - 1, 1) / 2
     device = matrices_B33.device
-    x_W = torch.arange(width_px, device=device) - (width_px - 1) / 2
-    y_H = torch.arange(height_px, device=device) - (height_px - 1) / 2
+    y_H, x_W = (torch.arange(side, device=device) - (side - 1) / 2 for side in to_px)
     both_B3 = torch.complex(matrices_B33[:, 0] / half_w, matrices_B33[:, 1] / half_h)
     columns_BW = both_B3[:, 0, None] * x_W
     rows_BH = both_B3[:, 1, None] * y_H + both_B3[:, 2, None]

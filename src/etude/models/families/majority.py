@@ -1,4 +1,4 @@
-"""`majority`: the frequencies of the classes, whatever the picture."""
+"""`majority`: the frequencies of the classes, whatever the picture; for masks, those at each position."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ class MajorityParams(Config):
 
 
 def _build(order: Order) -> nn.Module:
-    from etude.models.networks.majority import Majority
+    from etude.models.networks.majority import Majority, PositionMajority
 
+    if order.task == "segmentation":
+        return PositionMajority(order.n_outputs, order.size_px)
     return Majority(order.n_outputs)
 
 
@@ -28,12 +30,13 @@ MODELS.register("majority")(
         Card(
             name="majority",
             title="Majority class",
-            sentence="Gives every picture the frequencies of the classes in the training part: "
-            "the score that a model must beat to have learnt anything.",
+            sentence="Gives every picture the frequencies of the classes in the training part, and for masks every pixel "
+            "those at its position: the score that a model must beat to have learnt anything.",
             input_px=32,
             min_px=1,
             notes=("It has no parameter to train: its frequencies are counted once.",),
         ),
         _build,
+        tasks=("classification", "segmentation"),
     )
 )

@@ -39,6 +39,7 @@ MODELS.register("python")(
             input_px=32,
             min_px=1,
             notes=(
+                "It gives logits (B, n_outputs), or for a segmentation (B, n_outputs, H, W).",
                 "Its constructor is given the number of logits if it takes n_outputs, num_classes or n_classes, the "
                 "pictures' (height, width) if it takes size_px, and the other keys of `model` by name.",
                 "The file is run: use only files that you trust. Its source, and that of the files of its folder that "
@@ -46,5 +47,6 @@ MODELS.register("python")(
             ),
         ),
         _build,
+        tasks=("classification", "segmentation"),
     )
 )

@@ -75,5 +75,6 @@ MODELS.register("timm")(
             ),
         ),
         _build,
+        pretrained_name=lambda spec, _: spec.name,
     )
 )

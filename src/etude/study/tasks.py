@@ -1,0 +1,116 @@
+"""What of a study file hangs on its task: defaults, the ladder, and what does not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from etude.core.errors import EtudeError, ModelError
+from etude.core.registry import unknown
+from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
+from etude.models.spec import check_task, family_of
+from etude.tasks.task import TaskName
+
+if TYPE_CHECKING:
+    from etude.study.file import StudyConfig
+    from etude.study.resolve import Candidate
+    from etude.study.yaml_text import Path as FieldPath
+
+LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
+    "classification": {
+        "majority": {"model": "majority", "augment": "none"},
+        "mlp": {"model": "mlp", "augment": "none"},
+        "cnn": {"model": "cnn", "augment": "none"},
+        "cnn-augmented": {"model": "cnn", "augment": ["flip", "shift"]},
+        "resnet": {"model": "resnet", "augment": ["flip", "shift"]},
+    },
+    "segmentation": {
+        "majority": {"model": "majority", "augment": "none"},
+        "unet-mini": {"model": "unet-mini", "augment": "none"},
+        "unet-mini-augmented": {"model": "unet-mini", "augment": ["flip", "scale", "color"]},
+        "fast-scnn": {"model": "fast-scnn", "augment": ["flip", "scale", "color"]},
+    },
+}
+"""The candidates of a study that names none, simple to complex."""
+
+_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
+    "protocol": {"metric": "miou"},
+    "prepare": {"size_px": [192, 256]},
+    "train": {"batch": 8, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.01}},
+}
+"""What a segmentation starts from in the place of the defaults, which are those of small pictures of one thing."""
+_OF_MASKS: Final = ("accumulate", "crop_px", "balanced_crops")
+
+
+def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
+    """Fill in what a segmentation's file leaves out; other files are returned as they are."""
+    if not isinstance(tree, dict) or tree.get("task") != "segmentation":
+        return tree
+    filled = dict(tree)
+    for group, fields in _DEFAULTS.items():
+        given = tree.get(group)
+        if given is None or isinstance(given, dict):
+            filled[group] = {**fields, **(given or {})}
+    return filled
+
+
+def check_metrics(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
+    """Find metrics of the other task: give the field, and what is wrong."""
+    known = SEGMENTATION_METRICS if study.task == "segmentation" else METRICS
+    for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
+        for name in names:
+            if name not in known:
+                yield ("protocol", field), f"protocol.{field}: {unknown('metric', name, known)}"
+
+
+def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
+    """Find fields of the study that its task cannot have."""
+    yield from check_metrics(study)
+    if study.task != "segmentation":
+        if study.protocol.resolution != "labels":
+            yield ("protocol", "resolution"), "protocol.resolution must be left out: it is of masks."
+        return
+    for field, given in (
+        (("protocol", "threshold"), study.protocol.threshold is not None),
+        (("protocol", "calibrate"), study.protocol.calibrate),
+        (("protocol", "robustness"), study.protocol.robustness),
+        (("data", "positive"), study.data.positive is not None),
+    ):
+        if given:
+            yield field, f"{'.'.join(field)} must be left out: it is of one class a picture, and the task is masks."
+
+
+def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
+    """Find what a candidate's task cannot have, sentence by sentence."""
+    name, train = candidate.name, candidate.train
+    yield from _check_model(candidate, task)
+    if task == "classification":
+        for field in _OF_MASKS:
+            if getattr(train, field) != type(train).model_fields[field].default:
+                yield f"{name}: train.{field} must be left out: it is of masks, and the task is classification."
+        if train.loss != "cross-entropy" or train.class_weights == "log":
+            yield f"{name}: train.loss must be cross-entropy, its class_weights none or balanced, for a classification."
+        if candidate.combine.windows != "whole":
+            yield f"{name}: combine.windows must be left out: it is of masks."
+        return
+    if train.label_smoothing:
+        yield f"{name}: train.label_smoothing must be left out: it is of one class a picture."
+    if "shifts" in candidate.combine.tta:
+        yield f"{name}: combine.tta must be none or flip for masks. Got {candidate.combine.tta!r}."
+    size_px = (candidate.prepare.height_px, candidate.prepare.width_px)
+    if train.crop_px is not None and any(a > b for a, b in zip(train.crop_px, size_px, strict=True)):
+        told = f"at most prepare.size_px, {list(size_px)}. Got {list(train.crop_px)}"
+        yield f"{name}: train.crop_px must be {told}."
+    if candidate.combine.windows == "sliding" and train.crop_px is None:
+        yield f"{name}: combine.windows: sliding must go with train.crop_px, the size of the windows."
+
+
+def _check_model(candidate: Candidate, task: TaskName) -> Iterator[str]:
+    try:
+        family_of(candidate.model)
+    except EtudeError:  # a model that nobody knows is told of elsewhere
+        return
+    try:
+        check_task(candidate.model, task)
+    except ModelError as error:
+        yield f"{candidate.name}: {error}"

@@ -1,0 +1,88 @@
+"""The batches of a part: pictures for training, pictures in order, or features in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from etude.core.seeds import derive
+from etude.data.augment import AugmentConfig
+from etude.data.augment.crop import Crop
+from etude.data.batches import Batch
+from etude.data.memory import MemoryLoader
+from etude.data.prepared import PreparedSet, cores
+from etude.pictures.prepare import normalisation
+from etude.train.features import FeatureLoader, FeatureStore
+from etude.train.job import Job
+
+_ANSWERED_PX = 2**20
+"""Pixels that are answered at once, where masks are: logits take a number a pixel and class."""
+
+
+class Loader(Protocol):
+    """Batches of one part, of pictures or of features."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Batch]: ...
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+
+
+def training_loader(job: Job, train_set: PreparedSet) -> MemoryLoader:
+    """Return the loader of the training part: shuffled, augmented, cropped, without a last short batch."""
+    crop = None if job.train.crop_px is None else Crop(job.train.crop_px, job.train.balanced_crops)
+    return _loader(job, train_set, job.augment, job.train.batch, shuffle=True, crop=crop)
+
+
+def plain_loader(job: Job, prepared: PreparedSet) -> MemoryLoader:
+    """Return a loader in order, without augmentation."""
+    batch = max(job.train.batch, 512)
+    if job.task == "segmentation":
+        batch = max(1, _ANSWERED_PX // (job.prepare.height_px * job.prepare.width_px))
+    return _loader(job, prepared, None, batch, shuffle=False, crop=None)
+
+
+def _loader(
+    job: Job, prepared: PreparedSet, augment: AugmentConfig | None, batch: int, *, shuffle: bool, crop: Crop | None
+) -> MemoryLoader:
+    mean, std = normalisation(job.prepare)
+    with_masks = job.task == "segmentation"
+    # Large pictures are augmented ahead, while the network computes; small ones cost more in being handed over.
+    workers = cores() if with_masks and shuffle else 0
+    return MemoryLoader(
+        prepared.pictures_NHWC,
+        prepared.labels_N,
+        batch=batch,
+        seed=derive(job.seed, "loader"),
+        mean=mean,
+        std=std,
+        augment=augment,
+        shuffle=shuffle,
+        drop_last=shuffle,
+        device=job.execution.device,
+        channels_last=job.execution.channels_last,
+        n_classes=len(job.classes),
+        masks_NHW=prepared.masks_NHW if with_masks else None,
+        workers=workers,
+        crop=crop,
+    )
+
+
+def stage_loader(job: Job, train_set: PreparedSet, store: FeatureStore) -> FeatureLoader:
+    """Return the loader of the training part's features: shuffled, without a last short batch."""
+    features_NC = store.of(train_set, plain_loader(job, train_set))
+    seed = derive(job.seed, "loader")
+    return FeatureLoader(
+        features_NC, train_set.labels_N, batch=job.train.batch, seed=seed, shuffle=True, device=job.execution.device
+    )
+
+
+def plain_or_features(job: Job, prepared: PreparedSet, store: FeatureStore | None) -> Loader:
+    """Return a loader in order: of a part's features where there are, else of its pictures without augmentation."""
+    pictures = plain_loader(job, prepared)
+    if store is None:
+        return pictures
+    features_NC = store.of(prepared, pictures)
+    return FeatureLoader(
+        features_NC, prepared.labels_N, batch=pictures.batch, seed=0, shuffle=False, device=job.execution.device
+    )

@@ -1,0 +1,84 @@
+"""The contract of every loss of masks, on both label sets of Cityscapes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from etude.data.sources.cityscapes import CATEGORIES, CLASSES
+from etude.tasks.mask_losses import MASK_LOSSES, VOID
+
+SETS = {"categories": len(CATEGORIES), "classes": len(CLASSES)}
+
+
+@pytest.fixture(params=list(MASK_LOSSES))
+def loss(request):
+    return MASK_LOSSES[request.param]
+
+
+@pytest.fixture(params=SETS)
+def n_classes(request):
+    return SETS[request.param]
+
+
+def draw(n_classes, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(2, n_classes, 8, 12, generator=generator, requires_grad=True)
+    masks = torch.randint(0, n_classes, (2, 8, 12), generator=generator)
+    masks[0, :2] = VOID
+    return logits, masks
+
+
+def test_it_is_a_finite_number_with_a_finite_gradient(loss, n_classes):
+    logits, masks = draw(n_classes)
+    value = loss(logits, masks, None)
+    value.backward()
+    assert value.ndim == 0
+    assert value.item() > 0
+    assert torch.isfinite(logits.grad).all()
+    assert logits.grad.abs().sum() > 0
+
+
+def test_void_pixels_count_for_nothing(loss, n_classes):
+    logits, masks = draw(n_classes)
+    loss(logits, masks, None).backward()
+    assert logits.grad[0, :, :2].abs().max() == 0
+    changed = logits.detach().clone()
+    changed[0, :, :2] += 5 * torch.randn(n_classes, 2, 12)
+    torch.testing.assert_close(loss(changed, masks, None), loss(logits.detach(), masks, None))
+
+
+def test_the_right_answer_is_best(loss, n_classes):
+    _, masks = draw(n_classes)
+    is_right = torch.nn.functional.one_hot(masks.where(masks != VOID, 0), n_classes).permute(0, 3, 1, 2)
+    right = is_right.float() * 60 - 30
+    best = loss(right, masks, None).item()
+    assert 0 <= best < 0.01
+    assert best < loss(right.roll(1, 1), masks, None).item()
+
+
+def test_a_step_against_the_gradient_lowers_it(loss, n_classes):
+    logits, masks = draw(n_classes)
+    before = loss(logits, masks, None)
+    before.backward()
+    after = loss((logits - 0.5 * logits.grad / logits.grad.norm()).detach(), masks, None)
+    assert after.item() < before.item()
+
+
+def test_a_batch_of_void_alone_gives_nothing(loss, n_classes):
+    logits, masks = draw(n_classes)
+    value = loss(logits, torch.full_like(masks, VOID), None)
+    value.backward()
+    assert value.item() == 0
+    assert logits.grad.abs().max() == 0
+
+
+def test_weights_move_it_where_it_has_them(loss, n_classes):
+    logits, masks = draw(n_classes)
+    plain = loss(logits.detach(), masks, None)
+    even = loss(logits.detach(), masks, torch.ones(n_classes))
+    torch.testing.assert_close(even, plain, rtol=1e-4, atol=1e-6)
+    weights = torch.ones(n_classes)
+    weights[0] = 9.0
+    if loss is not MASK_LOSSES["lovasz"]:
+        assert loss(logits.detach(), masks, weights) != plain

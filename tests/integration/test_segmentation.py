@@ -1,0 +1,184 @@
+"""A study of masks from its file to the note: resumed bit for bit, scored at the size of the labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude import Study
+from etude.core.errors import DataError, StudyFileError
+from etude.core.mask_examples_record import MaskExamples
+from etude.core.run_record import RunRecord
+from etude.core.study_record import StudyRecord
+from etude.core.words import Part
+from etude.evaluate.mask_counts import MaskCounts
+from etude.metrics.segmentation import pixel_confusion
+from etude.report.note import write_note
+
+STUDY = """
+study: masks
+task: segmentation
+data: {source: streets, split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: [48, 64]}
+train: {epochs: 3, batch: 8, precision: fp32}
+baseline: mini
+candidates:
+  majority: {model: majority}
+  mini: {model: {name: unet-mini, widths: [8, 12]}}
+  crops:
+    extends: mini
+    augment: [flip, scale, color, cutmix]
+    train: {crop_px: [32, 48], balanced_crops: 0.5, loss: cross-entropy+dice, class_weights: log, average: ema}
+    combine: {windows: sliding, tta: flip}
+protocol: {seeds: 1, also: [dice, pixel_accuracy, boundary_f1]}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    results = tmp_path_factory.mktemp("results")
+    Study.from_text(STUDY).run(results)
+    return results / "masks"
+
+
+def runs(folder: Path) -> dict[str, tuple[Path, RunRecord]]:
+    found = ((path.parent, RunRecord.load(path)) for path in folder.glob("runs/*/run.json"))
+    return {record.candidate: (path, record) for path, record in found}
+
+
+def test_it_leaves_every_record(finished: Path) -> None:
+    record = StudyRecord.load(finished / "study.json")
+    assert record.metric == "miou"
+    assert [ref.status for ref in record.runs] == ["finished"] * 3
+    assert {verdict.candidate for verdict in record.verdicts} == {"majority", "crops"}
+    assert record.n_pictures["test"] == 80
+    assert 0 < record.counts["test"]["pole"] <= 80
+    assert all(0 <= row.score <= 1 and row.interval_pictures is not None for row in record.leaderboard)
+    for path, run in runs(finished).values():
+        assert set(run.test) == {"miou", "dice", "pixel_accuracy", "boundary_f1"}
+        assert list(run.test_classes) == list(run.classes)
+        assert set(run.test_categories) == {"sky", "construction", "flat", "vehicle", "human", "object", "nature"}
+        assert not (path / "state").exists()
+    text = write_note(finished, "en").read_text()
+    assert "mean IoU" in text
+    assert "boundary F1" in text
+
+
+def test_scores_are_counted_at_the_size_of_the_labels(finished: Path) -> None:
+    for path, run in runs(finished).values():
+        counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)
+        assert len(counts) == 80
+        # The embedded streets are drawn at 96 × 128; the network takes 48 × 64. Some border pixels are void.
+        assert 0.9 * 80 * 96 * 128 < counts.confusions.sum() <= 80 * 96 * 128
+        assert run.test["miou"] == pytest.approx(counts.score("miou"))
+
+
+def test_the_kept_masks_are_those_that_were_counted(finished: Path) -> None:
+    path, run = runs(finished)["mini"]
+    counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)
+    kept = MaskExamples.load(path / "masks" / "examples.json")
+    assert {example.kind for example in kept.examples} == {"spread", "worst", "best"}
+    for example in kept.examples:
+        truth, answer = (
+            np.asarray(Image.open(path / "masks" / f"{example.stem}.{name}.png")) for name in ("truth", "answer")
+        )
+        row = counts.ids.tolist().index(example.item)
+        assert np.array_equal(pixel_confusion(truth, answer, len(run.classes)), counts.confusions[row])
+    worst = [example.score for example in kept.examples if example.kind == "worst"]
+    best = [example.score for example in kept.examples if example.kind == "best"]
+    assert max(worst) < min(best)
+
+
+def test_interrupted_after_an_epoch_it_ends_the_same(finished: Path, tmp_path: Path, monkeypatch) -> None:
+    import etude.train.loop as loop
+
+    real, calls = loop.save_state, 0
+
+    def dying(*args, **options):
+        nonlocal calls
+        real(*args, **options)
+        calls += 1
+        if calls in (1, 4):  # after the first epoch of each network
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "save_state", dying)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            Study.from_text(STUDY).run(tmp_path)
+    Study.from_text(STUDY).run(tmp_path)
+    whole, broken = runs(finished), runs(tmp_path / "masks")
+    for name, (path, run) in whole.items():
+        other, again = broken[name]
+        assert other.name == path.name
+        assert (other / "model.safetensors").read_bytes() == (path / "model.safetensors").read_bytes()
+        assert (other / "predictions.parquet").read_bytes() == (path / "predictions.parquet").read_bytes()
+        assert again.test == run.test
+        assert again.interruptions == (name != "majority")
+
+
+def test_the_history_has_the_classes(finished: Path) -> None:
+    path, run = runs(finished)["mini"]
+    lines = [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()]
+    assert len(lines) == 3
+    assert all(len(line["validation_classes"]) == len(run.classes) for line in lines)
+
+
+def make_folder(folder: Path, spoil: dict[int, np.ndarray]) -> Path:
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    (folder / "classes.txt").write_text("left\nright\n")
+    for number in range(12):
+        mask = spoil.get(number, np.repeat([[0, 1]], 12, 0).repeat(8, 1).astype(np.uint8))
+        pixels = rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{number:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number:02d}.png")
+    return folder
+
+
+def study_of(folder: Path, more: str = "") -> Study:
+    text = f"task: segmentation\ndata: {{source: {folder}, on_leak: allow{more}}}\nprepare: {{size_px: [12, 16]}}\n"
+    text += "train: {epochs: 1, batch: 4}\ncandidates: {a: {model: {name: unet-mini, widths: [4, 8]}}}\n"
+    return Study.from_text(text)
+
+
+@pytest.mark.parametrize(
+    ("mask", "told"),
+    [
+        (np.zeros((10, 16), np.uint8), "a mask of the picture's size (12, 16)"),
+        (np.full((12, 16), 7, np.uint8), "ids between 0 and 1, or 255 for void. Got 7"),
+        (np.full((12, 16), 255, np.uint8), "a pixel of a class. Got 'void alone'"),
+    ],
+    ids=["another size", "unknown id", "no valid pixel"],
+)
+def test_a_bad_mask_is_told_of_or_skipped(tmp_path: Path, mask: np.ndarray, told: str) -> None:
+    folder = make_folder(tmp_path / "data", {3: mask})
+    with pytest.raises(DataError) as error:
+        study_of(folder).run(tmp_path / "results")
+    assert told in str(error.value)
+    assert "03.png" in str(error.value)
+    study_of(folder, ", unreadable: skip").run(tmp_path / "results")
+    record = StudyRecord.load(tmp_path / "results" / "study" / "study.json")
+    assert [ref.status for ref in record.runs] == ["finished"]
+
+
+def test_what_does_not_go_with_masks_is_told_of_with_its_line() -> None:
+    with pytest.raises(StudyFileError) as error:
+        Study.from_text(
+            "task: segmentation\n"
+            "protocol: {metric: accuracy, calibrate: true}\n"
+            "candidates:\n"
+            "  a: {model: cnn}\n"
+            "  b: {model: unet-mini, prepare: {size_px: 64}, train: {crop_px: [96, 96]}}\n"
+            "  c: {model: unet-mini, combine: {tta: shifts, windows: sliding}}\n"
+        )
+    told = error.value.problems
+    for line, words in ((2, "'accuracy'"), (2, "calibrate"), (4, "a model of a segmentation"),
+                        (5, "crop_px must be at most"), (6, "tta must be none or flip"), (6, "windows: sliding")):  # fmt: skip
+        assert any(entry.startswith(f"line {line}:") and words in entry for entry in told), (line, words, told)
+    with pytest.raises(StudyFileError, match="it is of masks"):
+        Study.from_text("candidates: {a: {model: cnn, train: {crop_px: [16, 16]}}}")
