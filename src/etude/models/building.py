@@ -42,7 +42,7 @@ def build_model(
         task: what the logits are of: the whole picture, or for `segmentation` each pixel.
 
     Raises:
-        ModelError: if the specification does not hold, is of another task, or the network cannot be built or does not fit.
+        ModelError: if the specification does not hold, is of another task, or cannot be built.
         MissingPartError: if pretrained weights are asked for and cannot be had.
     """
     import torch

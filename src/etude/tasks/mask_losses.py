@@ -12,7 +12,6 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -25,13 +24,15 @@ MaskLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 MASK_LOSSES: Registry[MaskLoss] = Registry("segmentation loss")
 
 
-@MASK_LOSSES.register("cross-entropy")
-def cross_entropy(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
+def mean_cross_entropy(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
     """Return the mean cross-entropy of the pixels in nats, in 0..∞; with weights the weighted mean."""
     total = F.cross_entropy(logits_BKHW, masks_BHW, weights_K, ignore_index=VOID, reduction="sum")
     valid = masks_BHW != VOID
     count = valid.sum() if weights_K is None else weights_K[masks_BHW[valid]].sum()
     return total / count.clamp(min=1e-6)
+
+
+MASK_LOSSES.register("cross-entropy")(mean_cross_entropy)
 
 
 @MASK_LOSSES.register("dice")
@@ -74,7 +75,7 @@ def lovasz(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = No
 @MASK_LOSSES.register("cross-entropy+dice")
 def cross_entropy_and_dice(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
     """Return the sum of cross-entropy and Dice: pixels learn early, small classes are not drowned."""
-    return cross_entropy(logits_BKHW, masks_BHW, weights_K) + dice(logits_BKHW, masks_BHW, weights_K)
+    return mean_cross_entropy(logits_BKHW, masks_BHW, weights_K) + dice(logits_BKHW, masks_BHW, weights_K)
 
 
 def _has_valid(masks_BHW: Tensor) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from etude.tasks.mask_losses import MASK_LOSSES, VOID, cross_entropy
+from etude.tasks.mask_losses import MASK_LOSSES, VOID, mean_cross_entropy
 from etude.tasks.task import Step, TaskName
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Segmentation:
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Return the mean cross-entropy of the pixels in nats, without weights."""
-        return cross_entropy(logits.float(), targets)
+        return mean_cross_entropy(logits.float(), targets)
 
 
 _MOST_TIMES = 20.0

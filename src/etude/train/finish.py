@@ -49,10 +49,8 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     write_history(folder, fitted.progress)
     save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
     fitted = _with_views(job, fitted)
-    if job.task == "segmentation":
-        record = _finish_masks(job, fitted, folder)
-    else:
-        record = _finish_classes(job, fitted, folder)
+    finish = _finish_masks if job.task == "segmentation" else _finish_classes
+    record = finish(job, fitted, folder)
     record.save(folder / RECORD_FILE)
     shutil.rmtree(folder / "state", ignore_errors=True)
     return record

@@ -68,7 +68,7 @@ class Job:
     windows: Literal["whole", "sliding"] = "whole"
     """Whether a picture is answered whole, or in overlapping windows of the size that the network was trained on."""
     truth: Callable[[int], np.ndarray] | None = None
-    """Gives the mask of an item at its own size, uint8 (H, W), by its position; none: masks are compared as prepared."""
+    """Gives the mask of an item at its own size, uint8 (H, W); none: masks are compared as prepared."""
     position: tuple[int, int] = (1, 1)
     """Number of this run in the plan, and runs of the plan."""
     command: str = ""

@@ -39,7 +39,7 @@ from etude.train.config import TrainConfig
 from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
 from etude.train.job import Job
-from etude.train.loaders import Loader, plain_loader, plain_or_features, stage_loader, training_loader
+from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
 from etude.train.memory import device_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor

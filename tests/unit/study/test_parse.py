@@ -12,9 +12,9 @@ import yaml
 from etude.core.errors import StudyFileError
 from etude.study.file import StudyConfig
 from etude.study.parse import parse_study
-from etude.study.tasks import LADDERS
 from etude.study.resolve import resolve_candidate, resolve_candidates
 from etude.study.starter import starter_text
+from etude.study.tasks import LADDERS
 from etude.study.yaml_text import read_yaml
 
 

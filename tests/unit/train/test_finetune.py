@@ -22,6 +22,7 @@ from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig, plan_stages
 from etude.train.finish import run_job
 from etude.train.job import Job
+from etude.train.loaders import plain_loader
 from etude.train.loop import fit
 
 SIZE_PX = (16, 16)
@@ -144,10 +145,8 @@ def test_a_stage_that_gains_nothing_leaves_nothing_behind(tmp_path):
     assert max(scores[:25]) > max(scores[25:])
     assert fitted.progress.best_epoch <= 25
     assert same(fitted.model, job.build(), "blocks.")
-    again = loop.validate(
-        fitted.model, fitted.task, loop.plain_loader(job, PARTS["validation"]), PARTS["validation"], job
-    )
-    assert again[1] == pytest.approx(max(scores[:25]))
+    again = loop.validate(fitted.model, fitted.task, plain_loader(job, PARTS["validation"]), PARTS["validation"], job)
+    assert again.score == pytest.approx(max(scores[:25]))
 
 
 def test_a_later_stage_starts_from_the_best_weights(tmp_path, monkeypatch):

@@ -30,8 +30,8 @@ MODELS.register("majority")(
         Card(
             name="majority",
             title="Majority class",
-            sentence="Gives every picture the frequencies of the classes in the training part, and for masks every pixel "
-            "those at its position: the score that a model must beat to have learnt anything.",
+            sentence="Gives every picture the frequencies of the classes in the training part (of masks: those at each "
+            "position): the score that a model must beat to have learnt anything.",
             input_px=32,
             min_px=1,
             notes=("It has no parameter to train: its frequencies are counted once.",),

@@ -63,7 +63,7 @@ class PositionMajority(nn.Module):
         """
         n_outputs = len(self.log_priors)
         counts_KHW = torch.zeros(self.log_priors.shape)
-        for masks in masks_NHW.split(_AT_ONCE):
+        for masks in torch.split(masks_NHW, _AT_ONCE):
             for number in range(n_outputs):
                 counts_KHW[number] += (masks == number).sum(0)
         totals_K = counts_KHW.sum((1, 2)).clamp(min=0.5)

@@ -51,8 +51,7 @@ class Padded(nn.Module):
     @property
     def head(self) -> nn.Module:
         """The layers that give the logits."""
-        head: nn.Module = self.body.segmentation_head
-        return head
+        return self.body.get_submodule("segmentation_head")
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits (B, K, H, W)."""
