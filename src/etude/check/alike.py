@@ -41,7 +41,9 @@ def embed_items(
     progress: Callable[[int, int], None] | None = None,
 ) -> Features:
     """Return the features of readable pictures, float32 (N, D), each at length 1."""
-    prepared = prepare_items(source, indices, embedder.prepare(size_px), workers=workers, keep=False)
+    prepared = prepare_items(
+        source, indices, embedder.prepare(size_px), workers=workers, keep=False, pictures_only=True
+    )
     return embedder.embed(prepared.pictures_NHWC, progress)
 
 

@@ -71,6 +71,7 @@ def prepare_items(
     unreadable: Literal["stop", "skip"] = "stop",
     progress: Progress | None = None,
     keep: bool | None = None,
+    pictures_only: bool = False,
 ) -> PreparedSet:
     """Read and prepare pictures on all cores, straight into the memory or the file where they stay.
 
@@ -85,6 +86,7 @@ def prepare_items(
         progress: called with (done, all) as pictures are done, from the thread of the caller.
         keep: whether the pictures are kept in the prepared cache for the next time, and taken from there if they are
             in it. By default where it pays: 2,000 encoded pictures or more, or more than the memory should hold.
+        pictures_only: whether masks are left alone, good or bad; such a set is not kept.
 
     Returns:
         The set, in the order of `indices`.
@@ -96,10 +98,11 @@ def prepare_items(
     indices = np.asarray(indices, np.int64)
     check_boxes(source, indices, prepare)
     shape = (len(indices), prepare.height_px, prepare.width_px)
-    has_masks = source.kind == "segmentation"
+    has_masks = source.kind == "segmentation" and not pictures_only
     n_bytes = int(np.prod(shape, dtype=np.int64)) * (4 if has_masks else 3)
     free = int(available_bytes() * MEMORY_FRACTION)
     fill = partial(_fill_all, source, indices, prepare, workers=workers or usable_threads(), progress=progress)
+    keep = False if pictures_only else keep
     if keep or (keep is None and (n_bytes > free or _is_slow(source, indices))):
         kept = _prepare_kept(source, indices, prepare, fill, unreadable, must_keep=n_bytes > free)
         if kept is not None:
@@ -264,7 +267,7 @@ def _fill(
     bad: dict[int, str] = {}
     for row in rows.tolist():
         try:
-            pictures[row], mask = read_item(source, int(indices[row]), prepare)
+            pictures[row], mask = read_item(source, int(indices[row]), prepare, with_mask=masks is not None)
         except DataError as error:
             bad[row] = str(error)
             continue
@@ -273,8 +276,8 @@ def _fill(
     return bad
 
 
-def read_item(source: Source, index: int, prepare: Prepare) -> tuple[Pixels, Pixels | None]:
-    """Read and prepare one picture, with its mask where the source has masks.
+def read_item(source: Source, index: int, prepare: Prepare, *, with_mask: bool = True) -> tuple[Pixels, Pixels | None]:
+    """Read and prepare one picture, with its mask where the source has masks and it is wanted.
 
     Returns:
         uint8 arrays (H, W, 3) and (H, W).
@@ -285,7 +288,7 @@ def read_item(source: Source, index: int, prepare: Prepare) -> tuple[Pixels, Pix
     name = str(source.items.ids[index])
     box = source.box(index) if prepare.crop_to_box else None
     raw = source.raw(index)
-    if source.kind != "segmentation":
+    if source.kind != "segmentation" or not with_mask:
         return prepare_picture(raw, prepare, box=box, name=name), None
     picture, mask = prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
     check_ids(mask, len(source.classes), name)
