@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
+from etude.core.machine import usable_threads
 from etude.core.seeds import derive
 from etude.data.augment import AugmentConfig
 from etude.data.augment.crop import Crop
 from etude.data.batches import Batch
 from etude.data.memory import MemoryLoader
-from etude.data.prepared import PreparedSet, cores
+from etude.data.prepared import PreparedSet
 from etude.pictures.prepare import normalisation
 from etude.train.features import FeatureLoader, FeatureStore
 from etude.train.job import Job
@@ -48,7 +49,7 @@ def _loader(
     mean, std = normalisation(job.prepare)
     with_masks = job.task == "segmentation"
     # Large pictures are augmented ahead, while the network computes; small ones cost more in being handed over.
-    workers = cores() if with_masks and shuffle else 0
+    workers = usable_threads() if with_masks and shuffle else 0
     return MemoryLoader(
         prepared.pictures_NHWC,
         prepared.labels_N,
