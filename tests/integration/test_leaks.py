@@ -115,5 +115,7 @@ def test_the_check_is_made_once(photos: Path, tmp_path: Path, monkeypatch: pytes
     study_of(photos, "allow").run(tmp_path)
     monkeypatch.setattr("etude.study.guard.check_source", None)
     study_of(photos, "allow").run(tmp_path)
+    elsewhere = study_of(photos, "allow").run(tmp_path / "elsewhere")
+    assert (elsewhere.folder / "check.html").read_text() == next(tmp_path.glob("*/check.html")).read_text()
     with pytest.raises(TypeError):
         study_of(photos, "allow", **{"data.split.seed": "7"}).run(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 from etude.check import CheckLimits, CheckRecord, check_key, check_source
 from etude.check.page import write_page
-from etude.core.errors import DataError, LeakError, MistakeError, sentence
+from etude.core.errors import DataError, LeakError, MistakeError, StorageError, sentence
+from etude.core.machine import cache_folder
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.data.items import Items
@@ -38,12 +40,20 @@ def check_splits(
 ) -> CheckRecord:
     """Check the pictures of a study and their split, or read what an earlier check of the very same found.
 
-    `check.json` and `check.html` are written into the study's folder.
+    `check.json` and `check.html` are written into the study's folder; the record is kept in the user's cache as well,
+    for other studies of the same pictures and split.
     """
     path = folder.root / "check.json"
     key = check_key(fingerprint, [split_digest(source.items, parts) for parts in splits], LIMITS)
     known = _load(path, key)
     if known is not None:
+        return known
+    kept = cache_folder() / "checks" / f"{key}.json"
+    known = _load(kept, key)
+    if known is not None:
+        known = known.model_copy(update={"source": source.name})
+        write_page(path.with_suffix(".html"), known, source, splits)
+        known.save(path)
         return known
 
     def progress(what: str, done: int, total: int) -> None:
@@ -55,6 +65,8 @@ def check_splits(
     )  # fmt: skip
     write_page(path.with_suffix(".html"), record, source, splits)
     record.save(path)
+    with contextlib.suppress(StorageError):  # a cache that cannot be written costs the next study the time of a check
+        record.save(kept)
     return record
 
 
