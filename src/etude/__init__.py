@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from etude.runtime.predictor import Predictor, load
     from etude.study.study import Study
 
 # Threads that wait for one another sleep instead of spinning. Alone on a machine spinning trains some 2 % faster;
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["Study", "__version__"]
+__all__ = ["Predictor", "Study", "__version__", "load"]
 
 
 def __getattr__(name: str) -> object:
@@ -23,4 +24,8 @@ def __getattr__(name: str) -> object:
         from etude.study.study import Study
 
         return Study
+    if name in ("load", "Predictor"):
+        from etude.runtime import predictor
+
+        return getattr(predictor, name)
     raise AttributeError(f"module 'etude' has no attribute {name!r}")

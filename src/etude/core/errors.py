@@ -8,10 +8,12 @@ Every error that a person may meet is one of these, with a sentence of the form
     │   ├── StudyFileError     2   a study file that does not hold (all its mistakes at once)
     │   ├── DataError          2   pictures, folders, tables, masks
     │   ├── ModelError         2   an unknown network, weights that do not fit
+    │   ├── BundleError        2   a bundle that is damaged, forged or not one
     │   └── MissingPartError   2   an optional part (an extra, a weights file) is not installed
     └── RuleError              3   stopped by a rule
         ├── LeakError          3   the same picture on both sides of a split
         ├── BudgetError        3   the budget is spent
+        ├── GateError          3   an export that disagrees with the network, or loses too much
         ├── DivergenceError    3   the loss is not finite
         └── StorageError       3   the disk is full or cannot be written
 """
@@ -53,6 +55,10 @@ class ModelError(MistakeError):
     """A network that is unknown, or weights that do not fit it."""
 
 
+class BundleError(MistakeError):
+    """A bundle that is damaged, forged, or none at all."""
+
+
 class MissingPartError(MistakeError):
     """Something optional (an extra, a file of weights) is not installed."""
 
@@ -69,6 +75,10 @@ class LeakError(RuleError):
 
 class BudgetError(RuleError):
     """The budget of the study is spent."""
+
+
+class GateError(RuleError):
+    """A model that is exported disagrees with the one that was trained, or loses too much."""
 
 
 class DivergenceError(RuleError):

@@ -142,7 +142,7 @@ def prepare_picture(
         if _is_identity(placement, pixels.shape[:2], prepare):
             return pixels
         return np.asarray(_fit(Image.fromarray(pixels), placement, 1.0, prepare))
-    return _prepare_opened(OpenPicture(raw, name=name, max_pixels=max_pixels), prepare, box)
+    return prepare_opened(OpenPicture(raw, name=name, max_pixels=max_pixels), prepare, box)
 
 
 def prepare_mask(raw: RawPicture, prepare: Prepare, *, box: Box | None = None, name: str = "") -> Pixels:
@@ -197,7 +197,7 @@ def prepare_pair(
     mask = prepare_mask(ids, prepare, box=box, name=name)
     if isinstance(opened, np.ndarray):
         return prepare_picture(opened, prepare, box=box, name=name), mask
-    return _prepare_opened(opened, prepare, box), mask
+    return prepare_opened(opened, prepare, box), mask
 
 
 def read_mask(raw: RawPicture, *, name: str = "") -> Pixels:
@@ -216,8 +216,8 @@ def read_mask(raw: RawPicture, *, name: str = "") -> Pixels:
     return ids
 
 
-def _prepare_opened(opened: OpenPicture, prepare: Prepare, box: Box | None) -> Pixels:
-    """Decode no more than is needed, and bring it to size."""
+def prepare_opened(opened: OpenPicture, prepare: Prepare, box: Box | None = None) -> Pixels:
+    """Decode no more of an opened picture than is needed, and bring it to size, as `prepare_picture` does."""
     placement = place(opened.size_px, prepare, box=box, name=opened.name)
     image, reduction = opened.rgb(_needed(opened.size_px, placement))
     if reduction == 1.0 and _is_identity(placement, opened.size_px, prepare):

@@ -1,0 +1,187 @@
+"""The record of a bundle: what is deployed, told to whoever runs it (`bundle.json`)."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from etude.core.records import Config, Record
+from etude.core.run_record import Interval
+
+Rgb = tuple[int, int, int]
+GraphKind = Literal["fp32", "int8"]
+
+
+class FileEntry(Config):
+    """A file of the bundle."""
+
+    sha256: str
+    """SHA-256 of its content, in hexadecimal."""
+    bytes: int
+    """Its length."""
+
+
+class Score(Config):
+    """A score of the model, measured by the study."""
+
+    part: str
+    """validation or test."""
+    metric: str
+    """Name of the metric."""
+    value: float
+    """The score."""
+    interval: Interval | None = None
+    """95 % interval over the pictures of the part; none where it was not computed."""
+
+
+class Origin(Config):
+    """Where the model comes from."""
+
+    study: str
+    """Name of the study."""
+    question: str = ""
+    """The question that it answered."""
+    candidate: str
+    """Name of the candidate."""
+    run: str
+    """Identity of the run."""
+    network: str
+    """The network in words."""
+    paper: str = ""
+    """Paper of the network; empty where the card names none."""
+    pretrained: str = ""
+    """The weights that training started from; empty where they were drawn."""
+    licence_code: str = ""
+    """Licence of the network's code."""
+    licence_weights: str = ""
+    """Licence of the pretrained weights; empty where there are none or it is not known."""
+    trained_at: str
+    """ISO 8601 date and time, UTC, of the end of the training."""
+
+
+class DataSummary(Config):
+    """What the model was trained and scored on."""
+
+    source: str
+    """Name of the source."""
+    fingerprint: str
+    """Hash of pictures and labels."""
+    licence: str = ""
+    """Terms of use of the pictures; empty where the source does not say."""
+    counts: dict[str, dict[str, int]] = {}
+    """Pictures by part and class: counts['train']['cat']; without classes of pictures, counts['train']['']."""
+    notes: tuple[str, ...] = ()
+    """Sentences that a reader must know."""
+
+
+class Gate(Config):
+    """The agreement of the bundle with the network that was trained, from the bytes of the validation pictures on."""
+
+    pictures: int
+    """Validation pictures that both answered."""
+    agreement: float
+    """Share of equal decisions (of pixels, for masks), from 0 to 1."""
+    largest_difference: float | None = None
+    """Largest difference of a probability; none for masks."""
+    score_moved: float | None = None
+    """Score of the bundle minus that of the network (mIoU), for masks; none for classes."""
+
+
+class Quantisation(Config):
+    """What 8 bits cost in score."""
+
+    metric: str
+    """The metric that was compared."""
+    calibration_pictures: int
+    """Training pictures that the ranges were taken from."""
+    pictures: int
+    """Validation pictures that both graphs answered."""
+    score_fp32: float
+    """Score with 32 bits on validation."""
+    score_int8: float
+    """Score with 8 bits on validation."""
+    loss: float
+    """What is lost, in points (hundredths of the metric); negative where 8 bits happen to be better."""
+    interval: Interval
+    """95 % interval of the loss over the pictures, in points."""
+
+
+class Speed(Config):
+    """One way to run the model, measured on the machine that exported it."""
+
+    name: str
+    """pytorch, fp32 or int8."""
+    p50_ms: float
+    """Median milliseconds of one picture."""
+    p95_ms: float
+    """95 % of the pictures take no longer."""
+    p99_ms: float
+    """99 % of the pictures take no longer."""
+    images_per_s: float
+    """Pictures a second in batches."""
+    size_mb: float
+    """Size of the graph or of the weights in MB (10**6 bytes)."""
+    memory_mb: float | None = None
+    """Peak memory in MiB of a process that does nothing else; none where it was not measured."""
+
+
+class Certainty(Config):
+    """When an answer counts as unsure; chosen on validation, with the temperature applied."""
+
+    unsure_below: float
+    """An answer with a smaller probability is unsure."""
+    sure_share: float
+    """Share of the validation pictures whose answer is sure."""
+    sure_accuracy: float | None
+    """Share of right answers among them; none where none is sure."""
+
+
+class BundleRecord(Record):
+    """What a bundle holds and what it can do (`bundle.json`)."""
+
+    FORMAT: ClassVar[int] = 1
+
+    name: str
+    """Name of the model, by which the server offers it."""
+    etude: str
+    """Version of Étude that wrote it."""
+    created_at: str
+    """ISO 8601 date and time, UTC."""
+    task: Literal["classification", "segmentation"]
+    """One class a picture, or one class a pixel."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their ids."""
+    palette: tuple[Rgb, ...] = ()
+    """Colour of each class, for masks; empty for classification."""
+    graph: str = "model.onnx"
+    """The file of the graph."""
+    kind: GraphKind = "fp32"
+    """Numbers that the graph computes with."""
+    input: str = "pictures"
+    """Name of the graph's input: uint8 (B, H, W, 3), RGB, at the size of `prepare`."""
+    output: str
+    """Name of its output: `probabilities`, float32 (B, K), or `ids`, uint8 (B, H, W)."""
+    prepare: dict[str, Any]
+    """The rule by which a picture is brought to the size (see `etude.pictures.prepare.Prepare`); the normalisation is
+    inside the graph."""
+    temperature: float | None = None
+    """What the logits are divided by, inside the graph; none where they are not."""
+    threshold: float | None = None
+    """For a detector, the probability of class 1 from which it says yes; none: the most probable class."""
+    certainty: Certainty | None = None
+    """When an answer is unsure; none for masks, or where there was no validation part to choose it on."""
+    scores: tuple[Score, ...] = ()
+    """Scores that the study measured."""
+    gate: Gate
+    """Agreement with the network that was trained."""
+    quantisation: Quantisation | None = None
+    """What 8 bits cost; none with 32."""
+    speeds: tuple[Speed, ...] = ()
+    """The variants as measured when it was exported."""
+    machine: str = ""
+    """The machine on which they were measured."""
+    origin: Origin
+    """Where the model comes from."""
+    data: DataSummary
+    """What it was trained on."""
+    files: dict[str, FileEntry]
+    """Every other file of the bundle, with its checksum."""

@@ -1,0 +1,135 @@
+"""What a model answers about one picture: a class with its probability, or a mask of ids.
+
+Shapes: H and W are the picture's own, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.bundle_record import Rgb
+from etude.pictures.prepare import VOID
+from etude.pictures.reading import Pixels
+
+_VOID_RGB: Rgb = (0, 0, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class ClassAnswer:
+    """The class of a picture."""
+
+    classes: tuple[str, ...]
+    """Names of the classes."""
+    probabilities: npt.NDArray[np.float32]
+    """(K,) probabilities, with sum 1."""
+    threshold: float | None = None
+    """For a detector, the probability of class 1 from which it says yes."""
+    unsure_below: float = 0.0
+    """An answer with a smaller probability is unsure."""
+
+    @property
+    def id(self) -> int:
+        """Position of the answer in `classes`: the most probable one; a detector's by its threshold."""
+        if self.threshold is not None:
+            return int(self.probabilities[1] >= self.threshold)
+        return int(self.probabilities.argmax())
+
+    @property
+    def label(self) -> str:
+        """Name of the answer."""
+        return self.classes[self.id]
+
+    @property
+    def probability(self) -> float:
+        """Probability of the answer, from 0 to 1."""
+        return float(self.probabilities[self.id])
+
+    @property
+    def is_positive(self) -> bool | None:
+        """For two classes, whether the answer is class 1; none for more."""
+        return bool(self.id) if len(self.classes) == 2 else None
+
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the probability is below that of sure answers on validation."""
+        return self.probability < self.unsure_below
+
+    def top(self, count: int = 5) -> list[tuple[str, float]]:
+        """Return the most probable classes with their probabilities, the likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[: max(0, count)]
+        return [(self.classes[index], float(self.probabilities[index])) for index in order]
+
+    def as_json(self, top: int = 5) -> dict[str, Any]:
+        """Return it as plain values."""
+        told: dict[str, Any] = {
+            "label": self.label,
+            "probability": round(self.probability, 6),
+            "unsure": self.is_unsure,
+            "top": [{"label": name, "probability": round(value, 6)} for name, value in self.top(top)],
+        }
+        if self.threshold is not None:
+            told |= {"positive": bool(self.id), "threshold": self.threshold}
+        return told
+
+
+@dataclass(frozen=True, eq=False)
+class MaskAnswer:
+    """The class of every pixel of a picture."""
+
+    classes: tuple[str, ...]
+    """Names of the classes."""
+    palette: tuple[Rgb, ...]
+    """Colour of each class."""
+    mask: Pixels
+    """(H, W) uint8 ids at the picture's own size; 255 where the model did not look (outside a centre crop)."""
+    _picture: Callable[[], Pixels | None] | None = field(default=None, repr=False)
+
+    @property
+    def areas(self) -> dict[str, float]:
+        """Share of the picture's pixels that each class has, from 0 to 1, in the order of the ids."""
+        counts = np.bincount(self.mask.ravel(), minlength=256)
+        return {name: float(counts[index] / self.mask.size) for index, name in enumerate(self.classes)}
+
+    @property
+    def colored(self) -> Pixels:
+        """(H, W, 3) uint8: each pixel in the colour of its class; black where the model did not look."""
+        return self.lookup()[self.mask]
+
+    def lookup(self) -> Pixels:
+        """Return the colour (256, 3) of each id."""
+        table = np.full((256, 3), _VOID_RGB, np.uint8)
+        table[: len(self.palette)] = self.palette
+        return table
+
+    def overlay(self, picture: Pixels | None = None, opacity: float = 0.5) -> Pixels:
+        """Lay the colours over the picture.
+
+        Args:
+            picture: uint8 (H, W, 3); by default the one that was asked about, where it was kept.
+            opacity: how much of the colour is seen, from 0 to 1.
+
+        Returns:
+            uint8 (H, W, 3).
+
+        Raises:
+            ValueError: if there is no picture of the mask's size.
+        """
+        under = self._picture() if picture is None and self._picture is not None else picture
+        if under is None or under.shape != (*self.mask.shape, 3):
+            raise ValueError(f"overlay: picture must be of shape {(*self.mask.shape, 3)}.")
+        weight = np.where(self.mask == VOID, 0.0, opacity)[..., None].astype(np.float32)
+        return np.rint(under * (1 - weight) + self.colored * weight).astype(np.uint8)
+
+    def as_json(self, top: int = 5) -> dict[str, Any]:
+        """Return the areas as plain values."""
+        areas = {name: round(share, 6) for name, share in self.areas.items()}
+        height, width = self.mask.shape
+        return {"height": height, "width": width, "areas": areas}
+
+
+Answer = ClassAnswer | MaskAnswer

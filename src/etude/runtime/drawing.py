@@ -1,0 +1,39 @@
+"""Masks as pictures: ids with their palette, and colours laid over the picture."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from etude.core.files import write_bytes
+from etude.pictures.reading import Pixels
+from etude.runtime.answers import MaskAnswer
+
+
+def mask_png(answer: MaskAnswer) -> bytes:
+    """Return a PNG file of ids; its palette shows them in the colours of their classes."""
+    image = Image.fromarray(answer.mask)
+    indexed = Image.frombytes("P", image.size, image.tobytes())
+    indexed.putpalette(answer.lookup().tobytes())
+    return _png(indexed)
+
+
+def rgb_png(pixels: Pixels) -> bytes:
+    """Return a PNG file of colours."""
+    return _png(Image.fromarray(pixels))
+
+
+def write_masks(answer: MaskAnswer, folder: Path, stem: str) -> list[Path]:
+    """Write the ids and the overlay of a picture, and return the two files."""
+    files = {folder / f"{stem}.ids.png": mask_png(answer), folder / f"{stem}.overlay.png": rgb_png(answer.overlay())}
+    for path, content in files.items():
+        write_bytes(path, content)
+    return list(files)
+
+
+def _png(image: Image.Image) -> bytes:
+    packed = io.BytesIO()
+    image.save(packed, "PNG", compress_level=3)
+    return packed.getvalue()

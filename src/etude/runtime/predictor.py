@@ -1,0 +1,253 @@
+"""The predictor: from a picture in any form to an answer, with nothing but a bundle."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, overload
+
+import numpy as np
+from PIL import Image
+
+from etude.core.bundle_record import BundleRecord
+from etude.core.errors import BundleError, sentence
+from etude.pictures.prepare import VOID, Box, Placement, Prepare, place, prepare_opened, prepare_picture
+from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, read_file
+from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
+from etude.runtime.archive import Archive
+from etude.runtime.inputs import Picture, as_list, as_raw
+from etude.runtime.reference import Reference, compare_reference
+from etude.runtime.session import Session
+
+BATCH = 16
+"""Pictures that are asked about at a time, where many are given."""
+
+
+class Files(Protocol):
+    """A bundle's record and files, wherever they are."""
+
+    @property
+    def record(self) -> BundleRecord:
+        """The record."""
+        ...
+
+    def __getitem__(self, name: str) -> bytes:
+        """Return the content of a file."""
+        ...
+
+
+class Predictor:
+    """A model that answers about pictures. Threads may share it.
+
+    Args:
+        archive: the record and the files of a bundle.
+        threads: threads of one call; 0: all that the machine has.
+        max_pixels: refuse pictures with more pixels than this.
+
+    Raises:
+        BundleError: if the bundle cannot be used.
+    """
+
+    def __init__(self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
+        self.record: BundleRecord = archive.record
+        self.max_pixels = max_pixels
+        self._archive = archive
+        self._threads = threads
+        self._opening = threading.Lock()
+        try:
+            self.prepare = Prepare.model_validate(self.record.prepare)
+        except ValueError as error:
+            raise BundleError(sentence("bundle", "prepare", "a rule that can be read", self.record.prepare)) from error
+        _check_record(self.record)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.record.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their ids."""
+        return self.record.classes
+
+    @property
+    def task(self) -> str:
+        """What it answers: classification or segmentation."""
+        return self.record.task
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the graph: the same graph gives the same answers."""
+        return self.record.files[self.record.graph].sha256
+
+    @cached_property
+    def session(self) -> Session:
+        """The graph, loaded when it is first asked."""
+        with self._opening:
+            record = self.record
+            return Session(
+                self._archive[record.graph], record.input, record.output, threads=self._threads, name=record.graph
+            )  # fmt: skip
+
+    @overload
+    def __call__(self, pictures: list[Picture] | tuple[Picture, ...]) -> list[Answer]: ...
+    @overload
+    def __call__(self, pictures: Picture) -> Any: ...  # noqa: ANN401 - one answer, or a list for an array of four axes
+    def __call__(self, pictures: Picture) -> Any:
+        """Answer about one picture, or about each of a list.
+
+        Args:
+            pictures: an array (H, W, 3), (H, W) or (H, W, 4), uint8 or floats from 0 to 1; a Pillow image; a path;
+                the bytes of a picture; a list of these, or an array (B, H, W, 3).
+
+        Returns:
+            A `ClassAnswer` or a `MaskAnswer`; for a list, a list of them in the same order.
+
+        Raises:
+            DataError: if one of them is no picture, or is too large.
+        """
+        given, is_list = as_list(pictures)
+        answers = list(self.stream(given))
+        return answers if is_list else answers[0]
+
+    def stream(self, pictures: Iterable[Picture], batch: int = BATCH) -> Iterator[Answer]:
+        """Answer about many pictures, a batch at a time, holding no more than that in memory.
+
+        Raises:
+            DataError: if one of them is no picture, or is too large.
+        """
+        waiting: list[Picture] = []
+        for picture in pictures:
+            waiting.append(picture)
+            if len(waiting) == batch:
+                yield from self._answer_batch(waiting)
+                waiting = []
+        if waiting:
+            yield from self._answer_batch(waiting)
+
+    def _answer_batch(self, pictures: Sequence[Picture]) -> list[Answer]:
+        read = [self.read(picture) for picture in pictures]
+        return self.answer(np.stack([pixels for pixels, _ in read]), [seen for _, seen in read])
+
+    def read(self, picture: Picture, *, name: str = "", box: Box | None = None) -> tuple[Pixels, Seen]:
+        """Read a picture and bring it to the model's size, as training did.
+
+        Args:
+            picture: what `__call__` takes, one of it.
+            name: what errors call it.
+            box: the annotated box, for a model that was trained on boxes and a picture that has one.
+
+        Returns:
+            The prepared picture, uint8 (H, W, 3), and what a mask needs to find back to the picture's own size.
+
+        Raises:
+            DataError: if it is no picture, or is too large.
+        """
+        raw = as_raw(picture, name)
+        if self.task == "classification":
+            return prepare_picture(raw, self.prepare, box=box, name=name, max_pixels=self.max_pixels), Seen()
+        if isinstance(raw, np.ndarray):
+            pixels = decode(raw, name=name, max_pixels=self.max_pixels)
+            size_px, prepared = (pixels.shape[0], pixels.shape[1]), prepare_picture(pixels, self.prepare, box=box)
+            return prepared, Seen(size_px, place(size_px, self.prepare, box=box), pixels)
+        content = read_file(raw, name or str(raw)) if isinstance(raw, Path) else raw
+        opened = OpenPicture(content, name=name, max_pixels=self.max_pixels)
+        prepared = prepare_opened(opened, self.prepare, box)
+        return prepared, Seen(opened.size_px, place(opened.size_px, self.prepare, box=box), content)
+
+    def answer(self, pictures_BHWC: Pixels, seen: Sequence[Seen]) -> list[Answer]:
+        """Answer a batch of prepared pictures.
+
+        Args:
+            pictures_BHWC: uint8 (B, H, W, 3) as `read` gives them.
+            seen: what `read` gave beside each.
+        """
+        outputs = self.session.run(np.ascontiguousarray(pictures_BHWC))
+        return [self._wrap(output, entry) for output, entry in zip(outputs, seen, strict=True)]
+
+    def _wrap(self, output: np.ndarray[Any, Any], seen: Seen) -> Answer:
+        record = self.record
+        if record.task == "classification":
+            unsure_below = record.certainty.unsure_below if record.certainty else 0.0
+            return ClassAnswer(record.classes, output, record.threshold, unsure_below)
+        return MaskAnswer(record.classes, record.palette, seen.place_back(output), seen.pixels)
+
+    def self_test(self) -> None:
+        """Answer the bundle's own pictures and compare with what it answered when it was exported.
+
+        Raises:
+            BundleError: if an answer differs.
+        """
+        reference = Reference.from_bytes(self._archive["reference.npz"])
+        answers = [self.read(picture)[0] for picture in reference.pictures]
+        compare_reference(self.name, reference, self.session.run(np.stack(answers)))
+
+    def document(self, name: str) -> str:
+        """Return a text of the bundle, such as `MODEL_CARD.md`.
+
+        Raises:
+            BundleError: if there is none of this name.
+        """
+        return self._archive[name].decode("utf-8")
+
+
+class Seen:
+    """What of a picture is kept beside its prepared pixels: nothing for a class, its size and place for a mask."""
+
+    def __init__(
+        self, size_px: SizePx | None = None, placement: Placement | None = None, raw: RawPicture | None = None
+    ) -> None:
+        self.size_px, self.placement, self._raw = size_px, placement, raw
+
+    def place_back(self, ids_HW: Pixels) -> Pixels:
+        """Return a mask of the model's size at the picture's own, each pixel with the nearest id.
+
+        What the model did not see is 255.
+        """
+        if self.size_px is None or self.placement is None:
+            return ids_HW
+        left, top, right, bottom = self.placement.target
+        x0, y0, x1, y1 = (round(side) for side in self.placement.source)
+        inner = Image.fromarray(np.ascontiguousarray(ids_HW[top:bottom, left:right]))
+        whole = np.asarray(inner.resize((max(1, x1 - x0), max(1, y1 - y0)), Image.Resampling.NEAREST))
+        if whole.shape == self.size_px:
+            return whole
+        mask = np.full(self.size_px, VOID, np.uint8)
+        mask[y0:y1, x0:x1] = whole[: mask.shape[0] - y0, : mask.shape[1] - x0]
+        return mask
+
+    def pixels(self) -> Pixels | None:
+        """Return the picture at its own size, decoded anew; none for a class."""
+        return None if self._raw is None else decode(self._raw)
+
+
+def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> Predictor:
+    """Open a bundle that `etude export` wrote. No PyTorch is needed.
+
+    Args:
+        path: the file or the folder.
+        threads: threads of one call; 0: all that the machine has.
+        max_pixels: refuse pictures with more pixels than this.
+
+    Raises:
+        BundleError: if it is no bundle, is damaged, or holds what a bundle may not hold.
+
+    Example:
+        ``load("breeds.bundle")(array).label``
+    """
+    predictor = Predictor(Archive(Path(path)), threads=threads, max_pixels=max_pixels)
+    _ = predictor.session
+    return predictor
+
+
+def _check_record(record: BundleRecord) -> None:
+    """Check that the parts of a record fit each other."""
+    if record.task == "segmentation" and len(record.palette) != len(record.classes):
+        raise BundleError(sentence("bundle", "palette", f"{len(record.classes)} colours", len(record.palette)))
+    if record.threshold is not None and len(record.classes) != 2:
+        raise BundleError(sentence("bundle", "threshold", "left out but for two classes", record.threshold))
+    wanted = {"classification": "probabilities", "segmentation": "ids"}[record.task]
+    if record.output != wanted or not record.classes:
+        raise BundleError(sentence("bundle", "output", f"{wanted}, for a {record.task}", record.output))

@@ -1,0 +1,73 @@
+"""One graph, ready to be asked; onnxruntime is imported here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import BundleError, sentence
+from etude.runtime.graph import check_graph
+
+_DTYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+_QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the person's
+
+
+class Session:
+    """A graph from uint8 pictures (B, H, W, 3) to an array whose first axis is B. Threads may share it.
+
+    Args:
+        content: an ONNX file.
+        input_name: the name of its input.
+        output_name: the name of its output.
+        threads: threads of one call; 0: all that the machine has.
+        name: what errors call it.
+
+    Raises:
+        BundleError: if the graph reaches outside of the file, or is not of this form.
+    """
+
+    def __init__(
+        self, content: bytes, input_name: str, output_name: str, *, threads: int = 0, name: str = "model.onnx"
+    ) -> None:
+        check_graph(content, name)
+        import onnxruntime as ort
+
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _QUIET
+        # Threads that spin while they wait take the cores from decoding and from the other sessions.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        ort.set_default_logger_severity(_QUIET)
+        try:
+            self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime raises errors of its own for each kind of damage
+            raise _refused(name, "a graph that onnxruntime can load", f"{type(error).__name__}: {error}") from error
+        self._input, self._output = input_name, output_name
+        self._check_form(name)
+
+    def _check_form(self, name: str) -> None:
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        form = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
+        wanted_output = np.uint8 if self._output == "ids" else np.float32
+        if len(inputs) != 1 or form != [(self._input, np.uint8), (self._output, wanted_output)]:
+            rule = f"a graph from {self._input} (uint8) to {self._output} ({wanted_output.__name__})"
+            raise _refused(name, rule, str([(entry.name, entry.type) for entry in (*inputs, *outputs)]))
+
+    def run(self, pictures_BHWC: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+        """Answer a batch.
+
+        Args:
+            pictures_BHWC: uint8 (B, H, W, 3), RGB, at the size of the graph.
+
+        Returns:
+            What the graph gives: probabilities (B, K) float32, or ids (B, H, W) uint8.
+        """
+        answers: npt.NDArray[Any] = self._session.run([self._output], {self._input: pictures_BHWC})[0]
+        return answers
+
+
+def _refused(name: str, rule: str, found: str) -> BundleError:
+    return BundleError(sentence("bundle", name, rule, found[:300], "Export it anew with `etude export`."))

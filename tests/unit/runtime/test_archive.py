@@ -1,0 +1,185 @@
+"""A bundle is data from a stranger: what is not just that is refused, in a sentence."""
+
+from __future__ import annotations
+
+import io
+import stat
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.unit.runtime.drawing import make_contents, make_graph, with_record, write_zip
+
+from etude.core.errors import BundleError
+from etude.runtime import load
+from etude.runtime.archive import Archive
+from etude.runtime.graph import check_graph
+
+
+def test_a_zip_and_a_folder_open_the_same(tmp_path: Path) -> None:
+    contents = make_contents()
+    packed = Archive(write_zip(tmp_path / "a.bundle", contents))
+    for name, content in contents.items():
+        (tmp_path / "folder").mkdir(exist_ok=True)
+        (tmp_path / "folder" / name).write_bytes(content)
+    folder = Archive(tmp_path / "folder")
+    assert folder.record == packed.record
+    assert folder["model.onnx"] == packed["model.onnx"] == contents["model.onnx"]
+    with pytest.raises(BundleError, match=r"no other\.bin"):
+        packed["other.bin"]
+
+
+def _forge(tmp_path: Path, name: str, content: bytes = b"x", mode: int = 0) -> Path:
+    """Write a bundle with one more member that the record does not list."""
+    path = write_zip(tmp_path / "forged.bundle", make_contents())
+    with zipfile.ZipFile(path, "a") as packed:
+        member = zipfile.ZipInfo(name)
+        if mode:
+            member.external_attr = mode << 16
+        packed.writestr(member, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../evil", "/etc/evil", "a/../../evil", "C:\\evil", "a\\b", "", ".hidden", "a//b", "x" * 300, "evil\x00.txt"],
+)
+def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BundleError, match="bundle"):
+        Archive(_forge(tmp_path, name))
+
+
+def test_links_and_special_files_are_refused(tmp_path: Path) -> None:
+    for mode in (stat.S_IFLNK | 0o777, stat.S_IFIFO | 0o644, stat.S_IFDIR | 0o755):
+        with pytest.raises(BundleError, match="links or special files"):
+            Archive(_forge(tmp_path, "link", b"/etc/passwd", mode))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in make_contents().items():
+        (folder / name).write_bytes(content)
+    (folder / "link").symlink_to("/etc/passwd")
+    with pytest.raises(BundleError, match="links or special files"):
+        Archive(folder)
+
+
+def test_files_that_are_not_listed_or_missing_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"extra\.bin"):
+        Archive(_forge(tmp_path, "extra.bin"))
+    contents = make_contents()
+    del contents["reference.npz"]
+    with pytest.raises(BundleError, match=r"reference\.npz"):
+        Archive(write_zip(tmp_path / "b.bundle", contents))
+    contents = make_contents()
+    del contents["bundle.json"]
+    with pytest.raises(BundleError, match=r"with a bundle\.json"):
+        Archive(write_zip(tmp_path / "c.bundle", contents))
+
+
+def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
+    contents = make_contents()
+    changed = bytearray(contents["model.onnx"])
+    changed[-1] ^= 1
+    with pytest.raises(BundleError, match="checksums"):
+        Archive(write_zip(tmp_path / "a.bundle", {**contents, "model.onnx": bytes(changed)}))
+
+
+def test_every_cut_and_many_flips_of_the_file_are_refused_or_harmless(tmp_path: Path) -> None:
+    whole = write_zip(tmp_path / "a.bundle", make_contents()).read_bytes()
+    path = tmp_path / "b.bundle"
+    for at in range(0, len(whole), max(1, len(whole) // 60)):
+        path.write_bytes(whole[:at])
+        with pytest.raises(BundleError):
+            Archive(path)
+        flipped = bytearray(whole)
+        flipped[at] ^= 0xFF
+        path.write_bytes(flipped)
+        try:
+            Archive(path)
+        except BundleError:
+            continue
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
+    contents = make_contents()
+    size = len(contents["model.onnx"])
+    path = write_zip(tmp_path / "a.bundle", {**contents, "model.onnx": bytes(200 << 20)})
+    with pytest.raises(BundleError, match=f"at most {size} bytes"):
+        Archive(path)
+    many = {f"file{number}": b"" for number in range(100)}
+    with pytest.raises(BundleError, match="at most 64 files"):
+        Archive(write_zip(tmp_path / "b.bundle", {**contents, **many}))
+    huge = with_record(contents)
+    record = huge["bundle.json"].replace(f'"bytes": {size}'.encode(), b'"bytes": 99999999999')
+    with pytest.raises(BundleError, match="at most 1024 MiB"):
+        Archive(write_zip(tmp_path / "c.bundle", {**contents, "bundle.json": record}))
+
+
+def test_a_record_of_a_later_format_says_to_update(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="update Étude"):
+        Archive(write_zip(tmp_path / "a.bundle", with_record(make_contents(), format=99)))
+    for record in (b"[]", b"{", b'{"format": 1}', b"[" * 100_000):
+        with pytest.raises(BundleError, match=r"bundle\.json can be read"):
+            Archive(write_zip(tmp_path / "a.bundle", {**make_contents(), "bundle.json": record}))
+
+
+def test_what_is_no_bundle_says_so(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("hello")
+    for path in (tmp_path / "text", tmp_path / "nothing", tmp_path):
+        with pytest.raises(BundleError, match="bundle"):
+            load(path)
+
+
+def test_a_graph_with_data_outside_is_refused() -> None:
+    import onnx
+    from onnx import TensorProto
+
+    model = onnx.load_from_string(make_graph("classification", 8))
+    tensor = model.graph.initializer[1]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+    with pytest.raises(BundleError, match="external data"):
+        check_graph(model.SerializeToString())
+    tensor.ClearField("data_location")
+    with pytest.raises(BundleError, match="external data"):
+        check_graph(model.SerializeToString())
+
+
+def test_external_data_is_found_in_attributes_and_inner_graphs() -> None:
+    import onnx
+    from onnx import TensorProto, helper
+
+    hidden = TensorProto(name="w", dims=[1], data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL)
+    inner = helper.make_graph([helper.make_node("Constant", [], ["c"], value=hidden)], "inner", [], [])
+    model = onnx.load_from_string(make_graph("classification", 8))
+    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner))
+    with pytest.raises(BundleError, match="external data"):
+        check_graph(model.SerializeToString())
+
+
+def test_operators_and_functions_of_ones_own_are_refused() -> None:
+    import onnx
+    from onnx import helper
+
+    with pytest.raises(BundleError, match="evil"):
+        check_graph(make_graph("classification", 8, domain="evil"))
+    model = onnx.load_from_string(make_graph("classification", 8))
+    model.functions.append(helper.make_function("own", "f", [], [], [], [helper.make_opsetid("", 18)]))
+    with pytest.raises(BundleError, match="function"):
+        check_graph(model.SerializeToString())
+    check_graph(make_graph("classification", 8))
+
+
+@pytest.mark.parametrize("content", [b"\xff" * 40, b"\x3a\xff\xff\xff\xff\x0f", b"\x3b", b"\x08"])
+def test_bytes_that_are_no_graph_are_refused(content: bytes) -> None:
+    with pytest.raises(BundleError):
+        check_graph(content)
+
+
+def test_reference_pictures_are_never_unpickled(tmp_path: Path) -> None:
+    import numpy as np
+
+    packed = io.BytesIO()
+    np.savez(packed, pictures=np.array([{"a": 1}], dtype=object), answers=np.zeros(1))
+    path = write_zip(tmp_path / "a.bundle", make_contents(reference=packed.getvalue()))
+    with pytest.raises(BundleError, match=r"reference\.npz"):
+        load(path).self_test()

@@ -1,0 +1,230 @@
+"""The predictor: any form of picture in, an answer out."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.unit.runtime.drawing import COLOURS, make_contents, plain, with_record, write_zip
+
+from etude import load
+from etude.core.errors import BundleError, DataError
+from etude.runtime.answers import ClassAnswer, MaskAnswer
+
+RED, GREEN, BLUE = (220, 30, 20), (10, 200, 40), (0, 30, 240)
+
+
+@pytest.fixture(scope="module")
+def model(bundles):
+    return load(bundles["classification"], threads=1)
+
+
+@pytest.fixture(scope="module")
+def segmenter(bundles):
+    return load(bundles["segmentation"], threads=1)
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG", **options: object) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, kind, **options)
+    return packed.getvalue()
+
+
+def test_every_form_of_a_picture_gives_the_same_answer(model, tmp_path: Path) -> None:
+    green = plain(GREEN)
+    (tmp_path / "g.png").write_bytes(encoded(green))
+    opaque = np.dstack([green, np.full(green.shape[:2], 255, np.uint8)])
+    forms = [green, green / 255.0, (green / 255.0).astype(np.float32), opaque, Image.fromarray(green), encoded(green),
+             tmp_path / "g.png", str(tmp_path / "g.png"), bytearray(encoded(green))]  # fmt: skip
+    for form in forms:
+        answer = model(form)
+        assert answer.label == "green"
+        assert answer.probability == pytest.approx(model(green).probability, abs=1e-6)
+    assert [answer.label for answer in model(forms)] == ["green"] * len(forms)
+    assert [answer.label for answer in model(np.stack([plain(RED), plain(BLUE)]))] == ["red", "blue"]
+
+
+def test_probabilities_and_top(model) -> None:
+    answer = model(plain(RED))
+    assert isinstance(answer, ClassAnswer)
+    logits = np.array(RED) * 0.1
+    expected = np.exp(logits - logits.max())
+    np.testing.assert_allclose(answer.probabilities, expected / expected.sum(), rtol=1e-4)
+    assert [name for name, _ in answer.top(2)] == ["red", "green"]
+    assert answer.top(99)[0] == ("red", pytest.approx(answer.probability))
+    assert answer.is_positive is None
+
+
+def test_grey_is_told_unsure(model) -> None:
+    grey = model(np.full((20, 20), 128, np.uint8))
+    assert grey.is_unsure
+    assert grey.probability == pytest.approx(1 / 3, abs=1e-4)
+    assert not model(plain(RED)).is_unsure
+
+
+def test_transparency_lies_over_white_and_exif_is_applied(model, segmenter) -> None:
+    clear = np.zeros((10, 10, 4), np.uint8)
+    assert model(clear).probability == pytest.approx(1 / 3, abs=1e-4)
+    sides = np.concatenate([plain(RED, 16), plain(BLUE, 16)], axis=1)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned right when seen
+    raw = encoded(sides, "JPEG", quality=95, exif=exif)
+    mask = segmenter(raw).mask
+    assert mask.shape == (32, 16)
+    assert (mask[4, 8], mask[-4, 8]) == (0, 2)
+    assert np.array_equal(mask, segmenter(Image.open(io.BytesIO(raw))).mask)
+
+
+@pytest.mark.parametrize(
+    ("picture", "told"),
+    [
+        (np.zeros((4, 4, 5), np.uint8), "uint8 array"),
+        (np.zeros((4,), np.uint8), "uint8 array"),
+        (np.zeros((0, 4, 3), np.uint8), "uint8 array"),
+        (np.zeros((4, 4, 3), np.int64), "uint8 array"),
+        (np.full((4, 4, 3), 255.0), "floats from 0 to 1"),
+        (np.full((4, 4, 3), np.nan), "floats from 0 to 1"),
+        (3, "an array, a Pillow image, a path or the bytes"),
+        (None, "an array, a Pillow image, a path or the bytes"),
+        (b"hello there", "a JPEG, PNG"),
+        (b"", "empty file"),
+        ("no/such/file.jpg", "file that can be read"),
+    ],
+)
+def test_what_is_no_picture_is_a_clear_error(model, picture: object, told: str) -> None:
+    with pytest.raises(DataError, match=told):
+        model(picture)
+
+
+def test_too_many_pixels_are_refused(bundles) -> None:
+    small = load(bundles["classification"], threads=1, max_pixels=100)
+    with pytest.raises(DataError, match="megapixels"):
+        small(encoded(plain(RED)))
+    with pytest.raises(DataError, match="megapixels"):
+        small(plain(RED))
+
+
+def test_a_detector_answers_by_its_threshold(tmp_path: Path) -> None:
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["f"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["f", "axes"], ["m"], keepdims=0),
+        helper.make_node("Div", ["m", "most"], ["p"]),
+        helper.make_node("Sub", ["one", "p"], ["q"]),
+        helper.make_node("Concat", ["q", "p"], ["probabilities"], axis=1),
+    ]
+    initial = [
+        numpy_helper.from_array(np.array([1, 2, 3], np.int64), "axes"),
+        numpy_helper.from_array(np.array(255, np.float32), "most"),
+        numpy_helper.from_array(np.array([[1]], np.float32), "one"),
+    ]
+    nodes.insert(3, helper.make_node("Reshape", ["p", "column"], ["p2"]))
+    nodes[4] = helper.make_node("Sub", ["one", "p2"], ["q"])
+    nodes[5] = helper.make_node("Concat", ["q", "p2"], ["probabilities"], axis=1)
+    initial.append(numpy_helper.from_array(np.array([-1, 1], np.int64), "column"))
+    given = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", 8, 8, 3])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])
+    graph = helper.make_model(
+        helper.make_graph(nodes, "light", [given], [output], initial), opset_imports=[helper.make_opsetid("", 18)]
+    )
+    graph.ir_version = 9
+    contents = make_contents(
+        size=8, graph_bytes=graph.SerializeToString(), classes=("not light", "light"), threshold=0.3
+    )
+    model = load(write_zip(tmp_path / "d.bundle", contents), threads=1)
+    dim, dark = model(plain((90, 90, 90))), model(plain((60, 60, 60)))
+    assert (dim.label, dim.is_positive) == ("light", True)
+    assert dim.probability == pytest.approx(90 / 255, abs=1e-3)
+    assert (dark.label, dark.is_positive) == ("not light", False)
+    assert dim.as_json()["positive"] is True
+
+
+def test_a_mask_has_the_pictures_own_size_and_colours(segmenter) -> None:
+    picture = np.concatenate([plain(RED, (40, 30)), plain(GREEN, (40, 50))], axis=1)
+    for form in (picture, encoded(picture), Image.fromarray(picture)):
+        answer = segmenter(form)
+        assert isinstance(answer, MaskAnswer)
+        assert answer.mask.shape == (40, 80)
+        assert answer.mask.dtype == np.uint8
+        assert set(np.unique(answer.mask[:, :25])) == {0}
+        assert set(np.unique(answer.mask[:, 35:])) == {1}
+        assert answer.areas == pytest.approx({"red": 3 / 8, "green": 5 / 8, "blue": 0.0}, abs=0.05)
+        assert tuple(answer.colored[0, 0]) == (255, 0, 0)
+        expected = np.rint(np.array(RED) * 0.5 + np.array([255, 0, 0]) * 0.5)
+        np.testing.assert_allclose(answer.overlay()[5, 5], expected, atol=1)
+    with pytest.raises(ValueError, match="shape"):
+        answer.overlay(np.zeros((3, 3, 3), np.uint8))
+
+
+@pytest.mark.parametrize("size", [(40, 80), (81, 37), (16, 16), (7, 300)])
+def test_a_mask_finds_back_through_crop_and_letterbox(tmp_path: Path, size: tuple[int, int]) -> None:
+    height, width = size
+    letterbox = load(write_zip(tmp_path / "l.bundle", make_contents("segmentation", 32, fit="letterbox")), threads=1)
+    mask = letterbox(plain(BLUE, size)).mask
+    assert mask.shape == size
+    assert (mask == 2).all()
+    crop = load(write_zip(tmp_path / "c.bundle", make_contents("segmentation", 32, fit="crop")), threads=1)
+    mask = crop(plain(BLUE, size)).mask
+    assert mask.shape == size
+    side = min(size)
+    seen = mask == 2
+    assert seen.sum() == pytest.approx(side * side, rel=0.15)
+    assert seen[height // 2, width // 2]
+    assert set(np.unique(mask)) <= {2, 255}
+
+
+def test_the_self_test_notices_another_answer(bundles, tmp_path: Path) -> None:
+    load(bundles["classification"]).self_test()
+    load(bundles["segmentation"]).self_test()
+    from etude.runtime.reference import Reference
+
+    contents = make_contents()
+    good = Reference.from_bytes(contents["reference.npz"])
+    for answers in (good.answers[:, ::-1], good.answers[:2], np.full_like(good.answers, np.nan)):
+        forged = make_contents(reference=Reference(good.pictures, np.ascontiguousarray(answers)).to_bytes())
+        with pytest.raises(BundleError, match="self-test"):
+            load(write_zip(tmp_path / "f.bundle", forged)).self_test()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"output": "ids"},
+        {"classes": []},
+        {"threshold": 0.5},
+        {"prepare": {"size_px": -1}},
+        {"prepare": {"size_px": 999_999}},
+        {"task": "segmentation", "output": "ids"},
+        {"input": "other"},
+        {"graph": "CONTRACT.md"},
+        {"graph": "missing.onnx"},
+    ],
+)
+def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(BundleError):
+        load(write_zip(tmp_path / "a.bundle", with_record(make_contents(), **changes)))
+
+
+def test_the_runtime_loads_no_training_library_and_no_server_until_asked(bundles) -> None:
+    probe = (
+        "import sys, etude.runtime\n"
+        "heavy = {'torch', 'timm', 'matplotlib', 'scipy', 'pyarrow', 'pandas', 'onnx', 'onnxruntime', 'fastapi'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+        f"from etude import load; model = load({str(bundles['classification'])!r}); model.self_test()\n"
+        "heavy -= {'onnxruntime'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+
+
+def test_classes_are_in_order(model) -> None:
+    assert model.classes == COLOURS
+    assert model.task == "classification"
+    assert model.document("MODEL_CARD.md").startswith("# ")
