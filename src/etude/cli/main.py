@@ -174,6 +174,50 @@ def explain(
 
 
 @app.command()
+def export(
+    study: Annotated[str, typer.Argument(help="Name, folder or file of a study that was run.")],
+    to: Annotated[Path, typer.Option(help="The bundle to write, such as breeds.bundle.")],
+    run_: Annotated[str, typer.Option("--run", metavar="ID", help="The run; by default the best candidate's.")] = "",
+    name: Annotated[str, typer.Option(help="Name of the model; the study's by default.")] = "",
+    int8: Annotated[bool, typer.Option("--int8", help="Compute with 8 bits, calibrated on training pictures.")] = False,
+    max_loss: Annotated[float, typer.Option(help="The most that 8 bits may lose on validation, in points.")] = 1.0,
+    sure: Annotated[float, typer.Option(help="Share of right answers that sure answers must have.")] = 0.95,
+    measure: Annotated[bool, typer.Option(help="Measure latency, throughput and memory.")] = True,
+    folder: Annotated[bool, typer.Option("--folder", help="Write a folder in place of one file.")] = False,
+    data: Annotated[str, typer.Option(help="The study's pictures, where they lie elsewhere now.")] = "",
+    results: Results = Path("results"),
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Make a bundle of the best run: one file that answers without PyTorch.
+
+    Nothing is written where the bundle disagrees with the network on validation, or 8 bits lose too much.
+    """
+    from etude.cli.deploying import export_study
+    from etude.export.request import Wishes
+
+    wishes = Wishes(to=to, int8=int8, max_loss=max_loss, sure=sure, measure=measure, as_folder=folder)
+    export_study(study, results, run_, name, data, wishes, json, quiet)
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `etude export` wrote.")],
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures.")] = None,
+    top: Annotated[int, typer.Option(help="Classes to tell of each picture.")] = 3,
+    to: Annotated[Path | None, typer.Option(help="Folder for masks and overlays.")] = None,
+    self_test: Annotated[bool, typer.Option("--self-test", help="Ask about the bundle's own pictures.")] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Answer about pictures with a bundle. No PyTorch is needed."""
+    from etude.cli.deploying import predict_pictures
+
+    predict_pictures(bundle, pictures or [], top, to, self_test, json)
+
+
+@app.command()
 def schema(debug: Debug = False) -> None:
     """Print the JSON Schema of study files, for editors."""
     from etude.cli.starting import print_schema

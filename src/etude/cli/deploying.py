@@ -1,0 +1,131 @@
+"""`etude export`, `etude predict`: a bundle out of a study, answers out of a bundle."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from etude.core.bundle_record import BundleRecord
+from etude.core.errors import DataError, MistakeError, sentence
+
+if TYPE_CHECKING:
+    from etude.export.request import Wishes
+    from etude.runtime.answers import Answer
+    from etude.runtime.predictor import Predictor
+
+
+def export_study(
+    target: str, results: Path, run: str, name: str, data: str, wishes: Wishes, as_json: bool, quiet: bool
+) -> None:
+    """Export a run and print what the bundle is and can do."""
+    from etude.export.exporting import export_bundle
+    from etude.study.deploying import export_request
+
+    console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
+    request = export_request(target, results, run=run, name=name, data=data)
+    record = export_bundle(request, wishes, lambda text: console.print(text, highlight=False, markup=False))
+    if as_json:
+        sys.stdout.write(record.model_dump_json(indent=1) + "\n")
+        return
+    _print_record(record, wishes.to)
+
+
+def _print_record(record: BundleRecord, path: Path) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    gate = record.gate
+    lines = [
+        f"{path}: {record.name}, {len(record.classes)} classes, candidate {record.origin.candidate}, "
+        f"run {record.origin.run}, {record.kind}",
+        f"agreement with PyTorch: {gate.agreement:.3%} of the decisions on {gate.pictures} validation pictures",
+    ]
+    if gate.score_moved is not None:
+        lines.append(f"mIoU moved by {gate.score_moved:+.4f}")
+    if (lost := record.quantisation) is not None:
+        lines.append(
+            f"8 bits: {lost.metric} {lost.score_fp32:.4f} to {lost.score_int8:.4f}, a loss of {lost.loss:.2f} points "
+            f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]"
+        )
+    if (sure := record.certainty) is not None:
+        lines.append(
+            f"unsure below {sure.unsure_below:.3f}: {sure.sure_share:.1%} of the validation answers are sure"
+            + (f", {sure.sure_accuracy:.1%} of them right" if sure.sure_accuracy is not None else "")
+        )
+    for line in lines:
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if record.speeds:
+        console.print(_speeds(record))
+
+
+def _speeds(record: BundleRecord) -> Table:
+    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
+    for heading in ("variant", "p50 ms", "p95 ms", "p99 ms", "pictures/s", "MB", "memory MiB"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=True)
+    for speed in record.speeds:
+        times = [f"{value:.2f}" for value in (speed.p50_ms, speed.p95_ms, speed.p99_ms)]
+        memory = "" if speed.memory_mb is None else f"{speed.memory_mb:.0f}"
+        table.add_row(speed.name, *times, f"{speed.images_per_s:.0f}", f"{speed.size_mb:.2f}", memory)
+    return table
+
+
+def predict_pictures(
+    bundle: Path, pictures: list[Path], top: int, to: Path | None, self_test: bool, as_json: bool
+) -> None:
+    """Answer about pictures; broken ones are told and passed over."""
+    from etude.runtime.predictor import load
+
+    model = load(bundle)
+    if not pictures and not self_test:
+        raise MistakeError(sentence("predict", "PICTURE", "given, or --self-test", "none"))
+    if self_test:
+        model.self_test()
+        if not as_json:
+            sys.stdout.write(f"{model.name}: the self-test passed\n")
+    failures = 0
+    rows: list[dict[str, Any]] = []
+    for path in pictures:
+        try:
+            answer = model(path)
+        except DataError as error:
+            failures += 1
+            rows.append({"picture": str(path), "error": str(error)})
+            if not as_json:
+                sys.stderr.write(f"{error}\n")
+            continue
+        rows.append({"picture": str(path), **_told(model, path, answer, top, to)})
+        if not as_json:
+            sys.stdout.write(_line(path, answer, top, rows[-1].get("files", [])) + "\n")
+    if as_json:
+        told = {"model": model.name, "predictions": rows} | ({"self_test": "passed"} if self_test else {})
+        sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    if failures:
+        raise DataError(f"predict: {failures} of {len(pictures)} pictures could not be read.")
+
+
+def _told(model: Predictor, path: Path, answer: Answer, top: int, to: Path | None) -> dict[str, Any]:
+    """Return an answer as plain values, and write the masks where they are wanted."""
+    from etude.runtime.answers import MaskAnswer
+
+    told = answer.as_json(top)
+    if isinstance(answer, MaskAnswer) and to is not None:
+        from etude.runtime.drawing import write_masks
+
+        told["files"] = [str(file) for file in write_masks(answer, to, path.stem)]
+    return told
+
+
+def _line(path: Path, answer: Answer, top: int, files: list[str]) -> str:
+    from etude.runtime.answers import ClassAnswer
+
+    if not isinstance(answer, ClassAnswer):
+        largest = sorted(answer.areas.items(), key=lambda area: -area[1])[: max(top, 1)]
+        told = ", ".join(f"{name} {share:.1%}" for name, share in largest)
+        return f"{path}: {told}" + (f" ({', '.join(files)})" if files else "")
+    others = ", ".join(f"{name} {value:.1%}" for name, value in answer.top(top) if name != answer.label)
+    doubt = ", unsure" if answer.is_unsure else ""
+    return f"{path}: {answer.label} {answer.probability:.1%}{doubt}" + (f" ({others})" if others else "")

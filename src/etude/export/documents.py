@@ -1,0 +1,218 @@
+"""The texts inside a bundle: the model card, and the contract for whoever calls the graph without Étude."""
+
+from __future__ import annotations
+
+from etude.core.bundle_record import BundleRecord, Score, Speed
+from etude.pictures.prepare import Prepare
+
+
+def model_card(record: BundleRecord) -> str:
+    """Return the model card: what it is for, what it is not for, where it comes from, how good it is."""
+    origin, data = record.origin, record.data
+    parts = [
+        f"# {record.name}",
+        f"{_what(record)} Made with Étude {record.etude} on {record.created_at[:10]}.",
+        "## Intended use",
+        _intended(record),
+        "## Excluded uses",
+        _EXCLUDED,
+        "## Classes",
+        ", ".join(f"{index} {name}" for index, name in enumerate(record.classes)),
+        "## How good it is",
+        _scores(record.scores),
+        _decisions(record),
+        "## Agreement with the network that was trained",
+        _gate(record),
+        "## Speed",
+        speed_table(record.speeds) or "Not measured.",
+        f"Measured on: {record.machine}." if record.machine else "",
+        "## Training data",
+        _data(record),
+        "## Personal data",
+        _PERSONAL,
+        "## Origin and licences",
+        f"- Study `{origin.study}`, candidate `{origin.candidate}`, run `{origin.run}`, trained {origin.trained_at}.",
+        f"- Question: {origin.question}" if origin.question else "",
+        f"- Network: {origin.network}. {origin.paper}".rstrip(),
+        f"- Licence of the network's code: {origin.licence_code or 'not known'}.",
+        f"- Pretrained weights: {origin.pretrained or 'none, training started from drawn weights'}.",
+        f"- Licence of the pretrained weights: {origin.licence_weights or 'not known'}." if origin.pretrained else "",
+        f"- Terms of the training pictures: {data.licence or 'not stated by the source'}.",
+    ]
+    return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ") + "\n"
+
+
+_EXCLUDED = """\
+- Pictures of another kind than the training pictures: the model names one of its classes whatever it is shown.
+- Decisions about people, and any decision that nobody looks over where an error does harm.
+- Safety: nothing here was tested against pictures that were made to deceive it."""
+_PERSONAL = """\
+A bundle holds weights, names and numbers, and no picture of the training data: its reference pictures are drawn by a
+formula. What a network of this size keeps of single pictures was not measured. The predictor and the server keep no
+picture; the indexer keeps paths, sizes and answers in its library, which tells about people where the pictures do."""
+
+
+def _what(record: BundleRecord) -> str:
+    if record.task == "segmentation":
+        return f"It gives each pixel of a picture one of {len(record.classes)} classes."
+    if record.threshold is not None:
+        return f"It tells {record.classes[1]} from {record.classes[0]}."
+    return f"It gives a picture one of {len(record.classes)} classes."
+
+
+def _intended(record: BundleRecord) -> str:
+    question = f" It was made to answer: {record.origin.question}" if record.origin.question else ""
+    return f"Pictures like those of `{record.data.source}`, on which it was trained and scored.{question}"
+
+
+def _scores(scores: tuple[Score, ...]) -> str:
+    lines = ["| part | metric | score | 95 % over pictures |", "|---|---|---|---|"]
+    for score in scores:
+        interval = f"{score.interval.low:.4f} – {score.interval.high:.4f}" if score.interval else ""
+        lines.append(f"| {score.part} | {score.metric} | {score.value:.4f} | {interval} |")
+    return "\n".join(lines) if scores else "No score was recorded."
+
+
+def _decisions(record: BundleRecord) -> str:
+    told = []
+    if record.threshold is not None:
+        told.append(f"It says yes from a probability of {record.threshold:.4f} on, chosen on validation.")
+    if record.temperature is not None:
+        told.append(f"Its logits are divided by {record.temperature:.4f} (temperature, fitted on validation).")
+    if (sure := record.certainty) is not None:
+        right = "" if sure.sure_accuracy is None else f", and {sure.sure_accuracy:.1%} of those are right"
+        told.append(
+            f"Answers below a probability of {sure.unsure_below:.4f} count as unsure: on validation "
+            f"{sure.sure_share:.1%} of the answers are sure{right}."
+        )
+    return " ".join(told)
+
+
+def _gate(record: BundleRecord) -> str:
+    gate = record.gate
+    moved = f", mIoU moved by {gate.score_moved:+.4f}" if gate.score_moved is not None else ""
+    largest = f", largest difference of a probability {gate.largest_difference:.2g}" if gate.largest_difference else ""
+    text = f"{gate.agreement:.3%} equal decisions on {gate.pictures} validation pictures{moved}{largest}."
+    if (lost := record.quantisation) is None:
+        return text
+    return (
+        f"With 32 bits: {text}\n\nWith 8 bits, the {lost.metric} on {lost.pictures} validation pictures goes from "
+        f"{lost.score_fp32:.4f} to {lost.score_int8:.4f}: a loss of {lost.loss:.2f} points "
+        f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]. Ranges were taken from {lost.calibration_pictures} "
+        "training pictures."
+    )
+
+
+def speed_table(speeds: tuple[Speed, ...]) -> str:
+    """Return the variants as a Markdown table; empty where none was measured."""
+    if not speeds:
+        return ""
+    lines = [
+        "| variant | p50 ms | p95 ms | p99 ms | pictures/s | MB | memory MiB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for speed in speeds:
+        memory = "" if speed.memory_mb is None else f"{speed.memory_mb:.0f}"
+        lines.append(
+            f"| {speed.name} | {speed.p50_ms:.2f} | {speed.p95_ms:.2f} | {speed.p99_ms:.2f} | "
+            f"{speed.images_per_s:.0f} | {speed.size_mb:.2f} | {memory} |"
+        )
+    return "\n".join(lines)
+
+
+def _data(record: BundleRecord) -> str:
+    data = record.data
+    lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`."]
+    for part, counts in data.counts.items():
+        told = ", ".join(f"{name} {count}" for name, count in counts.items() if name)
+        lines.append(f"- {part}: {sum(counts.values())} pictures{f' ({told})' if told else ''}")
+    return "\n".join([*lines, *(f"- {note}" for note in data.notes)])
+
+
+def contract(record: BundleRecord) -> str:
+    """Return what goes in and what comes out, with an example in plain onnxruntime."""
+    prepare = Prepare.model_validate(record.prepare)
+    height, width = prepare.height_px, prepare.width_px
+    fit = {
+        "stretch": "scaled to that size, whatever its proportions",
+        "crop": "cut to its centre in the proportions of that size, then scaled",
+        "letterbox": "scaled to fit inside that size, centred on a border of grey (128, 128, 128)",
+    }[prepare.fit]
+    example = _CLASS_EXAMPLE if record.task == "classification" else _MASK_EXAMPLE
+    out = {
+        "classification": f"`probabilities`: float32 (B, {len(record.classes)}); each row sums to 1.",
+        "segmentation": f"`ids`: uint8 (B, {height}, {width}); positions in the list of classes.",
+    }[record.task]
+    return f"""\
+# Contract of {record.name}
+
+## Input
+
+`{record.input}`: uint8 (B, {height}, {width}, 3), RGB, channels last, B from 1 on. Nothing else is done to the
+levels: the normalisation is inside the graph.
+
+A picture is turned upright as its EXIF says, transparency is laid over white, it is {fit}, with anti-aliased bilinear
+interpolation (Pillow's). `etude.load` does this with the code that training used; the example below is near it.
+
+## Output
+
+{out}
+
+The classes, in the order of their ids, are in `bundle.json` (`classes`){_more(record)}
+
+## With onnxruntime alone
+
+```python
+{example.format(graph=record.graph, size=(width, height)).rstrip()}
+```
+
+## With Étude, without PyTorch
+
+```python
+from etude import load
+
+answer = load("{record.name}.bundle")("picture.jpg")
+{
+        "print(answer.label, answer.probability, answer.top(3))"
+        if record.task == "classification"
+        else "print(answer.mask.shape, answer.areas)"
+    }
+```
+
+`bundle.json` has the SHA-256 of every file. `reference.npz` holds `pictures` and `answers`: `etude predict --self-test`
+asks the graph again and compares.
+"""
+
+
+def _more(record: BundleRecord) -> str:
+    if record.task == "segmentation":
+        return ", their colours too (`palette`)."
+    if record.threshold is not None:
+        return f". The answer is {record.classes[1]} from a probability of {record.threshold:.6f} on (`threshold`)."
+    return "."
+
+
+_CLASS_EXAMPLE = """\
+import json, zipfile
+import numpy as np, onnxruntime as ort
+from PIL import Image
+
+with zipfile.ZipFile("the.bundle") as bundle:
+    record, graph = json.loads(bundle.read("bundle.json")), bundle.read("{graph}")
+session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+picture = Image.open("picture.jpg").convert("RGB").resize({size}, Image.Resampling.BILINEAR)
+probabilities = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
+print(record["classes"][int(probabilities.argmax())], float(probabilities.max()))
+"""
+_MASK_EXAMPLE = """\
+import json, zipfile
+import numpy as np, onnxruntime as ort
+from PIL import Image
+
+with zipfile.ZipFile("the.bundle") as bundle:
+    record, graph = json.loads(bundle.read("bundle.json")), bundle.read("{graph}")
+session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
+picture = Image.open("picture.jpg").convert("RGB").resize({size}, Image.Resampling.BILINEAR)
+ids = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
+Image.fromarray(np.array(record["palette"], np.uint8)[ids]).save("mask.png")
+"""

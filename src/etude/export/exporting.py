@@ -1,0 +1,151 @@
+"""From a finished run to a bundle, step by step; nothing is written before every gate is passed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from etude.core.bundle_record import BundleRecord, Certainty, Gate, GraphKind, Quantisation, Speed
+from etude.core.errors import MistakeError, sentence
+from etude.core.machine import processor_name, usable_threads
+from etude.core.seeds import derive
+from etude.core.words import Part
+from etude.evaluate.cost import versions
+from etude.export.asking import Answers, Draft, Indices, as_trained, batches, bundle_answers, network_answers
+from etude.export.bundling import with_entries, write_bundle
+from etude.export.certainty import choose_certainty, choose_temperature, moved_threshold
+from etude.export.documents import contract, model_card
+from etude.export.gate import check_agreement, check_loss
+from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
+from etude.export.quantise import quantise
+from etude.export.request import Request, Told, Wishes
+from etude.export.speeds import measure_variants
+from etude.metrics.calibration import with_temperature
+from etude.runtime.predictor import Predictor, load
+from etude.runtime.reference import Reference, drawn_pictures
+
+GRAPH_FILE = "model.onnx"
+REFERENCE_FILE = "reference.npz"
+
+
+def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
+    """Export a run: graph, gate, 8 bits if asked for, speeds, documents, file; then its own test.
+
+    Args:
+        request: the run, its network and its pictures.
+        wishes: where to and how.
+        told: hears where the work stands.
+
+    Returns:
+        The record of the bundle that was written.
+
+    Raises:
+        GateError: if the bundle disagrees with the network, or 8 bits lose too much; nothing is written then.
+        ModelError: if the network cannot be made a graph.
+        MistakeError: if there is no validation part, or the place cannot be written to.
+    """
+    if not 0 < wishes.sure <= 1:
+        raise MistakeError(sentence("export", "--sure", "above 0 and at most 1", wishes.sure))
+    request.model.eval()
+    validation = request.indices(Part.VALIDATION)
+    plain = Deployed(request.model, request.prepare, request.task, request.temperature)
+    told(f"asking the network about {len(validation)} validation pictures")
+    network = network_answers(request, validation, plain)
+    request, deployed, network, certainty = _calibrated(request, plain, network, validation, wishes)
+    told("making the ONNX graph")
+    graphs = {"fp32": export_graph(deployed, request.prepare)}
+    told("comparing the graph with the network, from the bytes of the pictures on")
+    draft = _draft(request, graphs["fp32"], "fp32", certainty)
+    answers = bundle_answers(request, validation, Predictor(draft))
+    gate = check_agreement(request, validation, network, answers)
+    quantisation = None
+    if wishes.int8:
+        told("bringing the graph to 8 bits")
+        graphs["int8"], quantisation = _with_8_bits(request, graphs["fp32"], validation, answers, wishes, certainty)
+    speeds: tuple[Speed, ...] = ()
+    if wishes.measure:
+        told("measuring the variants")
+        speeds = measure_variants(request, deployed, graphs)
+    kind: GraphKind = "int8" if wishes.int8 else "fp32"
+    changes: dict[str, Any] = {"gate": gate, "quantisation": quantisation, "speeds": speeds}
+    draft = _draft(request, graphs[kind], kind, certainty, changes)
+    record, contents = _finished(request, draft)
+    write_bundle(wishes.to, record, contents, as_folder=wishes.as_folder)
+    load(wishes.to).self_test()
+    return record
+
+
+def _calibrated(
+    request: Request, plain: Deployed, network: Answers, validation: Indices, wishes: Wishes
+) -> tuple[Request, Deployed, Answers, Certainty | None]:
+    """Fit the temperature where the study did not, so that a probability means what it says, and choose 'unsure'."""
+    if request.task != "classification":
+        return request, plain, network, None
+    truth_N = request.source.items.labels[validation].astype(np.int64)
+    if request.temperature is None:
+        temperature = choose_temperature(truth_N, network)
+        threshold = moved_threshold(request.threshold, temperature)
+        request = replace(request, temperature=temperature, threshold=threshold)
+        network = with_temperature(network, temperature).astype(np.float32)
+    certainty = choose_certainty(truth_N, network, request.threshold, wishes.sure)
+    return request, Deployed(request.model, request.prepare, request.task, request.temperature), network, certainty
+
+
+def _with_8_bits(
+    request: Request, graph: bytes, validation: Indices, answers: Answers, wishes: Wishes, certainty: Certainty | None
+) -> tuple[bytes, Quantisation]:
+    """Quantise on training pictures, and measure on validation what it costs."""
+    train = request.indices(Part.TRAIN)
+    rng = np.random.default_rng(derive(0, "calibration"))
+    chosen = np.sort(rng.permutation(train)[: wishes.calibration_pictures])
+    quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen)))
+    predictor = Predictor(_draft(request, quantised, "int8", certainty))
+    after = bundle_answers(request, validation, predictor)
+    return quantised, check_loss(
+        request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss
+    )  # fmt: skip
+
+
+def _draft(
+    request: Request, graph: bytes, kind: GraphKind, certainty: Certainty | None, changes: dict[str, Any] | None = None
+) -> Draft:
+    """Return a bundle that is not written yet."""
+    record = BundleRecord(
+        name=request.name,
+        etude=versions().get("etude", ""),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=request.task,
+        classes=request.classes,
+        palette=request.palette,
+        graph=GRAPH_FILE,
+        kind=kind,
+        input=INPUT,
+        output=OUTPUTS[request.task],
+        prepare=request.prepare.model_dump(mode="json"),
+        temperature=request.temperature,
+        threshold=request.threshold,
+        certainty=certainty,
+        scores=request.scores,
+        gate=Gate(pictures=0, agreement=0.0),
+        machine=f"{processor_name()}, {usable_threads()} threads",
+        origin=request.origin,
+        data=request.data,
+        files={},
+    )
+    contents = {GRAPH_FILE: graph}
+    return Draft(with_entries(record.model_copy(update=changes or {}), contents), contents)
+
+
+def _finished(request: Request, draft: Draft) -> tuple[BundleRecord, dict[str, bytes]]:
+    """Add the reference pictures and the documents."""
+    pictures = drawn_pictures((request.prepare.height_px, request.prepare.width_px))
+    contents = {
+        **draft.contents,
+        REFERENCE_FILE: Reference(pictures, Predictor(draft).session.run(pictures)).to_bytes(),
+        "MODEL_CARD.md": model_card(draft.record).encode(),
+        "CONTRACT.md": contract(draft.record).encode(),
+    }
+    return with_entries(draft.record, contents), contents

@@ -1,0 +1,113 @@
+"""From a network to an ONNX graph that takes uint8 pictures.
+
+Shapes: B pictures, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from etude.core.errors import ModelError
+from etude.pictures.prepare import Prepare, normalisation
+
+if TYPE_CHECKING:
+    import onnx
+
+INPUT = "pictures"
+OUTPUTS = {"classification": "probabilities", "segmentation": "ids"}
+_OPSET = 18
+
+
+class Deployed(nn.Module):
+    """A network with its normalisation before it and its answer behind it.
+
+    Maps uint8 pictures (B, H, W, 3) to probabilities (B, K) float32, or to ids (B, H, W) uint8.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, model: nn.Module, prepare: Prepare, task: str, temperature: float | None = None) -> None:
+        super().__init__()
+        self.model, self.task, self.temperature = model, task, temperature
+        mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(prepare))
+        # (x / 255 - mean) / deviation as one multiplication and one addition
+        self.register_buffer("scale", 1 / (255 * deviation))
+        self.register_buffer("shift", -mean / deviation)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Answer pictures as they are read."""
+        images_BCHW = pictures.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        logits: Tensor = self.model(images_BCHW).float()
+        if self.task == "segmentation":
+            return logits.argmax(1).to(torch.uint8)
+        return (logits if self.temperature is None else logits / self.temperature).softmax(1)
+
+
+def export_graph(deployed: Deployed, prepare: Prepare) -> bytes:
+    """Return the ONNX file of a network, for any number of pictures at a time.
+
+    Raises:
+        ModelError: if PyTorch cannot turn the network into a graph of standard operators.
+    """
+    example_BHWC = torch.zeros(2, prepare.height_px, prepare.width_px, 3, dtype=torch.uint8)
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    try:
+        with _silence(), torch.no_grad():
+            program = torch.onnx.export(
+                deployed.eval(),
+                (example_BHWC,),
+                dynamo=True,
+                dynamic_shapes={"pictures": {0: batch}},
+                input_names=[INPUT],
+                output_names=[OUTPUTS[deployed.task]],
+                opset_version=_OPSET,
+                external_data=False,
+                optimize=True,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises errors of its own and of Python's for each thing it cannot do
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ModelError(f"export: the network cannot be made an ONNX graph ({first}).") from error
+    assert program is not None
+    return _cleaned(program.model_proto)
+
+
+def _cleaned(proto: onnx.ModelProto) -> bytes:
+    """Return the bytes of a graph without what tells of the machine that made it."""
+    kept = [entry for entry in proto.opset_import if entry.domain in _domains(proto.graph)]
+    del proto.opset_import[:]
+    proto.opset_import.extend(kept)
+    del proto.metadata_props[:]
+    del proto.graph.value_info[:]  # shapes of a batch of two that a quantiser would take for fixed
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.ClearField("doc_string")
+    for entry in (*proto.graph.initializer, *proto.graph.input, *proto.graph.output):
+        del entry.metadata_props[:]
+    return bytes(proto.SerializeToString())
+
+
+def _domains(graph: Any) -> set[str]:  # noqa: ANN401 - an ONNX graph
+    return {"", *(node.domain for node in graph.node)}
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the exporter's talk in."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

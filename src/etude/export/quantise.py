@@ -1,0 +1,113 @@
+"""Eight bits: static quantisation, with ranges taken from training pictures.
+
+Weights become int8, each output channel with a scale of its own; activations uint8. What comes before the network
+(the pictures are uint8 already) and behind it (softmax or the choice of the class) stays as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etude.core.errors import ModelError
+from etude.export.graph import INPUT
+from etude.pictures.reading import Pixels
+
+_OPERATORS = ["Conv", "MatMul", "Gemm", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool", "Concat", "Resize"]
+_STANDARD_DOMAINS = ("", "ai.onnx")
+
+
+class _Calibration:
+    """Hands batches of pictures to the quantiser, once."""
+
+    def __init__(self, batches: Iterator[Pixels]) -> None:
+        self._batches = batches
+
+    def get_next(self) -> dict[str, Pixels] | None:
+        """Return the next batch, or none."""
+        batch = next(self._batches, None)
+        return None if batch is None else {INPUT: np.ascontiguousarray(batch)}
+
+
+def quantise(graph: bytes, batches: Iterator[Pixels]) -> bytes:
+    """Return a graph with 8-bit arithmetic.
+
+    Args:
+        graph: the ONNX file with 32 bits.
+        batches: prepared training pictures, uint8 (B, H, W, 3), from which the ranges are taken.
+
+    Raises:
+        ModelError: if onnxruntime cannot quantise it.
+    """
+    with tempfile.TemporaryDirectory() as folder, _silence():
+        given, prepared, made = (Path(folder) / name for name in ("given.onnx", "prepared.onnx", "made.onnx"))
+        given.write_bytes(graph)
+        try:
+            _quantise_files(given, prepared, made, batches)
+        except Exception as error:  # onnxruntime raises errors of its own for each kind of graph it cannot take
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ModelError(f"export: the graph cannot be brought to 8 bits ({first}). Leave --int8 out.") from error
+        return _cleaned(made)
+
+
+def _quantise_files(given: Path, prepared: Path, made: Path, batches: Iterator[Pixels]) -> None:
+    from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization.shape_inference import quant_pre_process
+
+    quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+    quantize_static(
+        str(prepared),
+        str(made),
+        _Calibration(batches),  # type: ignore[arg-type, unused-ignore]
+        quant_format=QuantFormat.QDQ,
+        op_types_to_quantize=_OPERATORS,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        calibrate_method=CalibrationMethod.MinMax,
+        nodes_to_exclude=_outside_network(prepared),
+    )
+
+
+def _outside_network(path: Path) -> list[str]:
+    """Return the names of the nodes that normalise the picture: everything before the first convolution or product."""
+    import onnx
+
+    outside = []
+    for node in onnx.load(str(path)).graph.node:  # nodes are in order
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            break
+        outside.append(node.name)
+    return outside
+
+
+def _cleaned(path: Path) -> bytes:
+    """Return the bytes of the file without the libraries that it names and does not use."""
+    import onnx
+
+    model: Any = onnx.load(str(path))
+    used = {node.domain for node in model.graph.node} | set(_STANDARD_DOMAINS)
+    kept = [entry for entry in model.opset_import if entry.domain in used]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    del model.metadata_props[:]
+    return bytes(model.SerializeToString())
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keep the quantiser's talk in."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(before)

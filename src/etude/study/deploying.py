@@ -1,0 +1,200 @@
+"""From the folder of a study to what the export room needs: the chosen run, its network, its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
+from etude.core.errors import EtudeError, MistakeError, sentence
+from etude.core.registry import nearest
+from etude.core.run_record import RunRecord
+from etude.core.study_record import StudyRecord
+from etude.core.words import Part
+from etude.data.source import Source, open_source
+from etude.data.split_file import read_split
+from etude.evaluate.pictures import interval_over_pictures
+from etude.evaluate.predictions import Predictions
+from etude.evaluate.run_result import RunResult
+from etude.models import build_model, card_of
+from etude.pictures.prepare import Prepare
+from etude.study.folder import StudyFolder, find_study
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from etude.export.request import Request
+
+_FILES_OF_A_MODEL = {"weights": None, "checkpoint": None, "new_head": False}
+
+
+def export_request(
+    target: str, results: Path, *, run: str = "", name: str = "", data: str = "", keep_temperature: bool = True
+) -> Request:
+    """Open a finished run of a study for export.
+
+    Args:
+        target: name, folder or file of the study.
+        results: the folder in which studies lie.
+        run: identity of the run, or the beginning of it; by default the best one.
+        name: name of the model; by default the study's.
+        data: the pictures, where they lie elsewhere now; by default where the study found them.
+        keep_temperature: whether a temperature that the study fitted is kept.
+
+    Raises:
+        MistakeError: if there is no such study or run, or its pictures are not the same any more.
+        ModelError: if the network cannot be built.
+    """
+    from etude.export.request import Request
+
+    folder = find_study(target, results)
+    study = folder.load_study()
+    record = find_run(folder, study, run)
+    file = Path(target)
+    base = file.resolve().parent if file.is_file() else Path.cwd()
+    source = _open_pictures(record, study, base, data)
+    config = record.config
+    return Request(
+        model=_network(record, folder),
+        task=study.task,
+        name=name or study.name,
+        classes=record.classes,
+        prepare=Prepare.model_validate(config["prepare"]),
+        source=source,
+        parts_N=read_split(_split_file(folder, config), source.items)[record.fold or 0],
+        metric=study.metric,
+        scores=_scores(record, folder, study.task),
+        origin=_origin(record, study),
+        data=_summary(source, study, config),
+        weights=folder.run(record.identity) / "model.safetensors",
+        temperature=record.temperature if keep_temperature else None,
+        threshold=record.threshold,
+        palette=_palette(source) if study.task == "segmentation" else (),
+    )
+
+
+def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> RunRecord:
+    """Return a finished run: the one that is named, or that of the best candidate with the best validation score.
+
+    Raises:
+        MistakeError: if there is none.
+    """
+    finished = {ref.identity: ref for ref in study.runs if ref.status == "finished"}
+    if wanted:
+        named = [identity for identity in finished if identity.startswith(wanted)]
+        if len(named) != 1:
+            close = nearest(wanted, list(finished))
+            hint = f"Did you mean {close[0]}?" if close else f"`etude runs list {study.name}` lists them."
+            rule = "the identity of one finished run of the study"
+            raise MistakeError(sentence("export", "--run", rule, wanted, hint))
+        return _load(folder, named[0])
+    ranked = [row.candidate for row in study.leaderboard if row.score is not None]
+    for candidate in ranked:
+        runs = [_load(folder, ref.identity) for ref in finished.values() if ref.candidate == candidate]
+        if runs:
+            sign = 1 if study.higher_is_better else -1
+            return max(runs, key=lambda run: sign * run.validation.get(study.metric, 0.0))
+    raise MistakeError(f"{study.name}: has no finished run to export. Run it with `etude run`.")
+
+
+def _load(folder: StudyFolder, identity: str) -> RunRecord:
+    record = folder.load_run(identity)
+    if record is None:
+        raise MistakeError(f"{folder.run(identity)}: holds no finished run. Run the study again with `etude run`.")
+    return record
+
+
+def _open_pictures(record: RunRecord, study: StudyRecord, base: Path, elsewhere: str) -> Source:
+    """Open the pictures of a run and check that they are the same as when it was trained."""
+    config = record.config["data"]
+    given = elsewhere or config["source"]
+    try:
+        source = open_source(given, task=study.task, positive=config.get("positive"), base=base)
+    except EtudeError as error:
+        raise MistakeError(
+            f"export: the bundle is compared with the network on the study's own pictures. {error} "
+            f"Say where they lie now with --data."
+        ) from error
+    if source.fingerprint() != config["fingerprint"]:
+        remedy = "Give the same pictures with --data, or run the study again on these."
+        raise MistakeError(sentence("export", given, "the pictures that the run was trained on", "others", remedy))
+    return source
+
+
+def _split_file(folder: StudyFolder, config: dict[str, Any]) -> Path:
+    """Return the file of the split that a run was trained on."""
+    own = folder.split.with_name(f"split.{config['data']['split'].get('train_items')}.parquet")
+    return own if own.exists() else folder.split
+
+
+def _network(record: RunRecord, folder: StudyFolder) -> nn.Module:
+    """Build the network of a run and load its weights; what it was pretrained with is not needed any more."""
+    import torch
+
+    from etude.train.state import load_tensors
+    from etude.train.views import Views
+
+    config = record.config
+    prepare = Prepare.model_validate(config["prepare"])
+    model: nn.Module = build_model(
+        {**config["model"], **_FILES_OF_A_MODEL},
+        n_outputs=len(record.classes),
+        size_px=(prepare.height_px, prepare.width_px),
+        seed=record.seed,
+    )
+    tensors, _ = load_tensors(folder.run(record.identity) / "model.safetensors")
+    model.load_state_dict(tensors)
+    views = config.get("combine", {}).get("tta", "none")
+    model = model.to(torch.float32)
+    return (model if views == "none" else Views(model, views)).eval()
+
+
+def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:
+    """Return the scores of the run on validation and test, those on test with intervals where answers are kept."""
+    path = folder.run(record.identity) / "predictions.parquet"
+    result = RunResult(record, lambda: Predictions.read(path, Part.TEST))
+    told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
+    for name, value in record.test.items():
+        interval = interval_over_pictures([result], name) if task == "classification" else None
+        told.append(Score(part="test", metric=name, value=value, interval=interval))
+    return tuple(told)
+
+
+def _origin(record: RunRecord, study: StudyRecord) -> Origin:
+    model = record.config["model"]
+    card = card_of(model["name"]) if model.get("python") is None else None
+    start = model.get("weights") or model.get("checkpoint") or ""
+    return Origin(
+        study=study.name,
+        question=study.question,
+        candidate=record.candidate,
+        run=record.identity,
+        network=card.title if card else f"a network of the study's own, {Path(model['python']).name}",
+        paper=card.paper if card else "",
+        pretrained=Path(start).name if start else "",
+        licence_code=card.licence_code if card else "",
+        licence_weights=card.licence_weights if card and start else "",
+        trained_at=record.finished_at,
+    )
+
+
+def _summary(source: Source, study: StudyRecord, config: dict[str, Any]) -> DataSummary:
+    return DataSummary(
+        source=source.name,
+        fingerprint=config["data"]["fingerprint"],
+        licence=source.licence,
+        counts=study.counts,
+        notes=tuple(source.notes),
+    )
+
+
+def _palette(source: Source) -> tuple[Rgb, ...]:
+    """Return the source's colours of its classes, or colours that differ, evenly around the circle of hues."""
+    import colorsys
+
+    given = getattr(source, "palette", None)
+    if given is not None and len(given) >= len(source.classes):
+        return tuple((int(r), int(g), int(b)) for r, g, b in given[: len(source.classes)])
+    hues = [(index * 0.618034) % 1.0 for index in range(len(source.classes))]  # the golden angle: neighbours differ
+    colours = [colorsys.hsv_to_rgb(hue, 0.65, 0.55 + 0.4 * (index % 2)) for index, hue in enumerate(hues)]
+    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colours)

@@ -1,0 +1,183 @@
+"""From a tiny study to a bundle that answers as its network does, without PyTorch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude import Study, load
+from etude.core.errors import GateError, MistakeError
+from etude.core.run_record import RunRecord
+from etude.core.words import Part
+from etude.data.source import open_source
+from etude.evaluate.predictions import Predictions
+from etude.export.exporting import export_bundle
+from etude.export.request import Wishes
+from etude.metrics.calibration import with_temperature
+from etude.study.deploying import export_request
+
+STUDY = """
+study: colours
+question: Which colour is strongest?
+data: {source: SOURCE, split: {validation: 0.3, test: 0.3}, on_leak: allow}
+prepare: {size_px: 32, fit: crop, normalize: half}
+train: {epochs: 6, batch: 16, optimizer: {name: adamw, lr: 0.01}, precision: fp32}
+candidates: {cnn: {model: {name: cnn, widths: [8, 16]}}}
+protocol: {seeds: 1}
+"""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    _draw(folder / "photos", ("reds", "greens", "blues"), 40)
+    Study.from_text(STUDY.replace("SOURCE", str(folder / "photos"))).run(folder)
+    return folder
+
+
+def _draw(folder: Path, classes: tuple[str, ...], count: int) -> Path:
+    """Draw JPEG files of noise in which one channel is stronger."""
+    rng = np.random.default_rng(0)
+    for channel, name in enumerate(classes):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            pixels = rng.integers(0, 120, (90, 70 + number, 3), dtype=np.uint8)
+            pixels[:, :, channel % 3] += rng.integers(10, 60, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{number:03}.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(results: Path) -> Path:
+    path = results / "strong.bundle"
+    request = export_request("colours", results, name="strong")
+    export_bundle(request, Wishes(to=path, int8=True, max_loss=100, measure=False), lambda text: None)
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain_bundle(results: Path) -> Path:
+    path = results / "plain"
+    export_bundle(export_request("colours", results), Wishes(to=path, measure=True, as_folder=True), lambda text: None)
+    return path
+
+
+def test_the_bundle_answers_as_the_run_did(results: Path, plain_bundle: Path) -> None:
+    model = load(plain_bundle, threads=1)
+    record = model.record
+    run = results / "colours/runs" / record.origin.run
+    kept = Predictions.read(run / "predictions.parquet", Part.TEST)
+    source = open_source(str(results / "photos"))
+    positions = {str(item): at for at, item in enumerate(source.items.ids)}
+    raws = [source.raw(positions[str(item)]) for item in kept.ids[:40]]
+    answers = np.stack([answer.probabilities for answer in model(raws)])
+    assert record.temperature is not None
+    np.testing.assert_allclose(answers, with_temperature(kept.probabilities[:40], record.temperature), atol=1e-4)
+    assert record.gate.agreement == 1.0
+    assert record.gate.pictures == len(Predictions.read(run / "predictions.parquet", Part.VALIDATION))
+
+
+def test_the_record_tells_scores_origin_and_speeds(plain_bundle: Path) -> None:
+    record = load(plain_bundle).record
+    run = RunRecord.load(plain_bundle.parent / "colours/runs" / record.origin.run / "run.json")
+    test = next(score for score in record.scores if score.part == "test")
+    assert test.value == run.test["accuracy"]
+    assert test.interval is not None
+    assert test.interval.low <= test.value <= test.interval.high
+    assert {speed.name for speed in record.speeds} == {"pytorch", "fp32"}
+    fp32 = next(speed for speed in record.speeds if speed.name == "fp32")
+    assert fp32.memory_mb is not None
+    assert 20 < fp32.memory_mb < 300
+    card = (plain_bundle / "MODEL_CARD.md").read_text()
+    for told in ("Intended use", "Excluded uses", "Personal data", "Licence", "Which colour is strongest?"):
+        assert told in card
+    assert not any(name.endswith((".pkl", ".pt", ".pickle")) for name in record.files)
+
+
+def test_int8_is_smaller_tells_its_loss_and_is_another_graph(bundle: Path, plain_bundle: Path) -> None:
+    record, plain = load(bundle).record, load(plain_bundle).record
+    assert record.kind == "int8"
+    lost = record.quantisation
+    assert lost is not None
+    assert lost.interval.low <= lost.loss <= lost.interval.high
+    assert lost.score_fp32 == next(score for score in plain.scores if score.part == "validation").value
+    assert record.files["model.onnx"].sha256 != plain.files["model.onnx"].sha256
+    with zipfile.ZipFile(bundle) as packed:
+        assert packed.read("model.onnx").count(b"QuantizeLinear") > 4
+
+
+def test_the_contract_s_example_runs_as_it_stands(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as packed:
+        contract = packed.read("CONTRACT.md").decode()
+    code = contract.split("```python\n")[1].split("```")[0]
+    (tmp_path / "the.bundle").write_bytes(bundle.read_bytes())
+    Image.fromarray(np.full((50, 50, 3), (90, 20, 10), np.uint8)).save(tmp_path / "picture.jpg", quality=95)
+    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.split()[0] == load(bundle)(tmp_path / "picture.jpg").label
+
+
+def test_a_disagreement_is_refused_and_nothing_is_written(
+    results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from etude.export import exporting
+
+    request = export_request("colours", results)
+    path = tmp_path / "wrong.bundle"
+    honest = exporting.bundle_answers
+    monkeypatch.setattr(exporting, "bundle_answers", lambda *given: honest(*given)[:, ::-1])
+    with pytest.raises(GateError, match=r"99\.9%.* of the decisions on \d+ validation pictures are equal"):
+        export_bundle(request, Wishes(to=path, measure=False), lambda text: None)
+    assert not path.exists()
+
+
+def test_eight_bits_that_lose_too_much_are_refused(
+    results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from etude.export import exporting
+
+    request = export_request("colours", results)
+    monkeypatch.setattr(exporting, "quantise", lambda graph, batches: _negated(graph))
+    with pytest.raises(GateError, match=r"must lose at most 1 points\. It loses \d+\.\d\d points \["):
+        export_bundle(request, Wishes(to=tmp_path / "w.bundle", int8=True, measure=False), lambda text: None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _negated(graph: bytes) -> bytes:
+    """Return a graph whose least likely class is its answer."""
+    import onnx
+    from onnx import helper
+
+    model = onnx.load_from_string(graph)
+    softmax = next(node for node in model.graph.node if node.op_type == "Softmax")
+    at = list(model.graph.node).index(softmax)
+    model.graph.node.insert(at, helper.make_node("Neg", [softmax.input[0]], ["negated"]))
+    softmax.input[0] = "negated"
+    return model.SerializeToString()
+
+
+def test_a_run_or_pictures_that_are_not_there_are_sentences(results: Path) -> None:
+    with pytest.raises(MistakeError, match="--run must be the identity of one finished run"):
+        export_request("colours", results, run="zzz")
+    with pytest.raises(MistakeError, match="the pictures that the run was trained on"):
+        export_request("colours", results, data=str(_draw(results / "other", ("a", "b", "c"), 5)))
+
+
+def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("no picture")
+    words = [sys.executable, "-m", "etude", "predict", str(bundle), "a.png", "b.png", "--json", "--self-test"]
+    told = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert "1 of 2 pictures could not be read" in told.stderr
+    answered = json.loads(told.stdout)
+    assert answered["self_test"] == "passed"
+    assert len(answered["predictions"][0]["top"]) == 3
+    assert "b.png" in answered["predictions"][1]["error"]
