@@ -218,6 +218,38 @@ def predict(
 
 
 @app.command()
+def serve(
+    bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles that `etude export` wrote.")] = None,
+    host: Annotated[str, typer.Option(help="Address; any but this machine's own needs --keys.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8000,
+    keys: Annotated[Path | None, typer.Option(help="File of hashed API keys.")] = None,
+    new_key: Annotated[str, typer.Option("--new-key", metavar="NAME", help="Make a key, print it, and stop.")] = "",
+    threads: Annotated[int, typer.Option(min=0, help="Threads that decode and answer; 0: all cores.")] = 0,
+    queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait; beyond it is 503.")] = 64,
+    max_mb: Annotated[float, typer.Option(help="The most a request may hold, in MB.")] = 20.0,
+    max_megapixels: Annotated[float, typer.Option(help="The most a picture may hold, before it is decoded.")] = 40.0,
+    rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each key; 0: no limit.")] = 0.0,
+    timeout: Annotated[float, typer.Option(help="Seconds that a picture may wait for its answer.")] = 30.0,
+    origin: Annotated[list[str] | None, typer.Option(help="Origin whose pages may call the API.")] = None,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Serve bundles: an API (/docs), a page (/), counts (/metrics)."""
+    from etude.cli.serving import make_key, serve_bundles
+    from etude.runtime.serving.config import ServeConfig
+
+    if new_key:
+        make_key(new_key, keys)
+        return
+    config = ServeConfig(
+        host=host, port=port, threads=threads, queue=queue, max_bytes=max(1024, round(max_mb * 1e6)),
+        max_pixels=max(1, round(max_megapixels * 1e6)), rate=rate, timeout_s=timeout, keys=keys,
+        origins=tuple(origin or ()),
+    )  # fmt: skip
+    serve_bundles(bundles or [], config, quiet)
+
+
+@app.command()
 def schema(debug: Debug = False) -> None:
     """Print the JSON Schema of study files, for editors."""
     from etude.cli.starting import print_schema

@@ -101,3 +101,17 @@ def plain(colour: tuple[int, int, int], size: int | tuple[int, int] = 24) -> np.
     """Return a picture of one colour."""
     height, width = (size, size) if isinstance(size, int) else size
     return np.full((height, width, 3), colour, np.uint8)
+
+
+def png_bomb(width: int, height: int) -> bytes:
+    """Return a small PNG file that says it is huge."""
+    import struct
+    import zlib
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )

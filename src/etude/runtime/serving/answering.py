@@ -1,0 +1,57 @@
+"""From the pictures of a request to their answers, through the pool."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from etude.core.errors import DataError
+from etude.runtime.predictor import Predictor
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.guard import RefusedError
+from etude.runtime.serving.metrics import Metrics
+from etude.runtime.serving.pool import BusyError, Finish, Job, LateError, Pool
+
+_RETRY_S = 1
+
+
+class Answering:
+    """Hands pictures to the pool and waits for what comes back."""
+
+    def __init__(self, pool: Pool, config: ServeConfig, metrics: Metrics) -> None:
+        self._pool, self._config, self._metrics = pool, config, metrics
+
+    async def answer(self, model: Predictor, contents: Sequence[bytes], finish: Finish) -> list[Any | DataError]:
+        """Return what `finish` makes of the answer to each picture, or the error of a picture that cannot be read.
+
+        Raises:
+            RefusedError: if the queue is full, or an answer would come too late.
+        """
+        deadline = time.monotonic() + self._config.timeout_s
+        jobs = [Job(model, content, finish, deadline) for content in contents]
+        try:
+            self._pool.submit(jobs)
+        except BusyError:
+            raise RefusedError(503, "busy", f"The server is busy. Ask again in {_RETRY_S} s.", _RETRY_S) from None
+        try:
+            async with asyncio.timeout(self._config.timeout_s + 1):
+                found = await asyncio.gather(
+                    *(asyncio.wrap_future(job.future) for job in jobs), return_exceptions=True
+                )  # fmt: skip
+        except TimeoutError:
+            found = [LateError()]
+        return [self._counted(model, entry) for entry in found]
+
+    def _counted(self, model: Predictor, entry: Any) -> Any:  # noqa: ANN401 - what `finish` gave, or an error
+        if isinstance(entry, LateError):
+            self._metrics.pictures.labels(model.name, "late").inc()
+            raise RefusedError(503, "late", f"The answer would come too late. Ask again in {_RETRY_S} s.", _RETRY_S)
+        if isinstance(entry, DataError):
+            self._metrics.pictures.labels(model.name, "refused").inc()
+            return entry
+        if isinstance(entry, BaseException):
+            raise entry
+        self._metrics.pictures.labels(model.name, "answered").inc()
+        return entry

@@ -1,0 +1,121 @@
+"""The application: routes behind the guard, with the pool that answers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+from collections.abc import AsyncIterator
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from etude.runtime.serving.answering import Answering
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.guard import Guard, RefusedError
+from etude.runtime.serving.keys import Keys
+from etude.runtime.serving.metrics import Metrics
+from etude.runtime.serving.pool import Pool
+from etude.runtime.serving.routes import make_routes
+from etude.runtime.serving.shelf import Shelf
+
+_ABOUT = (
+    "Answers about pictures. Send `Authorization: Bearer KEY` where the server asks for keys. Every error is "
+    '{"error": {"code", "message"}}; 429 and 503 carry Retry-After.'
+)
+
+
+class Service:
+    """What a server is made of; `app` is what uvicorn runs.
+
+    Args:
+        shelf: the models.
+        config: limits and keys.
+    """
+
+    def __init__(self, shelf: Shelf, config: ServeConfig) -> None:
+        config.check()
+        self.shelf, self.config, self.metrics = shelf, config, Metrics()
+        self.pool = Pool(config.n_threads, config.queue, config.max_batch, self.metrics.batches.observe)
+        self.metrics.waiting.set_function(lambda: float(len(self.pool)))
+        self.api = self._make_api()
+        keys = Keys.read(config.keys) if config.keys is not None else None
+        self.guard = Guard(self.api, config, keys, self.metrics, self._route_of)
+        self.app: ASGIApp = self.guard
+        if config.origins:  # outermost: a browser asks without a key whether it may ask with one
+            self.app = CORSMiddleware(
+                self.guard, allow_origins=config.origins, allow_methods=["GET", "POST"],
+                allow_headers=["authorization", "x-api-key", "content-type"], expose_headers=["retry-after"],
+            )  # fmt: skip
+
+    def reload(self) -> list[str]:
+        """Take bundles and keys anew; return the names of the models that changed.
+
+        Raises:
+            EtudeError: if one cannot be used; everything stays as it is.
+        """
+        keys = Keys.read(self.config.keys) if self.config.keys is not None else None
+        changed = self.shelf.reload()
+        self.guard.keys = keys
+        return changed
+
+    def _make_api(self) -> FastAPI:
+        @contextlib.asynccontextmanager
+        async def life(api: FastAPI) -> AsyncIterator[None]:
+            yield
+            self.pool.close()
+
+        api = FastAPI(
+            title="Étude", version=_version(), description=_ABOUT, docs_url=None, redoc_url=None,
+            lifespan=life,
+        )  # fmt: skip
+        answering = Answering(self.pool, self.config, self.metrics)
+        routes = make_routes(self.shelf, answering, self.config, self.metrics)
+        self.paths = frozenset({route.path for route in routes.routes if isinstance(route, Route)} | {"/openapi.json"})
+        api.include_router(routes)
+        api.add_exception_handler(RefusedError, self._refuse)
+        api.add_exception_handler(RequestValidationError, _invalid)
+        api.add_exception_handler(HTTPException, _refused)
+        api.add_exception_handler(Exception, _failed)
+        return api
+
+    async def _refuse(self, request: Request, error: Exception) -> JSONResponse:
+        """Answer a refusal of a route's."""
+        assert isinstance(error, RefusedError)
+        self.metrics.refused.labels(error.code).inc()
+        headers = {} if error.retry_s is None else {"retry-after": str(error.retry_s)}
+        return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers=headers)
+
+    def _route_of(self, path: str) -> str:
+        """Return the route of a path, of a bounded number of names: no route has a part that varies."""
+        return path if path in self.paths else "other"
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Tell which parameter does not hold, without its value."""
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+    return JSONResponse({"error": {"code": "parameter", "message": told}}, 422)
+
+
+async def _failed(request: Request, error: Exception) -> JSONResponse:
+    """Say no more than that it failed; the guard logs why."""
+    return JSONResponse({"error": {"code": "fault", "message": "A fault of the server's own; its log says more."}}, 500)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Tell of a route or a method that is not there."""
+    assert isinstance(error, HTTPException)
+    body = {"error": {"code": "route", "message": str(error.detail)}}
+    return JSONResponse(body, error.status_code, headers=error.headers)
+
+
+def _version() -> str:
+    """Return the version of Étude; empty where it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("etude")
+    return ""

@@ -1,0 +1,48 @@
+"""From a request's body to the pictures in it: one as raw bytes, or several as multipart form data."""
+
+from __future__ import annotations
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from etude.pictures.reading import printable
+from etude.runtime.serving.guard import RefusedError
+
+_FORM = "multipart/form-data"
+_URLENCODED = "application/x-www-form-urlencoded"
+
+
+async def read_pictures(request: Request, max_pictures: int, max_bytes: int) -> tuple[list[tuple[str, bytes]], bool]:
+    """Return the name and the bytes of every picture, and whether they came as a form.
+
+    Raises:
+        RefusedError: if the form is no form, or holds no picture or too many.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == _URLENCODED:
+        raise RefusedError(415, "type", "Send the bytes of a picture, or several as multipart/form-data.")
+    if kind != _FORM:
+        content = await request.body()
+        if not content:
+            raise RefusedError(422, "empty", "The request holds no picture: send its bytes as the body.")
+        return [("", content)], False
+    parser = MultiPartParser(request.headers, request.stream(), max_files=max_pictures, max_fields=0)
+    parser.spool_max_size = max_bytes  # the body is bounded already: nothing of it goes to the disk
+    try:
+        form = await parser.parse()
+    except MultiPartException as error:
+        raise RefusedError(400, "form", f"The form cannot be read: {error.message}") from error
+    except (KeyError, ValueError, AssertionError, IndexError, UnicodeError) as error:
+        raise RefusedError(400, "form", "The form cannot be read.") from error
+    try:
+        found = [
+            (printable(part.filename or name)[:200], await part.read())
+            for name, part in form.multi_items()
+            if isinstance(part, UploadFile)
+        ]
+    finally:
+        await form.close()
+    if not found:
+        raise RefusedError(422, "empty", "The form holds no file.")
+    return found, True

@@ -1,0 +1,231 @@
+"use strict";
+// The page: pictures in, answers out. Nothing is loaded from elsewhere, and nothing is kept but the key, for this tab.
+const at = (id) => document.getElementById(id);
+const make = (tag, fields = {}, ...inside) => {
+  const element = Object.assign(document.createElement(tag), fields);
+  element.append(...inside);
+  return element;
+};
+let words = {};
+let models = [];
+let language = "en";
+
+const say = (word, fields = {}) =>
+  (words[language][word] ?? word).replace(/\{(\w+)\}/g, (_, name) => fields[name] ?? "");
+const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
+
+function speak(chosen) {
+  language = chosen in words ? chosen : "en";
+  document.documentElement.lang = language;
+  at("language").value = language;
+  document.title = say("title");
+  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-told]")) {
+    const { told, ...fields } = JSON.parse(element.dataset.told);
+    if (element.dataset.into) element.setAttribute(element.dataset.into, say(told, fields));
+    else element.textContent = say(told, fields);
+  }
+  for (const element of document.querySelectorAll("[data-share]")) element.textContent = percent(Number(element.dataset.share));
+}
+
+// A text that follows the language, in an element or in one of its attributes.
+function tell(element, told, fields = {}, into = "") {
+  element.dataset.told = JSON.stringify({ told, ...fields });
+  if (into) { element.dataset.into = into; element.setAttribute(into, say(told, fields)); }
+  else element.textContent = say(told, fields);
+  return element;
+}
+
+async function ask(path, options = {}) {
+  const key = sessionStorage.getItem("key");
+  const headers = { ...(options.headers ?? {}), ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+  for (let attempt = 0; ; attempt += 1) {
+    let response;
+    try { response = await fetch(path, { ...options, headers }); }
+    catch { throw new Error(say("unreachable")); }
+    if (response.ok) return response;
+    if ((response.status === 429 || response.status === 503) && attempt < 5) {
+      tell(at("status"), "busy");
+      const seconds = Math.min(10, Number(response.headers.get("retry-after")) || 1);
+      await new Promise((go) => setTimeout(go, 1000 * seconds));
+      continue;
+    }
+    const told = await response.json().catch(() => null);
+    throw Object.assign(new Error(told?.error?.message ?? response.statusText), { status: response.status });
+  }
+}
+
+async function start() {
+  words = await (await fetch("/words.json")).json();
+  speak((navigator.languages ?? [navigator.language]).map((tag) => tag.slice(0, 2)).find((tag) => tag in words) ?? "en");
+  await meet();
+}
+
+// Learn which models there are; ask for the key where the server does.
+async function meet() {
+  try { models = (await (await ask("/v1/model")).json()).models; }
+  catch (error) {
+    if (error.status !== 401) { at("status").textContent = error.message; return; }
+    at("keywrong").textContent = sessionStorage.getItem("key") ? say("key_wrong") : "";
+    at("keybox").hidden = false;
+    at("key").focus();
+    return;
+  }
+  at("keybox").hidden = true;
+  at("ask").hidden = false;
+  at("model").replaceChildren(...models.map((model) => make("option", { value: model.name, textContent: model.name })));
+  showCard();
+}
+
+const chosen = () => models.find((model) => model.name === at("model").value);
+function showCard() { at("about").hidden = false; at("card").textContent = chosen().card; }
+
+async function take(files) {
+  for (const file of files) await answer(file);
+}
+
+async function answer(file) {
+  const name = file.name || "camera";
+  const item = make("li");
+  const remove = tell(make("button", { type: "button" }, "×"), "remove", { name }, "aria-label");
+  remove.textContent = "×";
+  remove.addEventListener("click", () => { item.remove(); at("files").focus(); });
+  const image = make("img", { src: URL.createObjectURL(file) });
+  tell(image, "picture_of", { name }, "alt");
+  const frame = make("div", { className: "frame" }, image);
+  item.append(make("h2", {}, make("span", { textContent: name }), remove), frame);
+  at("answers").prepend(item);
+  tell(at("status"), "working", { name });
+  const model = chosen();
+  try {
+    const told = model.task === "classification" ? await classify(model, file, item) : await segment(model, file, name, item, frame);
+    tell(at("status"), "done", { name, answer: told });
+  } catch (error) {
+    item.append(make("p", { className: "error", textContent: error.message }));
+    tell(at("status"), "failed", { name, reason: error.message });
+  }
+}
+
+async function classify(model, file, item) {
+  const path = `/v1/predict?model=${encodeURIComponent(model.name)}&top=5`;
+  const response = await ask(path, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
+  const found = (await response.json()).predictions[0];
+  const told = make("p", { className: "answer" }, found.label, " ");
+  if ("positive" in found) told.append("(", tell(make("span"), found.positive ? "yes" : "no"), ") ");
+  if (found.unsure) told.append(tell(make("span", { className: "unsure" }), "unsure"));
+  const bars = make("ul", { className: "bars" });
+  for (const { label, probability } of found.top) {
+    const bar = make("div", { className: "bar" });
+    bar.style.width = `${100 * probability}%`;
+    const share = make("span", { textContent: percent(probability) });
+    share.dataset.share = probability;
+    bars.append(make("li", {}, bar, make("span", { textContent: label }), share));
+  }
+  item.append(told, bars);
+  return `${found.label} ${percent(found.probability)}`;
+}
+
+async function segment(model, file, name, item, frame) {
+  const path = `/v1/segment?as=ids&model=${encodeURIComponent(model.name)}`;
+  const response = await ask(path, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
+  const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
+  const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
+  canvas.setAttribute("role", "img");
+  tell(canvas, "mask_of", { name }, "aria-label");
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(bitmap, 0, 0);
+  const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
+  const { ids, counts } = readIds(pixels.data, model.palette);
+  const hidden = new Set();
+  const redraw = () => {
+    for (let place = 0; place < ids.length; place += 1) pixels.data[4 * place + 3] = ids[place] < 0 || hidden.has(ids[place]) ? 0 : 255;
+    pen.putImageData(pixels, 0, 0);
+  };
+  redraw();
+  frame.append(canvas);
+  item.append(slider(canvas), legend(model, counts, ids.length, hidden, redraw));
+  const largest = counts.indexOf(Math.max(...counts));
+  return `${model.classes[largest]} ${percent(counts[largest] / ids.length)}`;
+}
+
+// The mask comes as a PNG whose palette gives each class its colour: the colours lead back to the ids.
+function readIds(levels, palette) {
+  const known = new Map(palette.map(([r, g, b], id) => [(r << 16) | (g << 8) | b, id]));
+  const ids = new Int16Array(levels.length / 4);
+  const counts = new Array(palette.length).fill(0);
+  for (let place = 0; place < ids.length; place += 1) {
+    const colour = (levels[4 * place] << 16) | (levels[4 * place + 1] << 8) | levels[4 * place + 2];
+    ids[place] = known.get(colour) ?? -1;
+    if (ids[place] >= 0) counts[ids[place]] += 1;
+  }
+  return { ids, counts };
+}
+
+function slider(canvas) {
+  const range = make("input", { type: "range", min: 0, max: 100, value: 55 });
+  const apply = () => { canvas.style.opacity = range.value / 100; };
+  range.addEventListener("input", apply);
+  apply();
+  return make("label", {}, tell(make("span"), "opacity"), range);
+}
+
+function legend(model, counts, total, hidden, redraw) {
+  const list = make("ul", { className: "legend" });
+  tell(list, "legend", {}, "aria-label");
+  model.classes.forEach((label, id) => {
+    if (!counts[id]) return;
+    const swatch = make("span", { className: "swatch" });
+    swatch.style.background = `rgb(${model.palette[id].join(",")})`;
+    const share = make("span", { textContent: percent(counts[id] / total) });
+    share.dataset.share = counts[id] / total;
+    const button = make("button", { type: "button" }, swatch, make("span", { textContent: label }), share);
+    button.setAttribute("aria-pressed", "true");
+    button.addEventListener("click", () => {
+      if (!hidden.delete(id)) hidden.add(id);
+      button.setAttribute("aria-pressed", String(!hidden.has(id)));
+      redraw();
+    });
+    list.append(make("li", {}, button));
+  });
+  return list;
+}
+
+async function openCamera() {
+  try {
+    at("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+    at("viewfinder").hidden = false;
+    at("take").focus();
+  } catch (error) { tell(at("status"), "no_camera", { reason: error.message }); }
+}
+
+function closeCamera() {
+  for (const track of at("video").srcObject?.getTracks() ?? []) track.stop();
+  at("video").srcObject = null;
+  at("viewfinder").hidden = true;
+  at("camera").focus();
+}
+
+function takePicture() {
+  const video = at("video");
+  const canvas = make("canvas", { width: video.videoWidth, height: video.videoHeight });
+  canvas.getContext("2d").drawImage(video, 0, 0);
+  canvas.toBlob((blob) => take([new File([blob], "camera.jpg", { type: "image/jpeg" })]), "image/jpeg", 0.92);
+}
+
+at("language").addEventListener("change", (event) => speak(event.target.value));
+at("model").addEventListener("change", showCard);
+at("files").addEventListener("change", (event) => { const files = [...event.target.files]; event.target.value = ""; take(files); });
+at("camera").addEventListener("click", openCamera);
+at("close").addEventListener("click", closeCamera);
+at("take").addEventListener("click", takePicture);
+at("keybox").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", at("key").value);
+  at("key").value = "";
+  meet();
+});
+for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => { event.preventDefault(); at("drop").classList.add("over"); });
+for (const kind of ["dragleave", "drop"]) document.addEventListener(kind, (event) => { event.preventDefault(); at("drop").classList.remove("over"); });
+document.addEventListener("drop", (event) => { if (!at("ask").hidden) take([...event.dataTransfer.files]); });
+document.addEventListener("paste", (event) => { if (!at("ask").hidden) take([...event.clipboardData.files]); });
+start();

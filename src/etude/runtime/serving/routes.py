@@ -1,0 +1,188 @@
+"""The routes of the API and of the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib import resources
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
+
+from etude.core.errors import DataError, MistakeError
+from etude.runtime.answers import Answer, MaskAnswer
+from etude.runtime.drawing import mask_png, rgb_png
+from etude.runtime.predictor import Predictor
+from etude.runtime.serving.answering import Answering
+from etude.runtime.serving.bodies import read_pictures
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.documents import BODY, PREDICT_EXAMPLE, REFUSALS, SEGMENT_EXAMPLE, docs_page
+from etude.runtime.serving.guard import RefusedError
+from etude.runtime.serving.metrics import Metrics
+from etude.runtime.serving.shelf import Shelf
+
+ModelName = Annotated[
+    str | None, Query(alias="model", max_length=200, description="Name of the model; by default the first that fits.")
+]
+Top = Annotated[int, Query(ge=1, le=100, description="Classes to tell of each picture.")]
+Form = Annotated[
+    Literal["ids", "color", "overlay", "json"],
+    Query(
+        alias="as",
+        description="ids: PNG of class ids, with their colours as its palette; color: PNG of colours; overlay: PNG of "
+        "colours laid over the picture; json: share of each class.",
+    ),
+]
+Opacity = Annotated[float, Query(ge=0, le=1, description="How much of the colour an overlay shows.")]
+
+_SHELL = {
+    "/": ("page.html", "text/html; charset=utf-8"),
+    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
+    "/words.json": ("words.json", "application/json"),
+}
+
+
+def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics: Metrics) -> APIRouter:
+    """Return all routes."""
+    routes = APIRouter()
+
+    def find(name: str | None, task: str) -> Predictor:
+        try:
+            return shelf.find(name, task)
+        except MistakeError as error:
+            raise RefusedError(404, "model", str(error)) from error
+
+    @routes.post(
+        "/v1/predict",
+        summary="Name the class of one or more pictures",
+        responses={200: {"content": {"application/json": {"example": PREDICT_EXAMPLE}}}, **REFUSALS},
+        openapi_extra=BODY,
+        tags=["answers"],
+    )
+    async def predict(request: Request, model: ModelName = None, top: Top = 5) -> JSONResponse:
+        """Send a picture as the body, or several as files of a form; JPEG, PNG, WebP, GIF, BMP and TIFF are read."""
+        chosen = find(model, "classification")
+        finish = partial(_told, top=top)
+        pictures, is_form = await read_pictures(request, config.max_pictures, config.max_bytes)
+        found = await answering.answer(chosen, [content for _, content in pictures], finish)
+        return _json(chosen, pictures, found, is_form)
+
+    @routes.post(
+        "/v1/segment",
+        summary="Give every pixel of a picture its class",
+        responses={200: {"content": {"image/png": {}, "application/json": {"example": SEGMENT_EXAMPLE}}}, **REFUSALS},
+        response_class=Response,
+        openapi_extra=BODY,
+        tags=["answers"],
+    )
+    async def segment(
+        request: Request, model: ModelName = None, form: Form = "ids", opacity: Opacity = 0.5
+    ) -> Response:
+        """The mask has the picture's own size. PNG answers take one picture, `as=json` several."""
+        chosen = find(model, "segmentation")
+        pictures, is_form = await read_pictures(request, config.max_pictures, config.max_bytes)
+        if form != "json" and len(pictures) != 1:
+            raise RefusedError(422, "several", "A PNG answer takes one picture. Use as=json for several.")
+        finish: Callable[[Answer], Any] = (
+            partial(_told, top=0) if form == "json" else partial(_drawn, form=form, opacity=opacity)
+        )
+        found = await answering.answer(chosen, [content for _, content in pictures], finish)
+        if form == "json":
+            return _json(chosen, pictures, found, is_form)
+        if isinstance(found[0], DataError):
+            raise RefusedError(422, "picture", str(found[0]))
+        return Response(found[0], media_type="image/png")
+
+    @routes.get("/v1/model", summary="What a model is and can do", responses=REFUSALS, tags=["models"])
+    async def model_(model: ModelName = None) -> JSONResponse:
+        """Without a name, all models in a list."""
+        if model is None:
+            return JSONResponse({"models": [describe(entry) for entry in shelf.all()]})
+        try:
+            return JSONResponse(describe(shelf.find(model)))
+        except MistakeError as error:
+            raise RefusedError(404, "model", str(error)) from error
+
+    @routes.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse, tags=["service"])
+    async def metrics_() -> Response:
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    @routes.get("/healthz", summary="Whether the server lives", tags=["service"])
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @routes.get("/readyz", summary="Whether every model has passed its own test", tags=["service"])
+    async def readyz() -> dict[str, Any]:
+        # The server starts, and takes bundles anew, only after each has passed its self-test.
+        return {"status": "ready", "models": len(shelf.all())}
+
+    @routes.get("/docs", summary="This API as a page", response_class=HTMLResponse, include_in_schema=False)
+    async def docs(request: Request) -> HTMLResponse:
+        return HTMLResponse(docs_page(request.app.openapi()))
+
+    _add_shell(routes)
+    return routes
+
+
+def describe(model: Predictor) -> dict[str, Any]:
+    """Return what the public may know of a model."""
+    record = model.record
+    told: dict[str, Any] = {
+        "name": record.name,
+        "task": record.task,
+        "classes": list(record.classes),
+        "palette": [list(colour) for colour in record.palette],
+        "size_px": [model.prepare.height_px, model.prepare.width_px],
+        "kind": record.kind,
+        "threshold": record.threshold,
+        "unsure_below": record.certainty.unsure_below if record.certainty else None,
+        "scores": [score.model_dump(mode="json") for score in record.scores],
+        "licence_weights": record.origin.licence_weights,
+        "version": model.fingerprint[:16],
+        "card": model.document("MODEL_CARD.md"),
+    }
+    return told
+
+
+def _told(answer: Answer, top: int) -> dict[str, Any]:
+    return answer.as_json(top)
+
+
+def _drawn(answer: Answer, form: str, opacity: float) -> bytes:
+    assert isinstance(answer, MaskAnswer)
+    if form == "ids":
+        return mask_png(answer)
+    return rgb_png(answer.colored if form == "color" else answer.overlay(opacity=opacity))
+
+
+def _json(
+    model: Predictor, pictures: Sequence[tuple[str, bytes]], found: Sequence[Any], is_form: bool
+) -> JSONResponse:  # fmt: skip
+    """Return the answers; a picture that cannot be read is an error of its own among several."""
+    if not is_form and isinstance(found[0], DataError):
+        raise RefusedError(422, "picture", str(found[0]))
+    rows = [
+        {"name": name, **({"error": str(entry)} if isinstance(entry, DataError) else entry)}
+        for (name, _), entry in zip(pictures, found, strict=True)
+    ]
+    return JSONResponse({"model": model.name, "version": model.fingerprint[:16], "predictions": rows})
+
+
+def _add_shell(routes: APIRouter) -> None:
+    """Add the page's files, read once: no path of a request ever names a file."""
+    folder = resources.files("etude.runtime.serving") / "page"
+    for path, (name, kind) in _SHELL.items():
+        content = (folder / name).read_bytes()
+        if name.endswith(".json"):
+            json.loads(content)
+        routes.add_api_route(path, _giver(content, kind), include_in_schema=False, name=name)
+
+
+def _giver(content: bytes, kind: str) -> Callable[[], Any]:
+    async def give() -> Response:
+        return Response(content, media_type=kind)
+
+    return give

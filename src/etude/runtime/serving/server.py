@@ -1,0 +1,160 @@
+"""Running the service: uvicorn, signals, and an end that finishes what was begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from etude.core.errors import EtudeError, MistakeError
+from etude.runtime.serving.app import Service
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.logs import log, start_logging
+from etude.runtime.serving.shelf import Shelf
+
+_MOST_HEAD_BYTES = 32 << 10
+_KEEP_ALIVE_S = 10
+_BACKLOG = 256
+
+
+def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) -> None:
+    """Serve bundles until SIGTERM or Ctrl-C; SIGHUP takes them anew.
+
+    Args:
+        paths: the bundles.
+        config: address, limits and keys.
+        ready: hears the address once requests are answered.
+
+    Raises:
+        MistakeError: if the address is open to others and there are no keys, or it is taken.
+        BundleError: if a bundle cannot be used.
+    """
+    config.check()
+    start_logging()
+    service = Service(Shelf(paths, config.max_pixels), config)
+    listening = _listen(config)
+    server = _Server(service, config, lambda: ready(_address(listening)))
+    names = [model.name for model in service.shelf.all()]
+    log("started", address=_address(listening), models=names, threads=config.n_threads, keys=config.keys is not None)
+    before = _hold_signals()
+    try:
+        server.run(sockets=[listening])
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        log("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which tells when it listens and takes bundles anew on SIGHUP."""
+
+    def __init__(self, service: Service, config: ServeConfig, ready: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                service.app, http=_patient_for(config.body_timeout_s), ws="none", loop="asyncio", lifespan="on",
+                access_log=False, log_config=None, server_header=False, proxy_headers=False, backlog=_BACKLOG,
+                timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=max(1, round(config.stop_s)),
+                h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
+            )
+        )  # fmt: skip
+        self._service, self._ready = service, ready
+        self._reloading: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening; then say so."""
+        await super().startup(sockets)
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if not self.should_exit:
+            self._ready()
+
+    def _reload(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._take_anew())
+        self._reloading.add(task)
+        task.add_done_callback(self._reloading.discard)
+
+    async def _take_anew(self) -> None:
+        """Open the bundles in a thread of its own, while requests go on."""
+        try:
+            changed = await asyncio.to_thread(self._service.reload)
+        except EtudeError as error:
+            self._service.metrics.reloads.labels("failed").inc()
+            log("reload failed", level=logging.ERROR, reason=str(error))
+            return
+        self._service.metrics.reloads.labels("done").inc()
+        log("reloaded", changed=changed)
+
+
+def _patient_for(seconds: float) -> type[H11Protocol]:
+    """Return uvicorn's protocol, which hangs up on who does not send the head of a request within so many seconds."""
+
+    class Bounded(H11Protocol):
+        """A connection that is not kept for nothing."""
+
+        def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
+            super().connection_made(transport)
+            self._head_timer: asyncio.TimerHandle | None = None
+            self._watch_head()
+
+        def data_received(self, data: bytes) -> None:
+            super().data_received(data)
+            self._watch_head()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_watching()
+            super().connection_lost(exc)
+
+        def _watch_head(self) -> None:
+            """Count the time in which no request is being answered and the head of one may be on its way."""
+            if self.cycle is not None and not self.cycle.response_complete:
+                self._stop_watching()
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(seconds, self.transport.close)
+
+        def _stop_watching(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+    return Bounded
+
+
+def _listen(config: ServeConfig) -> socket.socket:
+    """Bind the address before anything else, so that a taken port is a sentence."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((config.host, config.port))
+    except OSError as error:
+        listening.close()
+        raise MistakeError(
+            f"serve: {config.host}:{config.port} cannot be listened on ({error.strerror}). Give another --port."
+        ) from error
+    listening.listen(_BACKLOG)
+    return listening
+
+
+def _address(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _hold_signals() -> dict[int, Any]:
+    """Let the signals that end the server in order end nothing else: uvicorn raises them again when it is done."""
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+
+    def ignore(number: int, frame: FrameType | None) -> None:
+        return None
+
+    return {number: signal.signal(number, ignore) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -1,0 +1,237 @@
+"""The real server, as a process: answers, limits, reload and an end in order."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import io
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
+httpx = pytest.importorskip("httpx", reason="needs httpx")
+
+from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip  # noqa: E402
+
+RED, BLUE = (220, 30, 20), (0, 30, 240)
+
+
+def jpeg(colour: tuple[int, int, int], size: int = 40) -> bytes:
+    packed = io.BytesIO()
+    Image.fromarray(plain(colour, size)).save(packed, "JPEG", quality=95)
+    return packed.getvalue()
+
+
+class Server:
+    """A server process and its address."""
+
+    def __init__(self, *words: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "etude", "serve", *words, "--port", "0"], stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stderr is not None
+        self.lines: list[str] = []
+        for line in self.process.stderr:
+            self.lines.append(line)
+            if line.startswith("Listening on "):
+                break
+        else:
+            raise AssertionError("".join(self.lines))
+        self.address = self.lines[-1].split()[2]
+        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
+        self.reader.start()
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rsplit(":", 1)[1])
+
+    def events(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(20)
+        self.reader.join(5)
+        return code
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("serve")
+
+
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[Server]:
+    bundle = write_zip(folder / "colours.bundle", make_contents(name="colours"))
+    started = Server(str(bundle), "--threads", "2", "--max-mb", "0.1")
+    yield started
+    assert started.stop() == 0
+
+
+def test_many_clients_at_once_get_each_its_own_answer(server: Server) -> None:
+    pictures = {"red": jpeg(RED), "blue": jpeg(BLUE), "green": jpeg((0, 200, 0))}
+
+    def ask(number: int) -> bool:
+        label = list(pictures)[number % 3]
+        with httpx.Client(base_url=server.address) as client:
+            for _ in range(5):
+                answer = client.post("/v1/predict", content=pictures[label])
+                if answer.status_code != 503:
+                    return answer.json()["predictions"][0]["label"] == label
+        return False
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask, range(60)))
+
+
+def test_a_body_that_is_too_large_is_refused_whether_or_not_it_says_so(server: Server) -> None:
+    with httpx.Client(base_url=server.address) as client:
+        assert client.post("/v1/predict", content=bytes(200_000)).status_code == 413
+        chunks = (bytes(10_000) for _ in range(100))
+        assert client.post("/v1/predict", content=chunks).status_code == 413
+        assert client.get("/healthz").status_code == 200
+
+
+def _say(server: Server, text: bytes, seconds: float = 5) -> bytes:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=seconds) as connection:
+        connection.sendall(text)
+        heard = b""
+        while chunk := connection.recv(65536):
+            heard += chunk
+            if b"\r\n\r\n" in heard and b"}" in heard:
+                break
+        return heard
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET / HTTP/9.9\r\n\r\n",
+    ],
+)
+def test_requests_that_are_none_end_without_a_5xx(server: Server, text: bytes) -> None:
+    heard = _say(server, text)
+    assert heard == b"" or heard.split()[1][:1] == b"4"
+    assert httpx.get(f"{server.address}/healthz").status_code == 200
+
+
+def test_sighup_takes_a_new_bundle_while_requests_go_on(folder: Path) -> None:
+    path = write_zip(folder / "changing.bundle", make_contents(name="changing"))
+    server = Server(str(path), "--threads", "1")
+    stop, codes, versions = threading.Event(), [], set()
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.address) as client:
+            while not stop.is_set():
+                answer = client.post("/v1/predict", content=jpeg(RED))
+                codes.append(answer.status_code)
+                versions.add(answer.json()["version"])
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    _until(lambda: len(codes) > 3)
+    contents = make_contents(name="changing", graph_bytes=make_graph("classification", 16, sharpness=0.01))
+    write_zip(folder / "next.bundle", contents)
+    shutil.move(folder / "next.bundle", path)
+    server.process.send_signal(signal.SIGHUP)
+    _until(lambda: len(versions) == 2)
+    path.write_bytes(b"broken")
+    server.process.send_signal(signal.SIGHUP)
+    _until(lambda: any(event["event"] == "reload failed" for event in server.events()))
+    before = len(codes)
+    _until(lambda: len(codes) > before + 3)
+    stop.set()
+    asking.join()
+    assert set(codes) == {200}
+    assert server.stop() == 0
+
+
+def _until(holds: object, seconds: float = 15) -> None:
+    ends = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        assert time.monotonic() < ends, "it took too long"
+        time.sleep(0.02)
+
+
+def test_sigterm_finishes_what_was_accepted(folder: Path) -> None:
+    bundle = write_zip(folder / "last.bundle", make_contents(name="last"))
+    server = Server(str(bundle), "--threads", "1")
+    large = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (2500, 2500, 3), dtype=np.uint8)).save(large, "PNG")
+    answers: list[int] = []
+
+    def ask() -> None:
+        answers.append(httpx.post(f"{server.address}/v1/predict", content=large.getvalue(), timeout=30).status_code)
+
+    asking = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    time.sleep(0.5)
+    assert server.stop() == 0
+    for thread in asking:
+        thread.join(20)
+    assert answers == [200] * 4
+    assert server.events()[-1]["event"] == "stopped"
+
+
+def test_a_slow_body_and_a_slow_head_are_hung_up_on(folder: Path) -> None:
+    from etude.runtime.serving.config import ServeConfig
+
+    bundle = write_zip(folder / "slow.bundle", make_contents(name="slow"))
+    code = (
+        "import sys; from pathlib import Path; from etude.runtime.serving.server import serve;"
+        "from etude.runtime.serving.config import ServeConfig;"
+        f"serve([Path({str(bundle)!r})], ServeConfig(port=0, threads=1, body_timeout_s=0.6), lambda a: print(a, flush=True))"
+    )
+    assert ServeConfig().body_timeout_s > 1
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    port = int(process.stdout.readline().rsplit(":", 1)[1])
+    try:
+        for text, status in (
+            (b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nxx", b"408"),
+            (b"POST /v1/pre", b""),
+            (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n|GET /hea", b"200"),
+            (b"", b""),
+        ):
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                started = time.monotonic()
+                first, _, then = text.partition(b"|")
+                connection.sendall(first)
+                heard = connection.recv(65536) if then else b""
+                connection.sendall(then)
+                while chunk := connection.recv(65536):
+                    heard += chunk
+                assert status in heard.split(b"\r\n")[0]
+                assert time.monotonic() - started < 3
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_a_taken_port_and_an_open_address_are_sentences(server: Server, folder: Path) -> None:
+    words = [sys.executable, "-m", "etude", "serve", str(folder / "colours.bundle")]
+    taken = subprocess.run([*words, "--port", str(server.port)], capture_output=True, text=True, check=False)
+    assert taken.returncode == 2
+    assert "cannot be listened on" in taken.stderr
+    open_ = subprocess.run([*words, "--host", "0.0.0.0"], capture_output=True, text=True, check=False)
+    assert open_.returncode == 2
+    assert "--new-key" in open_.stderr

@@ -1,0 +1,193 @@
+"""The page in a real browser: pictures in, answers out, by hand, by key, in two languages, with nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.unit.runtime.drawing import plain
+
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.keys import add_key
+
+CHROMIUM = Path("/usr/bin/chromium")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+        "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
+        "--use-fake-ui-for-media-stream"]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Chromium: apt-get install chromium"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+def run_server(bundles: dict[str, Path], **fields: object) -> Iterator[str]:
+    """Serve from a thread; give the address."""
+    from etude.runtime.serving.app import Service
+    from etude.runtime.serving.server import _address, _listen, _Server
+    from etude.runtime.serving.shelf import Shelf
+
+    config = ServeConfig(port=0, threads=1, **fields)
+    listening, ready = _listen(config), threading.Event()
+    server = _Server(Service(Shelf(list(bundles.values()), config.max_pixels), config), config, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    yield _address(listening)
+    server.should_exit = True
+    thread.join(20)
+
+
+@pytest.fixture(scope="module")
+def address(bundles) -> Iterator[str]:
+    yield from run_server(bundles)
+
+
+@pytest.fixture
+def visit(browser, address):
+    pages = []
+
+    def open_page(at: str = address, **options):
+        page = browser.new_page(**{"viewport": {"width": 1100, "height": 900}, **options})
+        pages.append(page)
+        page.said, page.asked = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.goto(at)
+        return page
+
+    yield open_page
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pictures")
+    halves = np.concatenate([plain((220, 30, 20), (120, 60)), plain((0, 30, 240), (120, 120))], axis=1)
+    drawn = {"red": plain((220, 30, 20), 120), "halves": halves, "grey": plain((128, 128, 128), 120)}
+    for name, pixels in drawn.items():
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    (folder / "broken.png").write_text("no picture")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+def test_several_pictures_are_answered_with_bars(visit, pictures) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    page.set_input_files("#files", [str(pictures[name]) for name in ("red", "grey", "broken")])
+    page.locator("#answers .error").wait_for()
+    page.wait_for_function("document.querySelectorAll('#answers > li').length === 3")
+    red = page.locator("#answers > li", has_text="red.png")
+    assert red.locator(".answer").inner_text().startswith("red")
+    assert red.locator(".bars li").count() == 3
+    assert float(red.locator(".bar").first.evaluate("bar => parseFloat(bar.style.width)")) > 90
+    assert "unsure" in page.locator("#answers > li", has_text="grey.png").inner_text()
+    assert "JPEG, PNG" in page.locator("#answers > li", has_text="broken.png").inner_text()
+    assert all(url.startswith((page.url, "blob:", "data:")) for url in page.asked)
+    page.get_by_role("button", name="Remove red.png").press("Enter")
+    assert page.locator("#answers > li").count() == 2
+    assert [line for line in page.said if "422" not in line] == []
+
+
+def test_a_mask_lies_over_its_picture_and_its_legend_hides_classes(visit, pictures) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    page.select_option("#model", "pixels")
+    page.set_input_files("#files", str(pictures["halves"]))
+    page.locator(".legend button").first.wait_for()
+    seen = "canvas => [...canvas.getContext('2d').getImageData({x}, 60, 1, 1).data]"
+    canvas = page.locator("#answers canvas")
+    assert canvas.evaluate(seen.format(x=20)) == [255, 0, 0, 255]
+    assert canvas.evaluate(seen.format(x=150)) == [0, 0, 255, 255]
+    red = page.get_by_role("button", name=re.compile("^red"))
+    assert red.get_attribute("aria-pressed") == "true"
+    red.focus()
+    page.keyboard.press("Space")
+    assert red.get_attribute("aria-pressed") == "false"
+    assert canvas.evaluate(seen.format(x=20))[3] == 0
+    assert canvas.evaluate(seen.format(x=150))[3] == 255
+    page.locator("input[type=range]").focus()
+    before = float(canvas.evaluate("canvas => canvas.style.opacity"))
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+    assert float(canvas.evaluate("canvas => canvas.style.opacity")) == pytest.approx(before + 0.1)
+    assert page.get_by_role("img", name="Mask of halves.png").count() == 1
+    assert page.said == []
+
+
+def test_the_language_is_the_browsers_and_can_be_changed(visit, pictures) -> None:
+    page = visit(locale="fr-FR")
+    page.locator("#ask").wait_for()
+    assert page.locator("h1").inner_text() == "Interroger le modèle"
+    assert page.locator("html").get_attribute("lang") == "fr"
+    page.set_input_files("#files", str(pictures["grey"]))
+    page.locator(".unsure").wait_for()
+    assert page.locator(".unsure").inner_text() == "incertain"
+    assert "%" in page.locator(".bars li").first.inner_text()
+    page.select_option("#language", "en")
+    assert page.locator("h1").inner_text() == "Ask the model"
+    assert page.locator(".unsure").inner_text() == "unsure"
+    assert visit(locale="de-DE").locator("html").get_attribute("lang") == "en"
+
+
+def test_it_is_used_by_keyboard_and_named_for_a_screen_reader(visit) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    reached = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+    assert {"language", "model", "files", "camera"} <= set(reached)
+    unnamed = page.evaluate(
+        "[...document.querySelectorAll('button, input, select')].filter(e => e.offsetParent && "
+        "!(e.textContent.trim() || e.labels?.length || e.getAttribute('aria-label'))).map(e => e.id)"
+    )
+    assert unnamed == []
+    assert page.locator("#status").get_attribute("aria-live") == "polite"
+    narrow = visit(viewport={"width": 340, "height": 700})
+    narrow.locator("#ask").wait_for()
+    assert narrow.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_camera_takes_a_picture(visit) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    page.click("#camera")
+    page.wait_for_function("document.getElementById('video').videoWidth > 0")
+    page.click("#take")
+    page.locator("#answers .bars").wait_for()
+    page.click("#close")
+    assert page.locator("#viewfinder").is_hidden()
+
+
+def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.txt", "volunteer")
+    server = run_server(bundles, keys=tmp_path / "keys.txt")
+    page = visit(next(server))
+    page.locator("#keybox").wait_for()
+    assert page.locator("#ask").is_hidden()
+    page.fill("#key", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_function("document.getElementById('keywrong').textContent !== ''")
+    page.fill("#key", key)
+    page.keyboard.press("Enter")
+    page.locator("#ask").wait_for()
+    assert page.locator("#model option").count() == 2
+    assert key not in page.content()
+    next(server, None)

@@ -1,0 +1,184 @@
+"""The parts of the server: keys, rates, the pool, the limits of the address."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from etude.core.errors import DataError, MistakeError
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.keys import Keys, add_key
+from etude.runtime.serving.pool import BusyError, Job, LateError, Pool
+from etude.runtime.serving.rate import RateLimit
+
+
+def test_a_key_is_shown_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    first, second = add_key(path, "volunteer"), add_key(path, "camera-2")
+    text = path.read_text()
+    assert first not in text
+    assert second not in text
+    assert path.stat().st_mode & 0o007 == 0
+    keys = Keys.read(path)
+    assert (keys.name_of(first), keys.name_of(second)) == ("volunteer", "camera-2")
+    for wrong in ("", first[:-1], first + "x", first.upper(), "volunteer", "\ud800"):
+        assert keys.name_of(wrong) is None
+    with pytest.raises(MistakeError, match="does not hold yet"):
+        add_key(path, "volunteer")
+    with pytest.raises(MistakeError, match="a name of letters"):
+        add_key(path, "a b")
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "name\n", "name zz\n", "name " + "a" * 63 + "\n"])
+def test_a_file_without_keys_is_a_mistake_and_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    (tmp_path / "keys.txt").write_text(text)
+    with pytest.raises(MistakeError, match=r"keys\.txt"):
+        Keys.read(tmp_path / "keys.txt")
+    with pytest.raises(MistakeError, match="cannot be read"):
+        Keys.read(tmp_path / "absent.txt")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", "127.0.0.1.example.org", ""])
+def test_an_open_address_needs_keys(host: str) -> None:
+    with pytest.raises(MistakeError, match="--new-key"):
+        ServeConfig(host=host).check()
+    ServeConfig(host=host, keys=Path("keys.txt")).check()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_a_loopback_address_needs_none(host: str) -> None:
+    ServeConfig(host=host).check()
+    with pytest.raises(MistakeError, match="--origin"):
+        ServeConfig(host=host, origins=("*",)).check()
+
+
+def test_a_rate_is_a_rate_for_each_caller() -> None:
+    rate = RateLimit(per_minute=60, burst=3)
+    assert [rate.wait_s("a", 0.0) for _ in range(5)] == [0, 0, 0, 1, 1]
+    assert rate.wait_s("b", 0.0) == 0
+    assert [rate.wait_s("a", 2.0) for _ in range(3)] == [0, 0, 1]
+    slow = RateLimit(per_minute=1, burst=1)
+    assert (slow.wait_s("a", 0.0), slow.wait_s("a", 1.0)) == (0, 59)
+    assert [RateLimit(0, 1).wait_s("a", 0.0) for _ in range(9)] == [0] * 9
+
+
+def test_callers_are_forgotten_but_not_their_limits() -> None:
+    rate = RateLimit(per_minute=60, burst=1)
+    for number in range(30_000):
+        rate.wait_s(f"caller {number}", 0.0)
+    assert len(rate._buckets) <= 10_000
+    assert rate.wait_s("caller 29999", 0.0) == 1
+
+
+class Fake:
+    """A model that answers the number that it is given, once it may."""
+
+    def __init__(self) -> None:
+        self.may = threading.Event()
+        self.sizes: list[int] = []
+
+    def read(self, content: bytes) -> tuple[np.ndarray, None]:
+        if content == b"bad":
+            raise DataError("bad")
+        return np.array([float(content)]), None
+
+    def answer(self, pictures: np.ndarray, seen: list[None]) -> list[float]:
+        self.may.wait(10)
+        self.sizes.append(len(pictures))
+        if (pictures < 0).any():
+            raise RuntimeError("the model failed")
+        return pictures[:, 0].tolist()
+
+
+def job(model: Fake, content: bytes, seconds: float = 10) -> Job:
+    return Job(model, content, lambda answer: answer, time.monotonic() + seconds)  # type: ignore[arg-type]
+
+
+def test_batches_form_of_what_waits_and_every_answer_is_its_own() -> None:
+    model, pool = Fake(), Pool(threads=1, capacity=100, max_batch=8)
+    jobs = [job(model, str(number).encode()) for number in range(20)]
+    pool.submit(jobs[:1])
+    while len(pool):
+        time.sleep(0.001)
+    pool.submit(jobs[1:])
+    model.may.set()
+    assert [entry.future.result(10) for entry in jobs] == [float(number) for number in range(20)]
+    assert model.sizes == [1, 8, 8, 3]
+    pool.close()
+
+
+def test_threads_share_what_waits() -> None:
+    model, pool = Fake(), Pool(threads=2, capacity=100, max_batch=8)
+    first = [job(model, b"1"), job(model, b"2")]
+    pool.submit(first)
+    while len(pool):
+        time.sleep(0.001)
+    jobs = [job(model, b"3") for _ in range(6)]
+    pool.submit(jobs)
+    model.may.set()
+    for entry in (*first, *jobs):
+        entry.future.result(10)
+    assert max(model.sizes) <= 3
+    pool.close()
+
+
+def test_a_full_queue_takes_all_or_nothing() -> None:
+    model, pool = Fake(), Pool(threads=1, capacity=4, max_batch=1)
+    taken = [job(model, b"0")]
+    pool.submit(taken)
+    while len(pool):
+        time.sleep(0.001)
+    more = [job(model, b"1") for _ in range(3)]
+    pool.submit(more)
+    with pytest.raises(BusyError):
+        pool.submit([job(model, b"2"), job(model, b"3")])
+    assert len(pool) == 3
+    last = job(model, b"4")
+    pool.submit([last])
+    model.may.set()
+    assert [entry.future.result(10) for entry in (*taken, *more, last)] == [0, 1, 1, 1, 4]
+    pool.close()
+
+
+def test_a_bad_picture_fails_alone_and_a_failing_model_fails_its_batch_only() -> None:
+    model, pool = Fake(), Pool(threads=1, capacity=100, max_batch=8)
+    model.may.set()
+    jobs = [job(model, content) for content in (b"1", b"bad", b"2")]
+    pool.submit(jobs)
+    assert (jobs[0].future.result(10), jobs[2].future.result(10)) == (1, 2)
+    assert isinstance(jobs[1].future.exception(10), DataError)
+    broken = job(model, b"-1")
+    pool.submit([broken])
+    assert isinstance(broken.future.exception(10), RuntimeError)
+    after = job(model, b"3")
+    pool.submit([after])
+    assert after.future.result(10) == 3
+    pool.close()
+
+
+def test_what_waited_too_long_and_what_nobody_wants_is_not_answered() -> None:
+    model, pool = Fake(), Pool(threads=1, capacity=100, max_batch=1)
+    first, late, unwanted = job(model, b"1"), job(model, b"2", seconds=0.0), job(model, b"3")
+    pool.submit([first, late, unwanted])
+    unwanted.future.cancel()
+    time.sleep(0.01)
+    model.may.set()
+    assert first.future.result(10) == 1
+    assert isinstance(late.future.exception(10), LateError)
+    pool.close()
+    assert model.sizes == [1]
+
+
+def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
+    model, pool = Fake(), Pool(threads=2, capacity=100, max_batch=2)
+    jobs = [job(model, b"1") for _ in range(9)]
+    pool.submit(jobs)
+    threading.Timer(0.05, model.may.set).start()
+    pool.close()
+    assert all(entry.future.result(0) == 1 for entry in jobs)
+    with pytest.raises(BusyError):
+        pool.submit([job(model, b"1")])
