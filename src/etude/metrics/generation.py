@@ -1,0 +1,282 @@
+"""How near generated pictures come to real ones, from features of both; and whether they are copies.
+
+Every function is of features, never of pictures: it says nothing without the name of the network that gave them, and
+values over features of two networks are not comparable.
+
+Shapes: N real pictures, M generated ones, T training pictures, D features, R weightings of the real pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import DataError, sentence
+from etude.core.registry import Registry
+from etude.metrics.registry import Doubles, Floats
+
+NEIGHBOURS: Final = 5
+"""Of density and coverage, as in their paper."""
+NEAR_QUANTILE: Final = 0.05
+"""Share of the held-out real pictures that count as near copies of training pictures, by which 'near' is defined."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSets:
+    """Features of generated pictures beside those of real ones that were held out and of those that were trained on.
+
+    Raises:
+        DataError: if the sets have different numbers of features, a set has fewer than two pictures, or a value is not
+            finite.
+    """
+
+    generated_MD: Floats
+    """(M, D)."""
+    real_ND: Floats
+    """(N, D), of real pictures that were not trained on."""
+    training_TD: Floats
+    """(T, D), of the training pictures."""
+
+    def __post_init__(self) -> None:
+        for name in ("generated_MD", "real_ND", "training_TD"):
+            features = np.asarray(getattr(self, name), np.float64)
+            object.__setattr__(self, name, features)
+            if features.ndim != 2 or len(features) < 2 or features.shape[1] != self.generated_MD.shape[1]:
+                rule = f"(2 or more, {self.generated_MD.shape[-1]})"
+                raise DataError(sentence("metrics", f"the shape of the {name[:-3]} features", rule, features.shape))
+            if not np.isfinite(features).all():
+                remedy = "The generator gave NaN or infinity: its training diverged."
+                raise DataError(sentence("metrics", f"the {name[:-3]} features", "finite", float("nan"), remedy))
+
+
+@dataclass(frozen=True)
+class FeatureMetric:
+    """One measure of generated pictures."""
+
+    name: str
+    """Name in study files and records."""
+    higher_is_better: bool
+    """Direction."""
+    low: float
+    """Smallest value possible."""
+    high: float
+    """Largest value possible."""
+    unit: str
+    """Unit of the value."""
+    words: str
+    """One sentence that says what it measures."""
+    function: Callable[[FeatureSets], float]
+    """The features to the score."""
+    under_weights: Callable[[FeatureSets, Doubles], Doubles]
+    """The features and many weights (R, N) of the real pictures to scores (R,): the real pictures resampled."""
+
+
+GENERATION_METRICS: Registry[FeatureMetric] = Registry("generation metric")
+
+
+def kid(generated_MD: Floats, real_ND: Floats) -> float:
+    """Kernel Inception distance: unbiased squared MMD with the kernel (x·y / D + 1)³.
+
+    Unbiased also with a hundred pictures, which the FID is not. In -∞..∞, about 0 for two draws of the same pictures;
+    lower is better. Source: Bińkowski et al. 2018, arXiv 1801.01401, section 4; over all pictures rather than subsets.
+
+    >>> kid(np.eye(3), np.eye(3) + 1) > kid(np.eye(3), np.eye(3) + 0.1)
+    True
+    """
+    return float(kid_under(generated_MD, real_ND, np.ones((1, len(real_ND))))[0])
+
+
+def kid_under(generated_MD: Floats, real_ND: Floats, weights_RN: Doubles, weights_RM: Doubles | None = None) -> Doubles:
+    """Return the KID (R,) under weights of the real pictures, and of the generated ones where they are given.
+
+    A picture that is drawn twice makes no pair with itself: such pairs would add the diagonal that the unbiased
+    estimate leaves out.
+    """
+    ones_RM = np.ones((1, len(generated_MD)))
+    generated, real = np.asarray(generated_MD, np.float64), np.asarray(real_ND, np.float64)
+    weights_RM = ones_RM if weights_RM is None else weights_RM
+    within_generated = _mean_of_pairs(_kernel(generated, generated), weights_RM)
+    within_real = _mean_of_pairs(_kernel(real, real), weights_RN)
+    across_RN = weights_RM @ _kernel(generated, real) / weights_RM.sum(1, keepdims=True)
+    across = (across_RN * weights_RN).sum(1) / weights_RN.sum(1)
+    found: Doubles = within_generated + within_real - 2 * across
+    return found
+
+
+def _kernel(a_ND: Doubles, b_MD: Doubles) -> Doubles:
+    kernel: Doubles = (a_ND @ b_MD.T / a_ND.shape[1] + 1) ** 3
+    return kernel
+
+
+def _mean_of_pairs(kernel_NN: Doubles, weights_RN: Doubles) -> Doubles:
+    """Mean of the kernel over pairs of two different pictures, (R,)."""
+    total_R = np.einsum("rn,rn->r", weights_RN @ kernel_NN, weights_RN) - weights_RN**2 @ np.diagonal(kernel_NN)
+    pairs_R = weights_RN.sum(1) ** 2 - (weights_RN**2).sum(1)
+    mean_R: Doubles = total_R / pairs_R
+    return mean_R
+
+
+def fid(generated_MD: Floats, real_ND: Floats, weights_N: Doubles | None = None) -> float:
+    """Fréchet distance of two normal distributions fitted to the features, in the features' squared unit.
+
+    In 0..∞, lower is better; biased upwards with few pictures, so only values of equal counts compare. With `weights_N`
+    (N,) the real pictures count so many times each. Source: Heusel et al. 2017, arXiv 1706.08500, equation 6.
+
+    The trace of the root of the product of both covariances is the nuclear norm of the product of the centred features:
+    exact, and quick where there are fewer pictures than features.
+    """
+    generated_MD, real_ND = np.asarray(generated_MD, np.float64), np.asarray(real_ND, np.float64)
+    weights = np.ones(len(real_ND)) if weights_N is None else weights_N
+    mean_generated, mean_real = generated_MD.mean(0), np.average(real_ND, axis=0, weights=weights)
+    centred_generated = (generated_MD - mean_generated) / np.sqrt(len(generated_MD) - 1)
+    centred_real = (real_ND - mean_real) * np.sqrt(weights / (weights.sum() - 1))[:, None]
+    root = np.linalg.svd(centred_real @ centred_generated.T, compute_uv=False).sum()
+    traces = (centred_generated**2).sum() + (centred_real**2).sum()
+    return float(((mean_generated - mean_real) ** 2).sum() + traces - 2 * root)
+
+
+def density(generated_MD: Floats, real_ND: Floats, neighbours: int = NEIGHBOURS) -> float:
+    """Mean number of real neighbourhoods that a generated picture lies in, over `neighbours`.
+
+    In 0..∞, near 1 for real pictures, higher is better: whether what is generated lies where real pictures are dense.
+    A neighbourhood of a real picture reaches to its nearest real picture but k. Source: Naeem et al. 2020,
+    arXiv 2002.09797, equation 5.
+    """
+    return float(_inside(generated_MD, real_ND, neighbours).sum(1).mean() / neighbours)
+
+
+def coverage(generated_MD: Floats, real_ND: Floats, neighbours: int = NEIGHBOURS) -> float:
+    """Share of the real pictures in whose neighbourhood a generated one lies: in 0..1, higher is better.
+
+    It grows with the number of generated pictures: compare equal counts. Source: Naeem et al. 2020, equation 6.
+    """
+    return float(_inside(generated_MD, real_ND, neighbours).any(0).mean())
+
+
+def _inside(generated_MD: Floats, real_ND: Floats, neighbours: int) -> npt.NDArray[np.bool_]:
+    """Say which generated picture lies in which real neighbourhood, (M, N)."""
+    within = distances(real_ND, real_ND)
+    rank = min(neighbours, len(real_ND) - 1)
+    radii_N = np.sort(within, axis=1)[:, rank]  # at 0 stands the picture itself
+    inside: npt.NDArray[np.bool_] = distances(generated_MD, real_ND) < radii_N
+    return inside
+
+
+def diversity(features_MD: Floats) -> float:
+    """Mean distance of two different pictures, in the features' unit: in 0..∞, 0 where all are the same."""
+    count = len(features_MD)
+    return float(distances(features_MD, features_MD).sum() / (count * (count - 1)))
+
+
+def nearest(features_MD: Floats, training_TD: Floats) -> tuple[Doubles, npt.NDArray[np.int64]]:
+    """Return each picture's distance (M,) to the nearest training picture, and which one that is."""
+    found_MT = distances(features_MD, training_TD)
+    at_M = found_MT.argmin(1)
+    return found_MT[np.arange(len(at_M)), at_M], at_M
+
+
+def near_copies(generated_MD: Floats, real_ND: Floats, training_TD: Floats, weights_N: Doubles | None = None) -> float:
+    """Share of the generated pictures that lie nearer to a training picture than 19 of 20 held-out real ones do.
+
+    In 0..1; lower is better. Held-out real pictures give about 0.05 by definition: clearly more tells memorisation.
+    With `weights_N` (N,) the held-out pictures count so many times each.
+    """
+    of_real, _ = nearest(real_ND, training_TD)
+    of_generated, _ = nearest(generated_MD, training_TD)
+    return float((of_generated < near_limit(of_real, weights_N)).mean())
+
+
+def near_limit(distances_N: Doubles, weights_N: Doubles | None = None) -> float:
+    """Return the distance under which a picture counts as a near copy, from those of held-out real pictures."""
+    counts = np.ones(len(distances_N), np.int64) if weights_N is None else weights_N.astype(np.int64)
+    return float(np.quantile(np.repeat(distances_N, counts), NEAR_QUANTILE))
+
+
+def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
+    """Return the Euclidean distances (N, M) between all pictures of two sets; exactly 0 between a set's own twins."""
+    a, b = np.asarray(a_ND, np.float64), np.asarray(b_MD, np.float64)
+    centre = b.mean(0)  # far from the origin the squares would lose the digits that tell neighbours apart
+    a, b = a - centre, b - centre
+    squares = (a**2).sum(1)[:, None] + (b**2).sum(1)[None] - 2 * a @ b.T
+    squares[squares < 1e-12 * max(1e-300, float(squares.max(initial=0.0)))] = 0.0
+    found: Doubles = np.sqrt(squares)
+    return found
+
+
+def _looped(function: Callable[[FeatureSets, Doubles], float]) -> Callable[[FeatureSets, Doubles], Doubles]:
+    """Compute a score under each row of weights in turn, for what has no quicker way."""
+
+    def under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
+        return np.array([function(sets, weights_N) for weights_N in weights_RN])
+
+    return under
+
+
+def _drawn(sets: FeatureSets, weights_N: Doubles) -> Doubles:
+    """Return the real features, each as often as it was drawn: (N, D)."""
+    drawn: Doubles = np.repeat(sets.real_ND, weights_N.astype(np.int64), axis=0)
+    return drawn
+
+
+def _register(
+    name: str,
+    function: Callable[[FeatureSets], float],
+    under_weights: Callable[[FeatureSets, Doubles], Doubles],
+    *,
+    higher: bool,
+    low: float,
+    high: float,
+    unit: str,
+    words: str,
+) -> None:
+    GENERATION_METRICS.register(name)(
+        FeatureMetric(name, higher, low, high, unit, words, function, under_weights)
+    )  # fmt: skip
+
+
+_register(
+    "kid",
+    lambda sets: kid(sets.generated_MD, sets.real_ND),
+    lambda sets, weights_RN: kid_under(sets.generated_MD, sets.real_ND, weights_RN),
+    higher=False, low=-np.inf, high=np.inf, unit="squared MMD",
+    words="Kernel distance of the features of generated pictures and held-out real ones; unbiased with few pictures.",
+)  # fmt: skip
+_register(
+    "fid",
+    lambda sets: fid(sets.generated_MD, sets.real_ND),
+    _looped(lambda sets, weights_N: fid(sets.generated_MD, sets.real_ND, weights_N)),
+    higher=False, low=0.0, high=np.inf, unit="squared features",
+    words="Fréchet distance of the features of generated pictures and held-out real ones; biased with few pictures.",
+)  # fmt: skip
+_register(
+    "density",
+    lambda sets: density(sets.generated_MD, sets.real_ND),
+    _looped(lambda sets, weights_N: density(sets.generated_MD, _drawn(sets, weights_N))),
+    higher=True, low=0.0, high=np.inf, unit="ratio",
+    words="Whether generated pictures lie where real ones are dense; near 1 for real pictures.",
+)  # fmt: skip
+_register(
+    "coverage",
+    lambda sets: coverage(sets.generated_MD, sets.real_ND),
+    _looped(lambda sets, weights_N: coverage(sets.generated_MD, _drawn(sets, weights_N))),
+    higher=True, low=0.0, high=1.0, unit="fraction",
+    words="Share of the held-out real pictures that have a generated one in their neighbourhood.",
+)  # fmt: skip
+_register(
+    "diversity",
+    lambda sets: diversity(sets.generated_MD) / diversity(sets.real_ND),
+    _looped(lambda sets, weights_N: diversity(sets.generated_MD) / diversity(_drawn(sets, weights_N))),
+    higher=True, low=0.0, high=np.inf, unit="ratio",
+    words="Mean distance of two generated pictures over that of two held-out real ones; 0 where all are the same.",
+)  # fmt: skip
+_register(
+    "near_copies",
+    lambda sets: near_copies(sets.generated_MD, sets.real_ND, sets.training_TD),
+    _looped(lambda sets, weights_N: near_copies(sets.generated_MD, sets.real_ND, sets.training_TD, weights_N)),
+    higher=False, low=0.0, high=1.0, unit="fraction",
+    words="Share of the generated pictures nearer to a training picture than 19 of 20 held-out real ones are.",
+)  # fmt: skip
