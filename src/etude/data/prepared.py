@@ -123,6 +123,11 @@ def take_rows(made: PreparedSet, chosen: Indices) -> PreparedSet:
     return PreparedSet(pictures, made.labels_N[chosen], masks, made.indices_N[chosen])
 
 
+def new_pixels(shape: tuple[int, ...]) -> Pixels:
+    """Return room for pictures or masks: in memory, or in a file that goes away with it where that is too small."""
+    return _allocate(shape, int(available_bytes() * MEMORY_FRACTION))
+
+
 def _copy_rows(array: Pixels, chosen: Indices, free: int) -> Pixels:
     """Copy rows a chunk at a time, so that a mapped file is never in memory as a whole."""
     rows = _allocate((len(chosen), *array.shape[1:]), free)

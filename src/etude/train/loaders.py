@@ -13,6 +13,7 @@ from etude.data.batches import Batch
 from etude.data.memory import MemoryLoader
 from etude.data.prepared import PreparedSet
 from etude.pictures.prepare import normalisation
+from etude.train.copies import multiply
 from etude.train.features import FeatureLoader, FeatureStore
 from etude.train.job import Job
 
@@ -32,7 +33,10 @@ class Loader(Protocol):
 def training_loader(job: Job, train_set: PreparedSet) -> MemoryLoader:
     """Return the loader of the training part: shuffled, augmented, cropped, without a last short batch."""
     crop = None if job.train.crop_px is None else Crop(job.train.crop_px, job.train.balanced_crops)
-    return _loader(job, train_set, job.augment, job.train.batch, shuffle=True, crop=crop)
+    augment: AugmentConfig | None = job.augment
+    if job.augment.times > 1:
+        train_set, augment = multiply(job, train_set), None
+    return _loader(job, train_set, augment, job.train.batch, shuffle=True, crop=crop)
 
 
 def plain_loader(job: Job, prepared: PreparedSet) -> MemoryLoader:

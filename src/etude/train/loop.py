@@ -103,7 +103,8 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     store = open_store(job, model, stages, folder)
     training = _Training(job, folder, watch, task, model, stages, progress, store, trainable)
     steps_done = progress.history[-1]["step"] if progress.history else 0
-    steps_of_epoch = max(1, len(train_set.labels_N) // job.train.batch)
+    n_pictures = len(train_set.labels_N) * job.augment.times
+    steps_of_epoch = max(1, n_pictures // job.train.batch)
     lengths = [length_of(stage, job.train, steps_of_epoch) for stage in stages]
     epochs, steps = sum(length[0] for length in lengths), sum(length[1] for length in lengths)
     watch.run_started(job.label, *job.position, epochs, steps, steps_done)
