@@ -91,6 +91,27 @@ def test_killed_and_started_again_it_ends_the_same(
     assert sorted(interruptions) == [0, 2]
 
 
+def test_killed_in_each_of_its_stages_gradual_finetuning_ends_the_same(tmp_path: Path) -> None:
+    text = STUDY.replace("OPTIMIZER", "{name: sgd, lr: 0.1}").replace("AVERAGE", "none").replace("PRECISION", "fp32")
+    text = text.replace("seeds: 2", "seeds: 1").replace(
+        "dropout: 0.2}, augment: [flip, shift, rotate, color, cutmix]}",
+        "dropout: 0.2}, augment: [flip], finetune: {name: gradual, blocks: 1, head_epochs: 4}}",
+    )
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    assert start(whole, text).wait(120) == 0
+    (history,) = (path.read_text().splitlines() for path in whole.glob("results/killed/runs/*/history.jsonl"))
+    stages = [json.loads(line)["stage"] for line in history]
+    firsts = [stages.index(stage) + 1 for stage in dict.fromkeys(stages)]
+    assert len(firsts) == 3
+
+    for epoch in (firsts[0] + 1, firsts[1], firsts[2], len(stages)):
+        kill_at_epoch(start(broken, text), epoch)
+    assert start(broken, text).wait(120) == 0
+    assert outcome(broken) == outcome(whole)
+
+
 def test_killed_at_any_moment_nothing_is_half_written(tmp_path: Path) -> None:
     text = STUDY.replace("OPTIMIZER", "adamw").replace("AVERAGE", "none").replace("PRECISION", "fp32")
     for delay in (2.2, 3.1, 4.0, 4.6):
