@@ -70,6 +70,7 @@ def run(
     set_: Sets = None,
     device: Device = "auto",
     results: Results = Path("results"),
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the trials of a search.")] = 1,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -80,7 +81,7 @@ def run(
     """
     from etude.cli.running import run_target
 
-    run_target(target, set_ or [], device, results, json, quiet)
+    run_target(target, set_ or [], device, results, json, quiet, workers)
 
 
 @app.command()

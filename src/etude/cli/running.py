@@ -16,7 +16,9 @@ from etude.core.study_record import StudyRecord
 from etude.study.folder import StudyFolder
 
 
-def run_target(target: str, sets: list[str], device: str, results: Path, as_json: bool, quiet: bool) -> None:
+def run_target(
+    target: str, sets: list[str], device: str, results: Path, as_json: bool, quiet: bool, processes: int = 1
+) -> None:
     """Run a study, print its leaderboard and verdicts, write its note."""
     study = find_target(target, sets)
     progress = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
@@ -24,7 +26,7 @@ def run_target(target: str, sets: list[str], device: str, results: Path, as_json
     stopped: RuleError | None = None
     with make_watcher(progress) as watch:
         try:
-            study.run(results, device=device, watch=watch)
+            study.run(results, device=device, watch=watch, processes=processes)
         except RuleError as error:
             # Runs failed or the budget is spent: what is finished is still worth its leaderboard and note.
             stopped = error

@@ -54,7 +54,9 @@ def _table(records: list[tuple[str, RunRecord]]) -> Table:
 def prune_runs(study: str, results: Path, is_sure: bool) -> None:
     """Delete, or only list, the run folders that the study's plan does not name."""
     folder = find_study(study, results)
-    named = {ref.identity for ref in folder.load_study().runs}
+    record = folder.load_study()
+    named = {ref.identity for ref in record.runs}
+    named.update(identity for search in record.searches for identity in search.identities)
     stale = [path for path in sorted(folder.runs.iterdir()) if path.is_dir() and path.name not in named]
     with folder.locked(), storage_errors(folder.runs):
         for path in stale:

@@ -93,6 +93,27 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def try_locked(path: Path) -> Iterator[bool]:
+    """Say whether nobody else holds the lock of this file, and hold it for the block where that is so.
+
+    The file is made where it is not there, and stays. The system lets go of the lock when the process dies. Without
+    locks (Windows) the answer is always yes.
+    """
+    with path.open("w") as file:
+        try:
+            import fcntl
+        except ImportError:
+            yield True
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
 def sweep(folder: Path) -> None:
     """Remove what a killed process left half written in `folder`."""
     for leftover in folder.glob(".*.*"):

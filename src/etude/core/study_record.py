@@ -35,6 +35,8 @@ class LeaderboardRow(Config):
     """Mean training time in seconds."""
     seconds_to_best: float | None = None
     """Mean training time in seconds up to the epoch that was kept."""
+    search_seconds: float | None = None
+    """Training time in seconds of the search that found its settings, all trials together; none without a search."""
     images_per_s: float | None = None
     """Mean training pictures a second."""
     params: int | None = None
@@ -83,7 +85,8 @@ class Verdict(Config):
     method: str
     """Name of the test: 'paired t' over seeds, 'corrected resampled t' over folds, 'exact McNemar' with one pair."""
     group: str = ""
-    """Name of the ablation that it belongs to, within which p was corrected; empty for the study's candidates."""
+    """Name of the ablation or search that it belongs to, within which p was corrected; empty for the study's
+    candidates."""
 
 
 class AblationGroup(Config):
@@ -97,6 +100,39 @@ class AblationGroup(Config):
     """The field that is varied, dotted."""
     candidates: tuple[str, ...]
     """The variants, in the order of the file; a value that `of` has already makes none."""
+
+
+SEARCH_GROUP = "search of "
+"""What the name of a group of comparisons begins with that sets what searches found beside what they varied."""
+
+
+class SearchSummary(Config):
+    """A search, summed up: what it cost; its gain stands in the verdict of its candidate against `of`."""
+
+    candidate: str
+    """The candidate that its best settings make."""
+    of: str
+    """The candidate that it varied."""
+    sampler: str
+    """random, grid, random-then-grid or tpe."""
+    n_trials: int
+    """Trials in all; with folds those of all folds."""
+    n_complete: int
+    """Trials that were trained to their end."""
+    n_pruned: int = 0
+    """Trials that were stopped early on validation."""
+    n_failed: int = 0
+    """Trials that failed."""
+    seconds: float
+    """Training time in seconds of all its trials."""
+    settings: tuple[dict[str, Any], ...] = ()
+    """The best settings by dotted field, one a fold."""
+    validation_scores: tuple[float | None, ...] = ()
+    """The validation score of the best trial, one a fold: the best of many, so it flatters."""
+    records: tuple[str, ...] = ()
+    """Paths of the records of its trials in the study's folder, one a fold."""
+    identities: tuple[str, ...] = ()
+    """Names of the trials' folders under `runs/`."""
 
 
 class RunRef(Config):
@@ -160,6 +196,8 @@ class StudyRecord(Record):
     """One comparison a candidate other than the baseline, then those of each ablation with its own baseline."""
     ablations: tuple[AblationGroup, ...] = ()
     """The ablations of the study."""
+    searches: tuple[SearchSummary, ...] = ()
+    """The searches of the study."""
     command: str = ""
     """The last command line that ran it."""
     device: str = ""
@@ -176,3 +214,8 @@ class StudyRecord(Record):
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
+
+    def verdict_on(self, search: SearchSummary) -> Verdict | None:
+        """Return the comparison of what a search found with what it varied; none before there is one."""
+        found = [v for v in self.verdicts if (v.candidate, v.baseline) == (search.candidate, search.of)]
+        return found[0] if found else None

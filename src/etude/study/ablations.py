@@ -81,7 +81,7 @@ def _make(
     try:
         config = CandidateConfig.model_validate({"extends": ablation.of, **_nest(ablation.vary, variant.value)})
     except ValidationError as error:
-        return study, None, [_fault_sentence(ablation.vary, fault) for fault in error.errors()]
+        return study, None, [fault_sentence(ablation.vary, fault) for fault in error.errors()]
     if study.candidates.get(variant.name, config) != config:
         return study, None, [f"candidate {variant.name!r} is there already, with other fields. Rename it."]
     made = study.model_copy(update={"candidates": study.candidates | {variant.name: config}})
@@ -120,7 +120,7 @@ def _check(study: StudyConfig, ablation: AblationConfig, place: int) -> Iterator
         close = nearest(ablation.of, list(study.candidates))
         hint = f"Did you mean {close[0]!r}?" if close else f"Candidates: {', '.join(study.candidates)}."
         yield (*here, "of"), f"ablations.{place}.of: there is no candidate {ablation.of!r}. {hint}"
-    if problem := _field_problem(ablation.vary):
+    if problem := field_problem(ablation.vary):
         yield (*here, "vary"), f"ablations.{place}.vary: {problem}"
         return
     repeated = [value for index, value in enumerate(ablation.over) if value in ablation.over[:index]]
@@ -146,7 +146,7 @@ def _check_augmentations(study: StudyConfig, ablation: AblationConfig, place: in
             yield path, f"{where}: {ablation.of!r} has {name!r} already. Vary a candidate without it, or leave it out."
 
 
-def _field_problem(vary: str) -> str:
+def field_problem(vary: str) -> str:
     """Say why a candidate has no such field; nothing where it has."""
     words: FieldPath = tuple(vary.split("."))
     for length in range(1, len(words) + 1):
@@ -194,7 +194,8 @@ def _nest(dotted: str, value: Any) -> dict[str, Any]:  # noqa: ANN401 - any YAML
     return nested
 
 
-def _fault_sentence(vary: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's
+def fault_sentence(vary: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's
+    """Write what pydantic finds wrong with the value of a dotted field."""
     if fault["type"] == "extra_forbidden":
         return f"{vary}: {fault['loc'][-1]!r} is not a field."
     return f"{vary}{told_fault(fault)}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from etude.core.records import Config
+from etude.core.search_record import SearchRecord
 from etude.core.study_record import AblationGroup, RunRef
 from etude.core.words import Part
 from etude.evaluate.leaderboard import leaderboard_row
@@ -64,6 +65,21 @@ class Resolution(Config):
     """The smallest true difference that would be shown 8 times out of 10; none with one pair."""
 
 
+class SearchPlan(Config):
+    """The trials of one search, of all its folds."""
+
+    candidate: str
+    """The candidate that its best settings will make."""
+    of: str
+    """The candidate that it varies."""
+    n_trials: int
+    """Trials in all."""
+    n_done: int
+    """Trials that are done."""
+    seconds_left: float | None = None
+    """Seconds of the trials that are left, each as long as a run of `of`: pruned ones take less."""
+
+
 class StudyPlan(Config):
     """What a study will train, in what order, how long it will take here, and what it can show."""
 
@@ -79,6 +95,8 @@ class StudyPlan(Config):
     """Seconds of the runs that are left; none where a candidate's time is not known."""
     resolutions: tuple[Resolution, ...]
     """What each group of comparisons can be expected to show."""
+    searches: tuple[SearchPlan, ...] = ()
+    """The trials of each search; they come before the runs."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
 
@@ -90,6 +108,7 @@ def make_plan(
     refs: Sequence[RunRef],
     *,
     measure: bool = True,
+    searches: Sequence[SearchRecord] = (),
 ) -> StudyPlan:
     """Work out the plan of a study.
 
@@ -99,6 +118,7 @@ def make_plan(
         candidates: every candidate put together.
         refs: every run and where it stands.
         measure: whether to time a few steps of what was not timed before and has no finished run.
+        searches: the study's searches as they stand.
 
     Raises:
         EtudeError: if the data or a network cannot be used.
@@ -116,16 +136,20 @@ def make_plan(
     plans.sort(key=lambda plan: list(candidates).index(plan.candidate))
     times = [plan.run_seconds for plan in plans if plan.n_left]
     known = [seconds for seconds in times if seconds is not None]
-    unfinished = {ref.identity: ref.candidate for ref in refs if ref.status != "finished"}
+    unfinished = {ref.identity or ref: ref.candidate for ref in refs if ref.status != "finished"}
     by_name = {plan.candidate: plan.run_seconds or 0.0 for plan in plans}
+    trials = tuple(_plan_searches(searches, {plan.candidate: plan.run_seconds for plan in plans}))
+    times += [search.seconds_left for search in trials]
+    known += [search.seconds_left for search in trials if search.seconds_left is not None]
     groups = expand_ablations(study).groups
     return StudyPlan(
         study=study.study,
         metric=study.protocol.metric,
         runs=tuple(refs),
         candidates=tuple(plans),
-        seconds_left=sum(by_name[name] for name in unfinished.values()) if len(known) == len(times) else None,
+        seconds_left=_sum_left(unfinished.values(), by_name, trials) if len(known) == len(times) else None,
         resolutions=tuple(_resolutions(study, workspace, runs, groups)),
+        searches=trials,
         notes=tuple(_notes(study, runs, groups)),
     )
 
@@ -155,6 +179,24 @@ def _plan_candidate(
         run_seconds=real if real is not None else time.seconds if time else None,
         is_real=real is not None,
     )
+
+
+def _plan_searches(
+    searches: Sequence[SearchRecord], run_seconds: Mapping[str, float | None]
+) -> Iterator[SearchPlan]:  # fmt: skip
+    """Sum up the trials of each search over its folds."""
+    for name in dict.fromkeys(search.candidate for search in searches):
+        own = [search for search in searches if search.candidate == name]
+        n_trials = sum(search.n_trials for search in own)
+        n_done = sum(len(search.trials) - search.count("running") for search in own)
+        a_run = run_seconds.get(own[0].of)
+        seconds_left = 0.0 if n_done >= n_trials else None if a_run is None else (n_trials - n_done) * a_run
+        yield SearchPlan(candidate=name, of=own[0].of, n_trials=n_trials, n_done=n_done, seconds_left=seconds_left)
+
+
+def _sum_left(unfinished: Iterable[str], by_name: Mapping[str, float], searches: Sequence[SearchPlan]) -> float:
+    """Add up the seconds of all runs and trials that are left."""
+    return sum(by_name[name] for name in unfinished) + sum(search.seconds_left or 0.0 for search in searches)
 
 
 def _resolutions(

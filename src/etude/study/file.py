@@ -17,6 +17,7 @@ from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
+from etude.search.config import SearchConfig
 from etude.study.tasks import add_defaults
 from etude.tasks.task import TaskName
 from etude.train.config import TrainConfig
@@ -238,6 +239,17 @@ class ReportConfig(Config):
     """Languages of what is written."""
 
 
+def _read_searches(given: Any) -> Any:  # noqa: ANN401 - raw input
+    """Accept one search for a list of one."""
+    return [given] if isinstance(given, dict | SearchConfig) else given
+
+
+Searches = Annotated[
+    tuple[SearchConfig, ...],
+    BeforeValidator(_read_searches, json_schema_input_type=SearchConfig | list[SearchConfig]),
+]
+
+
 class StudyConfig(Config):
     """A study: a question, pictures, candidates and the protocol that compares them."""
 
@@ -265,6 +277,8 @@ class StudyConfig(Config):
     """The candidates by name; without any, a ladder from the majority class to a residual network."""
     ablations: tuple[AblationConfig, ...] = ()
     """Fields varied one at a time, each with verdicts and a correction of its own."""
+    search: Searches = ()
+    """Searches for good settings, one or a list; what each finds becomes a candidate."""
     protocol: ProtocolConfig = ProtocolConfig()
     """Seeds, metric, budget."""
     report: ReportConfig = ReportConfig()

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from etude.core.errors import EtudeError, MistakeError
-from etude.core.files import storage_errors, sweep
+from etude.core.files import locked, storage_errors, sweep, try_locked
+from etude.core.records import fingerprint
 from etude.core.run_record import RunRecord
+from etude.core.search_record import TrialRecord
 from etude.core.study_record import StudyRecord
+
+LOCK_FILE = ".lock"
+TRIAL_FILE = "trial.json"
 
 
 class StudyFolder:
@@ -30,6 +36,7 @@ class StudyFolder:
         self.out_of_fold = self.root / "oof"
         self.budgets = self.root / "budgets.json"
         self.timings = self.root / "timings.json"
+        self.search = self.root / "search"
 
     @classmethod
     def of(cls, path: Path) -> StudyFolder:
@@ -59,9 +66,36 @@ class StudyFolder:
             raise MistakeError(f"{self.root}: holds no study (no {self.record.name}). Run it first with `etude run`.")
         return StudyRecord.load(self.record)
 
+    def search_record(self, candidate: str, fold: int | None) -> Path:
+        """Return the path of the record of a search; its journal lies in the folder of the same name."""
+        plain = re.sub(r"[^A-Za-z0-9._+=,-]+", "_", candidate)
+        # Two names that look the same to a disk are told apart by their hash.
+        name = plain if plain == candidate == candidate.lower() else f"{plain}-{fingerprint(candidate, 6)}"
+        return self.search / f"{name}{'' if fold is None else f'.fold-{fold}'}.json"
+
+    def load_trial(self, identity: str) -> TrialRecord | None:
+        """Return what a trial of a search left in the folder of its run, or none.
+
+        Raises:
+            MistakeError: if a record is there and cannot be read.
+        """
+        path = self.run(identity) / TRIAL_FILE
+        return TrialRecord.load(path) if path.exists() else None
+
+    def is_run_elsewhere(self) -> bool:
+        """Say whether another process runs this study."""
+        path = self.root / LOCK_FILE
+        if not path.exists():
+            return False
+        with try_locked(path) as is_free:
+            return not is_free
+
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, *, wait: bool = False) -> Iterator[None]:
         """Keep other processes from running this study at the same time.
+
+        Args:
+            wait: wait for another process that runs it, in place of raising an error.
 
         Raises:
             EtudeError: if another process runs it.
@@ -69,9 +103,11 @@ class StudyFolder:
         """
         with storage_errors(self.root):
             self.runs.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
-        with lock:
-            if not _try_lock(lock.fileno()):
+            (self.root / LOCK_FILE).touch()
+        with contextlib.ExitStack() as held:
+            if wait:
+                held.enter_context(locked(self.root / LOCK_FILE))
+            elif not held.enter_context(try_locked(self.root / LOCK_FILE)):
                 raise MistakeError(
                     f"{self.root}: is being run by another process. Wait for it, stop it, or give another --results."
                 )
@@ -99,15 +135,3 @@ def find_study(target: str, results: Path) -> StudyFolder:
     known = sorted(path.parent.name for path in results.glob("*/study.json"))
     hint = f"Studies there: {', '.join(known)}." if known else "There is none yet: `etude run` makes one."
     raise MistakeError(f"{target}: there is no such study in {results}. {hint}")
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:  # Windows has no flock: two processes are then the person's own care
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -32,6 +32,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
     from etude.train.job import Job
 
     study = workspace.study
+    candidate = candidate.at(order.fold)
     data = {**study.data.model_dump(mode="json"), "fingerprint": workspace.fingerprint}
     config = merge({"data": data}, candidate.dump())
     config["model"] = resolve_spec(candidate.model, workspace.base).full

@@ -14,6 +14,7 @@ from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import StudyConfig
+from etude.study.searches import expand_searches
 from etude.study.tasks import LADDERS, check_candidate, check_study
 from etude.study.yaml_text import Path as FieldPath
 from etude.study.yaml_text import parse_value, read_yaml, set_field
@@ -46,7 +47,9 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
     problems += [_problem(fault, tree, lines) for fault in faults]
     sound = study or _validate(_without(tree, faults))[0]
     if sound is not None:
-        expansion = expand_ablations(sound)
+        searched = expand_searches(sound, base or Path())
+        problems += [f"{_where(_in_file(path, tree), lines)}: {told}" for path, told in searched.mistakes]
+        expansion = expand_ablations(searched.study)
         problems += [f"{_where(path, lines)}: {told}" for path, told in expansion.mistakes]
         problems += _cross_check(expansion.study, lines)
         problems += _check_lengths(expansion.study, lines)
@@ -138,6 +141,11 @@ def _where(path: FieldPath, lines: dict[FieldPath, int]) -> str:
             line = lines[path[:length]]
             return f"line {line}" if line else f"--set {'.'.join(map(str, path))}"
     return "line 1"
+
+
+def _in_file(path: FieldPath, tree: dict[str, Any]) -> FieldPath:
+    """Return the path of something in a search: one that is not in a list has no number."""
+    return path if isinstance(tree.get("search"), list) else (path[0], *path[2:])
 
 
 def _suggest(path: FieldPath) -> str:

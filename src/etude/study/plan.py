@@ -69,6 +69,7 @@ def run_identity(workspace: Workspace, candidate: Candidate, seed: int, fold: in
 def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold: int | None) -> dict[str, Any]:
     """Return what `run_identity` hashes."""
     study = workspace.study
+    candidate = candidate.at(fold)
     content: dict[str, Any] = {
         "task": study.task,
         "data": workspace.fingerprint,

@@ -29,6 +29,12 @@ class Candidate:
     combine: CombineConfig
     train_items: int | None = None
     """Pictures of its training part, where it is not the study's."""
+    by_fold: tuple[Candidate, ...] = ()
+    """What it is in each fold, where a search has found other settings in each."""
+
+    def at(self, fold: int | None) -> Candidate:
+        """Return what it is in a fold."""
+        return self.by_fold[fold] if fold is not None and self.by_fold else self
 
     def dump(self) -> dict[str, Any]:
         """Return it as JSON, defaults included."""
@@ -42,6 +48,8 @@ class Candidate:
         }
         if self.train_items is not None:
             dumped["data"] = {"split": {"train_items": self.train_items}}
+        if self.by_fold:
+            dumped["by_fold"] = [each.dump() for each in self.by_fold]
         return dumped
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from etude.core.errors import BudgetError, RuleError
 from etude.core.files import write_json, write_text
 from etude.core.machine import command_words
 from etude.core.run_record import RunRecord
+from etude.core.search_record import SearchRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.evaluate.out_of_fold import write_out_of_fold
@@ -24,8 +26,10 @@ from etude.study.jobs import build_network, make_job
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.robustness import measure_robustness
+from etude.study.searches import waiting_candidates
+from etude.study.searching import Searching, candidates_of
 from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
-from etude.study.timing import resolve_budgets
+from etude.study.workers import workers
 from etude.study.workspace import Workspace
 
 
@@ -38,8 +42,12 @@ def run_study(
     *,
     device: str = "auto",
     engine: Engine | None = None,
+    processes: int = 1,
 ) -> StudyRecord:
     """Run a study: whatever of it was trained before is kept, whatever was interrupted goes on.
+
+    Its searches come first. A second process that is given a study whose searches are under way takes part in them,
+    then waits for the first.
 
     Args:
         study: the resolved study.
@@ -49,21 +57,26 @@ def run_study(
         watch: hears where the work stands.
         device: auto, cpu, cuda or mps.
         engine: who does the runs; by default this process.
+        processes: how many share the trials of a search, this one among them.
 
     Raises:
         EtudeError: a sentence for each thing that can go wrong; what was finished is kept.
         BudgetError: once the budget is spent and runs are left.
     """
-    folder = StudyFolder(results, study.study)
-    with folder.locked():
-        workspace = Workspace(study, base, folder, device, watch)
+    folder, started = StudyFolder(results, study.study), time.monotonic()
+    workspace = Workspace(study, base, folder, device, watch)
+    has_helped = _help(Searching(study, workspace, watch, started))
+    with folder.locked(wait=has_helped):
         check_networks(resolve_candidates(study), workspace)
         guard(workspace)
-        candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
+        with workers(processes, study, base, results, device, watch):
+            found = Searching(study, workspace, watch, started).run()
+        study = found.study
+        candidates = candidates_of(found, workspace, expand_ablations(study).groups)
         orders = plan_runs(study, workspace, candidates)
         write_text(folder.given, text)
         write_json(folder.resolved, resolved_json(study, candidates))
-        session = _Session(study, workspace, folder, candidates, orders, watch)
+        session = _Session(study, workspace, folder, candidates, orders, watch, started, found.records)
         session.write()
         session.train(engine or InProcess())
         record = session.close()
@@ -92,11 +105,30 @@ def preview_study(
     """
     folder = StudyFolder(results, study.study)
     workspace = Workspace(study, base, folder, device, watch)
-    candidates = resolve_budgets(study, workspace, expand_ablations(study).groups)
-    session = _Session(study, workspace, folder, candidates, plan_runs(study, workspace, candidates), watch)
+    found, left = Searching(study, workspace, watch, time.monotonic()).known()
+    study = found.study
+    candidates = candidates_of(found, workspace, expand_ablations(study).groups)
+    waiting = waiting_candidates(study, [search.candidate for search in left])
+    orders = [
+        replace(order, identity="") if order.candidate in waiting else order
+        for order in plan_runs(study, workspace, candidates)
+    ]
+    session = _Session(study, workspace, folder, candidates, orders, watch, time.monotonic(), found.records)
     while all(ref.status == "finished" for ref in session.refs()) and session.add_seed():
         pass
-    return make_plan(study, workspace, candidates, session.refs(), measure=measure)
+    return make_plan(study, workspace, candidates, session.refs(), measure=measure, searches=found.records)
+
+
+def _help(searching: Searching) -> bool:
+    """Take part in searches that another process has under way; say whether there were any."""
+    if not searching.study.search or not searching.workspace.folder.is_run_elsewhere():
+        return False
+    if not searching.known()[1]:
+        return False
+    searching.watch.said(f"{searching.study.study}: another process runs it; this one takes part in its search")
+    searching.run(is_helping=True)
+    searching.watch.said(f"{searching.study.study}: the search is done; the other process goes on with the runs")
+    return True
 
 
 def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> None:
@@ -120,12 +152,14 @@ class _Session:
         candidates: dict[str, Candidate],
         orders: list[Order],
         watch: Watcher,
+        started: float,
+        searches: tuple[SearchRecord, ...],
     ) -> None:
         self.study, self.workspace, self.folder, self.candidates = study, workspace, folder, candidates
         self.orders, self.watch = orders, watch
         self.failures: dict[str, str] = {}
         self.seen: set[str] = set()
-        self.started = time.monotonic()
+        self.started, self.searches = started, searches
         self.is_out_of_time = False
         self.next_write = 0.0
 
@@ -184,6 +218,7 @@ class _Session:
             self.refs(),
             candidates=self.candidates,
             command=command_words(),
+            searches=self.searches,
         )
         # Between runs this may take one part in twenty of the time, no more, however many runs there are.
         self.next_write = time.monotonic() + 20 * (time.monotonic() - started)

@@ -110,9 +110,20 @@ class Study:
         return cls.from_text(yaml.safe_dump(dict(fields), sort_keys=False, allow_unicode=True), base=base)
 
     def run(
-        self, results: str | Path = "results", *, device: str = "auto", watch: Watcher | None = None
-    ) -> Result:  # fmt: skip
+        self,
+        results: str | Path = "results",
+        *,
+        device: str = "auto",
+        watch: Watcher | None = None,
+        processes: int = 1,
+    ) -> Result:
         """Run the study, or what is left of it.
+
+        Args:
+            results: the folder in which the study's own folder lies.
+            device: auto, cpu, cuda or mps.
+            watch: hears where the work stands.
+            processes: how many share the trials of a search, this one among them.
 
         Raises:
             EtudeError: a sentence for each thing that can go wrong; what was finished is kept.
@@ -120,7 +131,8 @@ class Study:
         from etude.study.run import run_study
 
         results = Path(results)
-        record = run_study(self.config, self.text, self.base, results, watch or Silent(), device=device)
+        given = (self.config, self.text, self.base, results, watch or Silent())
+        record = run_study(*given, device=device, processes=processes)
         return Result(record, StudyFolder(results, self.config.study).root)
 
 

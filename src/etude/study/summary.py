@@ -10,7 +10,17 @@ from typing import Any
 
 from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
-from etude.core.study_record import AblationGroup, CandidateTime, LeaderboardRow, RunRef, StudyRecord, Verdict
+from etude.core.search_record import SearchRecord
+from etude.core.study_record import (
+    SEARCH_GROUP,
+    AblationGroup,
+    CandidateTime,
+    LeaderboardRow,
+    RunRef,
+    SearchSummary,
+    StudyRecord,
+    Verdict,
+)
 from etude.core.words import Part
 from etude.evaluate.answers import read_answers
 from etude.evaluate.clean import add_clean_scores
@@ -36,6 +46,7 @@ def summarize(
     *,
     candidates: Mapping[str, Candidate],
     command: str,
+    searches: Sequence[SearchRecord] = (),
 ) -> StudyRecord:
     """Score, compare, and write `study.json`, the leaderboard and the verdicts as they stand."""
     runs = finished_runs(study, folder, refs)
@@ -44,6 +55,8 @@ def summarize(
     rows = leaderboard_rows(runs, metric, also, failed)
     if study.data.on_leak == "allow" and any(fold.test for fold in workspace.check.leaks):
         rows = add_clean_scores(rows, runs, metric, [fold.test for fold in workspace.check.leaks])
+    summaries = sum_up_searches(folder, searches)
+    rows = [_with_search_time(row, summaries) for row in rows]
     baseline = study.baseline or default_baseline(study)
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
@@ -63,10 +76,11 @@ def summarize(
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),
         ablations=groups,
+        searches=summaries,
         command=command,
         device=machine_words(),
         versions=versions(),
-        seconds=sum(record.cost.seconds for record in records),
+        seconds=sum(record.cost.seconds for record in records) + sum(search.seconds for search in searches),
         data_fingerprint=workspace.fingerprint,
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
@@ -77,6 +91,35 @@ def summarize(
     write_json(folder.verdicts, [verdict.model_dump(mode="json") for verdict in verdicts])
     write_text(folder.leaderboard_csv, leaderboard_csv(rows))
     return record
+
+
+def sum_up_searches(folder: StudyFolder, searches: Sequence[SearchRecord]) -> tuple[SearchSummary, ...]:
+    """Sum up each search over its folds."""
+    by_candidate: dict[str, list[SearchRecord]] = {}
+    for search in searches:
+        by_candidate.setdefault(search.candidate, []).append(search)
+    return tuple(
+        SearchSummary(
+            candidate=name,
+            of=own[0].of,
+            sampler=own[0].sampler,
+            n_trials=sum(len(search.trials) for search in own),
+            n_complete=sum(search.count("complete") for search in own),
+            n_pruned=sum(search.count("pruned") for search in own),
+            n_failed=sum(search.count("failed") for search in own),
+            seconds=sum(search.seconds for search in own),
+            settings=tuple(search.settings for search in own),
+            validation_scores=tuple(search.best_score for search in own),
+            records=tuple(str(folder.search_record(name, search.fold).relative_to(folder.root)) for search in own),
+            identities=tuple(dict.fromkeys(trial.identity for search in own for trial in search.trials)),
+        )
+        for name, own in by_candidate.items()
+    )
+
+
+def _with_search_time(row: LeaderboardRow, searches: Sequence[SearchSummary]) -> LeaderboardRow:
+    spent = [search.seconds for search in searches if search.candidate == row.candidate]
+    return row.model_copy(update={"search_seconds": spent[0]}) if spent else row
 
 
 def default_baseline(study: StudyConfig) -> str:
@@ -107,10 +150,17 @@ def _sides(
 
 
 def sides_of(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[tuple[str, str, list[str]]]:
-    """Return each group of comparisons: its name, its baseline, and its candidates with the baseline first."""
+    """Return each group of comparisons: its name, its baseline, and its candidates with the baseline first.
+
+    What a search found is compared with the study's baseline as any candidate is, and with what was searched too.
+    """
     baseline = study.baseline or default_baseline(study)
     sides = [("", baseline, list(dict.fromkeys([baseline, *written_candidates(study, groups)])))]
-    return sides + [(group.name, group.of, [group.of, *group.candidates]) for group in groups]
+    sides += [(group.name, group.of, [group.of, *group.candidates]) for group in groups]
+    for of in dict.fromkeys(search.of for search in study.search if search.of != baseline):
+        found = [search.candidate for search in study.search if search.of == of]
+        sides.append((SEARCH_GROUP + of, of, [of, *found]))
+    return sides
 
 
 def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> bool:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from etude.core.files import write_json
+from etude.core.files import locked, write_json
 from etude.core.study_record import AblationGroup
-from etude.study.file import StudyConfig
 from etude.study.jobs import make_job
 from etude.study.plan import Order, training_key
-from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -64,8 +63,10 @@ class Timings:
         return f"{key} on {self.workspace.execution(candidate.train).words()}"
 
 
-def resolve_budgets(study: StudyConfig, workspace: Workspace, groups: Iterable[AblationGroup]) -> dict[str, Candidate]:
-    """Put the candidates together, each budget in time turned into the number of steps that it was found to be.
+def resolve_budgets(
+    candidates: Mapping[str, Candidate], workspace: Workspace, groups: Iterable[AblationGroup]
+) -> dict[str, Candidate]:
+    """Turn each candidate's budget in time into the number of steps that it was found to be.
 
     The number is found once and kept in the study's folder: a later call, on another machine or a busier one, trains as
     long. A variant of an ablation whose steps take as long as those of the candidate that it varies, but for the noise
@@ -74,26 +75,39 @@ def resolve_budgets(study: StudyConfig, workspace: Workspace, groups: Iterable[A
     Raises:
         EtudeError: if a network or the pictures cannot be had.
     """
-    candidates = resolve_candidates(study)
-    if all(candidate.train.budget is None for candidate in candidates.values()):
-        return candidates
-    path = workspace.folder.budgets
-    kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     varied = {name: group.of for group in groups for name in group.candidates}
-    timings = Timings(workspace)
     resolved: dict[str, Candidate] = {}
     for name, candidate in candidates.items():
-        budget = candidate.train.budget
-        if budget is None:
-            resolved[name] = candidate
-            continue
+        of = resolved.get(varied.get(name, ""))
+        folds = tuple(resolve_budget(each, workspace) for each in candidate.by_fold)
+        resolved[name] = replace(resolve_budget(candidate, workspace, of), by_fold=folds)
+    return resolved
+
+
+def resolve_budget(candidate: Candidate, workspace: Workspace, of: Candidate | None = None) -> Candidate:
+    """Turn the budget in time of one candidate into steps; the same candidate where it has none.
+
+    Args:
+        candidate: the candidate.
+        workspace: the opened data of the study.
+        of: a resolved candidate that it is a variant of: it trains as many steps, where they take as long.
+
+    Raises:
+        EtudeError: if its network or the pictures cannot be had.
+    """
+    budget = candidate.train.budget
+    if budget is None:
+        return candidate
+    path = workspace.folder.budgets
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(".budgets-lock")):  # several processes may search
+        kept: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         key = f"{training_key(workspace, candidate)} in {budget:g} s"
         if key not in kept:
-            of = resolved.get(varied.get(name, ""))
-            kept[key] = {"candidate": name, **_find_steps(candidate, budget, timings, of)}
+            found = _find_steps(candidate, budget, Timings(workspace), of)
+            kept[key] = {"candidate": candidate.name, **found}
             write_json(path, kept)
-        resolved[name] = _with_steps(candidate, kept[key]["steps"])
-    return resolved
+    return _with_steps(candidate, kept[key]["steps"])
 
 
 def _find_steps(candidate: Candidate, budget: float, timings: Timings, of: Candidate | None) -> dict[str, Any]:
