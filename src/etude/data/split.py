@@ -16,6 +16,7 @@ from pydantic import Field
 
 from etude.core.errors import DataError, sentence
 from etude.core.records import Config
+from etude.core.registry import unknown
 from etude.core.seeds import derive
 from etude.core.texts import number_texts
 from etude.core.words import Part
@@ -49,6 +50,11 @@ class SplitConfig(Config):
     """How many times the folds are drawn."""
     gap: int = Field(default=0, ge=0)
     """Frames left out where two stretches of a sequence meet, for `blocks`: neighbours look alike."""
+    validation_by: Literal["auto", "blocks"] = "auto"
+    """How validation is cut from what the test part leaves. `auto`: by class, or whole groups where there are groups;
+    `blocks`: a stretch of time of each sequence, for sets of few sequences."""
+    leave_out: tuple[str, ...] = ()
+    """Groups of which no picture is trained or validated on, such as the sequence that the test part is of."""
     train_items: int | None = Field(default=None, ge=1)
     """Keep only this many pictures of the training part, classes in proportion."""
 
@@ -126,7 +132,7 @@ class _Draw:
                 raise DataError(sentence("split", f"official {word} part", "a part with labelled pictures", 0, remedy))
         if len(validation) == 0:
             return self._complete(np.concatenate([train, test]), test, "0")
-        return self._parts(train, validation, test, "0")
+        return self._parts(self._without(train), self._without(validation), test, "0")
 
     def _blocks(self) -> Parts:
         """Cut each sequence into stretches of time."""
@@ -149,10 +155,40 @@ class _Draw:
 
     def _complete(self, usable: Indices, test: Indices, word: str) -> Parts:
         """Cut validation from what the test part leaves; the rest is the training part."""
-        rest = np.setdiff1d(usable, test)
+        rest = self._without(np.setdiff1d(usable, test))
+        if self.config.validation_by == "blocks":
+            validation = self._cut_stretch(rest, f"validation/{word}")
+            return self._parts(validation[0], validation[1], test, word)
         by_group = self.items.groups is not None and self.kind not in ("random", "kfold")
         validation = self._cut(rest, self.config.validation, 1, f"validation/{word}", by_group=by_group)
         return self._parts(np.setdiff1d(rest, validation), validation, test, word)
+
+    def _without(self, indices: Indices) -> Indices:
+        """Take away the pictures of groups that are to be left out."""
+        if not self.config.leave_out:
+            return indices
+        groups = self.items.groups
+        known = [] if groups is None else sorted(set(groups[self.usable].tolist()))
+        for name in self.config.leave_out:
+            if name not in known:
+                raise DataError(unknown("split.leave_out", name, known))
+        assert groups is not None
+        return indices[~np.isin(groups[indices].astype(object), np.array(self.config.leave_out, object))]
+
+    def _cut_stretch(self, rest: Indices, word: str) -> tuple[Indices, Indices]:
+        """Cut a stretch of time of each sequence: return what is left for training, and the stretches."""
+        if self.items.groups is None:
+            remedy = "Leave it out, or use a source with sequences."
+            raise DataError(sentence("split", "validation_by", "auto, as the source gives no groups", "blocks", remedy))
+        cut = cut_blocks(
+            self.items.ids[rest],
+            self.items.groups[rest],
+            validation=self.config.validation,
+            test=0.0,
+            gap=self.config.gap,
+            rng=self._generator(word),
+        )
+        return rest[cut == Part.TRAIN], rest[cut == Part.VALIDATION]
 
     def _parts(self, train: Indices, validation: Indices, test: Indices, word: str) -> Parts:
         """Write the parts down, after a look at the training part."""

@@ -5,6 +5,9 @@ Shapes: B pictures, C channels, H and W pixels, K classes.
 
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +40,21 @@ def build_smp(architecture: str, spec: ModelSpec, params: SmpParams, n_outputs: 
         path = locate_imagenet(params.encoder) if spec.weights == "imagenet" else Path(spec.weights)
         overlay = {"file": str(path), "custom_load": False}
         options |= {"encoder_weights": True, "pretrained_cfg_overlay": overlay}
-    network = getattr(smp, architecture)(encoder_name=f"tu-{params.encoder}", classes=n_outputs, **options)
+    with _quiet():
+        network = getattr(smp, architecture)(encoder_name=f"tu-{params.encoder}", classes=n_outputs, **options)
     return Padded(network)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep timm from telling that an encoder has no use for the head in the file."""
+    logger = logging.getLogger("timm.models._builder")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 class Padded(nn.Module):
