@@ -251,6 +251,58 @@ def serve(
 
 
 @app.command()
+def index(
+    bundle: Annotated[Path, typer.Argument(help="A bundle that `etude export` wrote.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of pictures, at any depth; they are only read.")],
+    to: Annotated[Path, typer.Option(help="library.sqlite; .csv and .parquet write a table beside it.")],
+    threads: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
+    max_megapixels: Annotated[float, typer.Option(help="Pictures with more are listed as broken.")] = 100.0,
+    json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Answer about every picture of a folder; run again, it looks at new and changed ones only."""
+    from etude.cli.library import index_pictures
+
+    index_pictures(bundle, folder, to, threads, max_megapixels, json, quiet)
+
+
+@app.command()
+def search(
+    library: Annotated[Path, typer.Argument(help="A library that `etude index` wrote.")],
+    label: Annotated[str, typer.Option("--class", help="Only this class.")] = "",
+    least: Annotated[float, typer.Option("--min", help="Smallest probability, from 0 to 1.")] = 0.0,
+    unsure: Annotated[bool | None, typer.Option("--unsure/--sure", help="Only unsure, or only sure answers.")] = None,
+    corrected: Annotated[
+        bool | None, typer.Option("--corrected/--untouched", help="Corrected by hand, or not.")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="The most that are listed; 0: all.")] = 0,
+    copy: Annotated[Path | None, typer.Option(help="Copy them into this folder.")] = None,
+    link: Annotated[Path | None, typer.Option(help="Link to them in this folder.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Copy them into a folder for each class, to train on.")] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Find pictures in a library by class and probability; list, copy or link them."""
+    from etude.cli.library import search_library
+
+    search_library(library, label, least, unsure, corrected, limit, copy, link, train, json)
+
+
+@app.command()
+def gallery(
+    library: Annotated[Path, typer.Argument(help="A library that `etude index` wrote.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 0,
+    browse: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    debug: Debug = False,
+) -> None:
+    """Look through a library by class in the browser, and correct it."""
+    from etude.cli.library import show_gallery
+
+    show_gallery(library, port, browse)
+
+
+@app.command()
 def schema(debug: Debug = False) -> None:
     """Print the JSON Schema of study files, for editors."""
     from etude.cli.starting import print_schema

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +36,14 @@ def browser():
         chromium.close()
 
 
+def until(page, holds: str, seconds: float = 15) -> None:
+    """Wait for an expression to hold; the page's policy forbids the evaluation that Playwright's own waiting does."""
+    ends = time.monotonic() + seconds
+    while not page.evaluate(holds):
+        assert time.monotonic() < ends, holds
+        page.wait_for_timeout(50)
+
+
 def run_server(bundles: dict[str, Path], **fields: object) -> Iterator[str]:
     """Serve from a thread; give the address."""
     from etude.runtime.serving.app import Service
@@ -43,7 +52,8 @@ def run_server(bundles: dict[str, Path], **fields: object) -> Iterator[str]:
 
     config = ServeConfig(port=0, threads=1, **fields)
     listening, ready = _listen(config), threading.Event()
-    server = _Server(Service(Shelf(list(bundles.values()), config.max_pixels), config), config, ready.set)
+    service = Service(Shelf(list(bundles.values()), config.max_pixels), config)
+    server = _Server(service.app, config, ready.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     assert ready.wait(20)
@@ -92,7 +102,7 @@ def test_several_pictures_are_answered_with_bars(visit, pictures) -> None:
     page.locator("#ask").wait_for()
     page.set_input_files("#files", [str(pictures[name]) for name in ("red", "grey", "broken")])
     page.locator("#answers .error").wait_for()
-    page.wait_for_function("document.querySelectorAll('#answers > li').length === 3")
+    until(page, "document.querySelectorAll('#answers > li').length === 3")
     red = page.locator("#answers > li", has_text="red.png")
     assert red.locator(".answer").inner_text().startswith("red")
     assert red.locator(".bars li").count() == 3
@@ -169,7 +179,7 @@ def test_the_camera_takes_a_picture(visit) -> None:
     page = visit()
     page.locator("#ask").wait_for()
     page.click("#camera")
-    page.wait_for_function("document.getElementById('video').videoWidth > 0")
+    until(page, "document.getElementById('video').videoWidth > 0")
     page.click("#take")
     page.locator("#answers .bars").wait_for()
     page.click("#close")
@@ -184,10 +194,46 @@ def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
     assert page.locator("#ask").is_hidden()
     page.fill("#key", "wrong")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('keywrong').textContent !== ''")
+    until(page, "document.getElementById('keywrong').textContent !== ''")
     page.fill("#key", key)
     page.keyboard.press("Enter")
     page.locator("#ask").wait_for()
     assert page.locator("#model option").count() == 2
     assert key not in page.content()
     next(server, None)
+
+
+def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictures, tmp_path: Path) -> None:
+    from etude import load
+    from etude.runtime.library.database import Library
+    from etude.runtime.library.gallery import Gallery
+    from etude.runtime.library.indexing import index_folder
+    from etude.runtime.serving.server import _address, _listen, _Server
+
+    library = Library(tmp_path / "l.sqlite", create=True)
+    index_folder(load(bundles["classification"], threads=1), pictures["red"].parent, library, threads=1)
+    config, ready = ServeConfig(port=0), threading.Event()
+    listening = _listen(config)
+    server = _Server(Gallery(library, config).app, config, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    assert ready.wait(20)
+    page = browser.new_page(locale="fr-FR")
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(_address(listening))
+    page.locator("#pictures li").first.wait_for()
+    assert page.locator("h1").inner_text() == "La bibliothèque"
+    assert page.locator("#pictures li").count() == 3
+    assert "broken.png" in page.locator("#broken").inner_text() or page.locator("#broken summary").count() == 1
+    page.get_by_label("Classe de grey.png").select_option("green")
+    until(page, "document.getElementById('status').textContent.includes('green')")
+    assert "corrigée" in page.locator("#pictures li", has_text="grey.png").inner_text()
+    assert [(found.path, found.label) for found in library.search(corrected=True)] == [("grey.png", "green")]
+    page.select_option("#which", "corrected")
+    until(page, "document.querySelectorAll('#pictures li').length === 1")
+    until(page, "[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    assert said == []
+    page.close()
+    server.should_exit = True
+    thread.join(20)

@@ -13,9 +13,11 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from etude.core.errors import EtudeError, MistakeError
+from etude.runtime.library.database import Library
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.logs import log, start_logging
@@ -41,10 +43,29 @@ def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) 
     config.check()
     start_logging()
     service = Service(Shelf(paths, config.max_pixels), config)
-    listening = _listen(config)
-    server = _Server(service, config, lambda: ready(_address(listening)))
     names = [model.name for model in service.shelf.all()]
-    log("started", address=_address(listening), models=names, threads=config.n_threads, keys=config.keys is not None)
+    _run(service.app, config, ready, service, models=names, threads=config.n_threads, keys=config.keys is not None)
+
+
+def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], None]) -> None:
+    """Serve the gallery of a library until it is stopped.
+
+    Raises:
+        MistakeError: if the address is not this machine's own, or is taken.
+    """
+    from etude.runtime.library.gallery import Gallery
+
+    start_logging(logging.WARNING)
+    _run(Gallery(library, config).app, config, ready, None, library=str(library.path))
+
+
+def _run(
+    app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, **told: Any
+) -> None:
+    """Listen, run until a signal comes, and put the signals back."""
+    listening = _listen(config)
+    server = _Server(app, config, lambda: ready(_address(listening)), service)
+    log("started", address=_address(listening), **told)
     before = _hold_signals()
     try:
         server.run(sockets=[listening])
@@ -57,10 +78,12 @@ def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) 
 class _Server(uvicorn.Server):
     """uvicorn, which tells when it listens and takes bundles anew on SIGHUP."""
 
-    def __init__(self, service: Service, config: ServeConfig, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, config: ServeConfig, ready: Callable[[], None], service: Service | None = None
+    ) -> None:
         super().__init__(
             uvicorn.Config(
-                service.app, http=_patient_for(config.body_timeout_s), ws="none", loop="asyncio", lifespan="on",
+                app, http=_patient_for(config.body_timeout_s), ws="none", loop="asyncio", lifespan="on",
                 access_log=False, log_config=None, server_header=False, proxy_headers=False, backlog=_BACKLOG,
                 timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=max(1, round(config.stop_s)),
                 h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
@@ -72,25 +95,30 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening; then say so."""
         await super().startup(sockets)
-        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
+        if (
+            self._service is not None
+            and hasattr(signal, "SIGHUP")
+            and threading.current_thread() is threading.main_thread()
+        ):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
         if not self.should_exit:
             self._ready()
 
     def _reload(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._take_anew())
+        assert self._service is not None
+        task = asyncio.get_running_loop().create_task(self._take_anew(self._service))
         self._reloading.add(task)
         task.add_done_callback(self._reloading.discard)
 
-    async def _take_anew(self) -> None:
+    async def _take_anew(self, service: Service) -> None:
         """Open the bundles in a thread of its own, while requests go on."""
         try:
-            changed = await asyncio.to_thread(self._service.reload)
+            changed = await asyncio.to_thread(service.reload)
         except EtudeError as error:
-            self._service.metrics.reloads.labels("failed").inc()
+            service.metrics.reloads.labels("failed").inc()
             log("reload failed", level=logging.ERROR, reason=str(error))
             return
-        self._service.metrics.reloads.labels("done").inc()
+        service.metrics.reloads.labels("done").inc()
         log("reloaded", changed=changed)
 
 

@@ -1,0 +1,132 @@
+"""`etude index`, `search`, `gallery`: the photo indexer."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from etude.core.errors import MistakeError, sentence
+from etude.core.machine import usable_threads
+
+
+def index_pictures(
+    bundle: Path, folder: Path, to: Path, threads: int, max_megapixels: float, as_json: bool, quiet: bool
+) -> None:
+    """Index a folder, tell what came of it, and write the table where one is asked for."""
+    from etude.runtime.library.database import Library
+    from etude.runtime.library.indexing import index_folder
+    from etude.runtime.library.writing import write_table
+    from etude.runtime.predictor import load
+
+    if to.suffix not in (".sqlite", ".csv", ".parquet"):
+        raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", str(to)))
+    model = load(bundle, threads=1, max_pixels=round(max_megapixels * 1e6))
+    library = Library(to.with_suffix(".sqlite"), create=True)
+    try:
+        with _bar(quiet or as_json) as progress:
+            summary = index_folder(model, folder, library, threads=threads or usable_threads(), progress=progress)
+        if to.suffix != ".sqlite":
+            write_table(library, to)
+        if as_json:
+            sys.stdout.write(json.dumps({**asdict(summary), "library": str(library.path)}) + "\n")
+            return
+        for path, reason in library.broken() if summary.broken else []:
+            sys.stderr.write(f"{path}: {reason}\n" if path not in reason else f"{reason}\n")
+        sys.stdout.write(
+            f"{to}: {summary.pictures} pictures, {summary.looked_at} of them new or changed, {summary.broken} broken, "
+            f"{summary.gone} gone, in {summary.seconds:.1f} s\n"
+        )
+        for label, count, doubt in library.counts():
+            sys.stdout.write(f"{count:8} {label}" + (f" ({doubt} unsure)" if doubt else "") + "\n")
+    finally:
+        library.close()
+
+
+@contextmanager
+def _bar(is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """Draw a bar with the time that is left; lines now and then where there is no terminal."""
+    console = Console(stderr=True, quiet=is_quiet)
+    if not console.is_terminal:
+        shown = -1
+
+        def line(done: int, total: int) -> None:
+            nonlocal shown
+            tenth = 10 * done // max(1, total)
+            if tenth != shown:
+                shown = tenth
+                console.print(f"{done} of {total} pictures", highlight=False)
+
+        yield line
+        return
+    columns = (TextColumn("indexing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("indexing", total=None)
+        yield lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def search_library(
+    path: Path,
+    label: str,
+    least: float,
+    unsure: bool | None,
+    corrected: bool | None,
+    limit: int,
+    copy: Path | None,
+    link: Path | None,
+    train: Path | None,
+    as_json: bool,
+) -> None:
+    """List pictures, and copy, link or sort them into folders."""
+    from etude.core.registry import unknown
+    from etude.runtime.library.database import Library
+    from etude.runtime.library.writing import bring
+
+    library = Library(path)
+    try:
+        known = [*library.classes(), *(name for name, *_ in library.counts())]
+        if label and label not in known:
+            raise MistakeError(unknown("search: class", label, library.classes()))
+        found = library.search(
+            label=label or None, least=least, unsure=unsure, corrected=corrected, limit=limit if limit > 0 else -1
+        )
+    finally:
+        library.close()
+    if as_json:
+        rows = [{**asdict(entry), "file": str(entry.file)} for entry in found]
+        sys.stdout.write(json.dumps(rows, indent=1, ensure_ascii=True) + "\n")
+    else:
+        for entry in found:
+            doubt = " corrected" if entry.corrected else " unsure" if entry.unsure else ""
+            share = "" if entry.probability is None else f"{entry.probability:.3f}"
+            sys.stdout.write(f"{share:>6} {entry.label:24} {entry.path}{doubt}\n")
+    for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):
+        if folder is not None:
+            made = bring(found, folder, "link" if way == "link" else "copy", by_class=by_class)
+            sys.stderr.write(f"{len(made)} files in {folder}\n")
+
+
+def show_gallery(path: Path, port: int, browse: bool) -> None:
+    """Serve the gallery on this machine, and open it."""
+    from etude.runtime.library.database import Library
+    from etude.runtime.serving.config import ServeConfig
+    from etude.runtime.serving.server import serve_gallery
+
+    def ready(address: str) -> None:
+        sys.stderr.write(f"The gallery is at {address} (Ctrl-C stops)\n")
+        if browse:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    library = Library(path)
+    try:
+        serve_gallery(library, ServeConfig(port=port), ready)
+    finally:
+        library.close()

@@ -1,0 +1,1 @@
+"""The photo indexer: a disk of pictures becomes a table that can be searched, looked through and corrected."""

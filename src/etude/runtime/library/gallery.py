@@ -1,0 +1,133 @@
+"""The gallery: a page on this machine on which the volunteer looks through a library and corrects it.
+
+It listens on a loopback address only. Pictures are named by their number in the library, never by a path.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from importlib import resources
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from PIL import Image
+from starlette.exceptions import HTTPException
+
+from etude.core.errors import DataError, EtudeError, MistakeError
+from etude.pictures.prepare import Prepare, prepare_picture
+from etude.pictures.reading import MAX_PIXELS, read_file
+from etude.runtime.library.database import Found, Library
+from etude.runtime.library.heic import decode_heic, is_heic
+from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.guard import Guard, RefusedError
+from etude.runtime.serving.metrics import Metrics
+
+_THUMB_PX = 192
+_PAGE = 60
+_SHELL = {
+    "/": ("gallery.html", "text/html; charset=utf-8"),
+    "/gallery.js": ("gallery.js", "text/javascript; charset=utf-8"),
+    "/gallery.css": ("gallery.css", "text/css; charset=utf-8"),
+    "/words.json": ("words.json", "application/json"),
+}
+
+
+class Gallery:
+    """The application over one library; `app` is what uvicorn runs."""
+
+    def __init__(self, library: Library, config: ServeConfig) -> None:
+        if not config.is_loopback:
+            raise MistakeError("gallery: the address must be this machine's own: the gallery shows private pictures.")
+        self.library = library
+        api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+        api.include_router(self._routes())
+        for kind in (RefusedError, EtudeError, RequestValidationError, HTTPException):
+            api.add_exception_handler(kind, _refused)
+        self.app = Guard(api, config, None, Metrics(), lambda path: "gallery")
+
+    def _routes(self) -> APIRouter:
+        routes, library = APIRouter(), self.library
+
+        @routes.get("/api/classes")
+        def classes() -> dict[str, Any]:
+            counts = [{"label": label, "pictures": n, "unsure": doubt} for label, n, doubt in library.counts()]
+            broken = [{"path": path, "reason": reason} for path, reason in library.broken()]
+            return {"classes": library.classes(), "counts": counts, "broken": broken, "page": _PAGE}
+
+        @routes.get("/api/pictures")
+        def pictures(
+            label: str | None = None, unsure: bool | None = None, corrected: bool | None = None,
+            offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        ) -> list[dict[str, Any]]:  # fmt: skip
+            found = library.search(label=label, unsure=unsure, corrected=corrected, limit=_PAGE, offset=offset)
+            return [_row(entry) for entry in found]
+
+        @routes.get("/api/thumbs/{number}")
+        def thumb(number: int) -> Response:
+            found = library.picture(number)
+            if found is None:
+                raise RefusedError(404, "picture", "There is no such picture.")
+            with contextlib.suppress(DataError):
+                return Response(make_thumb(found), media_type="image/jpeg", headers={"cache-control": "max-age=3600"})
+            raise RefusedError(404, "picture", "The picture cannot be read any more.")
+
+        @routes.post("/api/corrections")
+        async def correct(request: Request) -> dict[str, str]:
+            # A page elsewhere can send a form here without asking; it cannot send JSON.
+            if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+                raise RefusedError(415, "type", "A correction is sent as application/json.")
+            try:
+                given = json.loads(await request.body())
+                sha256, label = str(given["sha256"]), given["label"]
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise RefusedError(422, "form", "A correction is {sha256, label}.") from error
+            library.correct(sha256, None if label is None else str(label))
+            return {"status": "kept"}
+
+        folder = resources.files("etude.runtime.library") / "page"
+        for path, (name, kind) in _SHELL.items():
+            routes.add_api_route(path, _giver((folder / name).read_bytes(), kind), name=name)
+        return routes
+
+
+def make_thumb(picture: Found) -> bytes:
+    """Return a small JPEG file of a picture, whole and upright.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    content = read_file(picture.file, picture.path)
+    raw = decode_heic(content, picture.path) if is_heic(content) else content
+    rule = Prepare(size_px=_THUMB_PX, fit="letterbox")
+    pixels = prepare_picture(raw, rule, name=picture.path, max_pixels=MAX_PIXELS)
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "JPEG", quality=80)
+    return packed.getvalue()
+
+
+def _row(found: Found) -> dict[str, Any]:
+    return {
+        "id": found.id, "path": found.path, "sha256": found.sha256, "label": found.label,
+        "probability": found.probability, "unsure": found.unsure, "corrected": found.corrected,
+        "duplicate_of": found.duplicate_of,
+    }  # fmt: skip
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, RefusedError):
+        return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
+    if isinstance(error, HTTPException):
+        return JSONResponse({"error": {"code": "route", "message": str(error.detail)}}, error.status_code)
+    told = str(error) if isinstance(error, EtudeError) else "A parameter does not hold."
+    return JSONResponse({"error": {"code": "mistake", "message": told}}, 422)
+
+
+def _giver(content: bytes, kind: str) -> Any:  # noqa: ANN401 - a route
+    async def give() -> Response:
+        return Response(content, media_type=kind)
+
+    return give

@@ -1,0 +1,41 @@
+"""HEIC pictures, as phones make them, where the extra `heic` is installed. The server does not read them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+
+from etude.core.errors import DataError, sentence
+from etude.pictures.reading import MAX_PIXELS, Pixels, check_size
+
+_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
+
+
+def is_heic(content: bytes) -> bool:
+    """Whether the first bytes are those of a HEIC picture."""
+    return content[4:8] == b"ftyp" and content[8:12] in _BRANDS
+
+
+def decode_heic(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
+    """Decode a HEIC picture upright, as RGB.
+
+    Raises:
+        DataError: if it cannot be read, is too large, or the library is not installed.
+    """
+    try:
+        import pillow_heif
+    except ImportError:
+        remedy = "Install it with `pip install etude[heic]`, or convert the picture to JPEG."
+        raise DataError(
+            sentence("pictures", name, "a HEIC picture, with a library to read it", "no library", remedy)
+        ) from None
+    try:
+        opened = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=True)
+        check_size(opened.size[1], opened.size[0], name, max_pixels)
+        image = opened.to_pillow().convert("RGB")  # the decoder has turned it upright already
+    except DataError:
+        raise
+    except Exception as error:  # the decoder raises errors of several kinds on a damaged file
+        raise DataError(sentence("pictures", name, "a whole HEIC picture", str(error)[:200])) from error
+    return np.asarray(image)

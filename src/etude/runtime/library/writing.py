@@ -1,0 +1,100 @@
+"""What leaves a library: a table as CSV or Parquet, copies, links, and folders to train on. Originals are only read."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from etude.core.errors import MissingPartError, MistakeError, sentence
+from etude.core.files import storage_errors, writing
+from etude.runtime.library.database import COLUMNS, Found, Library
+
+Way = Literal["copy", "link"]
+
+
+def write_table(library: Library, path: Path) -> None:
+    """Write the table of a library: `.csv`, or `.parquet` where the extra is installed.
+
+    Raises:
+        MistakeError: if the ending is neither.
+        MissingPartError: if pyarrow is needed and not installed.
+    """
+    if path.suffix == ".csv":
+        with writing(path) as beside, beside.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(COLUMNS)
+            table.writerows([_harmless(cell) for cell in row] for row in library.table())
+    elif path.suffix == ".parquet":
+        _write_parquet(library, path)
+    else:
+        raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", str(path)))
+
+
+def _harmless(cell: object) -> object:
+    """Keep a spreadsheet from taking the name of a file for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _write_parquet(library: Library, path: Path) -> None:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as parquet
+    except ImportError:
+        remedy = "Install it with `pip install etude[parquet]`, or give a .csv file."
+        raise MissingPartError(f"index: {path}: needs pyarrow. {remedy}") from None
+    columns = list(zip(*library.table(), strict=True)) or [()] * len(COLUMNS)
+    with writing(path) as beside:
+        parquet.write_table(pa.table(dict(zip(COLUMNS, map(list, columns), strict=True))), beside)
+
+
+def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = False) -> list[Path]:
+    """Copy or link pictures into a folder, or into a folder for each class in it.
+
+    A name that is taken gets the beginning of the picture's hash; the same picture twice is brought once.
+
+    Returns:
+        The files that were made.
+
+    Raises:
+        StorageError: if the disk is full or protected.
+    """
+    made: list[Path] = []
+    seen: set[str] = set()
+    for picture in found:
+        if picture.sha256 in seen or not picture.file.is_file():
+            continue
+        seen.add(picture.sha256)
+        inner = folder / _folder_name(picture.label) if by_class else folder
+        with storage_errors(folder):
+            inner.mkdir(parents=True, exist_ok=True)
+            target = inner / picture.file.name
+            if os.path.lexists(target) and not _holds(target, picture):
+                target = inner / f"{picture.file.stem}-{picture.sha256[:12]}{picture.file.suffix}"
+            if os.path.lexists(target):
+                continue  # brought before
+            if way == "link":
+                target.symlink_to(picture.file.resolve())
+            else:
+                shutil.copy2(picture.file, target)
+        made.append(target)
+    return made
+
+
+def _holds(path: Path, picture: Found) -> bool:
+    """Whether a file has the content of a picture."""
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == picture.sha256
+
+
+def _folder_name(label: str) -> str:
+    """Return a label as the name of a folder.
+
+    >>> _folder_name("cat/dog"), _folder_name("..")
+    ('cat_dog', '_')
+    """
+    return re.sub(r"[/\\\0]", "_", label).strip(". ") or "_"

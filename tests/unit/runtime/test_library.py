@@ -1,0 +1,316 @@
+"""The photo indexer: only what is new is read, nothing that was corrected is lost, originals are never touched."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip
+
+from etude import load
+from etude.core.errors import MistakeError
+from etude.runtime.library.database import Library
+from etude.runtime.library.indexing import Summary, index_folder
+from etude.runtime.library.walking import find_pictures
+from etude.runtime.library.writing import bring, write_table
+
+COLOURS = {"red": (220, 30, 20), "green": (10, 200, 40), "blue": (0, 30, 240)}
+
+
+def draw(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (30, 40), **options: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(plain(colour, size)).save(path, **options)
+    return path
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """A disk of years of pictures, with what such disks hold."""
+    disk = tmp_path / "disk"
+    for year in range(3):
+        for position, (name, colour) in enumerate(COLOURS.items()):
+            draw(
+                disk / f"{2020 + year}/deep/er/{name} {year}.jpg",
+                tuple(max(0, level - year) for level in colour),
+                (30 + position, 40),
+            )
+    draw(disk / "grey.PNG", (120, 120, 120))
+    shutil.copy(disk / "2020/deep/er/red 0.jpg", disk / "2021/the same.jpg")
+    (disk / "broken.jpg").write_bytes((disk / "2020/deep/er/red 0.jpg").read_bytes()[:300])
+    (disk / "empty.jpg").write_bytes(b"")
+    (disk / "page.jpg").write_text("<html>not found</html>")
+    (disk / "notes.txt").write_text("no picture")
+    draw(disk / ".thumbnails/red.jpg", COLOURS["red"])
+    draw(disk / "@eaDir/red.jpg", COLOURS["red"])
+    (disk / "link.jpg").symlink_to(disk / "grey.PNG")
+    (disk / "loop").symlink_to(disk)
+    return disk
+
+
+@pytest.fixture
+def model(bundles):
+    return load(bundles["classification"], threads=1)
+
+
+def run(model, disk: Path, path: Path, **options: object) -> tuple[Summary, Library]:
+    library = Library(path, create=True)
+    return index_folder(model, disk, library, threads=2, **options), library
+
+
+def state(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    return {
+        str(path): (path.stat().st_size, path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path, tmp_path: Path) -> None:
+    before = state(disk)
+    summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert (summary.pictures, summary.looked_at, summary.broken, summary.gone) == (14, 14, 3, 0)
+    labels = {entry.path: entry.label for entry in library.search()}
+    for path, label in labels.items():
+        expected = next((name for name in COLOURS if name in path), None)
+        assert expected in (None, label)
+    assert {path for path, _ in library.broken()} == {"broken.jpg", "empty.jpg", "page.jpg"}
+    assert "empty" in dict(library.broken())["empty.jpg"]
+    same = next(entry for entry in library.search() if entry.path == "2021/the same.jpg")
+    assert same.duplicate_of == "2020/deep/er/red 0.jpg"
+    assert next(entry for entry in library.search() if entry.path == "grey.PNG").unsure
+    assert state(disk) == before
+
+
+def test_again_it_looks_at_new_and_changed_files_only(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert (summary.looked_at, summary.answered) == (0, 0)
+    library.close()
+    draw(disk / "new.jpg", COLOURS["blue"], (50, 50))
+    draw(disk / "2020/deep/er/red 0.jpg", COLOURS["green"], (31, 41))
+    os.utime(disk / "2022/deep/er/blue 2.jpg", ns=(1, 1))  # touched, not changed
+    (disk / "2021/deep/er/red 1.jpg").rename(disk / "moved.jpg")
+    (disk / "2021/deep/er/green 1.jpg").unlink()
+    summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert (summary.looked_at, summary.answered, summary.gone) == (4, 2, 2)
+    labels = {entry.path: entry.label for entry in library.search()}
+    assert (labels["new.jpg"], labels["2020/deep/er/red 0.jpg"], labels["moved.jpg"]) == ("blue", "green", "red")
+    assert "2021/deep/er/green 1.jpg" not in labels
+    assert next(entry for entry in library.search() if entry.path == "2021/the same.jpg").duplicate_of is None
+
+
+def test_corrections_survive_another_model_a_move_and_a_new_library_row(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    grey = next(entry for entry in library.search() if entry.path == "grey.PNG")
+    library.correct(grey.sha256, "blue")
+    assert [entry.path for entry in library.search(corrected=True)] == ["grey.PNG"]
+    library.close()
+    (disk / "grey.PNG").rename(disk / "2021/grey again.png")
+    contents = make_contents(graph_bytes=make_graph("classification", 16, sharpness=0.02))
+    other = load(write_zip(tmp_path / "other.bundle", contents), threads=1)
+    summary, library = run(other, disk, tmp_path / "l.sqlite")
+    assert (
+        summary.answered >= summary.pictures - 3 - 1
+    )  # all but the broken ones; a duplicate may be known by its content
+    found = library.search(corrected=True)
+    assert [(entry.path, entry.label, entry.unsure) for entry in found] == [("2021/grey again.png", "blue", False)]
+    library.correct(found[0].sha256, None)
+    assert library.search(corrected=True) == []
+    with pytest.raises(MistakeError, match="one of its classes"):
+        library.correct(found[0].sha256, "husky")
+    with pytest.raises(MistakeError, match="sha256"):
+        library.correct("0" * 64, "red")
+
+
+def test_search_by_class_probability_and_doubt(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    assert len(library.search(label="blue")) == 3
+    assert library.search(least=1.01) == []
+    sure = library.search(unsure=False)
+    assert all(not entry.unsure for entry in sure)
+    assert len(sure) + len(library.search(unsure=True)) == 11
+    assert [entry.id for entry in library.search(limit=2, offset=1)] == [entry.id for entry in library.search()[1:3]]
+    assert ("green", 3, 0) in library.counts()
+
+
+def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    red = library.search(label="red")
+    copies = bring(red, tmp_path / "copies", "copy")
+    assert len(copies) == len({entry.sha256 for entry in red}) < len(red)
+    assert bring(red, tmp_path / "copies", "copy") == []
+    links = bring(red, tmp_path / "links", "link")
+    assert all(link.is_symlink() and link.read_bytes() for link in links)
+    bring(library.search(), tmp_path / "train", "copy", by_class=True)
+    assert sorted(path.name for path in (tmp_path / "train").iterdir()) == ["blue", "green", "red"]
+    draw(disk / "a/one.jpg", COLOURS["red"], (60, 60))
+    draw(disk / "b/one.jpg", COLOURS["red"], (61, 61))
+    library.close()
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    both = [entry for entry in library.search() if entry.path.endswith("one.jpg")]
+    assert len(bring(both, tmp_path / "both", "copy")) == 2
+
+
+def test_the_table_as_csv_and_parquet(model, disk: Path, tmp_path: Path) -> None:
+    draw(disk / "=cmd.jpg", COLOURS["red"])
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    write_table(library, tmp_path / "t.csv")
+    rows = list(csv.DictReader((tmp_path / "t.csv").open(encoding="utf-8")))
+    assert len(rows) == 15
+    assert {row["status"] for row in rows} == {"answered", "broken"}
+    assert "'=cmd.jpg" in {row["path"] for row in rows}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    write_table(library, tmp_path / "t.parquet")
+    assert parquet.read_table(tmp_path / "t.parquet").num_rows == 15
+    with pytest.raises(MistakeError, match=r"\.csv or \.parquet"):
+        write_table(library, tmp_path / "t.xlsx")
+
+
+def test_names_of_any_bytes(model, tmp_path: Path) -> None:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    packed = io.BytesIO()
+    Image.fromarray(plain(COLOURS["red"])).save(packed, "PNG")
+    (folder / os.fsdecode(b"caf\xe9 \xf0\x9f\x90\x95.png")).write_bytes(packed.getvalue())
+    draw(folder / "naïve ‘quotes’; DROP TABLE pictures.png", COLOURS["blue"])
+    library = run(model, folder, tmp_path / "l.sqlite")[1]
+    found = library.search()
+    assert {entry.label for entry in found} == {"red", "blue"}
+    assert all(entry.file.is_file() for entry in found)
+    library.close()
+    assert run(model, folder, tmp_path / "l.sqlite")[0].looked_at == 0
+
+
+def test_exif_is_applied_and_a_picture_is_found_whatever_the_case_of_its_ending(bundles, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sides = np.concatenate([plain((220, 30, 20), (40, 60)), plain((0, 30, 240), (40, 20))], axis=1)
+    (tmp_path / "disk").mkdir()
+    Image.fromarray(sides).save(tmp_path / "disk/A.JPEG", exif=exif, quality=95)
+    model = load(bundles["segmentation"], threads=1)
+    library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
+    [found] = library.search()
+    assert (found.label, found.probability) == ("red", pytest.approx(0.75, abs=0.04))
+    assert [file.path for file in find_pictures(tmp_path / "disk")] == ["A.JPEG"]
+
+
+def test_heic_is_read_where_its_library_is_there(model, tmp_path: Path, monkeypatch) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    (tmp_path / "disk").mkdir()
+    heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
+    library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
+    assert [entry.label for entry in library.search()] == ["green"]
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    library = run(model, tmp_path / "disk", tmp_path / "m.sqlite")[1]
+    assert "etude[heic]" in library.broken()[0][1]
+
+
+def test_an_absent_disk_loses_nothing(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    (tmp_path / "empty").mkdir()
+    library = Library(tmp_path / "l.sqlite")
+    with pytest.raises(MistakeError, match="Is its disk there"):
+        index_folder(model, tmp_path / "empty", library, threads=1)
+    assert len(library.search()) == 11
+    with pytest.raises(MistakeError, match="a folder"):
+        index_folder(model, tmp_path / "nowhere", library, threads=1)
+
+
+def test_what_is_no_library_says_so(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_text("hello " * 100)
+    for path in (tmp_path / "a.sqlite", tmp_path / "b.sqlite"):
+        with pytest.raises(MistakeError, match="library"):
+            Library(path)
+
+
+def test_killed_it_goes_on_where_it_was(bundles, model, tmp_path: Path) -> None:
+    disk, path = tmp_path / "disk", tmp_path / "l.sqlite"
+    for number in range(300):
+        draw(disk / f"{number:04}.png", (number % 256, 255 - number % 256, number // 2))
+    code = (
+        "import sys, time; from pathlib import Path; from etude import load\n"
+        "from etude.runtime.library import indexing; from etude.runtime.library.database import Library\n"
+        "read = indexing.read_file\n"
+        "indexing.read_file = lambda *given: (time.sleep(0.02), read(*given))[1]\n"
+        "model, disk, library = load(sys.argv[1], threads=1), Path(sys.argv[2]), Library(Path(sys.argv[3]), create=True)\n"
+        "indexing.index_folder(model, disk, library, threads=1)\n"
+    )
+    words = [sys.executable, "-c", code, str(bundles["classification"]), str(disk), str(path)]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE)
+    ends, count = time.monotonic() + 40, 0
+    while count == 0 and process.poll() is None and time.monotonic() < ends:
+        time.sleep(0.1)
+        if path.exists():
+            library = Library(path)
+            count = len(library.known())
+            library.close()
+    process.kill()
+    process.communicate()
+    library = Library(path)
+    count = len(library.known())
+    library.close()
+    assert 0 < count < 300
+    summary, library = run(model, disk, path)
+    assert (summary.pictures, summary.looked_at) == (300, 300 - count)
+    assert len(library.search()) == 300
+
+
+def test_ctrl_c_keeps_what_was_answered(model, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    for number in range(100):
+        draw(disk / f"{number:04}.png", (number, 200 - number, 0))
+
+    def stop(done: int, total: int) -> None:
+        if done > 20:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(model, disk, tmp_path / "l.sqlite", progress=stop)
+    kept = len(Library(tmp_path / "l.sqlite").known())
+    assert 20 < kept < 100
+    assert run(model, disk, tmp_path / "l.sqlite")[0].looked_at == 100 - kept
+
+
+def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: Path, tmp_path: Path) -> None:
+    testing = pytest.importorskip("starlette.testclient", reason="needs httpx")
+    from etude.runtime.library.gallery import Gallery
+    from etude.runtime.serving.config import ServeConfig
+
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    with pytest.raises(MistakeError, match="this machine's own"):
+        Gallery(library, ServeConfig(host="0.0.0.0", keys=Path("k")))
+    client = testing.TestClient(Gallery(library, ServeConfig()).app, base_url="http://localhost")
+    told = client.get("/api/classes").json()
+    assert told["classes"] == ["red", "green", "blue"]
+    assert {row["path"] for row in told["broken"]} == {"broken.jpg", "empty.jpg", "page.jpg"}
+    rows = client.get("/api/pictures?label=blue").json()
+    assert len(rows) == 3
+    thumb = Image.open(io.BytesIO(client.get(f"/api/thumbs/{rows[0]['id']}").content))
+    assert max(thumb.size) <= 192
+    assert client.get("/api/thumbs/99999").status_code == 404
+    assert client.get("/api/thumbs/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
+    kept = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
+    assert kept.status_code == 200
+    assert library.search(corrected=True)[0].label == "red"
+    for content, kind, status in (
+        (b'{"sha256": "x", "label": "red"}', "text/plain", 415),
+        (b"[]", "application/json", 422),
+        (b'{"sha256": "x", "label": "red"}', "application/json", 422),
+        (b'{"sha256": "x", "label": "dog"}', "application/json", 422),
+        (b"{", "application/json", 422),
+    ):
+        assert client.post("/api/corrections", content=content, headers={"content-type": kind}).status_code == status
+    assert client.get("/api/classes", headers={"host": "evil.example"}).status_code == 421
+    for path in ("/", "/gallery.js", "/gallery.css", "/words.json"):
+        assert client.get(path).status_code == 200
+    words = client.get("/words.json").json()
+    assert set(words["en"]) == set(words["fr"])
