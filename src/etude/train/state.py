@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,14 @@ def save_tensors(path: Path, tensors: dict[str, torch.Tensor], text: str = "") -
     """Write tensors (and one text) as safetensors, whole or not at all."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with writing(path) as beside:
-        save_file(ready, str(beside), metadata={"etude": text})
+        try:
+            save_file(ready, str(beside), metadata={"etude": text})
+        except SafetensorError as error:
+            # The library tells what the disk refuses in words only: give its number back, for `writing` to know it.
+            number = re.search(r"os error (\d+)", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), str(error)) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:

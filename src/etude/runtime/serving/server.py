@@ -59,9 +59,7 @@ def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], 
     _run(Gallery(library, config).app, config, ready, None, library=str(library.path))
 
 
-def _run(
-    app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, **told: Any
-) -> None:
+def _run(app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, **told: Any) -> None:
     """Listen, run until a signal comes, and put the signals back."""
     listening = _listen(config)
     server = _Server(app, config, lambda: ready(_address(listening)), service)
