@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -11,7 +13,8 @@ from etude import Study
 from etude.cli.main import app
 from etude.core.errors import MistakeError
 from etude.core.study_record import StudyRecord
-from etude.explain.records import LayersRecord
+from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord
+from etude.report.note import write_note
 
 STUDY = """
 study: told
@@ -43,7 +46,7 @@ def test_layers_of_a_run_are_written_and_told(results, monkeypatch):
     layers = LayersRecord.load(folder / "layers.json")
     row = next(row for row in record.leaderboard if row.candidate == "cnn")
     assert layers.params == row.params
-    assert layers.n_pictures == 400
+    assert 64 <= layers.n_pictures <= 400
     assert any(entry.fall_shuffled for entry in layers.rows)
     for language, told in (("en", "multiply-adds for a picture"), ("fr", "pour une image de")):
         page = (folder / f"explain.{language}.html").read_text("utf-8")
@@ -51,6 +54,33 @@ def test_layers_of_a_run_are_written_and_told(results, monkeypatch):
         assert "<svg" in (folder / f"network.{language}.svg").read_text("utf-8")
         assert not re.search(r'(?:src|href)="https?:', page)
     assert len(set(done.output.split())) == 2
+
+
+@pytest.mark.slow
+def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results, monkeypatch, tmp_path):
+    monkeypatch.chdir(results)
+    monkeypatch.setattr("etude.study.sights._MAPPED", 300)
+    options = ["--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
+    done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    folder = Path(done.output.strip()).parent
+    record = DataMapRecord.load(folder / "map.json")
+    assert record.n == pytest.approx(300, abs=60)
+    assert set(record.separation) == {"pixels", "features"}
+    with np.load(folder / "map.npz") as maps, np.load(folder / "space.npz") as space:
+        assert maps["features.tsne"].shape == (record.n, 2)
+        assert space["features.reduced"].shape[0] == record.n
+    errors = ErrorsRecord.load(folder / "errors.json")
+    study = StudyRecord.load(results / "told" / "study.json")
+    right = sum(entry.n * entry.share for entry in errors.classes) / sum(entry.n for entry in errors.classes)
+    assert right == pytest.approx(study.leaderboard[0].score, abs=1e-9)
+    page = (folder / "explain.fr.html").read_text("utf-8")
+    for heading in ("Cartes des données", "Les erreurs, regardées"):
+        assert heading in page
+    assert "data:image/png" in page
+    assert not re.search(r'(?:src|href)="https?:', (folder / "map.fr.html").read_text("utf-8"))
+    note = write_note(results / "told", "fr", to=tmp_path / "note.html").read_text("utf-8")
+    assert 'id="explained-map"' in note
 
 
 def test_a_run_that_is_not_there_is_said(results):

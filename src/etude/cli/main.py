@@ -141,7 +141,7 @@ def report(
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", help="note (HTML and PDF), slides, notebook or all; note by default."),
+        typer.Option("--format", help="note (HTML and PDF), slides, notebook, project or all; note by default."),
     ] = None,
     debug: Debug = False,
 ) -> None:

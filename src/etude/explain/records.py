@@ -132,7 +132,7 @@ class Exciting(Config):
 
 
 class SightRecord(Record):
-    """What layers of a network see (`explain/sight.json`); the pictures lie beside it as PNG."""
+    """What layers of a network see (`explain/sight.json`); maps, filters and pictures lie beside it in `sight.npz`."""
 
     FORMAT: ClassVar[int] = 1
 
@@ -164,7 +164,7 @@ class Attribution(Config):
 
 
 class WhyRecord(Record):
-    """Where a network looks, on right and on wrong answers (`explain/why.json`)."""
+    """Where a network looks, on right and on wrong answers (`explain/why.json`); the maps lie beside in `why.npz`."""
 
     FORMAT: ClassVar[int] = 1
 
@@ -172,6 +172,14 @@ class WhyRecord(Record):
     """The layer at which Grad-CAM was taken."""
     pictures: tuple[Attribution, ...]
     """Pictures of the test part, right ones first."""
+    mean_drop_grad_cam: float
+    """Mean over the pictures."""
+    mean_drop_integrated: float
+    """Mean over the pictures."""
+    mean_drop_random: float
+    """Mean over the pictures."""
+    mean_likeness: float
+    """Mean over the pictures."""
 
 
 class ClassSeparation(Config):
@@ -213,6 +221,8 @@ class DataMapRecord(Record):
     """By class, the share that would be reached by chance: its share of the pictures."""
     seconds: float
     """Time that it took."""
+    pixels_px: int
+    """Side that pictures were brought to for the space of pixels."""
 
 
 class Doubtful(Config):

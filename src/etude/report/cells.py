@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import html
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from etude.figures.theme import PAPER, WIDE_IN, assign_looks
+from etude.figures.theme import WIDE_IN, assign_looks
 from etude.report.drawings import Drawing
 from etude.report.explanations import read_explanations, set_out
 from etude.report.note import gather
@@ -75,6 +74,18 @@ class Book:
             _show_html(
                 "".join(f"<p><b>{html.escape(name)}</b>: {html.escape(what)}</p>" for name, what in explained.kinds)
             )
+
+    def sights(self) -> None:
+        """Show what was explained of the best network: what it sees, why it answers, its data, its errors."""
+        explained = self.told["explained"]
+        for chapter in explained.chapters if explained else ():
+            _show_html(f"<h3>{html.escape(chapter.heading)}</h3>")
+            self._list(chapter.told)
+            for exhibit in chapter.exhibits:
+                show_drawing(exhibit.drawing)
+                self._list([exhibit.caption])
+            for table, _ in chapter.tables:
+                show_table(table)
 
     def parameters(self) -> None:
         """Show every training parameter of the reference candidate, explained."""
@@ -148,9 +159,7 @@ def show_drawing(drawing: Drawing) -> None:
     """Show a figure as PNG."""
     from IPython.display import Image, display
 
-    figure, out = drawing.draw(WIDE_IN), io.BytesIO()
-    figure.savefig(out, format="png", dpi=_DPI, facecolor=PAPER, metadata={"Software": None})
-    display(Image(out.getvalue(), alt=drawing.label))
+    display(Image(drawing.png(WIDE_IN, _DPI), alt=drawing.label))
 
 
 def show_table(table: Table) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +14,7 @@ from markupsafe import Markup
 
 from etude.core.study_record import LeaderboardRow, Verdict
 from etude.figures import confusion, curves, leaderboard, pareto, verdicts
-from etude.figures.theme import NARROW_IN, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
+from etude.figures.theme import NARROW_IN, PAPER, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
 from etude.report.reading import StudyResults
 from etude.report.sentences import VERDICT_WORDS
 from etude.report.words import MetricWords, Words
@@ -37,16 +39,30 @@ class Drawing:
     """What it shows, in a sentence, for those who do not see it."""
     draw: Callable[[float], Figure]
     """Draws it at a width in inches."""
+    is_picture: bool = False
+    """Whether it is made of pixels, so that it is shown as PNG and not as SVG."""
 
     @cached_property
     def wide(self) -> Markup:
         """SVG for a wide page; matplotlib escapes the words that it writes."""
-        return Markup(to_svg(self.draw(WIDE_IN), inline=f"{self.name}-w", label=self.label))
+        return self._written(WIDE_IN, "w")
 
     @cached_property
     def narrow(self) -> Markup:
         """SVG for a phone."""
-        return Markup(to_svg(self.draw(NARROW_IN), inline=f"{self.name}-n", label=self.label))
+        return self._written(NARROW_IN, "n")
+
+    def png(self, width_in: float = WIDE_IN, dpi: int = 110) -> bytes:
+        """Return it as PNG; the same figure gives the same bytes."""
+        out = io.BytesIO()
+        self.draw(width_in).savefig(out, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
+        return out.getvalue()
+
+    def _written(self, width_in: float, suffix: str) -> Markup:
+        if not self.is_picture:
+            return Markup(to_svg(self.draw(width_in), inline=f"{self.name}-{suffix}", label=self.label))
+        data = base64.b64encode(self.png(width_in, 120)).decode("ascii")
+        return Markup('<img src="data:image/png;base64,{}" alt="{}">').format(data, self.label)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from etude.core.study_record import StudyRecord
 from etude.report.explanations import read_explanations, set_out
 from etude.report.network import svg_file
 from etude.report.note import environment
+from etude.report.walk import write_walk
 from etude.report.words import Words
 
 
@@ -26,6 +27,7 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
     if explanation is None:
         raise MistakeError(f"{study_folder / 'runs' / identity}: was not explained. Run `etude explain` first.")
     write_text(explanation.folder / f"network.{language}.svg", svg_file(explanation.layers, words))
+    write_walk(explanation.folder, record.name, words)
     path = explanation.folder / f"explain.{language}.html"
     page = environment().get_template("explain.html.j2")
     told = {"_": words.say, "ngettext": words.say_count, "words": words, "study": record.name}

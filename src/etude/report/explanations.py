@@ -10,6 +10,7 @@ from etude.explain.records import LayersRecord
 from etude.report.layer_words import kinds_of, tabulate_layers, tell_layers
 from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
+from etude.report.sights import Chapter, gather_chapters
 from etude.report.tables import Table
 from etude.report.words import Words
 
@@ -38,6 +39,13 @@ class Explained:
     layers: Table
     kinds: list[tuple[str, str]]
     """Each kind of layer and what it does."""
+    chapters: list[Chapter]
+    """What it sees, why it answers, its data, its errors: as far as they were explained."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the chapters that there are."""
+        return [chapter.name for chapter in self.chapters]
 
 
 def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanation]:
@@ -64,6 +72,7 @@ def set_out(explanation: Explanation, words: Words) -> Explained:
         draw_network(layers, words),
         tabulate_layers(layers, words),
         kinds_of(layers, words),
+        gather_chapters(explanation.folder, words),
     )
 
 

@@ -23,6 +23,7 @@ from etude.report.reading import StudyResults, read_study
 from etude.report.words import Words
 
 _MOST_PREDICTIONS = 3_000_000  # bytes of predictions that travel along, the best candidate's first
+_MOST_ARRAYS = 1_000_000  # bytes of one file of arrays
 _SOURCE_SUFFIXES = {".py", ".po", ".j2", ".css", ".js", ".yaml"}
 _NEEDED = ("numpy", "pillow", "pydantic", "pyyaml", "matplotlib", "babel", "jinja2", "pyarrow", "scipy")
 _TO_RETRAIN = ("torch", "timm", "safetensors", "onnxruntime", "typer", "rich")
@@ -145,7 +146,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         ),
         'book.tell("metric_why")',
     )
-    yield say("Each model, layer by layer"), "", "book.networks()"
+    yield say("Each model, layer by layer"), "", "book.networks()\nbook.sights()"
     yield say("Every training parameter"), "", "book.parameters()\nbook.changes()"
     yield (
         say("Results"),
@@ -198,6 +199,7 @@ def _record_files(study: StudyResults) -> dict[str, bytes]:
     for ref in study.record.runs:
         run = folder / "runs" / ref.identity
         paths += [run / "run.json", run / "history.jsonl", *sorted((run / "explain").glob("*.json"))]
+        paths += [path for path in sorted((run / "explain").glob("*.npz")) if path.stat().st_size < _MOST_ARRAYS]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     room = _MOST_PREDICTIONS
     for row in study.record.leaderboard:

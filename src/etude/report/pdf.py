@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import writing
-from etude.figures.theme import WIDE_IN, assign_looks, to_svg
+from etude.figures.theme import WIDE_IN, assign_looks, to_png, to_svg
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
 from etude.report.network import svg_file
@@ -20,6 +20,8 @@ from etude.report.note import gather
 from etude.report.reading import StudyResults, read_study
 from etude.report.tables import Table
 from etude.report.words import Words
+
+_TEXT_WIDTH_IN, _MOST_HEIGHT_IN = 6.7, 8.4  # of a page: a taller figure would be cut
 
 
 def write_pdf(study_folder: Path, language: str, *, to: Path | None = None) -> Path:
@@ -122,10 +124,15 @@ class _Plates:
     def draw(self, drawing: Drawing) -> str:
         """Write a figure and return its file name."""
         if drawing.name not in self.done:
-            name = f"{drawing.name}.svg"
             figure = drawing.draw(WIDE_IN)
-            (self.folder / name).write_text(to_svg(figure, label=drawing.label), "utf-8")
-            self.widths[drawing.name] = min(100, round(100 * figure.get_figwidth() / WIDE_IN))
+            name = f"{drawing.name}.{'png' if drawing.is_picture else 'svg'}"
+            if drawing.is_picture:
+                to_png(figure, self.folder / name, dpi=200)
+            else:
+                (self.folder / name).write_text(to_svg(figure, label=drawing.label), "utf-8")
+            width_in, height_in = figure.get_size_inches()
+            most = _MOST_HEIGHT_IN / height_in * width_in / _TEXT_WIDTH_IN
+            self.widths[drawing.name] = round(100 * min(1.0, width_in / WIDE_IN, most))
             self.done[drawing.name] = name
         return self.done[drawing.name]
 

@@ -379,6 +379,9 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         explained = told["explained"]
         slide = deck.slide(say("Its layers"), [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds)])
         deck.bullets(slide, [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds[:3])], _BOX)
+        for part in explained.chapters:
+            for exhibit in part.exhibits[:1]:
+                deck.picture(deck.slide(part.heading, [*part.told, exhibit.caption]), exhibit.drawing, _BOX)
     if told["errors"]:
         slide = deck.slide(
             say("Where it errs"), [say("What {candidate} answers on the test part.", candidate=best.candidate)]

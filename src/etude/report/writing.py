@@ -11,6 +11,7 @@ from etude.core.registry import Registry
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.pdf import write_pdf
+from etude.report.project import write_project
 from etude.report.slides import write_slides
 
 Writer = Callable[[Path, str], list[Path]]
@@ -35,6 +36,11 @@ def _write_slides(study_folder: Path, language: str) -> list[Path]:
 @FORMATS.register("notebook")
 def _write_notebook(study_folder: Path, language: str) -> list[Path]:
     return [write_notebook(study_folder, language)]
+
+
+@FORMATS.register("project")
+def _write_project(study_folder: Path, language: str) -> list[Path]:
+    return [write_project(study_folder, language)]
 
 
 def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterable[str]) -> list[Path]:

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from pydantic import ValidationError
+from typing import TYPE_CHECKING
 
 from etude.core.errors import MistakeError
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.metrics import METRICS
-from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
-from etude.study.jobs import make_job
-from etude.study.plan import Order
-from etude.study.resolve import resolve_candidates
-from etude.study.workspace import Workspace
+from etude.study.opened import OpenedRun, spread
+from etude.study.sights import explain_map, explain_mistakes, explain_sight, explain_why
 
 if TYPE_CHECKING:
     import torch
 
-    from etude.data.prepared import PreparedSet
-    from etude.train.job import Job
-    from etude.train.loop import Fitted
 
 FOLDER = "explain"
-PARTS = ("layers",)
+PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
 _LAYER_PICTURES = 512
 
@@ -100,85 +88,6 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     return chosen[0]
 
 
-@dataclass(frozen=True)
-class OpenedRun:
-    """A finished run with its network and the study's pictures."""
-
-    folder: StudyFolder
-    record: StudyRecord
-    ref: RunRef
-    base: Path
-    watch: Watcher
-    device: str
-
-    @cached_property
-    def study(self) -> StudyConfig:
-        """The study as it was resolved when it was run.
-
-        Raises:
-            MistakeError: if it is not there.
-        """
-        try:
-            content = json.loads(self.folder.resolved.read_bytes())
-            return StudyConfig.model_validate(content | {"ablations": ()})
-        except (OSError, ValueError, ValidationError) as error:
-            raise MistakeError(f"{self.folder.resolved}: cannot be read as a study ({error}).") from error
-
-    @cached_property
-    def workspace(self) -> Workspace:
-        """The opened data."""
-        return Workspace(self.study, self.base, self.folder, self.device, self.watch)
-
-    @cached_property
-    def job(self) -> Job:
-        """The run with everything resolved."""
-        candidate = resolve_candidates(self.study)[self.ref.candidate]
-        return make_job(
-            self.workspace, candidate, Order(self.ref.candidate, self.ref.seed, self.ref.fold, self.ref.identity)
-        )
-
-    @cached_property
-    def fitted(self) -> Fitted:
-        """The finished network, with the views over which its answers are averaged."""
-        from etude.train.finish import open_finished
-
-        return open_finished(self.job, self.folder.run(self.ref.identity))[1]
-
-    @property
-    def network(self) -> torch.nn.Module:
-        """The network itself."""
-        from etude.train.views import Views
-
-        model = self.fitted.model
-        return model.model if isinstance(model, Views) else model
-
-    @property
-    def network_name(self) -> str:
-        """What the network is called."""
-        return str(self.job.config["model"]["name"])
-
-    def part(self, *names: str) -> PreparedSet:
-        """Return the pictures of the first of these parts that has any."""
-        parts = [self.job.parts(name) for name in names]
-        return next((prepared for prepared in parts if len(prepared)), parts[0])
-
-    def images(self, prepared: PreparedSet, chosen: np.ndarray | None = None) -> torch.Tensor:
-        """Return pictures as the network takes them, (N, 3, H, W) on its device."""
-        import torch
-
-        from etude.pictures.prepare import normalisation
-
-        pictures_NHWC = prepared.pictures_NHWC if chosen is None else prepared.pictures_NHWC[chosen]
-        mean, std = (torch.tensor(values) for values in normalisation(self.job.prepare))
-        images_NHWC = (torch.from_numpy(np.ascontiguousarray(pictures_NHWC)).float() / 255 - mean) / std
-        return images_NHWC.permute(0, 3, 1, 2).contiguous().to(self.job.execution.device)
-
-
-def spread(n: int, count: int) -> np.ndarray:
-    """Return up to `count` of `n` places, evenly spread."""
-    return np.unique(np.linspace(0, n - 1, min(n, count)).round().astype(np.int64))
-
-
 def _explain_layers(opened: OpenedRun, target: Path, most_seconds: float) -> None:
     """Write `layers.json`."""
     from etude.explain.layers import describe_layers
@@ -204,4 +113,10 @@ def _explain_layers(opened: OpenedRun, target: Path, most_seconds: float) -> Non
     ).save(target / "layers.json")
 
 
-_DEEDS: dict[str, Any] = {"layers": _explain_layers}
+_DEEDS: dict[str, Callable[[OpenedRun, Path, float], None]] = {
+    "layers": _explain_layers,
+    "sight": explain_sight,
+    "why": explain_why,
+    "map": explain_map,
+    "errors": explain_mistakes,
+}

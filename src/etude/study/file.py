@@ -19,6 +19,7 @@ from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.search.config import SearchConfig
 from etude.study.tasks import add_defaults
+from etude.study.tracking import Track
 from etude.tasks.task import TaskName
 from etude.train.config import TrainConfig
 from etude.train.finetune import Finetune, FinetuneConfig
@@ -232,9 +233,9 @@ class ProtocolConfig(Config):
 class ReportConfig(Config):
     """What is written at the end."""
 
-    formats: tuple[Literal["note", "slides", "notebook", "all"], ...] = ("note",)
+    formats: tuple[Literal["note", "slides", "notebook", "project", "all"], ...] = ("note",)
     """note: a self-contained HTML page, and the same as PDF; slides: a presentation (PPTX);
-    notebook: an executed notebook that stands alone; all: every format."""
+    notebook: an executed notebook that stands alone; project: a folder that runs alone; all: every format."""
     languages: tuple[Language, ...] = ("en", "fr")
     """Languages of what is written."""
 
@@ -283,6 +284,8 @@ class StudyConfig(Config):
     """Seeds, metric, budget."""
     report: ReportConfig = ReportConfig()
     """Formats and languages of what is written at the end."""
+    track: Track | None = None
+    """An experiment tracker that finished runs are mirrored into: mlflow, or {name: mlflow, url: …}."""
 
     @model_validator(mode="before")
     @classmethod

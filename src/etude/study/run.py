@@ -29,6 +29,7 @@ from etude.study.robustness import measure_robustness
 from etude.study.searches import waiting_candidates
 from etude.study.searching import Searching, candidates_of
 from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
+from etude.study.tracking import make_mirror
 from etude.study.workers import workers
 from etude.study.workspace import Workspace
 
@@ -157,6 +158,7 @@ class _Session:
     ) -> None:
         self.study, self.workspace, self.folder, self.candidates = study, workspace, folder, candidates
         self.orders, self.watch = orders, watch
+        self.mirror = make_mirror(study.track, study.study, watch)
         self.failures: dict[str, str] = {}
         self.seen: set[str] = set()
         self.started, self.searches = started, searches
@@ -204,6 +206,7 @@ class _Session:
     def _take(self, outcome: Outcome) -> None:
         if outcome.record is not None:
             self.watch.run_done(outcome.record)
+            self.mirror.mirror(outcome.record, self.folder.run(outcome.record.identity))
             return
         self.failures[outcome.order.identity] = outcome.failure
         self.watch.run_failed(outcome.order.label, outcome.failure)
@@ -250,6 +253,9 @@ class _Session:
             RuleError: if runs failed.
         """
         record = self.write()
+        for ref in record.runs if self.study.track else ():
+            if (finished := self.folder.load_run(ref.identity)) is not None:
+                self.mirror.mirror(finished, self.folder.run(ref.identity))
         if len(self.workspace.splits) > 1 and self.study.task == "classification":
             write_out_of_fold(self.folder.out_of_fold, finished_runs(self.study, self.folder, self.refs()))
         left = sum(ref.status in ("planned", "running") for ref in record.runs)

@@ -1,0 +1,138 @@
+"""Maps of the data: PCA and t-SNE of pixels and of learned features, and what the eye sees there as a number.
+
+Shapes: N pictures, D numbers of a picture, R of its reduced form, 2 axes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import MissingPartError
+from etude.core.run_record import Interval
+from etude.explain.records import ClassSeparation
+from etude.metrics.statistics import bootstrap_interval
+
+Numbers = npt.NDArray[np.float32]
+_REDUCED = 50  # axes that are kept before t-SNE: what is left out is mostly noise
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class Reduced:
+    """A space brought to its first principal axes."""
+
+    mean_D: Numbers
+    axes_RD: Numbers
+    explained_R: Numbers
+    """Share of the variance that each axis carries."""
+
+    def apply(self, values_ND: Numbers) -> Numbers:
+        """Return the places of pictures along the axes, (N, R)."""
+        return np.asarray((values_ND - self.mean_D) @ self.axes_RD.T, np.float32)
+
+
+def reduce_space(values_ND: Numbers, axes: int = _REDUCED) -> Reduced:
+    """Find the principal axes of a space, the sign of each such that its largest part is positive."""
+    mean_D = values_ND.mean(0)
+    centred = (values_ND - mean_D).astype(np.float64)
+    n, d = centred.shape
+    if d <= n:
+        variances, vectors = np.linalg.eigh(centred.T @ centred)
+        axes_RD, squares = vectors.T[::-1], variances[::-1]
+    else:
+        variances, vectors = np.linalg.eigh(centred @ centred.T)
+        axes_RD = (centred.T @ vectors).T[::-1]
+        axes_RD /= np.maximum(np.linalg.norm(axes_RD, axis=1, keepdims=True), 1e-12)
+        squares = variances[::-1]
+    kept = min(axes, n, d)
+    axes_RD = axes_RD[:kept]
+    signs = np.sign(axes_RD[np.arange(kept), np.abs(axes_RD).argmax(1)])
+    total = max(float(np.clip(squares, 0, None).sum()), 1e-12)
+    explained = np.clip(squares[:kept], 0, None) / total
+    return Reduced(
+        mean_D.astype(np.float32), (axes_RD * signs[:, None]).astype(np.float32), explained.astype(np.float32)
+    )  # fmt: skip
+
+
+def draw_tsne(reduced_NR: Numbers, *, seed: int = 0, threads: int = 1) -> Numbers:
+    """Lay pictures flat by t-SNE (van der Maaten and Hinton 2008), (N, 2); the same seed gives the same map.
+
+    Raises:
+        MissingPartError: if openTSNE is not installed.
+    """
+    tsne = _tsne(len(reduced_NR), seed, threads)
+    return np.asarray(tsne.fit(reduced_NR.astype(np.float64)), np.float32)
+
+
+def place_on_tsne(map_N2: Numbers, reduced_NR: Numbers, new_MR: Numbers, *, threads: int = 1) -> Numbers:
+    """Place new pictures on a map that is drawn, which stays as it is; (M, 2).
+
+    Args:
+        map_N2: the map.
+        reduced_NR: the pictures that it was drawn of, reduced.
+        new_MR: the new ones, reduced in the same way.
+        threads: threads to use.
+
+    Raises:
+        MissingPartError: if openTSNE is not installed.
+    """
+    _need()
+    from openTSNE import TSNEEmbedding, affinity
+
+    near = affinity.PerplexityBasedNN(
+        reduced_NR.astype(np.float64), perplexity=_perplexity(len(reduced_NR)), random_state=0, n_jobs=threads
+    )
+    drawn = TSNEEmbedding(map_N2.astype(np.float64), near, random_state=0, n_jobs=threads)
+    return np.asarray(drawn.transform(new_MR.astype(np.float64), perplexity=5), np.float32)
+
+
+def _tsne(n: int, seed: int, threads: int) -> Any:  # noqa: ANN401 - openTSNE has no types
+    _need()
+    from openTSNE import TSNE
+
+    return TSNE(perplexity=_perplexity(n), random_state=seed, n_jobs=threads, initialization="pca")
+
+
+def _perplexity(n: int) -> float:
+    """Return how many neighbours each picture is laid near to: 30, fewer where there are few pictures."""
+    return float(max(2, min(30, (n - 1) // 3)))
+
+
+def _need() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("openTSNE") is None:
+        raise MissingPartError("explain: maps need openTSNE. Install it with `pip install 'etude[explain]'`.")
+
+
+def nearest_others(values_ND: Numbers) -> npt.NDArray[np.int64]:
+    """Return, for each picture, the place of its nearest other picture (Euclidean), (N,)."""
+    squares_N = (values_ND.astype(np.float64) ** 2).sum(1)
+    nearest = np.empty(len(values_ND), np.int64)
+    for start in range(0, len(values_ND), _CHUNK):
+        chunk = values_ND[start : start + _CHUNK]
+        distances = squares_N[None, :] - 2 * (chunk.astype(np.float64) @ values_ND.T.astype(np.float64))
+        distances[np.arange(len(chunk)), np.arange(start, start + len(chunk))] = np.inf
+        nearest[start : start + len(chunk)] = distances.argmin(1)
+    return nearest
+
+
+def separate_classes(
+    values_ND: Numbers, labels_N: npt.NDArray[np.int64], classes: tuple[str, ...]
+) -> tuple[ClassSeparation, ...]:
+    """Return how well each class stands apart: the share of its pictures whose nearest other one is of it too.
+
+    The interval resamples the pictures of the class (percentile bootstrap); neighbours are not sought anew.
+    """
+    is_alike = labels_N[nearest_others(values_ND)] == labels_N
+    found = []
+    for label, name in enumerate(classes):
+        own = is_alike[labels_N == label].astype(np.float64)
+        if len(own):
+            interval = bootstrap_interval(own, seed=0) if len(own) > 1 else Interval(low=0.0, high=1.0)
+            found.append(ClassSeparation(name=name, n=len(own), share=float(own.mean()), interval=interval))
+    return tuple(found)

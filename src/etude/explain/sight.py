@@ -1,0 +1,95 @@
+"""What layers see: their maps of one picture, the filters of the first one, the pictures that most excite a channel.
+
+Shapes: N pictures, C channels, H and W pixels, k the side of a filter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from etude.explain.tracing import Tracer
+
+_BATCH = 128
+_MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
+
+
+def find_map_layers(model: nn.Module, image_1CHW: Tensor, most: int = 24) -> list[str]:
+    """Return the names of the layers that give maps, in order; of many, evenly spread ones, first and last included."""
+    tracer = Tracer(model)
+    tracer.run(image_1CHW)
+    names = [
+        row.name
+        for row in tracer.rows
+        if row.kind in _MAPS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
+    ]
+    names = list(dict.fromkeys(names))
+    if len(names) <= most:
+        return names
+    places = torch.linspace(0, len(names) - 1, most).round().long().tolist()
+    return [names[place] for place in places]
+
+
+@torch.no_grad()
+def feature_maps(model: nn.Module, image_1CHW: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """Return the maps (C, H, W) that layers give for one picture, on the CPU."""
+    return {name: maps[0] for name, maps in _outputs(model, image_1CHW, layers).items()}
+
+
+def first_filters(model: nn.Module) -> tuple[str, Tensor] | None:
+    """Return the name and the filters (C, 3, k, k) of the first convolution that reads colours; none without one."""
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d) and module.in_channels == 3 and min(module.kernel_size) > 1:
+            return name, module.weight.detach().float().cpu()
+    return None
+
+
+@torch.no_grad()
+def most_exciting(
+    model: nn.Module, images_NCHW: Tensor, layers: Sequence[str], *, channels: int = 2, pictures: int = 6
+) -> dict[str, list[tuple[int, list[int], list[float]]]]:
+    """Return, for each layer, channels with the pictures that excite them most.
+
+    Those channels are taken whose largest numbers vary most between pictures: what is the same for all says little.
+
+    Returns:
+        For each layer, its channels: number of the channel, places of the pictures (the most exciting first), and the
+        largest number that the channel gives anywhere on each.
+    """
+    largest: dict[str, list[Tensor]] = {name: [] for name in layers}
+    for batch in torch.split(images_NCHW, _BATCH):
+        for name, maps in _outputs(model, batch, layers).items():
+            largest[name].append(maps.flatten(2).amax(2))
+    found = {}
+    for name, parts in largest.items():
+        values_NC = torch.cat(parts)
+        varied = (values_NC.std(0) / values_NC.abs().mean(0).clamp(min=1e-6)).argsort(descending=True)[:channels]
+        found[name] = [_top(values_NC[:, channel], int(channel), pictures) for channel in sorted(varied.tolist())]
+    return found
+
+
+def _top(values_N: Tensor, channel: int, pictures: int) -> tuple[int, list[int], list[float]]:
+    values, places = values_N.topk(min(pictures, len(values_N)))
+    return channel, places.tolist(), values.tolist()
+
+
+def _outputs(model: nn.Module, images_BCHW: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+    """Return what layers give for a batch, on the CPU."""
+    found: dict[str, Tensor] = {}
+    handles = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output, name=name: found.update({name: output.detach().float().cpu()})
+        )
+        for name in layers
+    ]
+    was_training = model.training
+    model.eval()
+    try:
+        model(images_BCHW)
+    finally:
+        model.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return found

@@ -1,0 +1,154 @@
+"""Where a network looks for an answer: Grad-CAM and integrated gradients, and two checks that keep them honest.
+
+The checks: what the probability loses when the marked fifth is made grey, beside a fifth chosen by chance; and how
+alike the map is to that of the same network with random weights, which has learnt nothing (Adebayo et al. 2018,
+arXiv:1810.03292). Shapes: C channels, H and W pixels, K classes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from etude.core.seeds import derive
+
+_STEPS = 32  # of the integral
+_MARKED = 0.2  # share of the picture that is made grey
+_DRAWS = 8
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Where a network looked for one answer."""
+
+    grad_cam_HW: Tensor
+    """At the size of the picture, 0 to 1."""
+    integrated_HW: Tensor
+    """Sum over colours of the sizes of the attributions, 0 to 1."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """By how much the probability of the answer falls when a fifth of the picture is made grey."""
+
+    drop_grad_cam: float
+    drop_integrated: float
+    drop_random: float
+
+
+def explain_answer(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Maps:
+    """Return both maps of one answer.
+
+    Args:
+        model: the network.
+        image_1CHW: one picture, normalised, on the network's device.
+        answer: id of the class whose logit is explained.
+        layer: name of the layer at which Grad-CAM is taken: the last one that gives maps.
+    """
+    with _evaluating(model):
+        return Maps(grad_cam(model, image_1CHW, answer, layer), integrated_gradients(model, image_1CHW, answer))
+
+
+def grad_cam(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Tensor:
+    """Return the Grad-CAM map (H, W), 0 to 1, on the CPU (Selvaraju et al. 2017, arXiv:1610.02391, eq. 1 and 2)."""
+    maps = raw_grad_cam(model, image_1CHW, answer, layer)
+    grown = F.interpolate(maps, image_1CHW.shape[2:], mode="bilinear", align_corners=False)[0, 0]
+    return _scaled(grown)
+
+
+def raw_grad_cam(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Tensor:
+    """Return the Grad-CAM map (1, 1, h, w) as it is, at the size of the layer's maps."""
+    held: list[Tensor] = []
+    handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: held.append(output))
+    try:
+        with _frozen(model), torch.enable_grad():
+            logits = model(image_1CHW.detach().requires_grad_())
+            (gradient,) = torch.autograd.grad(logits[0, answer], held[-1])
+    finally:
+        handle.remove()
+    weights = gradient.mean((2, 3), keepdim=True)
+    return F.relu((weights * held[-1]).sum(1, keepdim=True)).detach()
+
+
+def integrated_gradients(model: nn.Module, image_1CHW: Tensor, answer: int) -> Tensor:
+    """Return the attributions (H, W), 0 to 1 (Sundararajan et al. 2017, arXiv:1703.01365, eq. 1, from grey)."""
+    return _scaled(raw_integrated_gradients(model, image_1CHW, answer)[0].abs().sum(0))
+
+
+def raw_integrated_gradients(model: nn.Module, image_1CHW: Tensor, answer: int, steps: int = _STEPS) -> Tensor:
+    """Return the attributions (1, 3, H, W); they sum to the logit less that of the grey picture, nearly."""
+    start = torch.zeros_like(image_1CHW)
+    shares = ((torch.arange(steps, device=image_1CHW.device) + 0.5) / steps).reshape(-1, 1, 1, 1)
+    with _frozen(model), torch.enable_grad():
+        between = (start + shares * (image_1CHW - start)).detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(model(between)[:, answer].sum(), between)
+    return (gradient.mean(0, keepdim=True) * (image_1CHW - start)).detach()
+
+
+@torch.no_grad()
+def check_by_occlusion(model: nn.Module, image_1CHW: Tensor, answer: int, maps: Maps) -> Check:
+    """Make the marked fifth of a picture grey, and a fifth chosen by chance, and see what the probability loses."""
+    chance = torch.Generator().manual_seed(derive(0, "occlusion"))
+    drawn = [_blocks((image_1CHW.shape[2], image_1CHW.shape[3]), chance) for _ in range(_DRAWS)]
+    masks = [maps.grad_cam_HW, maps.integrated_HW, *drawn]
+    hidden = torch.cat([_without_top(image_1CHW, mask) for mask in masks])
+    with _evaluating(model):
+        probabilities = model(torch.cat([image_1CHW, hidden])).float().softmax(1)[:, answer].cpu()
+    drops = (probabilities[0] - probabilities[1:]).tolist()
+    return Check(drops[0], drops[1], sum(drops[2:]) / _DRAWS)
+
+
+def likeness(one_HW: Tensor, other_HW: Tensor) -> float:
+    """Return the rank correlation of two maps, -1 to 1; 0 where one is the same everywhere."""
+    ranks = [flat.flatten().argsort().argsort().double() for flat in (one_HW, other_HW)]
+    if any(flat.max() == flat.min() for flat in (one_HW, other_HW)):
+        return 0.0
+    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
+
+
+def _without_top(image_1CHW: Tensor, map_HW: Tensor) -> Tensor:
+    count = max(1, round(_MARKED * map_HW.numel()))
+    marked = map_HW.flatten().topk(count).indices
+    hidden = image_1CHW.flatten(2).clone()
+    hidden[:, :, marked.to(hidden.device)] = 0.0  # the mean of the pictures
+    return hidden.reshape(image_1CHW.shape)
+
+
+def _blocks(size: tuple[int, int], chance: torch.Generator) -> Tensor:
+    """Return a smooth random map, so that a fifth chosen by chance lies in patches as Grad-CAM's does."""
+    coarse = torch.rand(1, 1, 4, 4, generator=chance)
+    return F.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, 0]
+
+
+def _scaled(map_HW: Tensor) -> Tensor:
+    low, high = map_HW.min(), map_HW.max()
+    scaled: Tensor = ((map_HW - low) / (high - low).clamp(min=1e-12)).float().cpu()
+    return scaled
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@contextlib.contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """Ask for no gradient of the weights: only what the picture or a layer gives is followed."""
+    asked = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in asked:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in asked:
+            parameter.requires_grad_(True)

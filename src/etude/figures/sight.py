@@ -1,0 +1,142 @@
+"""What layers see, and where a network looks: maps, filters, pictures side by side. Words come in as arguments.
+
+Suffixes: ``_HWC`` is height × width × channel, uint8 RGB; ``_CHW`` channel × height × width, any numbers;
+``_HW`` 0 to 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from etude.figures.theme import INK, MUTED, SERIES, SMALL_PT, WIDE_IN, dress, new_figure, title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def draw_maps(
+    picture_HWC: np.ndarray, maps: Mapping[str, np.ndarray], *, columns: int = 10, width_in: float = WIDE_IN
+) -> Figure:
+    """Draw the first channels of each layer's maps, one row a layer, the picture first.
+
+    Args:
+        picture_HWC: the picture.
+        maps: for each layer, its maps (C, H, W); each map is drawn on its own scale, dark to bright.
+        columns: channels a row.
+        width_in: width in inches.
+    """
+    figure = new_figure(width_in, (len(maps) + 1) * (width_in - 1.5) / columns + 0.2)
+    rows = len(maps) + 1
+    _show(figure.add_subplot(rows, columns, 1), picture_HWC)
+    for line, (name, maps_CHW) in enumerate(maps.items(), 1):
+        order = np.argsort(-maps_CHW.reshape(len(maps_CHW), -1).std(1), kind="stable")[:columns]
+        for column, channel in enumerate(sorted(order.tolist())):
+            axes = figure.add_subplot(rows, columns, line * columns + column + 1)
+            _show(axes, maps_CHW[channel], cmap="magma")
+            if column == 0:
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
+    return figure
+
+
+def draw_filters(filters_NCHW: np.ndarray, *, columns: int = 16, width_in: float = WIDE_IN) -> Figure:
+    """Draw filters that read colours (N, 3, k, k) as small pictures, each on its own scale around grey."""
+    columns = min(columns, len(filters_NCHW))
+    lines = math.ceil(len(filters_NCHW) / columns)
+    figure = new_figure(width_in, lines * width_in / max(columns, 8) + 0.1)
+    for place, weights_CHW in enumerate(filters_NCHW):
+        scale = max(float(np.abs(weights_CHW).max()), 1e-12)
+        _show(figure.add_subplot(lines, columns, place + 1), (weights_CHW.transpose(1, 2, 0) / scale + 1) / 2)
+    return figure
+
+
+def draw_exciting(rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, width_in: float = WIDE_IN) -> Figure:
+    """Draw, one row a channel, the pictures that most excite it; the name of the channel at the left."""
+    columns = max((len(pictures) for _, pictures in rows), default=1)
+    figure = new_figure(width_in, max(1, len(rows)) * (width_in - 1.8) / columns + 0.1)
+    for line, (name, pictures) in enumerate(rows):
+        for column, picture_HWC in enumerate(pictures):
+            axes = figure.add_subplot(max(1, len(rows)), columns, line * columns + column + 1)
+            _show(axes, picture_HWC)
+            if column == 0:
+                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
+    return figure
+
+
+def draw_attributions(
+    rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], heads: Sequence[str], *, width_in: float = WIDE_IN
+) -> Figure:
+    """Draw, one row a picture, the picture, Grad-CAM laid over it, and its integrated gradients.
+
+    Args:
+        rows: what stands at the left, the picture (H, W, 3), and both maps (H, W).
+        heads: headings of the three columns.
+        width_in: width in inches.
+    """
+    side_in = min(1.55, (width_in - 2.2) / 3)
+    figure = new_figure(side_in * 3 + 2.2, max(1, len(rows)) * side_in + 0.4)
+    for line, (told, picture_HWC, cam_HW, integrated_HW) in enumerate(rows):
+        for column in range(3):
+            axes = figure.add_subplot(max(1, len(rows)), 3, line * 3 + column + 1)
+            _show(axes, picture_HWC)
+            if column == 1:
+                axes.imshow(cam_HW, cmap="magma", alpha=0.55)
+            if column == 2:
+                axes.imshow(integrated_HW, cmap="magma")
+            if column == 0:
+                axes.set_ylabel(told, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
+            if line == 0:
+                axes.set_title(heads[column], fontsize=SMALL_PT, color=MUTED)
+    return figure
+
+
+def draw_data_maps(
+    panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, classes: Sequence[str], *, width_in: float = WIDE_IN
+) -> Figure:
+    """Draw maps of the data, each picture a dot in the colour of its class; up to 12 classes are named.
+
+    Args:
+        panels: for each map its heading and its places (N, 2).
+        labels: class ids (N,).
+        classes: names of the classes.
+        width_in: width in inches.
+    """
+    colors = [_color(label, len(classes)) for label in range(len(classes))]
+    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + (0.5 if len(classes) <= 12 else 0))
+    for place, (heading, places_N2) in enumerate(panels):
+        axes = figure.add_subplot(math.ceil(len(panels) / 2), min(2, len(panels)), place + 1)
+        dress(axes, grid="none", spines=())
+        title(axes, heading)
+        for label in range(len(classes)):
+            own = places_N2[labels == label]
+            axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0, rasterized=True)
+        axes.set_xticks([])
+        axes.set_yticks([])
+    if len(classes) <= 12:
+        handles = [
+            figure.axes[0].scatter([], [], s=24, color=colors[label], label=name) for label, name in enumerate(classes)
+        ]
+        figure.legend(handles, list(classes), loc="outside lower center", ncols=6, frameon=False, fontsize=SMALL_PT)
+    return figure
+
+
+def _color(label: int, n_classes: int) -> tuple[float, float, float]:
+    from matplotlib import colormaps
+    from matplotlib.colors import to_rgb
+
+    if n_classes <= len(SERIES):
+        return to_rgb(SERIES[label])
+    red, green, blue, _ = colormaps["turbo"](label / max(1, n_classes - 1))
+    return red, green, blue
+
+
+def _show(axes: Axes, picture: np.ndarray, cmap: str | None = None) -> None:
+    axes.imshow(picture, cmap=cmap, interpolation="nearest" if picture.shape[0] < 64 else "antialiased")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)

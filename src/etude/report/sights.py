@@ -1,0 +1,358 @@
+"""What was explained of a run beyond its layers: what it sees, why it answers, how its data lie, where it errs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from etude.explain.records import (
+    ClassSeparation,
+    DataMapRecord,
+    ErrorsRecord,
+    GroupScore,
+    PictureRef,
+    SightRecord,
+    WhyRecord,
+)
+from etude.figures.gallery import draw_answers
+from etude.figures.sight import draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
+from etude.report.drawings import Drawing
+from etude.report.messages import mark
+from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.words import Words
+
+_MOST_LAYERS = 12
+MAP_WORDS = {
+    ("pixels", "pca"): mark("pixels, PCA"),
+    ("pixels", "tsne"): mark("pixels, t-SNE"),
+    ("features", "pca"): mark("learnt features, PCA"),
+    ("features", "tsne"): mark("learnt features, t-SNE"),
+}
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure and what is said below it."""
+
+    drawing: Drawing
+    caption: str
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One thing that was explained."""
+
+    name: str
+    heading: str
+    told: list[str]
+    exhibits: list[Exhibit] = field(default_factory=list)
+    tables: list[tuple[Table, str]] = field(default_factory=list)
+
+
+def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
+    """Set out what lies in the folder `explain` of a run.
+
+    Raises:
+        MistakeError: if a record cannot be read.
+    """
+    found = []
+    for name, tell in _CHAPTERS.items():
+        if (folder / f"{name}.json").is_file() and (folder / f"{name}.npz").is_file():
+            with np.load(folder / f"{name}.npz") as arrays:
+                found.append(tell(folder / f"{name}.json", dict(arrays), words))
+    return found
+
+
+def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
+    say, record = words.say, SightRecord.load(path)
+    places = np.unique(np.linspace(0, len(record.layers) - 1, _MOST_LAYERS).round().astype(int))
+    maps = {record.layers[place]: arrays[f"maps.{place}"].astype(np.float32) for place in places}
+    exhibits = [
+        _exhibit(
+            "sight-maps",
+            say("Feature maps of one picture at several layers"),
+            partial(_at_width, draw_maps, arrays["picture"], maps),
+            say(
+                "What layers give for one picture (top left): of each, the channels that vary most, dark to bright, each on a "  # noqa: E501
+                "scale of its own."
+            ),
+        )
+    ]
+    if "filters" in arrays and arrays["filters"].shape[-1] > 1:
+        exhibits.append(
+            _exhibit(
+                "sight-filters",
+                say("Filters of the first layer"),
+                partial(_at_width, draw_filters, arrays["filters"]),
+                say(
+                    "The filters of {layer}, which reads the picture itself, as small pictures around grey.",
+                    layer=record.first,
+                ),
+            )
+        )
+    rows = [
+        (f"{entry.layer}, {entry.channel}", list(arrays[f"exciting.{n}"])) for n, entry in enumerate(record.exciting)
+    ]
+    exhibits.append(
+        _exhibit(
+            "sight-exciting",
+            say("Pictures that most excite channels"),
+            partial(_at_width, draw_exciting, rows),
+            say(
+                "For some channels (layer, number), the pictures on which they give the largest numbers, the largest first."  # noqa: E501
+            ),
+        )
+    )
+    return Chapter("sight", say("What a layer sees"), [_tell_picture(record.picture, words)], exhibits)
+
+
+def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
+    say, record = words.say, WhyRecord.load(path)
+    rows = []
+    for n, entry in enumerate(record.pictures):
+        label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"
+        label += "" if entry.is_right else "\n" + say("not {truth}", truth=entry.picture.truth)
+        rows.append((label, arrays["pictures"][n], arrays[f"grad_cam.{n}"], arrays[f"integrated.{n}"]))
+    heads = [say("picture"), "Grad-CAM", say("integrated gradients")]
+    places = {
+        "marked": words.number(100 * record.mean_drop_grad_cam, 1),
+        "integrated": words.number(100 * record.mean_drop_integrated, 1),
+        "chance": words.number(100 * record.mean_drop_random, 1),
+        "likeness": words.number(record.mean_likeness, 2),
+        "n": words.count(len(record.pictures)),
+    }
+    if record.mean_drop_grad_cam > record.mean_drop_random:
+        told = [
+            say(
+                "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
+                "a fifth chosen by chance {chance} (means over {n} pictures): what is marked matters.",
+                **places,
+            )
+        ]
+    else:
+        told = [
+            say(
+                "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
+                "a fifth chosen by chance {chance} (means over {n} pictures): what is marked matters no more than anything else.",  # noqa: E501
+                **places,
+            )
+        ]
+    if record.mean_likeness < 0.5:
+        told.append(
+            say(
+                "The maps are unlike those of the same network with random weights (rank correlation {likeness}): they tell of what "  # noqa: E501
+                "was learnt.",
+                **places,
+            )
+        )
+    else:
+        told.append(
+            say(
+                "The maps are much like those of the same network with random weights (rank correlation {likeness}): they tell more "  # noqa: E501
+                "of the pictures than of what was learnt.",
+                **places,
+            )
+        )
+    exhibit = _exhibit(
+        "why",
+        say("Where the network looks, on right and on wrong answers"),
+        partial(_at_width, draw_attributions, rows, heads),
+        say(
+            "At the left the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",  # noqa: E501
+            layer=record.layer,
+        ),
+    )
+    return Chapter("why", say("Why this answer"), told, [exhibit])
+
+
+def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
+    say, record = words.say, DataMapRecord.load(path)
+    classes = list(record.chance)
+    panels = []
+    for entry in record.maps:
+        heading = say(MAP_WORDS[entry.space, entry.method])
+        heading += "" if entry.explained is None else f" ({words.percent(entry.explained, 0)})"
+        panels.append((heading, arrays[f"{entry.space}.{entry.method}"]))
+    exhibit = _exhibit(
+        "map",
+        say("Maps of the pictures, by pixels and by learnt features"),
+        partial(_at_width, draw_data_maps, panels, arrays["labels"], classes),
+        say(
+            "Each dot is a picture, in the colour of its class. Near on a t-SNE means alike; distances between heaps mean little. "  # noqa: E501
+            "For PCA, the share of the variance that the two axes carry."
+        ),
+    )
+    told = []
+    for space, opening in (("pixels", say("By their pixels")), ("features", say("By learnt features"))):
+        told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
+    table = _tabulate_separation(record, words)
+    caption = say(
+        "Share of a class's pictures whose nearest other picture is of the class too, with its 95% interval; measured in the whole space, not on the flat map."  # noqa: E501
+    )
+    return Chapter("map", say("Maps of the data"), told, [exhibit], [(table, caption)])
+
+
+def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], opening: str, words: Words) -> str:
+    """Write which classes stand apart: those whose interval lies above a half, and above chance."""
+    apart = [entry.name for entry in found if entry.interval.low > max(0.5, chance[entry.name])]
+    mixed = [entry.name for entry in found if entry.interval.high <= max(0.5, chance[entry.name])]
+    places = {
+        "opening": opening,
+        "apart": words.listing(_few(apart, words)),
+        "mixed": words.listing(_few(mixed, words)),
+    }
+    if apart and mixed:
+        return words.say("{opening}, these classes stand apart: {apart}; these do not: {mixed}.", **places)
+    if apart:
+        return words.say("{opening}, these classes stand apart: {apart}.", **places)
+    if mixed:
+        return words.say("{opening}, no class was shown to stand apart; these do not: {mixed}.", **places)
+    return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
+
+
+def _few(names: list[str], words: Words, most: int = 12) -> list[str]:
+    return (
+        names
+        if len(names) <= most
+        else [*names[: most - 1], words.say_count("{n} other", "{n} others", len(names) - most + 1)]
+    )
+
+
+def _tabulate_separation(record: DataMapRecord, words: Words) -> Table:
+    say = words.say
+    columns = (
+        Column(say("class"), numeric=False), Column(say("pictures")), Column(say("by chance")),
+        Column(say("pixels")), Column(say("95% interval")), Column(say("learnt features")), Column(say("95% interval")),
+    )  # fmt: skip
+    by_space = {space: {entry.name: entry for entry in entries} for space, entries in record.separation.items()}
+    rows = []
+    for name, chance in record.chance.items():
+        cells = [Cell(name), Cell(ABSENT), Cell(words.percent(chance), chance)]
+        for space in ("pixels", "features"):
+            entry = by_space.get(space, {}).get(name)
+            if entry is None:
+                cells += [Cell(ABSENT), Cell(ABSENT)]
+                continue
+            cells[1] = Cell(words.count(entry.n), entry.n)
+            interval = words.interval(
+                words.number(100 * entry.interval.low, 1), words.number(100 * entry.interval.high, 1)
+            )
+            cells += [Cell(words.percent(entry.share), entry.share), Cell(interval, entry.interval.low)]
+        rows.append(tuple(cells))
+    return Table(columns, tuple(rows))
+
+
+def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
+    say, record = words.say, ErrorsRecord.load(path)
+    exhibits = []
+    kinds: list[tuple[str, list[PictureRef], str, str]] = [
+        (
+            "confident",
+            list(record.confident),
+            say("The most confident mistakes"),
+            say("Wrong answers of this run, the surest first."),
+        ),
+        (
+            "hardest",
+            [entry.picture for entry in record.hardest],
+            say("The hardest pictures"),
+            say("Pictures whose label got the least probability, in the mean over the runs."),
+        ),
+        (
+            "mislabelled",
+            [entry.picture for entry in record.mislabelled],
+            say("Labels that look wrong"),
+            say(
+                "Every run gives the same sure answer, and it is not the label: look at these before blaming the network."  # noqa: E501
+            ),
+        ),
+    ]
+    for name, pictures, label, caption in kinds:
+        if name in arrays and pictures:
+            exhibits.append(
+                _exhibit(
+                    f"errors-{name}",
+                    label,
+                    partial(_draw_gallery, arrays[name], pictures, words),
+                    f"{label}. {caption}",
+                )
+            )
+    told = [
+        words.say_count(
+            "The answers of {n} run of {candidate} on the test part.",
+            "The answers of {n} runs of {candidate} on the test part, taken together.",
+            record.n_runs,
+            candidate=record.candidate,
+        )
+    ]
+    if not record.confident:
+        told.append(say("This run makes no mistake there."))
+    tables = [(_tabulate_groups(record.classes, say("class"), words), say("Right answers by class, the worst first."))]
+    if record.groups:
+        tables.append(
+            (_tabulate_groups(record.groups, say("group"), words), say("Right answers by group, the worst first."))
+        )
+    return Chapter("errors", say("Errors, looked at"), told, exhibits, tables)
+
+
+def _tabulate_groups(groups: Sequence[GroupScore], heading: str, words: Words) -> Table:
+    say = words.say
+    columns = (
+        Column(heading, numeric=False),
+        Column(say("pictures")),
+        Column(say("right answers")),
+        Column(say("95% interval")),
+    )
+    rows = tuple(
+        (
+            Cell(group.name),
+            Cell(words.count(group.n), group.n),
+            Cell(words.percent(group.share), group.share),
+            Cell(
+                words.interval(words.number(100 * group.interval.low, 1), words.number(100 * group.interval.high, 1)),
+                group.interval.low,
+            ),
+        )
+        for group in groups
+    )
+    return Table(columns, rows)
+
+
+def _tell_picture(picture: PictureRef, words: Words) -> str:
+    return words.say(
+        "The picture is {item}, of class {truth}; the answer is {answer} ({probability}).",
+        item=picture.item,
+        truth=picture.truth,
+        answer=picture.answer,
+        probability=words.percent(picture.probability),
+    )
+
+
+def _draw_gallery(pictures: np.ndarray, refs: Sequence[PictureRef], words: Words, width_in: float) -> Any:  # noqa: ANN401
+    names = list(dict.fromkeys(name for ref in refs for name in (ref.truth, ref.answer)))
+    return draw_answers(
+        list(pictures), [names.index(ref.truth) for ref in refs], [names.index(ref.answer) for ref in refs],
+        [ref.probability for ref in refs], names, number=lambda value: words.percent(value, 0),
+        instead_of=words.say("not {truth}", truth="{truth}"), columns=6 if width_in > 5 else 3, width_in=width_in,
+    )  # fmt: skip
+
+
+def _at_width(draw: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 - the last one is the width
+    return draw(*given[:-1], width_in=given[-1])
+
+
+def _exhibit(name: str, label: str, draw: Callable[[float], Any], caption: str) -> Exhibit:
+    return Exhibit(Drawing(name, label, draw, is_picture=True), caption)
+
+
+_CHAPTERS: dict[str, Callable[[Path, dict[str, np.ndarray], Words], Chapter]] = {
+    "sight": _tell_sight,
+    "why": _tell_why,
+    "map": _tell_map,
+    "errors": _tell_errors,
+}

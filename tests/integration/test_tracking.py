@@ -1,0 +1,87 @@
+"""Finished runs are mirrored into MLflow once, and a tracker that is out stops no run."""
+
+from __future__ import annotations
+
+import pytest
+
+from etude import Study
+from etude.core.study_record import StudyRecord
+from etude.core.watch import Silent
+from etude.study.tracking import TrackConfig, list_metrics, make_mirror
+
+STUDY = """
+study: mirrored
+data: {{source: shapes, split: {{train_items: 100, validation: 0.2}}}}
+prepare: {{size_px: 16, normalize: half}}
+train: {{epochs: 2, batch: 32, optimizer: {{name: adamw, lr: 0.01}}, precision: fp32}}
+candidates:
+  linear: {{model: {{name: mlp, widths: []}}}}
+  majority: {{model: majority}}
+track: {track}
+"""
+
+
+class Hearing(Silent):
+    def __init__(self):
+        self.heard = []
+
+    def said(self, text):
+        self.heard.append(text)
+
+
+@pytest.mark.slow
+def test_runs_are_mirrored_once_with_parameters_metrics_by_epoch_and_files(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path}/store.db"
+    text = STUDY.format(track=f"{{name: mlflow, url: '{url}'}}")
+    for _ in range(2):
+        result = Study.from_text(text).run(tmp_path / "results")
+    client = mlflow.MlflowClient(tracking_uri=url)
+    experiment = client.get_experiment_by_name("mirrored")
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) == 2
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    run = next(run for run in runs if run.data.tags["etude.candidate"] == "linear")
+    identity = run.data.tags["etude.identity"]
+    record = StudyRecord.load(result.folder / "study.json")
+    assert identity in {ref.identity for ref in record.runs}
+    assert run.data.params["train.epochs"] == "2"
+    assert run.data.params["model.name"] == "mlp"
+    losses = client.get_metric_history(run.info.run_id, "train_loss")
+    assert [entry.step for entry in losses] == [1, 2]
+    row = next(row for row in record.leaderboard if row.candidate == "linear")
+    assert run.data.metrics["test.accuracy"] == row.score
+    assert {entry.path for entry in client.list_artifacts(run.info.run_id)} == {
+        "run.json",
+        "history.jsonl",
+        "model.safetensors",
+    }
+
+
+def test_a_tracker_that_is_out_is_said_once_and_stops_nothing(tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    watch = Hearing()
+    text = STUDY.format(track="{name: mlflow, url: 'http://127.0.0.1:9'}")
+    result = Study.from_text(text).run(tmp_path, watch=watch)
+    assert all(ref.status == "finished" for ref in result.record.runs)
+    assert len([text for text in watch.heard if text.startswith("track: MLflow cannot be written to")]) == 1
+
+
+def test_without_a_tracker_identities_are_as_they_were(tmp_path):
+    plain = Study.from_text(STUDY.format(track="null"))
+    assert plain.config.track is None
+    assert Study.from_text(STUDY.format(track="mlflow")).config.track == TrackConfig()
+    make_mirror(None, "x", Silent()).mirror(None, tmp_path)
+
+
+def test_metrics_of_a_run_without_history_are_its_scores(tmp_path):
+    result = Study.from_text(STUDY.format(track="null")).run(tmp_path)
+    ref = next(ref for ref in result.record.runs if ref.candidate == "majority")
+    from etude.core.run_record import RunRecord
+
+    folder = result.folder / "runs" / ref.identity
+    found = {name: value for name, value, _ in list_metrics(RunRecord.load(folder / "run.json"), folder)}
+    assert found["test.accuracy"] == pytest.approx(0.1)
+    assert "cost.params" in found

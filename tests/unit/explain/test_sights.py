@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from etude.explain.maps import draw_tsne, nearest_others, place_on_tsne, reduce_space, separate_classes
+from etude.explain.mistakes import find_mistakes, wilson
+from etude.explain.sight import feature_maps, find_map_layers, first_filters, most_exciting
+from etude.explain.why import check_by_occlusion, explain_answer, likeness, raw_grad_cam, raw_integrated_gradients
+from etude.models import build_model
+
+
+def draw(n: int = 6, size_px: int = 16) -> torch.Tensor:
+    return torch.randn(n, 3, size_px, size_px, generator=torch.Generator().manual_seed(3))
+
+
+class Corner(nn.Module):
+    """Answers class 1 by how bright the upper left corner is; nothing else matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1, bias=False)
+        with torch.no_grad():
+            self.conv.weight.fill_(1.0)
+
+    def forward(self, images):
+        bright = self.conv(images)[:, :1, :4, :4].mean((1, 2, 3))
+        return torch.stack([-bright, bright], 1)
+
+
+def bright_corner() -> torch.Tensor:
+    image = torch.zeros(1, 3, 16, 16)
+    image[:, :, :4, :4] = 2.0
+    return image
+
+
+def test_attributions_mark_what_matters_and_the_check_sees_it():
+    model = Corner().train()
+    maps = explain_answer(model, bright_corner(), 1, "conv")
+    for found in (maps.grad_cam_HW, maps.integrated_HW):
+        assert found.shape == (16, 16)
+        assert found[:4, :4].min() > 0.9
+        assert found[6:, 6:].max() < 0.1
+    check = check_by_occlusion(model, bright_corner(), 1, maps)
+    assert check.drop_grad_cam > check.drop_random + 0.2
+    assert check.drop_integrated > check.drop_random + 0.2
+    assert model.training
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+def test_integrated_gradients_sum_to_the_difference_from_grey():
+    model = build_model("cnn", n_outputs=4, size_px=(16, 16), seed=0).eval()
+    image = draw(1)
+    with torch.no_grad():
+        gap = (model(image) - model(torch.zeros_like(image)))[0, 2]
+    assert raw_integrated_gradients(model, image, 2, steps=256).sum() == pytest.approx(float(gap), abs=0.01)
+
+
+@pytest.mark.slow
+def test_attributions_are_those_of_captum():
+    attr = pytest.importorskip("captum.attr")
+    model = build_model("cnn", n_outputs=4, size_px=(16, 16), seed=0).eval()
+    image = draw(1)
+    cam = attr.LayerGradCam(model, model.blocks[1][3]).attribute(image, target=1, relu_attributions=True)
+    assert torch.allclose(raw_grad_cam(model, image, 1, "blocks.1.3"), cam.detach(), atol=1e-6)
+    ours = raw_integrated_gradients(model, image, 1, steps=64)
+    theirs = attr.IntegratedGradients(model).attribute(image, target=1, n_steps=64, method="riemann_middle")
+    assert torch.allclose(ours, theirs.float(), atol=1e-5)
+
+
+def test_likeness_is_a_rank_correlation():
+    one = torch.arange(16.0).reshape(4, 4)
+    assert likeness(one, one**3) == pytest.approx(1)
+    assert likeness(one, -one) == pytest.approx(-1)
+    assert likeness(one, torch.zeros(4, 4)) == 0
+
+
+def test_layers_that_give_maps_are_found_and_looked_into():
+    model = build_model({"name": "resnet", "depth": 8}, n_outputs=4, size_px=(16, 16), seed=0)
+    layers = find_map_layers(model, draw(1))
+    assert layers[0] == "stem"
+    assert len(layers) == 7
+    assert find_map_layers(model, draw(1), most=3) == [layers[0], layers[3], layers[6]]
+    maps = feature_maps(model, draw(1), ["stem", layers[-1]])
+    assert maps["stem"].shape == (16, 16, 16)
+    name, filters = first_filters(model)
+    assert name == "stem"
+    assert filters.shape == (16, 3, 3, 3)
+    assert find_map_layers(build_model("mlp", n_outputs=4, size_px=(16, 16), seed=0), draw(1)) == []
+
+
+def test_the_most_exciting_pictures_are_those_with_the_largest_numbers():
+    images = torch.stack([torch.full((3, 16, 16), float(value)) for value in (0, 5, 1, 9, 2)])
+    found = most_exciting(Corner(), images, ["conv"], channels=1, pictures=2)
+    _, places, values = found["conv"][0]
+    assert places == [3, 1]
+    assert values == [27.0, 15.0]
+
+
+def test_axes_carry_what_numpy_says_and_a_wide_space_gives_the_same_as_a_narrow_one():
+    values = np.random.default_rng(0).normal(size=(40, 12)).astype(np.float32) * np.arange(1, 13)
+    squares = np.linalg.svd(values - values.mean(0), compute_uv=False) ** 2
+    reduced = reduce_space(values, 5)
+    np.testing.assert_allclose(reduced.explained_R, (squares / squares.sum())[:5], rtol=1e-4)
+    wide = reduce_space(np.concatenate([values, np.zeros((40, 60), np.float32)], 1), 5)
+    np.testing.assert_allclose(
+        np.abs(wide.apply(np.pad(values, ((0, 0), (0, 60))))), np.abs(reduced.apply(values)), atol=1e-3
+    )
+
+
+def test_separability_tells_a_heap_from_a_mixture():
+    rng = np.random.default_rng(1)
+    apart = rng.normal(size=(60, 4)) + 20
+    mixed = rng.normal(size=(120, 4))
+    values = np.concatenate([apart, mixed]).astype(np.float32)
+    labels = np.concatenate([np.zeros(60, np.int64), 1 + np.arange(120) % 2])
+    elephant, fox, tiger = separate_classes(values, labels, ("elephant", "fox", "tiger"))
+    assert elephant.share == 1
+    assert elephant.interval.low == 1
+    for entry in (fox, tiger):
+        assert entry.interval.low < 0.5 < entry.interval.high
+        assert entry.n == 60
+
+
+def test_nearest_others_are_those_of_scikit_learn():
+    neighbors = pytest.importorskip("sklearn.neighbors")
+    values = np.random.default_rng(2).normal(size=(300, 7)).astype(np.float32)
+    expected = neighbors.NearestNeighbors(n_neighbors=2).fit(values).kneighbors(values, return_distance=False)[:, 1]
+    assert np.array_equal(nearest_others(values), expected)
+
+
+@pytest.mark.slow
+def test_new_pictures_are_placed_near_those_that_they_are_like_and_the_map_stays():
+    pytest.importorskip("openTSNE")
+    rng = np.random.default_rng(3)
+    centres = np.array([[0.0, 0], [12, 0], [0, 12]])
+    values = np.concatenate([rng.normal(size=(40, 2)) + centre for centre in centres]).astype(np.float32)
+    drawn = draw_tsne(values)
+    before = drawn.copy()
+    new = place_on_tsne(drawn, values, centres.astype(np.float32))
+    assert np.array_equal(drawn, before)
+    heaps = np.stack([drawn[40 * k : 40 * k + 40].mean(0) for k in range(3)])
+    nearest = np.linalg.norm(new[:, None] - heaps[None], axis=2).argmin(1)
+    assert nearest.tolist() == [0, 1, 2]
+
+
+def test_mistakes_are_listed_by_what_makes_them_worth_a_look():
+    truth = np.array([0, 0, 1, 1])
+    first = np.array([[0.9, 0.1], [0.05, 0.95], [0.6, 0.4], [0.1, 0.9]], np.float32)
+    second = np.array([[0.8, 0.2], [0.1, 0.9], [0.3, 0.7], [0.2, 0.8]], np.float32)
+    record = find_mistakes(["a", "b", "c", "d"], truth, np.stack([first, second]), ("cat", "dog"), "cnn")
+    assert [picture.item for picture in record.confident] == ["b", "c"]
+    assert record.hardest[0].picture.item == "b"
+    assert record.hardest[0].of_truth == pytest.approx(0.075)
+    assert [entry.picture.item for entry in record.mislabelled] == ["b"]  # on c the runs do not agree
+    assert [(group.name, group.share) for group in record.classes] == [("cat", 0.5), ("dog", 0.75)]
+
+
+def test_wilson_is_that_of_statsmodels():
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    for share, n in ((0.0, 12), (0.3, 40), (1.0, 7)):
+        low, high = proportion.proportion_confint(round(share * n), n, method="wilson")
+        interval = wilson(round(share * n) / n, n)
+        assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-9)
