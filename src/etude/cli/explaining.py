@@ -23,12 +23,12 @@ def explain(
 ) -> None:
     """Explain a run and print where the pages lie."""
     from etude.report.explained import write_explanation
-    from etude.study.explaining import PARTS, explain_run
+    from etude.study.explaining import explain_run
 
     folder = find_study(study, results)
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     with make_watcher(console) as watch:
-        done = explain_run(folder, run, base, watch, parts=parts or PARTS, device=device, most_seconds=seconds)
+        done = explain_run(folder, run, base, watch, parts=parts, device=device, most_seconds=seconds)
     for language in languages:
         sys.stdout.write(f"{write_explanation(folder.root, done.parent.name, language)}\n")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FOLDER = "explain"
 PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
+_OF_ANY_TASK = ("layers",)
 _LAYER_PICTURES = 512
 
 
@@ -31,7 +32,7 @@ def explain_run(
     base: Path,
     watch: Watcher,
     *,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] = (),
     device: str = "auto",
     most_seconds: float = 60.0,
 ) -> Path:
@@ -44,7 +45,7 @@ def explain_run(
         identity: the run, or the beginning of its name; by default the first of the best candidate.
         base: the folder that relative paths in the study start from.
         watch: hears where the work stands.
-        parts: what to explain.
+        parts: what to explain; by default all that the task has: of a segmentation, its layers.
         device: auto, cpu, cuda or mps.
         most_seconds: about how long the falls of layers may take.
 
@@ -52,16 +53,19 @@ def explain_run(
         MistakeError: if there is no such run, or a part is unknown.
         EtudeError: if the data or the network cannot be used.
     """
+    record = folder.load_study()
+    known = PARTS if record.task == "classification" else _OF_ANY_TASK
     for part in parts:
+        if part in PARTS and part not in known:
+            raise MistakeError(f"explain: {part} is made for classification, and {record.name} is a {record.task}.")
         if part not in PARTS:
             close = nearest(part, PARTS)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(PARTS)}."
             raise MistakeError(f"explain: there is no part {part!r}. {hint}")
-    record = folder.load_study()
     ref = choose_run(record, identity)
     opened = OpenedRun(folder, record, ref, base, watch, device)
     target = folder.run(ref.identity) / FOLDER
-    for part in parts:
+    for part in parts or known:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
         _DEEDS[part](opened, target, most_seconds)
     return target
@@ -95,17 +99,17 @@ def _explain_layers(opened: OpenedRun, target: Path, most_seconds: float) -> Non
     prepared = opened.part("validation", "train")
     chosen = spread(len(prepared), _LAYER_PICTURES)
     labels_N = prepared.labels_N[chosen]
-    metric = METRICS[opened.record.metric]
+    is_scored = opened.record.task == "classification"
 
     def score(logits_NK: torch.Tensor) -> float:
         answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
-        return float(metric.function(labels_N[: len(answers_NK)], answers_NK))
+        return float(METRICS[opened.record.metric].function(labels_N[: len(answers_NK)], answers_NK))
 
     describe_layers(
         opened.network,
         opened.images(prepared, chosen),
         network=opened.network_name,
-        score=score,
+        score=score if is_scored else None,
         metric=opened.record.metric,
         higher_is_better=opened.record.higher_is_better,
         most_seconds=most_seconds,

@@ -49,7 +49,7 @@ class OpenedRun:
         """
         try:
             content = json.loads(self.folder.resolved.read_bytes())
-            return StudyConfig.model_validate(content | {"ablations": ()})
+            return StudyConfig.model_validate(content | {"ablations": (), "search": ()})
         except (OSError, ValueError, ValidationError) as error:
             raise MistakeError(f"{self.folder.resolved}: cannot be read as a study ({error}).") from error
 
