@@ -29,7 +29,7 @@ def plan_times_table(plan: StudyPlan) -> Table:
     """Return what the runs of each candidate take."""
     table = Table(header_style="bold", box=box.SIMPLE_HEAD)
     table.add_column("candidate", no_wrap=True)
-    for heading in ("runs left", "steps", "ms a step", "a run", "in all"):
+    for heading in ("runs left", "steps", "ms a step", "MiB", "a run", "in all"):
         table.add_column(heading, justify="right", no_wrap=True)
     for entry in plan.candidates:
         table.add_row(
@@ -37,6 +37,7 @@ def plan_times_table(plan: StudyPlan) -> Table:
             f"{entry.n_left} of {entry.n_runs}",
             "" if entry.steps is None else f"{entry.steps:,}",
             "" if entry.step_ms is None else f"{entry.step_ms:.3g}",
+            "" if entry.memory_mb is None else f"{entry.memory_mb:,.0f}",
             _run_time(entry),
             "" if entry.run_seconds is None else duration(entry.run_seconds * entry.n_left),
         )

@@ -31,6 +31,10 @@ class LeaderboardRow(Config):
     """Mean score on the training part without augmentation."""
     also: dict[str, float] = {}
     """Means of the other metrics that the protocol asks for, on the test part."""
+    class_scores: dict[str, float | None] = {}
+    """For masks, the mean IoU over the runs of each class on the test part; none for a class that is not there."""
+    category_scores: dict[str, float | None] = {}
+    """The same of each category of classes, where the classes have some."""
     seconds: float | None = None
     """Mean training time in seconds."""
     seconds_to_best: float | None = None

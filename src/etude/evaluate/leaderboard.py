@@ -57,6 +57,8 @@ def leaderboard_row(
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
         also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
+        class_scores=_mean_each([record.test_classes for record in records]),
+        category_scores=_mean_each([record.test_categories for record in records]),
         seconds=statistics.fmean(cost.seconds for cost in costs),
         seconds_to_best=statistics.fmean(cost.seconds_to_best for cost in costs),
         images_per_s=statistics.fmean(cost.images_per_s for cost in costs),
@@ -114,6 +116,12 @@ def _missing(value: float | None) -> bool:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
+
+
+def _mean_each(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Average by name; none where a run has no such score."""
+    names = dict.fromkeys(name for entry in scores for name in entry)
+    return {name: _mean([entry.get(name) for entry in scores]) for name in names}
 
 
 def _median(values: Sequence[float | None]) -> float | None:

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator
 
 from etude.data.source import Source
+from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
 
 _SYNSET = re.compile(r"(?:^|[/_])n\d{8}(?:[-_/.]|$)")
 _LOOKED_AT = 200  # items, evenly spread
 
 
-def cautions(candidate: Candidate, source: Source) -> Iterator[str]:
+def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = None) -> Iterator[str]:
     """Give one sentence for each thing to be careful about."""
     model = candidate.model
     if model.weights is not None and is_from_imagenet(source):
@@ -20,6 +21,8 @@ def cautions(candidate: Candidate, source: Source) -> Iterator[str]:
             "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the pretrained "
             "weights: the network has probably seen test pictures before, and its score says less about new ones."
         )
+    if study is not None and study.task == "segmentation":
+        yield from mask_cautions(study, candidate, source)
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":
         yield (
@@ -34,3 +37,28 @@ def is_from_imagenet(source: Source) -> bool:
     some = [str(name) for name in ids[:: max(1, len(ids) // _LOOKED_AT)]]
     numbered = sum(bool(_SYNSET.search(name)) for name in some)
     return 2 * numbered > len(some) or all(_SYNSET.match(name) for name in source.classes)
+
+
+def mask_cautions(study: StudyConfig, candidate: Candidate, source: Source) -> Iterator[str]:
+    """Say where a score of masks would not compare with published ones."""
+    if study.protocol.metric == "pixel_accuracy":
+        yield (
+            "Pixel accuracy is an average over pixels: road and sky decide it, and a network that never finds a pole "
+            "or a pedestrian scores well. Published values are mean IoU."
+        )
+    if study.protocol.resolution == "network":
+        size = f"{candidate.prepare.height_px} × {candidate.prepare.width_px}"
+        yield (
+            f"{candidate.name}: masks are compared at {size} px, the size that the network takes "
+            f"(protocol.resolution: network). Published values are counted at the labels' own size."
+        )
+    if candidate.prepare.fit == "crop":
+        yield (
+            f"{candidate.name}: what a centre crop leaves out is not answered and not counted (prepare.fit: crop). "
+            f"Published values count whole pictures."
+        )
+    if "void" in source.classes:
+        yield (
+            "One of the classes is void: it counts in the mean as a class. Published values over categories leave it "
+            "out; the IoU of each class is in the note."
+        )

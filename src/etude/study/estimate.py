@@ -40,6 +40,8 @@ class CandidatePlan(Config):
     """Optimiser steps of a run; none where nothing was timed."""
     step_ms: float | None = None
     """Milliseconds of a step, measured here."""
+    memory_mb: float | None = None
+    """MiB that training is expected to take; none where nothing was measured."""
     run_seconds: float | None = None
     """Seconds of a run: those of finished runs, else the estimate; none where neither is known."""
     is_real: bool = False
@@ -176,6 +178,7 @@ def _plan_candidate(
         n_left=left,
         steps=time.steps if time else runs[0].record.steps if runs else None,
         step_ms=1000 * time.step_s if time else None,
+        memory_mb=time.memory_mb if time and time.memory_mb else None,
         run_seconds=real if real is not None else time.seconds if time else None,
         is_real=real is not None,
     )

@@ -64,7 +64,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         calibrate=study.protocol.calibrate,
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
-        notes=tuple(cautions(candidate, workspace.source)),
+        notes=tuple(cautions(candidate, workspace.source, study)),
         position=position,
     )
 

@@ -257,6 +257,9 @@ def flatten_row(row: LeaderboardRow) -> dict[str, Any]:
             flat[f"{name}_low"], flat[f"{name}_high"] = ("", "") if value is None else (value.low, value.high)
         elif name == "also":
             flat |= value
+        elif name in ("class_scores", "category_scores"):
+            kind = name.removesuffix("_scores")
+            flat |= {f"iou_{kind}_{of}": "" if score is None else score for of, score in value.items()}
         elif name == "failed":
             flat[name] = " ".join(value)
         else:

@@ -38,6 +38,7 @@ from etude.train.averaging import WeightAverage
 from etude.train.config import TrainConfig
 from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
+from etude.train.footprint import estimate_memory_mb, tell_memory
 from etude.train.job import Job
 from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
 from etude.train.memory import device_memory_mb, reset_device_memory
@@ -108,6 +109,8 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     lengths = [length_of(stage, job.train, steps_of_epoch) for stage in stages]
     epochs, steps = sum(length[0] for length in lengths), sum(length[1] for length in lengths)
     watch.run_started(job.label, *job.position, epochs, steps, steps_done)
+    if job.task == "segmentation" and stages:
+        watch.said(tell_memory(job, estimate_memory_mb(job, model, task)))
 
     for number in range(progress.stage, len(stages)):
         if number > progress.stage:

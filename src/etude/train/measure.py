@@ -16,6 +16,7 @@ from etude.data.prepared import PreparedSet
 from etude.models.networks.depth import lr_scales, train_last
 from etude.train.averaging import WeightAverage
 from etude.train.finetune import Stage, plan_stages
+from etude.train.footprint import estimate_memory_mb
 from etude.train.job import Job
 from etude.train.loaders import plain_loader, training_loader
 from etude.train.loop import build_task, length_of, prepare_model
@@ -26,6 +27,7 @@ from etude.train.validation import infer
 _WARMUP_STEPS = 2
 _MOST_STEPS = 12
 _MOST_SECONDS = 2.0
+_ANSWERED_MASKS = 6
 _ANSWERED = 256  # pictures that are timed for validation and for the answers at the end
 
 
@@ -45,6 +47,8 @@ class TrainingTime:
     """Seconds of the answers to all parts at the end."""
     steps_of_epoch: int
     """Steps of an epoch."""
+    memory_mb: float = 0.0
+    """MiB that training is expected to take; 0 in what earlier versions measured."""
 
 
 def measure_training(job: Job) -> TrainingTime:
@@ -71,7 +75,8 @@ def measure_training(job: Job) -> TrainingTime:
         of_stage = length_of(stage, job.train, steps_of_epoch)
         seconds += of_stage[0] * epoch_s + of_stage[1] * step_s
         steps += of_stage[1]
-    return TrainingTime(seconds, steps, step_s, epoch_s, finish_s, steps_of_epoch)
+    memory_mb = estimate_memory_mb(job, model, build_task(job, train_set)) if trainable else 0.0
+    return TrainingTime(seconds, steps, step_s, epoch_s, finish_s, steps_of_epoch, memory_mb)
 
 
 def steps_within(budget_s: float, measured: TrainingTime) -> int:
@@ -123,7 +128,12 @@ def _time_saving(job: Job, model: torch.nn.Module, optimizer: torch.optim.Optimi
 
 def _time_answers(job: Job, model: torch.nn.Module, prepared: PreparedSet) -> float:
     """Return the seconds in which one picture is answered, many at a time."""
-    some = replace(prepared, pictures_NHWC=prepared.pictures_NHWC[:_ANSWERED], labels_N=prepared.labels_N[:_ANSWERED])
+    # The logits of masks are large, and a few pictures of that size take long enough to be timed.
+    count = _ANSWERED if job.task == "classification" else _ANSWERED_MASKS
+    masks = None if prepared.masks_NHW is None else prepared.masks_NHW[:count]
+    some = replace(
+        prepared, pictures_NHWC=prepared.pictures_NHWC[:count], labels_N=prepared.labels_N[:count], masks_NHW=masks
+    )
     seconds = []
     for _ in range(2):  # the first pass lays out memory
         started = time.perf_counter()
