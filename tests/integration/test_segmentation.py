@@ -66,6 +66,8 @@ def test_it_leaves_every_record(finished: Path) -> None:
     text = write_note(finished, "en").read_text()
     assert "mean IoU" in text
     assert "boundary F1" in text
+    assert "among the worst" in text
+    assert all(f">{name}</th>" in text for name in ("pole", "vehicle"))
 
 
 def test_scores_are_counted_at_the_size_of_the_labels(finished: Path) -> None:

@@ -157,8 +157,7 @@ class _Draw:
         """Cut validation from what the test part leaves; the rest is the training part."""
         rest = self._without(np.setdiff1d(usable, test))
         if self.config.validation_by == "blocks":
-            validation = self._cut_stretch(rest, f"validation/{word}")
-            return self._parts(validation[0], validation[1], test, word)
+            return self._parts(*self._cut_stretch(rest, f"validation/{word}"), test, word)
         by_group = self.items.groups is not None and self.kind not in ("random", "kfold")
         validation = self._cut(rest, self.config.validation, 1, f"validation/{word}", by_group=by_group)
         return self._parts(np.setdiff1d(rest, validation), validation, test, word)

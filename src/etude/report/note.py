@@ -19,6 +19,7 @@ from etude.report.choices import read_card, tell_metric
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
+from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
 from etude.report.robustness import gather_robustness
@@ -138,6 +139,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
         "errors": _find_errors(study, words, artist),
+        "masks": gather_masks(study, words, artist),
         "robustness": gather_robustness(study, words, metric),
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
@@ -191,7 +193,7 @@ def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | 
     columns = (
         Column(words.say("true class"), numeric=False),
         Column(words.say("answer"), numeric=False),
-        Column(words.say("pictures")),
+        Column(words.say("pixels") if study.record.task == "segmentation" else words.say("pictures")),
         Column(words.say("share of the class")),
     )
     rows = tuple(

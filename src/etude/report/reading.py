@@ -54,23 +54,25 @@ class StudyResults:
         return (ref for ref in self.record.runs if ref.candidate == candidate)
 
     def count_answers(self, candidate: str) -> np.ndarray | None:
-        """Return the confusion matrix of a candidate on the test part, summed over its runs.
+        """Return the confusion matrix of a candidate on the test part, summed over its runs; of masks, in pixels.
 
         Returns:
-            int64 (K, K), true class × answer; None where no run of it left predictions of classes.
+            int64 (K, K), true class × answer; None where no run of it left predictions.
         """
-        from etude.evaluate.predictions import Predictions
+        from etude.evaluate.answers import read_answers
+        from etude.evaluate.mask_counts import MaskCounts
         from etude.metrics.confusion import confusion_matrix
 
-        if self.record.task != "classification":
-            return None
         total: np.ndarray | None = None
         for run in self.runs_of(candidate):
             path = self.folder / "runs" / run.identity / "predictions.parquet"
             if not path.is_file():
                 continue
-            answers = Predictions.read(path, Part.TEST)
-            counts_KK = confusion_matrix(answers.truth, answers.labels, answers.n_classes)
+            answers = read_answers(path, Part.TEST)
+            if isinstance(answers, MaskCounts):
+                counts_KK = answers.confusions.sum(0)
+            else:
+                counts_KK = confusion_matrix(answers.truth, answers.labels, answers.n_classes)
             total = counts_KK if total is None else total + counts_KK
         return total
 

@@ -71,8 +71,8 @@ def test_french_is_french():
         if re.search(r"[a-z]{4}", PLACE.sub("", text))
     }
     assert words == {
-        "Ablations", "Configurations", "Verdicts", "activation", "attention", "classes", "convolution", "machine", "machines", "source", "test", "validation", "verdict",
-        "versions", "{points} point", "{points} points", "{quantity}, validation",
+        "Ablations", "Configurations", "Verdicts", "activation", "attention", "classes", "convolution", "machine", "machines", "pixels", "source", "test", "validation", "verdict",
+        "versions", "{points} point", "{points} points", "{quantity}, validation", "IoU, validation",
     }  # fmt: skip
 
 

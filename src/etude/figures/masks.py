@@ -1,0 +1,148 @@
+"""Masks to look at: picture, truth, answer and errors side by side; and each class from epoch to epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.run_record import Epoch
+from etude.figures.theme import DASHES, INK, MUTED, ORANGE, SERIES, SMALL_PT, TEXT_PT, WIDE_IN, dress, new_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Pixels = npt.NDArray[np.uint8]
+VOID = 255
+_LEGEND_COLUMNS = 6
+
+
+@dataclass(frozen=True)
+class MaskRow:
+    """One picture of a grid: its pixels (H, W, 3), its two masks (H, W) of ids, and what stands under it."""
+
+    picture: Pixels
+    truth: Pixels
+    answer: Pixels
+    caption: str
+
+
+def draw_masks(
+    rows: Sequence[MaskRow],
+    classes: Sequence[str],
+    palette: Pixels,
+    headings: tuple[str, str, str, str],
+    *,
+    width_in: float = WIDE_IN,
+    widest_px: int = 200,
+) -> Figure:
+    """Draw pictures line by line: as it is, its truth, the answer, and in orange what is wrong.
+
+    Args:
+        rows: the pictures.
+        classes: names of the classes.
+        palette: the colour of each id, uint8 (256, 3).
+        headings: what stands over the four columns.
+        width_in: width in inches.
+        widest_px: pictures are brought to this width, so that a page stays small.
+    """
+    from matplotlib.patches import Patch
+
+    height, width = rows[0].picture.shape[:2]
+    line_in = width_in / 4 * height / width + 0.2
+    figure = new_figure(width_in, len(rows) * line_in + 0.35 * (1 + len(classes) / _LEGEND_COLUMNS))
+    for line, row in enumerate(rows):
+        step = max(1, -(-row.picture.shape[1] // widest_px))
+        picture, truth, answer = (array[::step, ::step] for array in (row.picture, row.truth, row.answer))
+        wrong = (truth != answer) & (truth != VOID)
+        panels = (picture, palette[truth], palette[answer], _mark(picture, wrong))
+        for column, pixels in enumerate(panels):
+            axes = figure.add_subplot(len(rows), 4, 4 * line + column + 1)
+            _show(axes, pixels)
+            if line == 0:
+                axes.set_title(headings[column], fontsize=SMALL_PT, color=INK, loc="left")
+        figure.axes[4 * line].set_xlabel(row.caption, fontsize=SMALL_PT - 1, color=MUTED, loc="left")
+    handles = [Patch(color=tuple(palette[number] / 255), label=name) for number, name in enumerate(classes)]
+    columns = _LEGEND_COLUMNS if width_in > 5 else 3
+    figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=SMALL_PT, frameon=False)
+    return figure
+
+
+def draw_class_curves(
+    history: Sequence[Epoch],
+    classes: Sequence[str],
+    *,
+    score_label: str,
+    epoch_label: str,
+    number: Callable[[float], str],
+    width_in: float = WIDE_IN,
+) -> Figure:
+    """Draw the IoU of each class on validation, epoch by epoch, one line a class, its name at the end.
+
+    Args:
+        history: the epochs of one run.
+        classes: names of the classes.
+        score_label: label of the vertical axis.
+        epoch_label: label of the horizontal axis.
+        number: writes a share.
+        width_in: width in inches.
+    """
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    figure = new_figure(width_in, 3.4)
+    axes = figure.add_subplot()
+    dress(axes)
+    ends: list[tuple[float, str, str]] = []
+    for place, name in enumerate(classes):
+        points = [
+            (line.epoch, line.validation_classes[place] or 0.0)
+            for line in history
+            if len(line.validation_classes) > place
+        ]
+        if not points:
+            continue
+        color = SERIES[place % len(SERIES)]
+        axes.plot(
+            *zip(*points, strict=True), color=color, linewidth=1.2, dashes=DASHES[place // len(SERIES) % 4] or (1, 0)
+        )
+        ends.append((points[-1][1], name, color))
+    last = history[-1].epoch
+    for height, name, color in _apart(ends, 0.05):
+        axes.annotate(
+            name, (last, height), (4, 0), textcoords="offset points", va="center", fontsize=SMALL_PT, color=color
+        )
+    axes.set_ylim(0, 1)
+    axes.set_xlim(left=history[0].epoch, right=max(last, history[0].epoch + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.set_xlabel(epoch_label, fontsize=TEXT_PT)
+    axes.set_ylabel(score_label, fontsize=TEXT_PT)
+    return figure
+
+
+def _apart(ends: Sequence[tuple[float, str, str]], gap: float) -> list[tuple[float, str, str]]:
+    """Move names that would lie over each other upwards, lowest first."""
+    placed: list[tuple[float, str, str]] = []
+    for height, name, color in sorted(ends):
+        above = max(height, placed[-1][0] + gap) if placed else height
+        placed.append((above, name, color))
+    return placed
+
+
+def _mark(picture: Pixels, wrong: npt.NDArray[np.bool_]) -> Pixels:
+    """Return the picture in pale grey, what is wrong in orange."""
+    pale = np.repeat((picture.mean(2) * 0.5 + 120).astype(np.uint8)[..., None], 3, 2)
+    pale[wrong] = [int(ORANGE[at : at + 2], 16) for at in (1, 3, 5)]
+    return pale
+
+
+def _show(axes: Axes, pixels: Pixels) -> None:
+    axes.imshow(pixels, interpolation="none")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
