@@ -181,3 +181,47 @@ def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, t
     assert answered["self_test"] == "passed"
     assert len(answered["predictions"][0]["top"]) == 3
     assert "b.png" in answered["predictions"][1]["error"]
+
+
+MASKS = """
+study: masks
+task: segmentation
+data: {source: SOURCE, split: {validation: 0.25, test: 0.25}, on_leak: allow}
+prepare: {size_px: [32, 64], normalize: imagenet}
+train: {epochs: 1, batch: 8, optimizer: {name: adamw, lr: 0.005}, precision: fp32}
+candidates: {unet-mini: {model: {name: unet-mini}}}
+protocol: {seeds: 1, metric: miou}
+"""
+
+
+def _draw_masks(folder: Path) -> Path:
+    """Draw pictures whose upper part is blue and whose lower part is grey."""
+    rng = np.random.default_rng(0)
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    (folder / "classes.txt").write_text("sky\nground\n")
+    for number in range(24):
+        pixels, mask = rng.integers(0, 60, (40, 80, 3), dtype=np.uint8), np.zeros((40, 80), np.uint8)
+        edge = int(rng.integers(10, 30))
+        pixels[:edge, :, 2] += 150
+        pixels[edge:] += 80
+        mask[edge:] = 1
+        Image.fromarray(pixels).save(folder / f"images/{number}.jpg")
+        Image.fromarray(mask).save(folder / f"masks/{number}.png")
+    return folder
+
+
+def test_masks_go_the_whole_way(tmp_path: Path) -> None:
+    Study.from_text(MASKS.replace("SOURCE", str(_draw_masks(tmp_path / "scenes")))).run(tmp_path)
+    path = tmp_path / "masks.bundle"
+    request = export_request("masks", tmp_path)
+    record = export_bundle(request, Wishes(to=path, int8=True, max_loss=100, measure=False), lambda text: None)
+    assert record.gate.score_moved is not None
+    assert abs(record.gate.score_moved) <= 0.002
+    assert record.quantisation is not None
+    assert record.quantisation.metric == "miou"
+    assert len(set(record.palette)) == len(record.classes)
+    answer = load(path)(np.zeros((77, 133, 3), np.uint8))
+    assert answer.mask.shape == (77, 133)
+    assert answer.overlay().shape == (77, 133, 3)
+    assert sum(answer.areas.values()) == pytest.approx(1.0)

@@ -13,11 +13,13 @@ from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.data.source import Source, open_source
 from etude.data.split_file import read_split
+from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.models import build_model, card_of
 from etude.pictures.prepare import Prepare
+from etude.study.file import CombineConfig
 from etude.study.folder import StudyFolder, find_study
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def export_request(
     source = _open_pictures(record, study, base, data)
     config = record.config
     return Request(
-        model=_network(record, folder),
+        model=_network(record, folder, study.task),
         task=study.task,
         name=name or study.name,
         classes=record.classes,
@@ -109,7 +111,9 @@ def _open_pictures(record: RunRecord, study: StudyRecord, base: Path, elsewhere:
     config = record.config["data"]
     given = elsewhere or config["source"]
     try:
-        source = open_source(given, task=study.task, positive=config.get("positive"), base=base)
+        source = open_source(
+            given, task=study.task, positive=config.get("positive"), base=base, labels=config.get("labels", "classes")
+        )
     except EtudeError as error:
         raise MistakeError(
             f"export: the bundle is compared with the network on the study's own pictures. {error} "
@@ -127,7 +131,7 @@ def _split_file(folder: StudyFolder, config: dict[str, Any]) -> Path:
     return own if own.exists() else folder.split
 
 
-def _network(record: RunRecord, folder: StudyFolder) -> nn.Module:
+def _network(record: RunRecord, folder: StudyFolder, task: str) -> nn.Module:
     """Build the network of a run and load its weights; what it was pretrained with is not needed any more."""
     import torch
 
@@ -135,27 +139,45 @@ def _network(record: RunRecord, folder: StudyFolder) -> nn.Module:
     from etude.train.views import Views
 
     config = record.config
+    _check_combined(record)
     prepare = Prepare.model_validate(config["prepare"])
     model: nn.Module = build_model(
         {**config["model"], **_FILES_OF_A_MODEL},
         n_outputs=len(record.classes),
         size_px=(prepare.height_px, prepare.width_px),
         seed=record.seed,
+        task=task,
     )
     tensors, _ = load_tensors(folder.run(record.identity) / "model.safetensors")
     model.load_state_dict(tensors)
-    views = config.get("combine", {}).get("tta", "none")
+    combine = CombineConfig.model_validate(config.get("combine", {}))
     model = model.to(torch.float32)
-    return (model if views == "none" else Views(model, views)).eval()
+    return (model if combine.tta == "none" else Views(model, combine.tta)).eval()
+
+
+def _check_combined(record: RunRecord) -> None:
+    """Refuse a run whose answers one graph cannot give: of several networks, or of windows over a picture.
+
+    Raises:
+        MistakeError: if it is one; the text names what to export in its place.
+    """
+    given = {key: value for key, value in record.config.get("combine", {}).items() if value not in (None, "none")}
+    others = {key: value for key, value in given.items() if key != "tta"}
+    plain = CombineConfig().model_dump(mode="json")
+    odd = {key: value for key, value in others.items() if value != plain.get(key)}
+    if odd:
+        remedy = f"Give --run with a run of the candidate that {record.candidate} extends."
+        raise MistakeError(sentence("export", "combine", "tta alone, which one graph can answer", odd, remedy))
 
 
 def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:
     """Return the scores of the run on validation and test, those on test with intervals where answers are kept."""
     path = folder.run(record.identity) / "predictions.parquet"
-    result = RunResult(record, lambda: Predictions.read(path, Part.TEST))
+    kind = MaskCounts if task == "segmentation" else Predictions
+    result = RunResult(record, lambda: kind.read(path, Part.TEST))
     told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
     for name, value in record.test.items():
-        interval = interval_over_pictures([result], name) if task == "classification" else None
+        interval = interval_over_pictures([result], name)
         told.append(Score(part="test", metric=name, value=value, interval=interval))
     return tuple(told)
 

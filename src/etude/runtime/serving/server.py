@@ -44,7 +44,8 @@ def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) 
     start_logging()
     service = Service(Shelf(paths, config.max_pixels), config)
     names = [model.name for model in service.shelf.all()]
-    _run(service.app, config, ready, service, models=names, threads=config.n_threads, keys=config.keys is not None)
+    told = {"models": names, "threads": config.n_threads, "keys": config.keys is not None}
+    _run(service.app, config, ready, service, told)
 
 
 def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], None]) -> None:
@@ -56,10 +57,12 @@ def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], 
     from etude.runtime.library.gallery import Gallery
 
     start_logging(logging.WARNING)
-    _run(Gallery(library, config).app, config, ready, None, library=str(library.path))
+    _run(Gallery(library, config).app, config, ready, None, {"library": str(library.path)})
 
 
-def _run(app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, **told: Any) -> None:
+def _run(
+    app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, told: dict[str, Any]
+) -> None:
     """Listen, run until a signal comes, and put the signals back."""
     listening = _listen(config)
     server = _Server(app, config, lambda: ready(_address(listening)), service)

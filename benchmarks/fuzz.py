@@ -1,0 +1,150 @@
+"""Ten thousand hostile requests against a real server: no 5xx but the deliberate 503, no growth of memory, no hang.
+
+Mutated pictures of every format, forged headers and lengths, broken forms, chunked bodies that end early. Slow bodies
+are in the tests (`tests/integration/test_serve.py`), as each takes its time.
+
+    python benchmarks/fuzz.py [--requests 10000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import io
+import json
+import random
+import socket
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+from deployed import MOBILENET, UNET, draw_jpeg, make_graphs, make_network, write_bundle
+from etude.evaluate.cost import machine_words
+from serving import Server
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+
+
+def seeds() -> list[bytes]:
+    """Return a good picture of every format."""
+    image = Image.open(io.BytesIO(draw_jpeg((96, 64), 0)))
+    found = []
+    for kind in FORMATS:
+        packed = io.BytesIO()
+        image.save(packed, kind)
+        found.append(packed.getvalue())
+    return found
+
+
+def mutate(rng: random.Random, content: bytes) -> bytes:
+    """Flip, cut, double or overwrite parts of a file."""
+    changed = bytearray(content)
+    for _ in range(rng.choice((1, 1, 2, 8, 64))):
+        at = rng.randrange(max(1, min(len(changed), rng.choice((32, 200, len(changed) or 1)))))
+        kind = rng.randrange(5)
+        if kind == 0 and changed:
+            changed[at % len(changed)] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del changed[at : at + rng.randrange(1, 64)]
+        elif kind == 2:
+            changed[at:at] = rng.randbytes(rng.randrange(1, 64))
+        elif kind == 3:
+            changed[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\x7f\xff\xff\xff", b"\x80\0\0\0"))
+        else:
+            del changed[at:]
+    return bytes(changed)
+
+
+def hostile(rng: random.Random, good: list[bytes]) -> bytes:
+    """Return the bytes of one request."""
+    body = mutate(rng, rng.choice(good))
+    path = rng.choice(("/v1/predict", "/v1/segment", "/v1/segment?as=overlay", "/v1/segment?as=json", "/v1/predict?top=3",
+                       "/v1/predict?model=" + "x" * rng.randrange(300), "/v1/predict?top=-1", "/%00", "/v1/../etc"))  # fmt: skip
+    kind = rng.randrange(8)
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
+    if kind <= 3:
+        return head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+    if kind == 4:
+        form = b'--b\r\nContent-Disposition: form-data; name="p"; filename="a.jpg"\r\n\r\n' + body + b"\r\n--b--\r\n"
+        form = mutate(rng, form) if rng.random() < 0.7 else form
+        told = f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(form)}\r\n\r\n"
+        return head + told.encode() + form
+    if kind == 5:
+        length = rng.choice(("-1", "99999999999", "1e3", "0x10", "", "18446744073709551616", "5, 6"))
+        return head + f"Content-Length: {length}\r\n\r\n".encode() + body[:100]
+    if kind == 6:
+        chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (body[:50], body[50:]) if part)
+        chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+        return chunked if rng.random() < 0.5 else chunked[: rng.randrange(len(chunked))]
+    return mutate(rng, head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+
+
+def send(port: int, request: bytes) -> str:
+    """Send a request; return the status, 'closed' or 'hung'."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            heard = b""
+            while b"\r\n" not in heard and (chunk := connection.recv(65536)):
+                heard += chunk
+            while connection.recv(65536):
+                pass
+            return heard[9:12].decode("latin1") if heard else "closed"
+    except TimeoutError:
+        return "hung"
+    except OSError:
+        return "closed"
+
+
+def resident_mb(pid: int) -> float:
+    """Return the resident memory of a process in MiB."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def main() -> None:
+    """Send the requests and print what came back."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    rng, good, statuses = random.Random(given.seed), seeds(), collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        paths = [write_bundle(Path(folder) / f"{name}.bundle", case, make_graphs(make_network(case), case[2])["int8"])
+                 for name, case in (("mobilenet", MOBILENET), ("unet", UNET))]  # fmt: skip
+        server = Server(paths[0], str(paths[1]), "--max-megapixels", "4")
+        memory, longest = [], 0.0
+        try:
+            for number in range(given.requests):
+                started = time.perf_counter()
+                status = send(server.port, hostile(rng, good))
+                statuses[status] += 1
+                longest = max(longest, time.perf_counter() - started)
+                if number % max(1, given.requests // 20) == 0:
+                    memory.append(round(resident_mb(server.process.pid), 1))
+            alive = send(server.port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            memory.append(round(resident_mb(server.process.pid), 1))
+        finally:
+            server.close()
+    print(
+        json.dumps(
+            {
+                "benchmark": "fuzz",
+                "machine": machine_words(),
+                "requests": given.requests,
+                "statuses": dict(sorted(statuses.items())),
+                "faults": sum(count for status, count in statuses.items() if status[:1] == "5" and status != "503"),
+                "longest_s": round(longest, 2),
+                "ready_after": alive,
+                "resident_mb": memory,
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
