@@ -16,6 +16,23 @@ class Interval(Config):
     """Upper end."""
 
 
+class AdversarialLook(Config):
+    """What a look at the training of a generator saw, since the look before; its epoch is the number of the look."""
+
+    discriminator_loss: float
+    """Mean loss of the discriminator, without penalties."""
+    real_logit: float
+    """Mean logit of real pictures: what the discriminator takes for real is above 0."""
+    fake_logit: float
+    """Mean logit of generated pictures."""
+    generator_gradient: float
+    """Mean length of the generator's gradient."""
+    discriminator_gradient: float
+    """Mean length of the discriminator's gradient."""
+    diversity: float
+    """Mean distance of two of the fixed samples over that of two training ones, all made small; 0: all the same."""
+
+
 class Epoch(Config):
     """One line of `history.jsonl`."""
 
@@ -39,6 +56,8 @@ class Epoch(Config):
     """Training time of this epoch in seconds, validation not counted."""
     images_per_s: float
     """Training pictures a second in this epoch."""
+    adversarial: AdversarialLook | None = None
+    """For generators, what the look at this epoch's end saw; `train_loss` is the generator's."""
     stage: str = ""
     """What of a pretrained network was trained: head, last-N or all; empty where there is one stage."""
 

@@ -28,7 +28,8 @@ def build_model(
 ) -> nn.Module:
     """Build a network that maps pictures (B, 3, H, W), float and normalised, to logits (B, n_outputs).
 
-    For a segmentation the logits are (B, n_outputs, H, W).
+    For a segmentation the logits are (B, n_outputs, H, W). For a generation it is a pair of networks
+    (`etude.models.networks.adversaries`), and `n_outputs` the number of classes that may be asked for.
 
     The same arguments give the same weights. The draws are torch's, from a stream of their own: the caller's
     random state is left as it was. The model is on the CPU, in float32 and in training mode.
@@ -56,7 +57,8 @@ def build_model(
         torch.manual_seed(derive(seed, "weights"))
         try:
             model = family.build(Order(resolved.spec, resolved.params, n_outputs, size_px, task))
-            _check_logits(model, resolved.spec, n_outputs, size_px, task)
+            if task != "generation":  # a generator takes no pictures
+                _check_logits(model, resolved.spec, n_outputs, size_px, task)
         except (EtudeError, MemoryError):
             raise
         except Exception as error:

@@ -27,7 +27,8 @@ class Order(NamedTuple):
     size_px: tuple[int, int]
     """Height and width of the pictures in pixels."""
     task: str = "classification"
-    """What the logits are of: pictures, (B, n_outputs); or for `segmentation` pixels, (B, n_outputs, H, W)."""
+    """What the logits are of: pictures, (B, n_outputs); or for `segmentation` pixels, (B, n_outputs, H, W); for
+    `generation` there are none, and `n_outputs` is the number of classes."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from etude.core.durations import Seconds
 from etude.core.records import Config
+from etude.train.adversarial_config import AdversarialConfig
 
 
 def _read_name(given: Any) -> Any:  # noqa: ANN401 - raw input
@@ -98,8 +99,10 @@ class TrainConfig(Config):
     balanced_crops: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of the windows laid about a pixel of a class drawn evenly among those of the picture: rare ones come more
     often."""
-    loss: Literal["cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice"] = "cross-entropy"
-    """The loss; all but cross-entropy are of masks."""
+    loss: Literal[
+        "cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice", "non-saturating", "hinge"
+    ] = "cross-entropy"
+    """The loss; non-saturating and hinge are of generators, all others but cross-entropy of masks."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
     class_weights: Literal["none", "balanced", "log"] = "none"
@@ -117,6 +120,8 @@ class TrainConfig(Config):
     """auto: the lower precision where this machine measured it faster."""
     memory_format: Literal["auto", "contiguous", "channels_last"] = "auto"
     """auto: the one that this machine measured faster; it changes the speed and not the result."""
+    adversarial: AdversarialConfig = AdversarialConfig()
+    """For generators, how the two networks are trained against each other."""
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

@@ -78,13 +78,10 @@ def save_state(
     folder: Path, progress: Progress, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage
 ) -> None:
     """Write all that the next epoch depends on."""
-    state = optimizer.state_dict()["state"]
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if average.config.name != "none":
         tensors |= {f"average.{name}": tensor for name, tensor in average.tensors.items()}
-    for index, entries in state.items():
-        tensors |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entries.items()
-                    if value is not None}  # fmt: skip
+    tensors |= optimizer_tensors(optimizer, "optimizer.")
     save_tensors(folder / STATE_FILE, tensors, json.dumps(asdict(progress)))
 
 
@@ -97,16 +94,10 @@ class SavedState:
 
     def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer, average: WeightAverage) -> None:
         """Put the tensors back where they were."""
-        model.load_state_dict(_under(self.tensors, "model."))
-        for name, tensor in _under(self.tensors, "average.").items():
+        model.load_state_dict(under(self.tensors, "model."))
+        for name, tensor in under(self.tensors, "average.").items():
             average.tensors[name].copy_(tensor)
-        entries: dict[int, dict[str, torch.Tensor]] = {}
-        for name, tensor in _under(self.tensors, "optimizer.").items():
-            index, _, key = name.partition(".")
-            entries.setdefault(int(index), {})[key] = tensor
-        if entries:
-            optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
-            _restride(optimizer)
+        restore_optimizer(optimizer, under(self.tensors, "optimizer."))
 
 
 def read_state(folder: Path) -> SavedState | None:
@@ -121,6 +112,27 @@ def read_state(folder: Path) -> SavedState | None:
         return None
 
 
+def optimizer_tensors(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, torch.Tensor]:
+    """Return the buffers of an optimiser by parameter and name."""
+    return {
+        f"{prefix}{index}.{name}": torch.as_tensor(value)
+        for index, entries in optimizer.state_dict()["state"].items()
+        for name, value in entries.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Put back what `optimizer_tensors` gave, without its prefix."""
+    entries: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        index, _, key = name.partition(".")
+        entries.setdefault(int(index), {})[key] = tensor
+    if entries:
+        optimizer.load_state_dict({**optimizer.state_dict(), "state": entries})
+        _restride(optimizer)
+
+
 def _restride(optimizer: torch.optim.Optimizer) -> None:
     """Lay each buffer out as its parameter is: fused steps walk both in one order."""
     for parameter, entries in optimizer.state.items():
@@ -129,5 +141,6 @@ def _restride(optimizer: torch.optim.Optimizer) -> None:
                 entries[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
-def _under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def under(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose names begin with a prefix, without it."""
     return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}

@@ -3,6 +3,7 @@
 from etude.models.families import airnet as airnet
 from etude.models.families import cnn as cnn
 from etude.models.families import fast_scnn as fast_scnn
+from etude.models.families import gan as gan
 from etude.models.families import majority as majority
 from etude.models.families import mlp as mlp
 from etude.models.families import python as python

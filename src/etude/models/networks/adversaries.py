@@ -1,0 +1,101 @@
+"""Two networks that are trained against each other, as one module, and what both families of them share.
+
+Shapes: B pictures, Z latent numbers, C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class Judged(NamedTuple):
+    """What a discriminator says of a batch."""
+
+    logits_B: Tensor
+    """The higher, the more it takes the picture for real."""
+    redrawn: tuple[tuple[Tensor, Tensor], ...] = ()
+    """For real pictures, what it drew again, each with what it should have been, both (B, 3, h, w)."""
+
+
+class Adversaries(nn.Module):
+    """A generator and its discriminator.
+
+    Called, it generates: latent vectors (B, Z), and class ids (B,) where it is conditional, to pictures
+    (B, 3, size_px, size_px) in -1..1.
+    """
+
+    def __init__(
+        self, generator: nn.Module, discriminator: nn.Module, *, latent: int, size_px: int, n_classes: int
+    ) -> None:
+        super().__init__()
+        self.generator, self.discriminator = generator, discriminator
+        self.latent, self.size_px = latent, size_px
+        self.n_classes = n_classes
+        """Classes that can be asked for; 0 where it is not conditional."""
+
+    def forward(self, latents_BZ: Tensor, classes_B: Tensor | None = None) -> Tensor:
+        """Generate."""
+        pictures: Tensor = self.generator(latents_BZ, classes_B)
+        return pictures
+
+
+class LatentInput(nn.Module):
+    """The vector that a generator starts from: the latent one, beside that of the class where there are classes."""
+
+    def __init__(self, latent: int, n_classes: int) -> None:
+        super().__init__()
+        self.n_features = latent if n_classes == 0 else 2 * latent
+        self.of_class = nn.Embedding(n_classes, latent) if n_classes else None
+
+    def forward(self, latents_BZ: Tensor, classes_B: Tensor | None) -> Tensor:
+        """Return (B, n_features)."""
+        if self.of_class is None:
+            return latents_BZ
+        assert classes_B is not None
+        return torch.cat([latents_BZ, self.of_class(classes_B).to(latents_BZ.dtype)], dim=1)
+
+
+class ClassMatch(nn.Module):
+    """What is added to a discriminator's logit: how well its features fit the class that the picture should show.
+
+    Source: Miyato, Koyama 2018, cGANs with projection discriminator, arXiv 1802.05637.
+    """
+
+    def __init__(self, n_features: int, n_classes: int) -> None:
+        super().__init__()
+        self.of_class = nn.Embedding(n_classes, n_features) if n_classes else None
+        if self.of_class is not None:
+            nn.init.zeros_(self.of_class.weight)
+
+    def forward(self, maps_BCHW: Tensor, classes_B: Tensor | None) -> Tensor | float:
+        """Return (B,); 0 without classes."""
+        if self.of_class is None:
+            return 0.0
+        assert classes_B is not None
+        means_BC = maps_BCHW.float().mean((2, 3))
+        matches: Tensor = (means_BC * self.of_class(classes_B)).sum(1)
+        return matches
+
+
+def channels_at(side_px: int, size_px: int, width: int, most: int) -> int:
+    """Return the channels of a map: doubled with each halving of the side, up to a limit.
+
+    >>> [channels_at(side, 64, 32, 256) for side in (64, 32, 16, 8, 4)]
+    [32, 64, 128, 256, 256]
+    """
+    return min(width * size_px // side_px, most)
+
+
+def doublings(size_px: int) -> list[int]:
+    """Return the sides after each doubling from 4 px on.
+
+    >>> doublings(32)
+    [8, 16, 32]
+    """
+    sides = [8]
+    while sides[-1] < size_px:
+        sides.append(2 * sides[-1])
+    return sides

@@ -1,0 +1,158 @@
+"""A light few-shot generator after FastGAN: Liu et al. 2021, arXiv 2101.04775.
+
+Shapes: B pictures, Z latent numbers, C channels, H and W pixels.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from etude.models.families.gan import FastganParams
+from etude.models.networks.adversaries import Adversaries, ClassMatch, Judged, LatentInput, channels_at, doublings
+
+_EXCITED = 8
+"""How many times larger than the map that excites it a map is, in its side."""
+_REDRAWN = 4
+"""A picture is redrawn at a quarter of its side."""
+
+
+def build_fastgan(params: FastganParams, n_classes: int, size_px: int) -> Adversaries:
+    """Build both networks; filters are drawn orthogonal, which spectral norms leave as they are."""
+    classes = n_classes if params.conditional else 0
+    networks = Adversaries(
+        _Generator(params, classes, size_px),
+        _Discriminator(params, classes, size_px),
+        latent=params.latent,
+        size_px=size_px,
+        n_classes=classes,
+    )
+    networks.apply(_draw_weights)
+    return networks
+
+
+def _draw_weights(layer: nn.Module) -> None:
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+        weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight
+        nn.init.orthogonal_(weight.flatten(1))
+
+
+def _up(before: int, after: int) -> nn.Sequential:
+    """Twice the side: nearest pixels, a convolution, and one half of its maps opens and closes the other."""
+    return nn.Sequential(
+        nn.Upsample(scale_factor=2, mode="nearest"),
+        nn.Conv2d(before, 2 * after, 3, padding=1, bias=False),
+        nn.BatchNorm2d(2 * after),
+        nn.GLU(dim=1),
+    )
+
+
+class _Excitation(nn.Module):
+    """Weigh the channels of a late map by an early one (equation 1 of the paper)."""
+
+    def __init__(self, early: int, late: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.AdaptiveAvgPool2d(4), nn.Conv2d(early, late, 4), nn.SiLU(), nn.Conv2d(late, late, 1), nn.Sigmoid()
+        )
+
+    def forward(self, early_BCHW: Tensor, late_BCHW: Tensor) -> Tensor:
+        return late_BCHW * self.layers(early_BCHW)
+
+
+class _Generator(nn.Module):
+    def __init__(self, params: FastganParams, n_classes: int, size_px: int) -> None:
+        super().__init__()
+        self.start = LatentInput(params.latent, n_classes)
+        self.sides = doublings(size_px)
+        width_at = {side: channels_at(side, size_px, params.width, params.most_width) for side in (4, *self.sides)}
+        self.first = nn.Sequential(
+            nn.ConvTranspose2d(self.start.n_features, 2 * width_at[4], 4, bias=False),
+            nn.BatchNorm2d(2 * width_at[4]),
+            nn.GLU(dim=1),
+        )
+        self.ups = nn.ModuleList(_up(width_at[side // 2], width_at[side]) for side in self.sides)
+        excited = [side for side in self.sides if side // _EXCITED >= 4] if params.excitation else []
+        self.excitations = nn.ModuleDict(
+            {str(side): _Excitation(width_at[side // _EXCITED], width_at[side]) for side in excited}
+        )
+        self.last = nn.Conv2d(width_at[size_px], 3, 3, padding=1)
+
+    def forward(self, latents_BZ: Tensor, classes_B: Tensor | None = None) -> Tensor:
+        maps = {4: self.first(self.start(latents_BZ, classes_B)[:, :, None, None])}
+        for side, up in zip(self.sides, self.ups, strict=True):
+            maps[side] = up(maps[side // 2])
+            if str(side) in self.excitations:
+                maps[side] = self.excitations[str(side)](maps[side // _EXCITED], maps[side])
+        return torch.tanh(self.last(maps[self.sides[-1]]))
+
+
+class _Down(nn.Module):
+    """Half the side, two ways that are averaged: convolutions, and a plain mean of pixels."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            spectral_norm(nn.Conv2d(before, after, 4, 2, 1, bias=False)),
+            nn.LeakyReLU(0.2, inplace=True),
+            spectral_norm(nn.Conv2d(after, after, 3, padding=1, bias=False)),
+            nn.LeakyReLU(0.2, inplace=True),
+        )
+        self.direct = nn.Sequential(nn.AvgPool2d(2), spectral_norm(nn.Conv2d(before, after, 1, bias=False)))
+
+    def forward(self, maps_BCHW: Tensor) -> Tensor:
+        halved: Tensor = (self.main(maps_BCHW) + F.leaky_relu(self.direct(maps_BCHW), 0.2)) / 2
+        return halved
+
+
+class _Discriminator(nn.Module):
+    """Down to 4×4, a logit from there; from the 8×8 map before it draws the real picture again."""
+
+    def __init__(self, params: FastganParams, n_classes: int, size_px: int) -> None:
+        super().__init__()
+        width_at = {
+            side: channels_at(side, size_px, params.width, params.most_width) for side in (4, *doublings(size_px))
+        }
+        self.first = nn.Sequential(
+            spectral_norm(nn.Conv2d(3, width_at[size_px], 3, padding=1)), nn.LeakyReLU(0.2, inplace=True)
+        )
+        sides = doublings(size_px)[:-1][::-1]
+        self.to_eight = nn.Sequential(*(_Down(width_at[2 * side], width_at[side]) for side in sides))
+        self.to_four = _Down(width_at[8], width_at[4])
+        self.last = spectral_norm(nn.Conv2d(width_at[4], 1, 4))
+        self.match = ClassMatch(width_at[4], n_classes)
+        self.redrawn_px = max(8, size_px // _REDRAWN)
+        kept = params.reconstruction
+        self.whole = _redrawer(width_at[8], 8, self.redrawn_px) if kept != "none" else None
+        self.part = _redrawer(width_at[8], 4, self.redrawn_px) if kept == "whole+part" and size_px >= 16 else None
+
+    def forward(self, images_BCHW: Tensor, classes_B: Tensor | None = None, *, redraw: bool = False) -> Judged:
+        eight_BCHW = self.to_eight(self.first(images_BCHW))
+        four_BCHW = self.to_four(eight_BCHW)
+        logits_B = self.last(four_BCHW).flatten().float() + self.match(four_BCHW, classes_B)
+        return Judged(logits_B, self._redraw(images_BCHW, eight_BCHW) if redraw else ())
+
+    def _redraw(self, images_BCHW: Tensor, eight_BCHW: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
+        found: list[tuple[Tensor, Tensor]] = []
+        if self.whole is not None:
+            found.append((self.whole(eight_BCHW), F.adaptive_avg_pool2d(images_BCHW, self.redrawn_px)))
+        if self.part is not None:
+            # One quarter of the picture a batch, drawn on the CPU so that every device draws the same.
+            top, left = (int(draw) for draw in torch.randint(0, 2, (2,)))
+            half = images_BCHW.shape[2] // 2
+            quarter = images_BCHW[:, :, top * half : (top + 1) * half, left * half : (left + 1) * half]
+            maps = eight_BCHW[:, :, 4 * top : 4 * top + 4, 4 * left : 4 * left + 4]
+            found.append((self.part(maps), F.adaptive_avg_pool2d(quarter, self.redrawn_px)))
+        return tuple(found)
+
+
+def _redrawer(channels: int, side: int, to_px: int) -> nn.Sequential:
+    """Draw a small picture from a map."""
+    layers: list[nn.Module] = []
+    while side < to_px:
+        after = max(16, channels // 2)
+        layers.append(_up(channels, after))
+        channels, side = after, 2 * side
+    return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1), nn.Tanh())

@@ -1,0 +1,253 @@
+"""The contract of every rung of generators: shapes, gradients, two steps of training, resumed bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from etude.core.errors import DivergenceError, ModelError
+from etude.core.run_record import Epoch
+from etude.core.watch import Silent
+from etude.data.augment import AugmentConfig
+from etude.data.prepared import PreparedSet
+from etude.models import MODELS, build_model
+from etude.models.execution import Execution
+from etude.pictures.prepare import Prepare
+from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
+from etude.train.adversarial import Duel, collapse_note, fit_generator
+from etude.train.config import TrainConfig
+from etude.train.differentiable import DIFFERENTIABLE
+from etude.train.job import Job
+from etude.train.samples import draw_wanted, generate, spread
+
+SMALL = {"width": 4, "most_width": 16, "latent": 8}
+RUNGS = {
+    "dcgan": {"name": "dcgan", **SMALL},
+    "dcgan-sn": {"name": "dcgan", "spectral_norm": True, **SMALL},
+    "fastgan": {"name": "fastgan", **SMALL},
+    "fastgan-whole": {"name": "fastgan", "reconstruction": "whole", "excitation": False, **SMALL},
+    "conditional": {"name": "fastgan", "conditional": True, **SMALL},
+    "conditional-dcgan": {"name": "dcgan", "conditional": True, **SMALL},
+}
+PLAIN = {
+    "batch": 4,
+    "steps": 2,
+    "optimizer": {"name": "adamw", "lr": 1e-3, "momentum": 0.5, "weight_decay": 0.0},
+    "schedule": "constant",
+    "loss": "hinge",
+    "average": {"name": "ema", "decay": 0.9},
+    "adversarial": {
+        "augment": ["color", "translation", "cutout"],
+        "r1": 1.0,
+        "r1_every": 2,
+        "look_every": 1,
+        "collapse": 0,
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_job(spec, size_px=16, precision="fp32", **train):
+    rng = np.random.default_rng(0)
+    pictures = rng.integers(0, 256, (9, size_px, size_px, 3), dtype=np.uint8)
+    made = PreparedSet(pictures, np.arange(9) % 3, None, np.arange(9))
+    return Job(
+        identity="1a2b",
+        study="pandas",
+        candidate="tiny",
+        seed=5,
+        fold=None,
+        config={},
+        task="generation",
+        classes=("a", "b", "c"),
+        metric="kid",
+        also=(),
+        prepare=Prepare.model_validate({"size_px": size_px}),
+        augment=AugmentConfig(use=("flip",)),
+        train=TrainConfig.model_validate({**PLAIN, **train}),
+        build=lambda: build_model(spec, n_outputs=3, size_px=(size_px, size_px), seed=5, task="generation"),
+        execution=Execution(torch.device("cpu"), precision, channels_last=True),
+        parts=lambda _: made,
+        item_ids=lambda indices: indices.astype(str),
+    )
+
+
+@pytest.mark.parametrize("rung", RUNGS)
+def test_two_steps_change_both_networks_and_leave_samples_to_watch(rung, tmp_path):
+    job = make_job(RUNGS[rung])
+    before = {name: tensor.clone() for name, tensor in job.build().state_dict().items()}
+    fitted = fit_generator(job, tmp_path, Silent())
+    changed = {name for name, tensor in fitted.model.state_dict().items() if not torch.equal(tensor, before[name])}
+    # Inside the hinge's margin the gradients of real and generated pictures on the last bias cancel exactly.
+    named = {name for name, _ in fitted.model.named_parameters()} - {"discriminator.last.bias"}
+    assert named <= changed, named - changed
+    assert fitted.steps == 2
+    assert [line.step for line in fitted.progress.epochs()] == [1, 2]
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["step-000001.png", "step-000002.png"]
+    pictures = generate(fitted.model, draw_wanted(fitted.model, 5, 1), job.execution)
+    assert pictures.shape == (5, 3, 16, 16)
+    assert pictures.abs().max() <= 1
+
+
+@pytest.mark.parametrize("rung", ["dcgan", "fastgan", "conditional"])
+def test_a_killed_run_goes_on_with_the_same_random_stream(rung, tmp_path):
+    job = make_job(RUNGS[rung], steps=4)
+    whole = fit_generator(job, tmp_path / "whole", Silent())
+    for _ in range(2):  # killed after a look, and between two looks
+
+        class Killed(Silent):
+            def epoch_done(self, epoch):
+                if epoch.epoch in (1, 3):
+                    raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            fit_generator(job, tmp_path / "killed", Killed())
+        torch.manual_seed(99)  # what another run left behind
+    resumed = fit_generator(job, tmp_path / "killed", Silent())
+    assert resumed.progress.interruptions == 2
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(tensor, resumed.model.state_dict()[name]), name
+    for kind in ("train_loss", "adversarial"):
+        ours, theirs = ([getattr(line, kind) for line in run.progress.epochs()] for run in (whole, resumed))
+        assert ours == theirs
+    final = "samples/step-000004.png"
+    assert (tmp_path / "whole" / final).read_bytes() == (tmp_path / "killed" / final).read_bytes()
+
+
+@pytest.mark.parametrize("size_px", [8, 32])
+@pytest.mark.parametrize("name", ["dcgan", "fastgan"])
+def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):
+    job = make_job({"name": name, **SMALL}, size_px=size_px, precision="bf16", steps=1, loss="non-saturating")
+    fitted = fit_generator(job, tmp_path, Silent())
+    assert generate(fitted.model, draw_wanted(fitted.model, 2, 1), job.execution).shape == (2, 3, size_px, size_px)
+    assert all(tensor.dtype == torch.float32 for tensor in fitted.model.parameters())
+
+
+def test_the_class_that_is_asked_for_changes_the_picture(tmp_path):
+    job = make_job(RUNGS["conditional"])
+    model = fit_generator(job, tmp_path, Silent()).model
+    wanted = draw_wanted(model, 1, 4)
+    pictures = [generate(model, replace(wanted, classes_N=torch.tensor([k])), job.execution) for k in range(3)]
+    assert not torch.equal(pictures[0], pictures[1])
+    assert draw_wanted(model, 6, 4).classes_N.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_without_classes_and_penalties_the_plain_baseline_is_goodfellows(tmp_path):
+    job = make_job(RUNGS["dcgan"], loss="non-saturating", average="none", adversarial={"look_every": 2})
+    fitted = fit_generator(job, tmp_path, Silent())
+    look = fitted.progress.epochs()[-1].adversarial
+    assert 0.5 < look.discriminator_loss < 4
+    assert look.generator_gradient > 0
+
+
+def test_every_generator_is_in_the_contract():
+    assert {name for name in MODELS if "generation" in MODELS[name].tasks} == {spec["name"] for spec in RUNGS.values()}
+
+
+def test_sizes_that_doubling_does_not_reach_are_refused():
+    with pytest.raises(ModelError, match="square of 8"):
+        build_model("dcgan", n_outputs=1, size_px=(48, 64), seed=0, task="generation")
+
+
+def test_a_loss_that_is_no_number_ends_with_a_sentence(tmp_path):
+    job = make_job(RUNGS["dcgan"], optimizer={"name": "sgd", "lr": 1e30, "momentum": 0.0}, steps=3)
+    with pytest.raises(DivergenceError, match="no longer a number at step"):
+        fit_generator(job, tmp_path, Silent())
+
+
+def test_collapse_is_told_after_three_looks_and_not_before_anything_was_learnt():
+    def history(*diversities):
+        line = Epoch(epoch=1, step=0, train_loss=0, lr=1, seconds=1, images_per_s=1).model_dump()
+        look = dict.fromkeys(
+            ("discriminator_loss", "real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"), 0.0
+        )
+        return [
+            Epoch.model_validate({**line, "step": 10 * number, "adversarial": {**look, "diversity": diversity}})
+            for number, diversity in enumerate(diversities, 1)
+        ]
+
+    assert collapse_note(history(0.5, 0.01, 0.01), 0.1, 1000) == ""
+    assert "step 40 of 1000" in collapse_note(history(0.5, 0.01, 0.01, 0.01), 0.1, 1000)
+    assert collapse_note(history(0.01, 0.01, 0.01), 0.1, 1000) == ""
+    assert "collapsed" in collapse_note(history(0.01, 0.01, 0.01), 0.1, 60)
+    assert collapse_note(history(0.01, 0.01, 0.01), 0.0, 60) == ""
+
+
+def test_a_generator_that_gives_one_picture_is_stopped_and_kept(tmp_path):
+    job = make_job(RUNGS["dcgan"], steps=6, adversarial={"look_every": 1, "collapse": 0.99})
+    fitted = fit_generator(job, tmp_path, Silent())
+    assert fitted.progress.stopped == "early"
+    assert fitted.steps == 3
+    assert fitted.note in fit_generator(job, tmp_path, Silent()).note  # and so it stays when asked again
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE.names())
+def test_differentiable_augmentations_draw_for_each_picture_and_let_gradients_through(name):
+    pictures = (torch.rand(1, 3, 12, 12) * 2 - 1).repeat(6, 1, 1, 1).requires_grad_()
+    torch.manual_seed(1)
+    changed = DIFFERENTIABLE[name](pictures)
+    assert changed.shape == pictures.shape
+    assert not all(torch.equal(changed[0], other) for other in changed[1:])
+    torch.manual_seed(1)
+    assert torch.equal(changed, DIFFERENTIABLE[name](pictures))
+    changed.sum().backward()
+    assert pictures.grad.abs().sum() > 0
+
+
+def test_a_translation_moves_whole_pixels_by_an_eighth_at_most():
+    picture = torch.rand(64, 3, 16, 16) + 0.5
+    moved = DIFFERENTIABLE["translation"](picture)
+    for before, after in zip(picture, moved, strict=True):
+        found = [
+            (down, right)
+            for down in range(-2, 3)
+            for right in range(-2, 3)
+            if torch.equal(after[:, 2:-2, 2:-2], before[:, 2 + down : 14 + down, 2 + right : 14 + right])
+        ]
+        assert len(found) == 1
+
+
+def test_a_cutout_takes_a_square_of_half_the_side():
+    cut = DIFFERENTIABLE["cutout"](torch.ones(200, 3, 16, 16))
+    sizes = [int((picture[0] == 0).sum()) for picture in cut]
+    assert max(sizes) == 64
+    assert min(sizes) >= 16
+
+
+def test_losses_by_hand():
+    real, fake = torch.tensor([2.0, 0.5]), torch.tensor([-3.0, 0.0])
+    hinge, soft = ADVERSARIAL_LOSSES["hinge"], ADVERSARIAL_LOSSES["non-saturating"]
+    assert hinge.of_discriminator(real, fake).item() == pytest.approx(0.25 + 0.5)
+    assert hinge.of_generator(fake).item() == pytest.approx(1.5)
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    expected = bce(real, torch.ones(2)) + bce(fake, torch.zeros(2))
+    assert soft.of_discriminator(real, fake).item() == pytest.approx(expected.item())
+    assert soft.of_generator(fake).item() == pytest.approx(bce(fake, torch.ones(2)).item())
+
+
+def test_r1_of_a_linear_discriminator_is_half_its_squared_length():
+    weights = torch.randn(3, 4, 4)
+    pictures = torch.randn(5, 3, 4, 4, requires_grad=True)
+    penalty = gradient_penalty((pictures * weights).sum((1, 2, 3)), pictures)
+    assert penalty.item() == pytest.approx(weights.square().sum().item() / 2, rel=1e-5)
+
+
+def test_pictures_are_read_in_their_order():
+    duel = Duel(make_job(RUNGS["dcgan"], adversarial={}))
+    duel.begin(0)
+    duel.augmenter = type(duel.augmenter)(None, mean=(0.5,) * 3, std=(0.5,) * 3)
+    real, classes = duel._draw_real()
+    assert classes is None
+    assert spread(real) > 0
+    known = duel.pictures_NCHW.float() / 127.5 - 1
+    assert all(any(torch.allclose(picture, one, atol=1e-6) for one in known) for picture in real)
