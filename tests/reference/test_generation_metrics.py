@@ -10,7 +10,18 @@ from scipy.spatial.distance import cdist, pdist
 from sklearn.metrics.pairwise import polynomial_kernel
 from sklearn.neighbors import NearestNeighbors
 
-from etude.metrics.generation import coverage, density, distances, diversity, fid, kid, kid_under, nearest
+from etude.metrics.generation import (
+    coverage,
+    coverage_under,
+    density,
+    density_under,
+    distances,
+    diversity,
+    fid,
+    kid,
+    kid_under,
+    nearest,
+)
 
 
 @pytest.fixture
@@ -68,6 +79,15 @@ def test_density_and_coverage_by_the_papers_neighbourhoods(features):
     inside = cdist(generated, real) < radii
     assert density(generated, real) == pytest.approx(inside.sum() / (5 * len(generated)))
     assert coverage(generated, real) == pytest.approx(inside.any(0).mean())
+
+
+def test_density_and_coverage_under_weights_are_those_of_the_drawn_pictures(features):
+    generated, real = features
+    weights = np.random.default_rng(1).multinomial(len(real), np.full(len(real), 1 / len(real)), size=4).astype(float)
+    for row in weights:
+        drawn = np.repeat(real, row.astype(int), axis=0)
+        for under, of in ((density_under, density), (coverage_under, coverage)):
+            assert under(generated, real, row[None])[0] == pytest.approx(of(generated, drawn))
 
 
 def test_distances(features):

@@ -22,5 +22,7 @@ class DataConfig(Config):
     """Whether pictures that cannot be read stop the study or are left out and listed."""
     positive: str | None = None
     """The one class to tell from all others: makes a binary task of any source."""
+    classes: tuple[str, ...] | None = None
+    """The classes to use; by default all. A generation may have one."""
     labels: Labels = "classes"
     """For Cityscapes, what the masks tell apart: the 19 `classes` or the 8 `categories`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -13,6 +13,7 @@ from etude.data.fingerprint import Raw
 from etude.data.items import Items
 from etude.data.sources.binary import BinarySource
 from etude.data.sources.camvid import is_camvid, is_camvid_original, open_camvid, open_camvid_original
+from etude.data.sources.chosen import ChosenSource
 from etude.data.sources.cifar import CifarSource, fetch_cifar, is_cifar_folder
 from etude.data.sources.cityscapes import Labels, is_cityscapes, open_cityscapes
 from etude.data.sources.dogs import DogsSource, is_dogs
@@ -114,6 +115,7 @@ def open_source(
     positive: str | None = None,
     base: Path | None = None,
     labels: Labels = "classes",
+    classes: Sequence[str] | None = None,
 ) -> Source:
     """Find and open a source.
 
@@ -124,6 +126,7 @@ def open_source(
         positive: the one class to tell from all others.
         base: the folder of the study file.
         labels: for Cityscapes, the 19 `classes` or the 8 `categories`.
+        classes: the classes to use; none for all.
 
     Raises:
         DataError: if there is no such source, or it cannot serve the task.
@@ -135,15 +138,35 @@ def open_source(
         source = SOURCES[spec]()
     else:
         raise DataError(_not_found(spec, base))
-    if task in ("classification", "segmentation") and source.kind != task:
-        wanted = "classes" if task == "classification" else "masks"
+    kind = "segmentation" if task == "segmentation" else "classification"  # a generation learns from classes too
+    if task in ("classification", "segmentation", "generation") and source.kind != kind:
+        wanted = "classes" if kind == "classification" else "masks"
         rule = f"a source with {wanted}, as the task is {task}"
         raise DataError(sentence("data", "source", rule, spec, f"Give another source, or set task: {source.kind}."))
+    if classes is not None:
+        source = _choose(source, classes, task, positive)
     if positive is None:
         return source
     if source.kind != "classification":
         raise DataError(sentence("data", "positive", "left out, as the source has masks", positive))
     return BinarySource(source, positive)
+
+
+def _choose(source: Source, classes: Sequence[str], task: str, positive: str | None) -> Source:
+    """Leave some classes of a source.
+
+    Raises:
+        DataError: if it has masks, a class is unknown, or one class is left where two are needed.
+    """
+    if source.kind != "classification":
+        raise DataError(sentence("data", "classes", "left out, as the source has masks", list(classes)))
+    if positive is not None:
+        raise DataError(sentence("data", "classes", "left out where data.positive is given", list(classes)))
+    chosen = ChosenSource(source, classes)
+    if task == "classification" and len(chosen.classes) < 2:
+        remedy = "Give data.positive to tell one class from the rest."
+        raise DataError(sentence("data", "classes", "two or more", list(classes), remedy))
+    return chosen
 
 
 def locate(spec: str, base: Path | None = None) -> Path | None:

@@ -15,6 +15,7 @@ from etude.core.errors import MistakeError
 from etude.core.registry import unknown
 from etude.core.words import Part
 from etude.metrics import METRICS, SEGMENTATION_METRICS, ConfusionMetric, Metric
+from etude.metrics.generation import GENERATION_METRICS, FeatureMetric
 
 
 class Answers(Protocol):
@@ -60,7 +61,7 @@ def score(answers: Answers, metrics: Sequence[str]) -> dict[str, float]:
     return {name: answers.score(name) for name in metrics}
 
 
-def metric_of(name: str) -> Metric | ConfusionMetric:
+def metric_of(name: str) -> Metric | ConfusionMetric | FeatureMetric:
     """Return the metric of that name, of whichever task.
 
     Raises:
@@ -70,7 +71,9 @@ def metric_of(name: str) -> Metric | ConfusionMetric:
         return SEGMENTATION_METRICS[name]
     if name in METRICS:
         return METRICS[name]
-    raise MistakeError(unknown("metric", name, (*METRICS.names(), *SEGMENTATION_METRICS.names())))
+    if name in GENERATION_METRICS:
+        return GENERATION_METRICS[name]
+    raise MistakeError(unknown("metric", name, (*METRICS, *SEGMENTATION_METRICS, *GENERATION_METRICS)))
 
 
 def default_metrics(n_classes: int) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ Shapes: N real pictures, M generated ones, T training pictures, D features, R we
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -143,10 +143,22 @@ def density(generated_MD: Floats, real_ND: Floats, neighbours: int = NEIGHBOURS)
     """Mean number of real neighbourhoods that a generated picture lies in, over `neighbours`.
 
     In 0..∞, near 1 for real pictures, higher is better: whether what is generated lies where real pictures are dense.
-    A neighbourhood of a real picture reaches to its nearest real picture but k. Source: Naeem et al. 2020,
+    A neighbourhood of a real picture reaches to its k-th nearest other one. Source: Naeem et al. 2020,
     arXiv 2002.09797, equation 5.
     """
-    return float(_inside(generated_MD, real_ND, neighbours).sum(1).mean() / neighbours)
+    return float(density_under(generated_MD, real_ND, np.ones((1, len(real_ND))), neighbours)[0])
+
+
+def density_under(
+    generated_MD: Floats, real_ND: Floats, weights_RN: Doubles, neighbours: int = NEIGHBOURS
+) -> Doubles:  # fmt: skip
+    """Return the density (R,) under weights of the real pictures."""
+    between_MN = distances(generated_MD, real_ND)
+    found = [
+        (between_MN < radii_N).mean(0) @ weights_N / neighbours
+        for weights_N, radii_N in zip(weights_RN, _radii(real_ND, weights_RN, neighbours), strict=True)
+    ]
+    return np.array(found)
 
 
 def coverage(generated_MD: Floats, real_ND: Floats, neighbours: int = NEIGHBOURS) -> float:
@@ -154,22 +166,41 @@ def coverage(generated_MD: Floats, real_ND: Floats, neighbours: int = NEIGHBOURS
 
     It grows with the number of generated pictures: compare equal counts. Source: Naeem et al. 2020, equation 6.
     """
-    return float(_inside(generated_MD, real_ND, neighbours).any(0).mean())
+    return float(coverage_under(generated_MD, real_ND, np.ones((1, len(real_ND))), neighbours)[0])
 
 
-def _inside(generated_MD: Floats, real_ND: Floats, neighbours: int) -> npt.NDArray[np.bool_]:
-    """Say which generated picture lies in which real neighbourhood, (M, N)."""
-    within = distances(real_ND, real_ND)
-    rank = min(neighbours, len(real_ND) - 1)
-    radii_N = np.sort(within, axis=1)[:, rank]  # at 0 stands the picture itself
-    inside: npt.NDArray[np.bool_] = distances(generated_MD, real_ND) < radii_N
-    return inside
+def coverage_under(
+    generated_MD: Floats, real_ND: Floats, weights_RN: Doubles, neighbours: int = NEIGHBOURS
+) -> Doubles:  # fmt: skip
+    """Return the coverage (R,) under weights of the real pictures."""
+    nearest_N = distances(generated_MD, real_ND).min(0)
+    covered_RN = np.stack([nearest_N < radii_N for radii_N in _radii(real_ND, weights_RN, neighbours)])
+    found: Doubles = (covered_RN * weights_RN).sum(1) / weights_RN.sum(1)
+    return found
+
+
+def _radii(real_ND: Floats, weights_RN: Doubles, neighbours: int) -> Iterator[Doubles]:
+    """Give, under each row of weights, the distance (N,) of each real picture to its k-th nearest other one.
+
+    A picture that was drawn twice is a neighbour of itself, at no distance, as it is where the set is written out.
+    """
+    within_NN = distances(real_ND, real_ND)
+    order_NN = np.argsort(within_NN, axis=1, kind="stable")
+    sorted_NN = np.take_along_axis(within_NN, order_NN, axis=1)
+    for weights_N in weights_RN:
+        rank = min(neighbours, int(weights_N.sum()) - 1)
+        reached_NN = np.cumsum(weights_N[order_NN], axis=1) > rank
+        yield sorted_NN[np.arange(len(sorted_NN)), reached_NN.argmax(1)]
 
 
 def diversity(features_MD: Floats) -> float:
     """Mean distance of two different pictures, in the features' unit: in 0..∞, 0 where all are the same."""
-    count = len(features_MD)
-    return float(distances(features_MD, features_MD).sum() / (count * (count - 1)))
+    return float(_diversity_under(features_MD, np.ones((1, len(features_MD))))[0])
+
+
+def _diversity_under(features_MD: Floats, weights_RM: Doubles) -> Doubles:
+    """Return the mean distance of two different pictures (R,) under weights."""
+    return _mean_of_pairs(distances(features_MD, features_MD), weights_RM)
 
 
 def nearest(features_MD: Floats, training_TD: Floats) -> tuple[Doubles, npt.NDArray[np.int64]]:
@@ -179,15 +210,14 @@ def nearest(features_MD: Floats, training_TD: Floats) -> tuple[Doubles, npt.NDAr
     return found_MT[np.arange(len(at_M)), at_M], at_M
 
 
-def near_copies(generated_MD: Floats, real_ND: Floats, training_TD: Floats, weights_N: Doubles | None = None) -> float:
+def near_copies(generated_MD: Floats, real_ND: Floats, training_TD: Floats) -> float:
     """Share of the generated pictures that lie nearer to a training picture than 19 of 20 held-out real ones do.
 
     In 0..1; lower is better. Held-out real pictures give about 0.05 by definition: clearly more tells memorisation.
-    With `weights_N` (N,) the held-out pictures count so many times each.
     """
     of_real, _ = nearest(real_ND, training_TD)
     of_generated, _ = nearest(generated_MD, training_TD)
-    return float((of_generated < near_limit(of_real, weights_N)).mean())
+    return float((of_generated < near_limit(of_real)).mean())
 
 
 def near_limit(distances_N: Doubles, weights_N: Doubles | None = None) -> float:
@@ -207,19 +237,10 @@ def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
     return found
 
 
-def _looped(function: Callable[[FeatureSets, Doubles], float]) -> Callable[[FeatureSets, Doubles], Doubles]:
-    """Compute a score under each row of weights in turn, for what has no quicker way."""
-
-    def under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
-        return np.array([function(sets, weights_N) for weights_N in weights_RN])
-
-    return under
-
-
-def _drawn(sets: FeatureSets, weights_N: Doubles) -> Doubles:
-    """Return the real features, each as often as it was drawn: (N, D)."""
-    drawn: Doubles = np.repeat(sets.real_ND, weights_N.astype(np.int64), axis=0)
-    return drawn
+def _near_copies_under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
+    of_real, _ = nearest(sets.real_ND, sets.training_TD)
+    of_generated, _ = nearest(sets.generated_MD, sets.training_TD)
+    return np.array([float((of_generated < near_limit(of_real, weights_N)).mean()) for weights_N in weights_RN])
 
 
 def _register(
@@ -248,35 +269,35 @@ _register(
 _register(
     "fid",
     lambda sets: fid(sets.generated_MD, sets.real_ND),
-    _looped(lambda sets, weights_N: fid(sets.generated_MD, sets.real_ND, weights_N)),
+    lambda sets, weights_RN: np.array([fid(sets.generated_MD, sets.real_ND, weights_N) for weights_N in weights_RN]),
     higher=False, low=0.0, high=np.inf, unit="squared features",
     words="Fréchet distance of the features of generated pictures and held-out real ones; biased with few pictures.",
 )  # fmt: skip
 _register(
     "density",
     lambda sets: density(sets.generated_MD, sets.real_ND),
-    _looped(lambda sets, weights_N: density(sets.generated_MD, _drawn(sets, weights_N))),
+    lambda sets, weights_RN: density_under(sets.generated_MD, sets.real_ND, weights_RN),
     higher=True, low=0.0, high=np.inf, unit="ratio",
     words="Whether generated pictures lie where real ones are dense; near 1 for real pictures.",
 )  # fmt: skip
 _register(
     "coverage",
     lambda sets: coverage(sets.generated_MD, sets.real_ND),
-    _looped(lambda sets, weights_N: coverage(sets.generated_MD, _drawn(sets, weights_N))),
+    lambda sets, weights_RN: coverage_under(sets.generated_MD, sets.real_ND, weights_RN),
     higher=True, low=0.0, high=1.0, unit="fraction",
     words="Share of the held-out real pictures that have a generated one in their neighbourhood.",
 )  # fmt: skip
 _register(
     "diversity",
     lambda sets: diversity(sets.generated_MD) / diversity(sets.real_ND),
-    _looped(lambda sets, weights_N: diversity(sets.generated_MD) / diversity(_drawn(sets, weights_N))),
+    lambda sets, weights_RN: diversity(sets.generated_MD) / _diversity_under(sets.real_ND, weights_RN),
     higher=True, low=0.0, high=np.inf, unit="ratio",
     words="Mean distance of two generated pictures over that of two held-out real ones; 0 where all are the same.",
 )  # fmt: skip
 _register(
     "near_copies",
     lambda sets: near_copies(sets.generated_MD, sets.real_ND, sets.training_TD),
-    _looped(lambda sets, weights_N: near_copies(sets.generated_MD, sets.real_ND, sets.training_TD, weights_N)),
+    _near_copies_under,
     higher=False, low=0.0, high=1.0, unit="fraction",
     words="Share of the generated pictures nearer to a training picture than 19 of 20 held-out real ones are.",
 )  # fmt: skip

@@ -55,7 +55,7 @@ class Embedder:
         """
         import torch
 
-        model = _open(self.name, self.file)
+        model = open_embedder(self.name, self.file)
         mean, std = (torch.tensor(values) for values in normalisation(self.prepare(pictures_NHWC.shape[1])))
         found: list[npt.NDArray[np.float32]] = []
         with torch.inference_mode():
@@ -75,7 +75,7 @@ def find_embedder(names: Iterable[str] = PREFERRED) -> Embedder | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _open(name: str, file: Path) -> nn.Module:
+def open_embedder(name: str, file: Path) -> nn.Module:
     """Build the network without its head, with the weights of a file."""
     import timm
     import torch

@@ -112,8 +112,9 @@ def _open_pictures(record: RunRecord, study: StudyRecord, base: Path, elsewhere:
     given = elsewhere or config["source"]
     try:
         source = open_source(
-            given, task=study.task, positive=config.get("positive"), base=base, labels=config.get("labels", "classes")
-        )
+            given, task=study.task, positive=config.get("positive"), base=base,
+            labels=config.get("labels", "classes"), classes=config.get("classes"),
+        )  # fmt: skip
     except EtudeError as error:
         raise MistakeError(
             f"export: the bundle is compared with the network on the study's own pictures. {error} "

@@ -13,6 +13,8 @@ from etude.core.words import Language
 from etude.data.augment import AugmentConfig
 from etude.data.config import DataConfig
 from etude.evaluate.detector import Threshold
+from etude.evaluate.generation_config import GenerationConfig
+from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
@@ -192,6 +194,8 @@ class ProtocolConfig(Config):
     """Whether the best candidate and the baseline are scored on corrupted test pictures too, once all runs are done."""
     resolution: Literal["labels", "network"] = "labels"
     """For masks, where they are compared: at the labels' own size, or (quicker) at the size that the network takes."""
+    generation: GenerationConfig = GenerationConfig()
+    """For generators, how many pictures are measured, and over which features."""
     budget: Seconds | None = None
     """Time for the whole study, such as 60min; once it is spent no further run starts."""
 
@@ -199,8 +203,8 @@ class ProtocolConfig(Config):
     @classmethod
     def _known(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for name in (value,) if isinstance(value, str) else value:
-            if name not in METRICS and name not in SEGMENTATION_METRICS:
-                raise ValueError(unknown("metric", name, (*METRICS, *SEGMENTATION_METRICS)))
+            if name not in (*METRICS, *SEGMENTATION_METRICS, *GENERATION_METRICS):
+                raise ValueError(unknown("metric", name, (*METRICS, *SEGMENTATION_METRICS, *GENERATION_METRICS)))
         return value
 
     @field_validator("seeds")
@@ -259,7 +263,8 @@ class StudyConfig(Config):
     question: str = ""
     """The question that the study answers, in a sentence."""
     task: TaskName = "classification"
-    """classification: one class a picture; segmentation: one class a pixel."""
+    """classification: one class a picture; segmentation: one class a pixel; generation: new pictures like the
+    given ones."""
     data: DataConfig = DataConfig()
     """The pictures and their split."""
     prepare: Prepare = Prepare()

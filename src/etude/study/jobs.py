@@ -65,6 +65,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
         notes=tuple(cautions(candidate, workspace.source, study)),
+        generation=study.protocol.generation,
         position=position,
     )
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
+from etude.models.picture_features import find_features
 from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
@@ -96,6 +97,9 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["calibrate"] = True
     if study.protocol.resolution != "labels":
         content["resolution"] = study.protocol.resolution
+    if study.task == "generation":
+        content["generation"] = study.protocol.generation.model_dump(mode="json", exclude_defaults=True)
+        content["generation"]["features"] = find_features(study.protocol.generation.features).name
     if fold is not None:
         content["fold"] = fold
     return content

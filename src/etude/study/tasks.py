@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from etude.core.errors import EtudeError, ModelError
-from etude.core.registry import unknown
+from etude.core.registry import Registry, unknown
+from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.models.spec import check_task, family_of
 from etude.tasks.task import TaskName
+from etude.train.adversarial_config import AdversarialConfig
 
 if TYPE_CHECKING:
     from etude.study.file import StudyConfig
@@ -30,24 +32,48 @@ LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
         "unet-mini-augmented": {"model": "unet-mini", "augment": ["flip", "scale", "color"]},
         "fast-scnn": {"model": "fast-scnn", "augment": ["flip", "scale", "color"]},
     },
+    "generation": {
+        "dcgan": {"model": "dcgan", "train": {"loss": "non-saturating", "average": "none"}},
+        "dcgan-augmented": {
+            "model": {"name": "dcgan", "spectral_norm": True},
+            "train": {"adversarial": {"augment": ["color", "translation", "cutout"]}},
+        },
+        "fastgan": {"model": "fastgan", "train": {"adversarial": {"augment": ["color", "translation", "cutout"]}}},
+    },
 }
 """The candidates of a study that names none, simple to complex."""
 
-_DEFAULTS: Final[dict[str, dict[str, Any]]] = {
-    "protocol": {"metric": "miou"},
-    "prepare": {"size_px": [192, 256]},
-    "train": {"batch": 8, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.01}},
+_DEFAULTS: Final[dict[str, dict[str, dict[str, Any]]]] = {
+    "segmentation": {
+        "protocol": {"metric": "miou"},
+        "prepare": {"size_px": [192, 256]},
+        "train": {"batch": 8, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.01}},
+    },
+    "generation": {
+        "protocol": {"metric": "kid", "also": ["fid", "density", "coverage", "diversity", "near_copies"]},
+        "prepare": {"size_px": 64, "fit": "crop", "normalize": "half"},
+        "train": {
+            "epochs": 1000,
+            "batch": 16,
+            "optimizer": {"name": "adamw", "lr": 2e-4, "momentum": 0.5, "weight_decay": 0.0},
+            "schedule": "constant",
+            "loss": "hinge",
+            "average": {"name": "ema", "decay": 0.995},
+            "keep": "last",
+        },
+    },
 }
-"""What a segmentation starts from in the place of the defaults, which are those of small pictures of one thing."""
+"""What these tasks start from in the place of the defaults, which are those of small pictures of one thing."""
+_OF_GENERATORS: Final = ("non-saturating", "hinge")
 _OF_MASKS: Final = ("accumulate", "crop_px", "balanced_crops")
 
 
 def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
-    """Fill in what a segmentation's file leaves out; other files are returned as they are."""
-    if not isinstance(tree, dict) or tree.get("task") != "segmentation":
+    """Fill in what the file of a segmentation or a generation leaves out; others are returned as they are."""
+    if not isinstance(tree, dict) or tree.get("task") not in _DEFAULTS:
         return tree
     filled = dict(tree)
-    for group, fields in _DEFAULTS.items():
+    for group, fields in _DEFAULTS[tree["task"]].items():
         given = tree.get(group)
         if given is None or isinstance(given, dict):
             filled[group] = {**fields, **(given or {})}
@@ -56,7 +82,10 @@ def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
 
 def check_metrics(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     """Find metrics of the other task: give the field, and what is wrong."""
-    known = SEGMENTATION_METRICS if study.task == "segmentation" else METRICS
+    of_tasks: dict[TaskName, Registry[Any]] = {
+        "classification": METRICS, "segmentation": SEGMENTATION_METRICS, "generation": GENERATION_METRICS
+    }  # fmt: skip
+    known = of_tasks[study.task]
     for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
         for name in names:
             if name not in known:
@@ -66,10 +95,11 @@ def check_metrics(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
 def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     """Find fields of the study that its task cannot have."""
     yield from check_metrics(study)
-    if study.task != "segmentation":
-        if study.protocol.resolution != "labels":
-            yield ("protocol", "resolution"), "protocol.resolution must be left out: it is of masks."
+    if study.task != "segmentation" and study.protocol.resolution != "labels":
+        yield ("protocol", "resolution"), "protocol.resolution must be left out: it is of masks."
+    if study.task == "classification":
         return
+    of_task = "masks" if study.task == "segmentation" else "generated pictures"
     for field, given in (
         (("protocol", "threshold"), study.protocol.threshold is not None),
         (("protocol", "calibrate"), study.protocol.calibrate),
@@ -77,13 +107,18 @@ def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
         (("data", "positive"), study.data.positive is not None),
     ):
         if given:
-            yield field, f"{'.'.join(field)} must be left out: it is of one class a picture, and the task is masks."
+            yield field, f"{'.'.join(field)} must be left out: it is of one class a picture, and the task is {of_task}."
 
 
 def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
     """Find what a candidate's task cannot have, sentence by sentence."""
     name, train = candidate.name, candidate.train
     yield from _check_model(candidate, task)
+    if task == "generation":
+        yield from _check_generator(candidate)
+        return
+    if train.loss in _OF_GENERATORS or train.adversarial != AdversarialConfig():
+        yield f"{name}: train.loss and train.adversarial must not be those of generators, as the task is {task}."
     if task == "classification":
         for field in _OF_MASKS:
             if getattr(train, field) != type(train).model_fields[field].default:
@@ -103,6 +138,31 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
         yield f"{name}: train.crop_px must be {told}."
     if candidate.combine.windows == "sliding" and train.crop_px is None:
         yield f"{name}: combine.windows: sliding must go with train.crop_px, the size of the windows."
+
+
+def _check_generator(candidate: Candidate) -> Iterator[str]:
+    """Find what the training of a generator cannot have, sentence by sentence."""
+    name, train = candidate.name, candidate.train
+    if train.loss not in _OF_GENERATORS:
+        yield f"{name}: train.loss must be {' or '.join(_OF_GENERATORS)} for a generation. Got {train.loss!r}."
+    if candidate.prepare.normalize != "half":
+        yield f"{name}: prepare.normalize must be half: a generator gives values from -1 to 1."
+    if train.average.name == "lookahead":
+        yield f"{name}: train.average must be none or ema for a generation. Got 'lookahead'."
+    if train.precision == "fp16":
+        yield f"{name}: train.precision must be auto, fp32 or bf16 for a generation. Got 'fp16'."
+    if train.keep != "last" or train.early_stopping is not None:
+        yield (
+            f"{name}: train.keep must be last, and early_stopping left out, for a generation: "
+            f"a dozen validation pictures cannot choose among its looks."
+        )
+    if mixing := sorted({"mixup", "cutmix"} & set(candidate.augment.use)):
+        yield f"{name}: augment must not mix pictures for a generation: it would learn the mixtures. Got {mixing}."
+    for field in ("label_smoothing", "accumulate", "class_weights", "crop_px"):
+        if getattr(train, field) != type(train).model_fields[field].default:
+            yield f"{name}: train.{field} must be left out for a generation."
+    if candidate.combine != type(candidate.combine)() or candidate.finetune != type(candidate.finetune)():
+        yield f"{name}: combine and finetune must be left out for a generation."
 
 
 def _check_model(candidate: Candidate, task: TaskName) -> Iterator[str]:

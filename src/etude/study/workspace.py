@@ -55,7 +55,12 @@ class Workspace:
         """
         data = self.study.data
         return open_source(
-            data.source, task=self.study.task, positive=data.positive, base=self.base, labels=data.labels
+            data.source,
+            task=self.study.task,
+            positive=data.positive,
+            base=self.base,
+            labels=data.labels,
+            classes=data.classes,
         )
 
     @cached_property

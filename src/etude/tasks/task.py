@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from etude.data.batches import Batch
 
-TaskName = Literal["classification", "segmentation"]
+TaskName = Literal["classification", "segmentation", "generation"]
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,8 @@ class Generated:
     images_per_s: float
     """Median over the looks."""
     steps: int
+    precision: str
+    """What it was trained in."""
     note: str = ""
     """Why it stopped before its last step; empty where it did not."""
 
@@ -289,7 +291,8 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
     note = note or collapse_note(progress.epochs(), config.collapse, steps)
     duel.swap_average()
     rates = [line.images_per_s for line in progress.epochs()]
-    return Generated(model.eval(), progress, statistics.median(rates) if rates else 0.0, step, note)
+    rate = statistics.median(rates) if rates else 0.0
+    return Generated(model.eval(), progress, rate, step, execution.precision, note)
 
 
 def collapse_note(history: list[Epoch], limit: float, steps: int) -> str:

@@ -38,7 +38,8 @@ def color(images_BCHW: Tensor) -> Tensor:
     grey = images_BCHW.mean(1, keepdim=True)
     images_BCHW = grey + (images_BCHW - grey) * (2 * saturation)
     mean = images_BCHW.mean((1, 2, 3), keepdim=True)
-    return mean + (images_BCHW - mean) * (contrast + 0.5)
+    changed: Tensor = mean + (images_BCHW - mean) * (contrast + 0.5)
+    return changed
 
 
 @DIFFERENTIABLE.register("translation")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from etude.core.errors import MistakeError, sentence
 from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
@@ -20,6 +21,7 @@ from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
+from etude.train.generation import run_generation
 from etude.train.job import Job
 from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
 from etude.train.mask_answers import count_masks
@@ -42,6 +44,8 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
         MistakeError: if a threshold or a temperature is asked for that cannot be chosen.
         StorageError: if the disk is full.
     """
+    if job.task == "generation":
+        return run_generation(job, folder, watch)
     if job.threshold is not None or job.calibrate:
         check_adjustable(len(job.classes), len(job.parts("validation").labels_N), job.threshold)
     folder.mkdir(parents=True, exist_ok=True)
@@ -114,6 +118,9 @@ def open_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
     Raises:
         MistakeError: if the record cannot be read.
     """
+    if job.task == "generation":
+        remedy = "Look at its samples in the run's folder."
+        raise MistakeError(sentence(job.study, "task", "one whose network answers to pictures", job.task, remedy))
     record, fitted = _read_finished(job, folder)
     return record, _with_views(job, fitted)
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from etude.data.augment import AugmentConfig
 from etude.evaluate.detector import ThresholdConfig
+from etude.evaluate.generation_config import GenerationConfig
 from etude.pictures.prepare import Prepare
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
@@ -69,6 +70,8 @@ class Job:
     """Whether a picture is answered whole, or in overlapping windows of the size that the network was trained on."""
     truth: Callable[[int], np.ndarray] | None = None
     """Gives the mask of an item at its own size, uint8 (H, W); none: masks are compared as prepared."""
+    generation: GenerationConfig = field(default_factory=GenerationConfig)
+    """How generated pictures are measured."""
     position: tuple[int, int] = (1, 1)
     """Number of this run in the plan, and runs of the plan."""
     command: str = ""

@@ -14,6 +14,7 @@ import torch
 
 from etude.data.prepared import PreparedSet
 from etude.models.networks.depth import lr_scales, train_last
+from etude.train.adversarial_measure import measure_generator
 from etude.train.averaging import WeightAverage
 from etude.train.finetune import Stage, plan_stages
 from etude.train.footprint import estimate_memory_mb
@@ -57,6 +58,8 @@ def measure_training(job: Job) -> TrainingTime:
     Raises:
         EtudeError: if the network or the pictures cannot be had.
     """
+    if job.task == "generation":
+        return measure_generator(job)
     train_set, validation_set = job.parts("train"), job.parts("validation")
     model = prepare_model(job, train_set)
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)

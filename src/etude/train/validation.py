@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from etude.data.batches import Batch
 from etude.data.prepared import PreparedSet
-from etude.evaluate.scores import metric_of
 from etude.metrics.confusion import iou_per_class
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
@@ -60,7 +59,7 @@ def _validate_masks(model: nn.Module, task: Task, batches: Iterable[Batch], job:
         counts_KK += pixel_confusion(batch.targets_B.cpu().numpy(), ids_BHW, n_classes)
     loss = sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
     # A metric of contours is looked at once, at the end: until then the mean IoU chooses the epoch.
-    known = SEGMENTATION_METRICS[job.metric if metric_of(job.metric).from_confusion else "miou"]
+    known = SEGMENTATION_METRICS[job.metric if SEGMENTATION_METRICS[job.metric].from_confusion else "miou"]
     assert known.from_confusion is not None
     ious = tuple(None if math.isnan(iou) else float(iou) for iou in iou_per_class(counts_KK))
     return Validated(loss, float(known.from_confusion(counts_KK)), ious)

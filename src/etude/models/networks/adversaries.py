@@ -80,6 +80,12 @@ class ClassMatch(nn.Module):
         return matches
 
 
+def filters_of(layer: nn.Module) -> Tensor:
+    """Return the filters of a convolution as they are trained, before any spectral norm."""
+    named = dict(layer.named_parameters())
+    return named["parametrizations.weight.original" if "weight" not in named else "weight"]
+
+
 def channels_at(side_px: int, size_px: int, width: int, most: int) -> int:
     """Return the channels of a map: doubled with each halving of the side, up to a limit.
 

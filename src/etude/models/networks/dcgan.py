@@ -9,7 +9,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from etude.models.families.gan import DcganParams
-from etude.models.networks.adversaries import Adversaries, ClassMatch, Judged, LatentInput, channels_at, doublings
+from etude.models.networks.adversaries import (
+    Adversaries,
+    ClassMatch,
+    Judged,
+    LatentInput,
+    channels_at,
+    doublings,
+    filters_of,
+)
 
 
 def build_dcgan(params: DcganParams, n_classes: int, size_px: int) -> Adversaries:
@@ -29,8 +37,7 @@ def build_dcgan(params: DcganParams, n_classes: int, size_px: int) -> Adversarie
 def draw_weights(layer: nn.Module) -> None:
     """Draw the filters with deviation 0.02, those of batch norms about 1."""
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight
-        nn.init.normal_(weight, 0.0, 0.02)
+        nn.init.normal_(filters_of(layer), 0.0, 0.02)
     elif isinstance(layer, nn.BatchNorm2d):
         nn.init.normal_(layer.weight, 1.0, 0.02)
         nn.init.zeros_(layer.bias)

@@ -11,7 +11,15 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from etude.models.families.gan import FastganParams
-from etude.models.networks.adversaries import Adversaries, ClassMatch, Judged, LatentInput, channels_at, doublings
+from etude.models.networks.adversaries import (
+    Adversaries,
+    ClassMatch,
+    Judged,
+    LatentInput,
+    channels_at,
+    doublings,
+    filters_of,
+)
 
 _EXCITED = 8
 """How many times larger than the map that excites it a map is, in its side."""
@@ -35,8 +43,7 @@ def build_fastgan(params: FastganParams, n_classes: int, size_px: int) -> Advers
 
 def _draw_weights(layer: nn.Module) -> None:
     if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-        weight = layer.parametrizations.weight.original if hasattr(layer, "parametrizations") else layer.weight
-        nn.init.orthogonal_(weight.flatten(1))
+        nn.init.orthogonal_(filters_of(layer))
 
 
 def _up(before: int, after: int) -> nn.Sequential:
@@ -59,7 +66,8 @@ class _Excitation(nn.Module):
         )
 
     def forward(self, early_BCHW: Tensor, late_BCHW: Tensor) -> Tensor:
-        return late_BCHW * self.layers(early_BCHW)
+        excited: Tensor = late_BCHW * self.layers(early_BCHW)
+        return excited
 
 
 class _Generator(nn.Module):

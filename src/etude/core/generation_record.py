@@ -1,0 +1,72 @@
+"""What was measured of a generator: beside its run's record, as `generation.json`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from etude.core.records import Config, Record
+from etude.core.run_record import Interval
+
+
+class GeneratedMeasure(Config):
+    """One measure of the generated pictures."""
+
+    name: str
+    """Its name: kid, fid, density, coverage, diversity or near_copies."""
+    value: float
+    """Against held-out real pictures."""
+    interval: Interval
+    """95 % interval over the held-out pictures (bootstrap), the generated ones as they are."""
+    against_training: float | None = None
+    """Against the training pictures in the place of held-out ones; none for what compares with both."""
+
+
+class TrivialGenerator(Config):
+    """What everyone could do, measured in the same way, so that the numbers can be read."""
+
+    name: str
+    """training (the training pictures themselves), blurred (the same, blurred) or noise (uniform)."""
+    scores: dict[str, float]
+    """Its measures against held-out real pictures, by name."""
+
+
+class NearestPair(Config):
+    """A generated picture and the training picture that lies nearest to it."""
+
+    item: str
+    """Id of the training picture."""
+    distance: float
+    """Distance of their features."""
+
+
+class GenerationRecord(Record):
+    """What a finished generator was found to give."""
+
+    FORMAT: ClassVar[int] = 1
+
+    features: str
+    """What the measures are over: the name of a pretrained network, or pixels. Over another they are others."""
+    comparable: bool = False
+    """Whether they may stand beside published values: only over the network and the pictures of those."""
+    n_generated: int
+    """Generated pictures that were measured."""
+    n_real: int
+    """Held-out real pictures, the test part."""
+    n_training: int
+    """Training pictures."""
+    measures: tuple[GeneratedMeasure, ...]
+    """Every measure."""
+    trivial: tuple[TrivialGenerator, ...]
+    """What trivial generators get."""
+    classes: dict[str, dict[str, float]] = {}
+    """For a conditional generator, measures by class that was asked for, against held-out pictures of that class."""
+    near_limit: float
+    """Distance to the nearest training picture under which 1 of 20 held-out real pictures lie."""
+    nearest_generated: float
+    """Median distance of a generated picture to the nearest training picture."""
+    nearest_real: float
+    """The same of a held-out real picture."""
+    nearest: tuple[NearestPair, ...]
+    """Generated pictures that are nearest to a training picture, nearest first, as in `samples/nearest.png`."""
+    note: str = ""
+    """Why training stopped before its last step; empty where it did not."""

@@ -1,0 +1,19 @@
+"""How generated pictures are measured: `protocol.generation` in a study file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from etude.core.records import Config
+
+
+class GenerationConfig(Config):
+    """How many pictures are measured, and over which features."""
+
+    pictures: Annotated[int, Field(ge=20, le=50_000)] = 1000
+    """Generated pictures that are measured; coverage and FID depend on their number."""
+    features: str = "auto"
+    """The network whose features are compared: a timm name whose weights are at hand, `pixels`, or auto: the most
+    telling network that is at hand, pixels where there is none."""

@@ -1,0 +1,78 @@
+"""What generated and real pictures are compared by: the features of a pretrained network at hand, or their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.errors import MissingPartError, sentence
+from etude.models.embedding import PREFERRED, find_embedder, open_embedder
+from etude.models.weights import FOLDER_VARIABLE
+from etude.pictures.prepare import Prepare, normalisation
+
+PIXELS: Final = "pixels"
+_PIXELS_PX: Final = 16
+_BATCH: Final = 64
+_SIDE_PX: Final = {"vit_small_patch14_dinov2": 224}
+"""Side to which pictures are brought for a network; the same for real and generated ones."""
+_USUAL_SIDE_PX: Final = 128
+
+
+@dataclass(frozen=True)
+class PictureFeatures:
+    """Where features come from."""
+
+    name: str
+    """The timm name of the network, or `pixels`."""
+    file: Path | None = None
+    """The file of its weights."""
+
+    def of(self, pictures_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the features (N, D) of uint8 pictures, not scaled to a length: kernels of them want their size."""
+        import torch
+        import torch.nn.functional as F
+
+        if self.file is None:
+            pixels = torch.from_numpy(np.ascontiguousarray(pictures_NHWC)).permute(0, 3, 1, 2).float() / 127.5 - 1
+            return np.asarray(F.adaptive_avg_pool2d(pixels, _PIXELS_PX).flatten(1).numpy(), np.float32)
+        model = open_embedder(self.name, self.file)
+        side = _SIDE_PX.get(self.name, _USUAL_SIDE_PX)
+        mean, std = (torch.tensor(values) for values in normalisation(self._prepare()))
+        found = []
+        with torch.inference_mode():
+            for start in range(0, len(pictures_NHWC), _BATCH):
+                part = torch.from_numpy(np.ascontiguousarray(pictures_NHWC[start : start + _BATCH]))
+                images_BCHW = ((part.float() / 255 - mean) / std).permute(0, 3, 1, 2)
+                images_BCHW = F.interpolate(images_BCHW, (side, side), mode="bilinear", antialias=True)
+                found.append(model(images_BCHW).float().numpy())
+        return np.concatenate(found)
+
+    def _prepare(self) -> Prepare:
+        from etude.models.networks.timm import timm_card
+
+        return Prepare.model_validate({"normalize": timm_card(self.name).normalize or "imagenet"})
+
+
+def find_features(name: str = "auto") -> PictureFeatures:
+    """Return where features come from.
+
+    Args:
+        name: a timm name whose weights are at hand, `pixels`, or auto: the most telling network at hand, else pixels.
+
+    Raises:
+        MissingPartError: if the weights of a network that was asked for by name are not at hand.
+    """
+    if name == PIXELS:
+        return PictureFeatures(PIXELS)
+    found = find_embedder(PREFERRED if name == "auto" else (name,))
+    if found is not None:
+        return PictureFeatures(found.name, found.file)
+    if name == "auto":
+        return PictureFeatures(PIXELS)
+    remedy = f"Put its weights into the folder that {FOLDER_VARIABLE} names, or give pixels or auto."
+    rule = "auto, pixels, or a network whose weights are at hand"
+    raise MissingPartError(sentence("protocol", "generation.features", rule, name, remedy))

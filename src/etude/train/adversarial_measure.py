@@ -1,0 +1,81 @@
+"""How long the training of a generator takes here, from a few steps of it and one look."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from etude.models.picture_features import find_features
+from etude.train.adversarial import Duel
+from etude.train.job import Job
+from etude.train.samples import watched_samples, write_samples
+from etude.train.state import Progress
+
+if TYPE_CHECKING:
+    from etude.train.measure import TrainingTime
+
+_WARMUP_STEPS: Final = 2
+_MOST_STEPS: Final = 10
+_MOST_SECONDS: Final = 4.0
+
+
+def measure_generator(job: Job) -> TrainingTime:
+    """Make a few steps, with and without the lazy penalty, and one look; nothing is kept.
+
+    An epoch of the time that is returned is what lies between two looks.
+
+    Raises:
+        EtudeError: if the networks or the pictures cannot be had.
+    """
+    from etude.train.measure import TrainingTime
+
+    duel = Duel(job)
+    duel.begin(0)
+    config = job.train.adversarial
+    plain: list[float] = []
+    started = time.perf_counter()
+    for number in range(1, _MOST_STEPS):
+        seconds = _time_step(duel, number if number % config.r1_every else number + 1)
+        plain += [seconds] if number > _WARMUP_STEPS else []
+        if plain and time.perf_counter() - started > _MOST_SECONDS:
+            break
+    step_s = statistics.median(plain)
+    if config.r1 > 0:
+        _time_step(duel, 0)
+        step_s += max(0.0, _time_step(duel, 0) - step_s) / config.r1_every
+    look_s, finish_s = _time_look(duel), _time_finish(duel)
+    looks = math.ceil(duel.steps / config.look_every)
+    total = duel.steps * step_s + looks * look_s + finish_s
+    return TrainingTime(total, duel.steps, step_s, look_s, finish_s, config.look_every)
+
+
+def _time_step(duel: Duel, number: int) -> float:
+    started = time.perf_counter()
+    duel.step(number)
+    duel.sums.tolist()  # waits for the device
+    return time.perf_counter() - started
+
+
+def _time_look(duel: Duel) -> float:
+    """Return the seconds of the samples, their file and the saved state."""
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        write_samples(Path(folder), "look.png", watched_samples(duel.model, duel.execution, 0), "a look that is timed")
+        duel.save(Path(folder) / "state.safetensors", Progress())
+    return time.perf_counter() - started
+
+
+def _time_finish(duel: Duel) -> float:
+    """Return the seconds in which as many pictures are generated and embedded as will be measured."""
+    from etude.train.samples import to_bytes
+
+    started = time.perf_counter()
+    pictures = to_bytes(watched_samples(duel.model, duel.execution, 0))
+    find_features(duel.job.generation.features).of(pictures)
+    each_s = (time.perf_counter() - started) / len(pictures)
+    real = sum(len(duel.job.parts(part)) for part in ("train", "validation", "test"))
+    return each_s * (duel.job.generation.pictures + 3 * real)

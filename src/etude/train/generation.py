@@ -1,0 +1,246 @@
+"""What follows the last step of a generator: pictures are generated and measured, and the record is written.
+
+Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixels, C channels.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from etude.core.files import write_bytes
+from etude.core.generation_record import GenerationRecord, NearestPair
+from etude.core.machine import command_words
+from etude.core.run_record import Cost, RunRecord
+from etude.core.seeds import derive
+from etude.core.watch import Watcher
+from etude.core.words import Part
+from etude.data.prepared import PreparedSet
+from etude.evaluate.cost import measure_latency, versions
+from etude.evaluate.generated import GeneratedFeatures
+from etude.evaluate.generation import measure_generated, measure_trivial
+from etude.figures.samples import generated_words, write_grid
+from etude.metrics.generation import FeatureSets, near_limit, nearest
+from etude.models import count_parameters
+from etude.models.networks.adversaries import Adversaries
+from etude.models.picture_features import PictureFeatures, find_features
+from etude.train.adversarial import Generated, fit_generator
+from etude.train.job import Job
+from etude.train.loop import now, write_history
+from etude.train.memory import device_memory_mb
+from etude.train.samples import (
+    FILM_FILE,
+    FINAL_FILE,
+    SAMPLES_FOLDER,
+    draw_wanted,
+    generate,
+    to_bytes,
+    watched_samples,
+    write_film_of,
+    write_samples,
+)
+from etude.train.state import load_tensors, save_tensors
+
+GENERATION_FILE: Final = "generation.json"
+NEAREST_FILE: Final = "nearest.png"
+_SHOWN_PAIRS: Final = 12
+_FEWEST_OF_CLASS: Final = 2
+
+Pixels = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.floating[Any]]
+
+
+def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
+    """Train a generator, measure what it gives, and write its records; `run.json` is written last.
+
+    Raises:
+        DivergenceError: if a loss is no longer finite.
+        MissingPartError: if the features that are asked for cannot be had.
+        StorageError: if the disk is full.
+    """
+    features = find_features(job.generation.features)
+    folder.mkdir(parents=True, exist_ok=True)
+    fitted = fit_generator(job, folder, watch)
+    write_history(folder, fitted.progress)
+    save_tensors(folder / "model.safetensors", fitted.model.generator.state_dict())
+    made_by = f"{job.label} (run {job.identity})"
+    write_samples(folder, FINAL_FILE, watched_samples(fitted.model, job.execution, job.seed), made_by)
+    write_film_of(folder / SAMPLES_FOLDER / FILM_FILE, fitted.model, job.execution, job.seed, made_by)
+    record = _measure(job, fitted, folder, features)
+    record.save(folder / "run.json")
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    return record
+
+
+def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeatures) -> RunRecord:
+    """Generate, embed, score against each part, and write what was found."""
+    train_set = job.parts("train")
+    seed = derive(job.seed, "measured")
+    pictures_MHWC, classes_M = generate_pictures(job, fitted.model, job.generation.pictures, seed)
+    generated_MD, training_TD = features.of(pictures_MHWC), features.of(train_set.pictures_NHWC)
+    scores: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
+    names = (job.metric, *job.also)
+    validation = job.parts("validation")
+    if len(validation) >= _FEWEST_OF_CLASS:
+        answers = _answers(job, validation, Part.VALIDATION, features, generated_MD, training_TD)
+        scores["validation"] = {name: answers.score(name) for name in names}
+    opened_at = now()
+    test_set = job.parts("test")
+    answers = _answers(job, test_set, Part.TEST, features, generated_MD, training_TD)
+    answers.write(folder / "predictions.parquet")
+    measures = measure_generated(answers)
+    by_name = {measure.name: measure for measure in measures}
+    scores["test"] = {name: by_name[name].value for name in names}
+    scores["train"] = {
+        name: value for name in names if (value := by_name[name].against_training) is not None
+    }  # fmt: skip
+    limit_N, _ = nearest(answers.sets.real_ND, training_TD)
+    distances_M, at_M = nearest(generated_MD, training_TD)
+    order = np.argsort(distances_M, kind="stable")[:_SHOWN_PAIRS]
+    ids_T = job.item_ids(train_set.indices_N)
+    pairs = np.concatenate([pictures_MHWC[order], np.asarray(train_set.pictures_NHWC)[at_M[order]]])
+    made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
+    write_grid(folder / SAMPLES_FOLDER / NEAREST_FILE, pairs, columns=len(order), made_by=made_by)
+    GenerationRecord(
+        features=features.name,
+        n_generated=len(generated_MD),
+        n_real=len(answers),
+        n_training=len(training_TD),
+        measures=measures,
+        trivial=tuple(
+            measure_trivial(np.asarray(train_set.pictures_NHWC), answers.sets, features.of, derive(job.seed, "noise"))
+        ),
+        classes=_by_class(job, answers, test_set, train_set, classes_M),
+        near_limit=near_limit(limit_N),
+        nearest_generated=float(np.median(distances_M)),
+        nearest_real=float(np.median(limit_N)),
+        nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(distances_M[row])) for row in order),
+        note=fitted.note,
+    ).save(folder / GENERATION_FILE)
+    return _record(job, fitted, folder, scores, opened_at)
+
+
+def generate_pictures(
+    job: Job, model: Adversaries, count: int, seed: int
+) -> tuple[Pixels, npt.NDArray[np.int64] | None]:  # fmt: skip
+    """Return generated pictures (count, H, W, 3), and their classes, in the training part's proportions, if any."""
+    wanted = draw_wanted(model, count, seed, torch.from_numpy(np.asarray(job.parts("train").labels_N)))
+    pictures = to_bytes(generate(model, wanted, job.execution))
+    return pictures, None if wanted.classes_N is None else wanted.classes_N.numpy()
+
+
+def write_generated(folder: Path, pictures_NHWC: Pixels, names: Sequence[str], made_by: str) -> list[Path]:
+    """Write pictures as PNG files that say that they are generated; return their paths."""
+    import io
+
+    from PIL import Image, PngImagePlugin
+
+    paths = []
+    for number, (picture, name) in enumerate(zip(pictures_NHWC, names, strict=True)):
+        about = PngImagePlugin.PngInfo()
+        about.add_itxt("Description", generated_words(made_by))
+        content = io.BytesIO()
+        Image.fromarray(picture).save(content, "PNG", pnginfo=about)
+        paths.append(folder / name / f"generated-{number:05d}.png")
+        write_bytes(paths[-1], content.getvalue())
+    return paths
+
+
+def open_generator(job: Job, folder: Path) -> Adversaries:
+    """Return the networks of a finished run, the generator with the weights that were kept.
+
+    Raises:
+        ModelError: if the networks cannot be built.
+    """
+    model = job.execution.place(job.build())
+    assert isinstance(model, Adversaries)
+    model.generator.load_state_dict(load_tensors(folder / "model.safetensors")[0])
+    return model.eval()
+
+
+def _answers(
+    job: Job, real: PreparedSet, part: Part, features: PictureFeatures, generated_MD: Floats, training_TD: Floats
+) -> GeneratedFeatures:
+    sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD)
+    return GeneratedFeatures(job.item_ids(real.indices_N), part, sets)
+
+
+def _by_class(
+    job: Job,
+    answers: GeneratedFeatures,
+    test_set: PreparedSet,
+    train_set: PreparedSet,
+    classes_M: npt.NDArray[np.int64] | None,
+) -> dict[str, dict[str, float]]:
+    """Measure each class that was asked for against held-out pictures of that class, where there are enough."""
+    found: dict[str, dict[str, float]] = {}
+    if classes_M is None:
+        return found
+    for label, name in enumerate(job.classes):
+        chosen = (classes_M == label, test_set.labels_N == label, train_set.labels_N == label)
+        if min(int(rows.sum()) for rows in chosen) < _FEWEST_OF_CLASS:
+            continue
+        sets = answers.sets
+        own = FeatureSets(sets.generated_MD[chosen[0]], sets.real_ND[chosen[1]], sets.training_TD[chosen[2]])
+        part = GeneratedFeatures(answers.ids[chosen[1]], answers.part, own)
+        found[name] = {metric: part.score(metric) for metric in (job.metric, *job.also)}
+    return found
+
+
+def _record(
+    job: Job, fitted: Generated, folder: Path, scores: dict[str, dict[str, float]], opened_at: str
+) -> RunRecord:  # fmt: skip
+    progress = fitted.progress
+    return RunRecord(
+        identity=job.identity,
+        study=job.study,
+        candidate=job.candidate,
+        seed=job.seed,
+        fold=job.fold,
+        config=job.config,
+        classes=job.classes,
+        device=job.execution.words(),
+        precision=fitted.precision,
+        versions=versions(),
+        command=job.command or command_words(),
+        started_at=progress.started_at,
+        finished_at=now(),
+        interruptions=progress.interruptions,
+        stopped="early" if progress.stopped == "early" else "complete",
+        best_epoch=progress.best_epoch,
+        epochs=progress.epoch,
+        steps=fitted.steps,
+        n_train=len(job.parts("train")),
+        train=scores["train"],
+        validation=scores["validation"],
+        test=scores["test"],
+        test_opened_at=opened_at,
+        cost=_cost(job, fitted, folder),
+        notes=(*job.notes, *((f"{job.label}: {fitted.note}",) if fitted.note else ())),
+    )
+
+
+def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
+    """Return what training took, and what one picture of the generator costs."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    progress, generator = fitted.progress, fitted.model.generator
+    wanted = draw_wanted(fitted.model, 1, 0)
+    with FlopCounterMode(display=False) as counter:
+        generate(fitted.model, wanted, job.execution)
+    return Cost(
+        seconds=progress.seconds,
+        seconds_to_best=progress.seconds_to_best,
+        images_per_s=fitted.images_per_s,
+        params=count_parameters(generator),
+        macs=int(counter.get_total_flops()) // 2,
+        memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
+        latency_ms=measure_latency(lambda: generate(fitted.model, wanted, job.execution)),
+        size_mb=(folder / "model.safetensors").stat().st_size / 1e6,
+    )
