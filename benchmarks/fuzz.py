@@ -24,6 +24,8 @@ from deployed import MOBILENET, UNET, draw_jpeg, make_graphs, make_network, writ
 from etude.evaluate.cost import machine_words
 from serving import Server
 
+PATHS = ("/v1/predict", "/v1/segment", "/v1/segment?as=overlay", "/v1/segment?as=json", "/v1/predict?top=3",
+         "/v1/predict?top=-1", "/%00", "/v1/../etc")  # fmt: skip
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -57,36 +59,35 @@ def mutate(rng: random.Random, content: bytes) -> bytes:
     return bytes(changed)
 
 
-def hostile(rng: random.Random, good: list[bytes]) -> bytes:
-    """Return the bytes of one request."""
+def hostile(rng: random.Random, good: list[bytes]) -> tuple[bytes, bool]:
+    """Return the bytes of one request, and whether it is whole: then it must be answered."""
     body = mutate(rng, rng.choice(good))
-    path = rng.choice(("/v1/predict", "/v1/segment", "/v1/segment?as=overlay", "/v1/segment?as=json", "/v1/predict?top=3",
-                       "/v1/predict?model=" + "x" * rng.randrange(300), "/v1/predict?top=-1", "/%00", "/v1/../etc"))  # fmt: skip
+    path = rng.choice((*PATHS, "/v1/predict?model=" + "x" * rng.randrange(300)))
     kind = rng.randrange(8)
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n".encode()
     if kind <= 3:
-        return head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+        return head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body, True
     if kind == 4:
-        form = b'--b\r\nContent-Disposition: form-data; name="p"; filename="a.jpg"\r\n\r\n' + body + b"\r\n--b--\r\n"
+        part = b'Content-Disposition: form-data; name="p"; filename="a.jpg"\r\n\r\n' + body
+        form = b"--b\r\n" + part + b"\r\n--b--\r\n"
         form = mutate(rng, form) if rng.random() < 0.7 else form
         told = f"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: {len(form)}\r\n\r\n"
-        return head + told.encode() + form
+        return head + told.encode() + form, True
     if kind == 5:
         length = rng.choice(("-1", "99999999999", "1e3", "0x10", "", "18446744073709551616", "5, 6"))
-        return head + f"Content-Length: {length}\r\n\r\n".encode() + body[:100]
+        return head + f"Content-Length: {length}\r\n\r\n".encode() + body[:100], True
     if kind == 6:
         chunks = b"".join(f"{len(part):x}\r\n".encode() + part + b"\r\n" for part in (body[:50], body[50:]) if part)
         chunked = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
-        return chunked if rng.random() < 0.5 else chunked[: rng.randrange(len(chunked))]
-    return mutate(rng, head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return (chunked, True) if rng.random() < 0.5 else (chunked[: rng.randrange(len(chunked))], False)
+    return mutate(rng, head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body), False
 
 
-def send(port: int, request: bytes) -> str:
-    """Send a request; return the status, 'closed' or 'hung'."""
+def send(port: int, request: bytes, *, is_whole: bool = True) -> str:
+    """Send a request; return the status, 'closed', 'unfinished' where it was given up, or 'hung'."""
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=30 if is_whole else 0.2) as connection:
             connection.sendall(request)
-            connection.shutdown(socket.SHUT_WR)
             heard = b""
             while b"\r\n" not in heard and (chunk := connection.recv(65536)):
                 heard += chunk
@@ -94,7 +95,7 @@ def send(port: int, request: bytes) -> str:
                 pass
             return heard[9:12].decode("latin1") if heard else "closed"
     except TimeoutError:
-        return "hung"
+        return "hung" if is_whole else "unfinished"
     except OSError:
         return "closed"
 
@@ -120,7 +121,8 @@ def main() -> None:
         try:
             for number in range(given.requests):
                 started = time.perf_counter()
-                status = send(server.port, hostile(rng, good))
+                request, is_whole = hostile(rng, good)
+                status = send(server.port, request, is_whole=is_whole)
                 statuses[status] += 1
                 longest = max(longest, time.perf_counter() - started)
                 if number % max(1, given.requests // 20) == 0:
