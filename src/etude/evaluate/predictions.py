@@ -181,7 +181,11 @@ def write_predictions(path: Path, parts: list[Predictions]) -> None:
     thresholds = {p.part.label: repr(p.threshold) for p in parts if p.threshold is not None}
     table = table.replace_schema_metadata({f"threshold.{name}": value for name, value in thresholds.items()})
     with writing(path) as beside:
-        pq.write_table(table, beside, compression="zstd")
+        # No two probabilities are equal: a dictionary of them is larger than they are, their bytes in streams smaller.
+        streams = {"probabilities.list.element": "BYTE_STREAM_SPLIT"}
+        pq.write_table(
+            table, beside, compression="zstd", use_dictionary=["item", "part", "truth"], column_encoding=streams
+        )
 
 
 _Columns = tuple[npt.NDArray[np.str_], Part, npt.NDArray[np.int64], npt.NDArray[np.float32], float | None]
