@@ -1,12 +1,12 @@
 """Segmentation: what a step costs, what counting costs, and how far a mobile encoder gets in a given time.
 
 The first part trains each network for a few steps in turns: as a study trains it, and in a plain PyTorch loop (float32,
-contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part answers the test part and times
-the counting of pixels in it. With `--minutes` the recipe of studies/street-scenes-final.yaml is trained for so long, and
-the test part is scored at the size of its labels.
+contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part answers the test part and
+times the counting of pixels in it. With `--minutes` the recipe of studies/street-scenes-final.yaml is trained for so
+long, and the test part is scored at the size of its labels.
 
-    ETUDE_WEIGHTS=/path/to/weights python benchmarks/segmentation.py --data /path/to/data/camvid [--steps 6] [--rounds 3] \
-        [--minutes 90]
+    ETUDE_WEIGHTS=/path/to/weights python benchmarks/segmentation.py --data /path/to/data/camvid [--steps 6] \
+        [--rounds 3] [--minutes 90]
 """
 
 from __future__ import annotations
