@@ -67,6 +67,7 @@ def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results,
     record = DataMapRecord.load(folder / "map.json")
     assert record.n == pytest.approx(300, abs=60)
     assert set(record.separation) == {"pixels", "features"}
+    assert sum(entry.n for entry in record.separation["features"]) < record.n  # of the test part alone
     with np.load(folder / "map.npz") as maps, np.load(folder / "space.npz") as space:
         assert maps["features.tsne"].shape == (record.n, 2)
         assert space["features.reduced"].shape[0] == record.n

@@ -216,9 +216,10 @@ class DataMapRecord(Record):
     n: int
     """Pictures on each."""
     separation: dict[str, tuple[ClassSeparation, ...]]
-    """By space, how well each class stands apart, measured in the space itself and not on the flat map."""
+    """By space, how well each class stands apart, measured on the test pictures, from which nothing was learnt, and in
+    the space itself, not on the flat map."""
     chance: dict[str, float]
-    """By class, the share that would be reached by chance: its share of the pictures."""
+    """By class, the share that would be reached by chance: its share of the test pictures."""
     seconds: float
     """Time that it took."""
     pixels_px: int

@@ -70,27 +70,31 @@ def draw_exciting(rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, width_in:
 def draw_attributions(
     rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], heads: Sequence[str], *, width_in: float = WIDE_IN
 ) -> Figure:
-    """Draw, one row a picture, the picture, Grad-CAM laid over it, and its integrated gradients.
+    """Draw pictures, each with Grad-CAM laid over it and with its integrated gradients; the pictures side by side.
 
     Args:
-        rows: what stands at the left, the picture (H, W, 3), and both maps (H, W).
-        heads: headings of the three columns.
-        width_in: width in inches.
+        rows: of each what is said of it, the picture (H, W, 3), and both maps (H, W).
+        heads: names of the three: picture, Grad-CAM, integrated gradients.
+        width_in: width in inches; below 5 four pictures stand side by side, and the others below.
     """
-    side_in = min(1.55, (width_in - 2.2) / 3)
-    figure = new_figure(side_in * 3 + 2.2, max(1, len(rows)) * side_in + 0.4)
-    for line, (told, picture_HWC, cam_HW, integrated_HW) in enumerate(rows):
-        for column in range(3):
-            axes = figure.add_subplot(max(1, len(rows)), 3, line * 3 + column + 1)
-            _show(axes, picture_HWC)
-            if column == 1:
+    across = max(1, min(len(rows), 8 if width_in > 5 else 4))
+    bands = math.ceil(len(rows) / across)
+    side_in = (width_in - 0.9) / across
+    figure = new_figure(width_in, bands * (3 * side_in + 0.45) + 0.1)
+    for place, (told, picture_HWC, cam_HW, integrated_HW) in enumerate(rows):
+        band, column = divmod(place, across)
+        for line in range(3):
+            axes = figure.add_subplot(3 * bands, across, (3 * band + line) * across + column + 1)
+            _show(axes, integrated_HW if line == 2 else picture_HWC, cmap="magma" if line == 2 else None)
+            if line == 1:
                 axes.imshow(cam_HW, cmap="magma", alpha=0.55)
-            if column == 2:
-                axes.imshow(integrated_HW, cmap="magma")
-            if column == 0:
-                axes.set_ylabel(told, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
             if line == 0:
-                axes.set_title(heads[column], fontsize=SMALL_PT, color=MUTED)
+                axes.set_title(told, fontsize=SMALL_PT - 1, color=INK)
+            if column == 0:
+                name = heads[line].replace(" ", "\n")
+                axes.set_ylabel(
+                    name, rotation=0, ha="right", va="center", fontsize=SMALL_PT - 1, color=MUTED, labelpad=4
+                )
     return figure
 
 

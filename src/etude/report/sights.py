@@ -163,7 +163,7 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         say("Where the network looks, on right and on wrong answers"),
         partial(_at_width, draw_attributions, rows, heads),
         say(
-            "At the left the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",  # noqa: E501
+            "Above, the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",  # noqa: E501
             layer=record.layer,
         ),
     )
@@ -192,7 +192,8 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
     table = _tabulate_separation(record, words)
     caption = say(
-        "Share of a class's pictures whose nearest other picture is of the class too, with its 95% interval; measured in the whole space, not on the flat map."  # noqa: E501
+        "Share of a class's test pictures whose nearest other test picture is of the class too, with its 95% interval; "
+        "measured in the whole space, not on the flat map."
     )
     return Chapter("map", say("Maps of the data"), told, [exhibit], [(table, caption)])
 

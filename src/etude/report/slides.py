@@ -292,8 +292,8 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
         deck.slide(say("The question"), [record.question, told["metric_why"]]),
         [
             record.question,
-            words.say_count("{n} class", "{n} classes", len(record.classes))
-            + (": " + words.listing(record.classes) if len(record.classes) <= 12 else ""),
+            words.say_count("{n} class", "{n} classes", len(record.classes)),
+            say("Classes: {names}.", names=words.listing(record.classes)) if len(record.classes) <= 12 else "",
             pictures,
             told["metric_why"],
         ],

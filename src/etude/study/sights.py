@@ -137,6 +137,8 @@ def explain_map(opened: OpenedRun, target: Path, most_seconds: float) -> None:
         "pixels": _shrunk(pictures_NHWC, _PIXELS_PX).reshape(len(labels_N), -1) / 255,
         "features": np.concatenate(features_ND),
     }
+    parts_N = np.concatenate([np.full(len(chosen[name]), Part[name.upper()], np.int8) for name in names])
+    judged = np.flatnonzero(parts_N == Part.TEST)  # those that nothing was learnt from
     maps, separation = [], {}
     arrays: dict[str, np.ndarray] = {}
     kept: dict[str, np.ndarray] = {}  # what new pictures are placed by
@@ -148,9 +150,9 @@ def explain_map(opened: OpenedRun, target: Path, most_seconds: float) -> None:
         arrays[f"{space}.tsne"] = draw_tsne(reduced_NR, threads=usable_threads())
         maps.append(MapRecord(space=space, method="pca", explained=float(reduced.explained_R[:2].sum())))
         maps.append(MapRecord(space=space, method="tsne"))
-        separation[space] = separate_classes(values_ND.astype(np.float32), labels_N, opened.job.classes)
+        separation[space] = separate_classes(values_ND[judged].astype(np.float32), labels_N[judged], opened.job.classes)
     arrays["labels"], arrays["answers"] = labels_N, np.concatenate(answers_NK).argmax(1)
-    arrays["parts"] = np.concatenate([np.full(len(chosen[name]), place, np.int8) for place, name in enumerate(names)])
+    arrays["parts"] = parts_N
     _save_arrays(target / "map.npz", arrays)
     _save_arrays(target / "space.npz", kept)
     _save_arrays(target / "thumbs.npz", {"thumbs": _shrunk(pictures_NHWC, _THUMB_PX).round().astype(np.uint8)})
@@ -158,7 +160,7 @@ def explain_map(opened: OpenedRun, target: Path, most_seconds: float) -> None:
         maps=tuple(maps),
         n=len(labels_N),
         separation=separation,
-        chance={name: float((labels_N == label).mean()) for label, name in enumerate(opened.job.classes)},
+        chance={name: float((labels_N[judged] == label).mean()) for label, name in enumerate(opened.job.classes)},
         seconds=time.perf_counter() - started,
         pixels_px=_PIXELS_PX,
     ).save(target / "map.json")
