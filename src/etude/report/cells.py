@@ -116,12 +116,19 @@ class Book:
             _show_html(f"<h3>{html.escape(title)}</h3>")
             self._list([*([ablation.gap] if ablation.gap else []), *(sentence for _, sentence in ablation.sentences)])
             show_drawing(ablation.drawing)
+            if ablation.influence is not None:
+                show_drawing(ablation.influence)
             show_table(ablation.table)
         if not self.told["ablations"]:
             self._list([self.words.say("The study holds none.")])
 
     def errors(self) -> None:
-        """Show what the best candidate takes for what."""
+        """Show what the best candidate takes for what, and of a segmentation its masks."""
+        if (masks := self.told["masks"]) is not None:
+            for drawing in filter(None, (masks.drawing, masks.curves)):
+                show_drawing(drawing)
+            for table in filter(None, (masks.classes, masks.categories)):
+                show_table(table)
         if self.told["errors"] is not None:
             show_drawing(self.told["errors"].drawing)
             show_table(self.told["errors"].pairs)

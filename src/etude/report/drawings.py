@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from markupsafe import Markup
 
-from etude.core.study_record import LeaderboardRow, Verdict
-from etude.figures import confusion, curves, leaderboard, pareto, verdicts
+from etude.core.study_record import AblationGroup, LeaderboardRow, Verdict
+from etude.figures import confusion, curves, influence, leaderboard, pareto, verdicts
 from etude.figures.theme import NARROW_IN, PAPER, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
 from etude.report.reading import StudyResults
 from etude.report.sentences import VERDICT_WORDS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 ROUND_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200, 18_000, 36_000, 86_400, 172_800)
 """Durations that are round to people."""
 
+_LEAST_VALUES = 3  # of a setting: two give no curve
 _MOST_GAPS = 12
 """Above this many candidates, training against validation is drawn for the first ones only."""
 
@@ -150,6 +152,36 @@ class Artist:
             ),
         )
 
+    def draw_influence(
+        self, group: AblationGroup, settings: Mapping[str, Mapping[str, str]], name: str
+    ) -> Drawing | None:
+        """Draw the score against the setting that an ablation varies; none where its values are no numbers, or few."""
+        rows = {row.candidate: row for row in self.record.leaderboard}
+        values = []
+        for candidate in (group.of, *group.candidates):
+            row, text = rows.get(candidate), settings.get(candidate, {}).get(group.vary, "")
+            value = _as_number(text)
+            if row is not None and row.score is not None and value is not None:
+                interval = row.interval_runs or row.interval_pictures
+                values.append(influence.Value(value, row.score, row.train_score, interval))
+        if len({entry.value for entry in values}) < _LEAST_VALUES:
+            return None
+        say = self.words.say
+        return self.draw_twice(
+            name,
+            say("Score at each value of {field}", field=group.vary),
+            lambda width_in: influence.draw_influence(
+                values,
+                setting=group.vary,
+                score_label=self.metric.heading,
+                test_label=say("test part"),
+                train_label=say("training part"),
+                number=self.words.tick,
+                score_number=self.metric.tick,
+                width_in=width_in,
+            ),
+        )
+
     def draw_curves(self) -> Drawing | None:
         """Draw the learning curves of all candidates, overlaid."""
         histories = {name: runs for name in self.candidates if (runs := self.study.histories_of(name))}
@@ -254,3 +286,16 @@ class Artist:
     def draw_twice(self, name: str, label: str, draw: Callable[[float], Figure]) -> Drawing:
         """Return a figure that can be drawn at both widths."""
         return Drawing(name, label, draw)
+
+
+def _as_number(text: str) -> float | None:
+    """Read the number that a setting is; none where it is none.
+
+    >>> _as_number("0.01"), _as_number("sgd"), _as_number("true")
+    (0.01, None, None)
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None

@@ -89,6 +89,8 @@ class Ablation:
     sentences: list[tuple[VerdictWord, str]]
     """Each comparison: its verdict, and the sentence."""
     drawing: Drawing
+    influence: Drawing | None
+    """The score against the setting, where it is a number."""
     table: Table
 
 
@@ -132,7 +134,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "leaderboard_drawing": artist.draw_leaderboard(),
         "verdicts": tabulate_verdicts(verdicts, words, metric),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
-        "ablations": _gather_ablations(record, artist, teller),
+        "ablations": _gather_ablations(record, artist, teller, settings),
         "curves_drawing": artist.draw_curves(),
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),
@@ -162,7 +164,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     }
 
 
-def _gather_ablations(record: StudyRecord, artist: Artist, teller: Teller) -> list[Ablation]:
+def _gather_ablations(
+    record: StudyRecord, artist: Artist, teller: Teller, settings: dict[str, dict[str, str]]
+) -> list[Ablation]:
     """Set out each ablation that has a comparison."""
     rows = {row.candidate: row for row in record.leaderboard}
     parts = []
@@ -178,6 +182,7 @@ def _gather_ablations(record: StudyRecord, artist: Artist, teller: Teller) -> li
                 gap=teller.tell_gap(group.of, gap) if gap else "",
                 sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
                 drawing=drawing,
+                influence=artist.draw_influence(group, settings, f"influence-{place}"),
                 table=tabulate_verdicts(verdicts, artist.words, artist.metric),
             )
         )

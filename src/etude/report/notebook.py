@@ -201,6 +201,9 @@ def _record_files(study: StudyResults) -> dict[str, bytes]:
         paths += [run / "run.json", run / "history.jsonl", *sorted((run / "explain").glob("*.json"))]
         paths += [path for path in sorted((run / "explain").glob("*.npz")) if path.stat().st_size < _MOST_ARRAYS]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+    for record in [run for row in study.record.leaderboard[:1] for run in study.runs_of(row.candidate)[:1]]:
+        masks = folder / "runs" / record.identity / "masks"
+        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(masks.glob("*.*"))}
     room = _MOST_PREDICTIONS
     for row in study.record.leaderboard:
         for record in study.runs_of(row.candidate):

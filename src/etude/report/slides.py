@@ -346,7 +346,7 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         title = say("{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of)
         sentences = [sentence for _, sentence in ablation.sentences]
         slide = deck.slide(title, [ablation.gap, *sentences] if ablation.gap else sentences)
-        deck.picture(slide, ablation.drawing, _RIGHT, width_in=5.2)
+        deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
         deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
     failed = [sentence for row in told["failures"] for sentence in row.failed]
     if failed:
@@ -389,6 +389,12 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.picture(slide, told["errors"].drawing, (_MARGIN_IN, _TOP_IN, 6.2, _BODY_IN))
         if told["errors"].pairs.rows:
             deck.table(slide, told["errors"].pairs, (7.2, _TOP_IN, _WIDTH_IN - 7.2 - _MARGIN_IN, _BODY_IN), most_rows=8)
+    if told["masks"]:
+        masks = told["masks"]
+        if masks.drawing:
+            deck.picture(deck.slide(say("Masks"), [masks.drawing.label]), masks.drawing, _BOX)
+        slide = deck.slide(say("Each class"), [told["metric_why"]])
+        deck.table(slide, pick_columns(masks.classes, 6), _BOX, most_rows=12)
     if told["detectors"]:
         deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
     if told["robustness"]:

@@ -9,7 +9,8 @@ from pptx import Presentation
 from pptx.util import Emu
 
 from etude.core.errors import MistakeError
-from etude.core.study_record import LeaderboardRow, StudyRecord
+from etude.core.run_record import RunRecord
+from etude.core.study_record import AblationGroup, LeaderboardRow, StudyRecord
 from etude.report.note import gather
 from etude.report.path import tell_path
 from etude.report.pdf import as_text, render_typst, split_table, write_pdf
@@ -165,3 +166,25 @@ def test_an_unknown_format_is_said_and_all_means_all(whole_study):
     with pytest.raises(MistakeError, match="Did you mean 'slides'"):
         write_reports(whole_study, ["slide"], ["en"])
     assert "note" in FORMATS.names()
+
+
+def test_a_setting_that_is_a_number_gets_its_curve(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    names = [row.candidate for row in record.leaderboard if row.candidate != "cnn"][:3]
+    for rate, name in zip((0.1, 0.2, 0.4), names, strict=True):
+        for ref in record.runs:
+            if ref.candidate == name:
+                path = study_folder / "runs" / ref.identity / "run.json"
+                run = RunRecord.load(path)
+                train = run.config["train"] | {"optimizer": {"name": "sgd", "lr": rate}}
+                run.model_copy(update={"config": run.config | {"train": train}}).save(path)
+    group = AblationGroup(name="cnn: train.optimizer.lr", of="cnn", vary="train.optimizer.lr", candidates=tuple(names))
+    verdicts = tuple(v.model_copy(update={"group": group.name}) if v.candidate in names else v for v in record.verdicts)
+    mutate(study_folder, ablations=(group,), verdicts=verdicts)
+    told = gather(read_study(study_folder), Words("en"))
+    svg = told["ablations"][0].influence.wide
+    for tick in ("0.1", "0.2", "0.4", "0.5"):  # those of the variants, and that of what they vary
+        assert f">{tick}<" in svg
+    others = group.model_copy(update={"vary": "model.name"})
+    mutate(study_folder, ablations=(others,))
+    assert gather(read_study(study_folder), Words("en"))["ablations"][0].influence is None
