@@ -14,6 +14,7 @@ from etude.core.errors import BudgetError, RuleError, StudyFileError
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import StudyRecord
 from etude.core.watch import Silent
+from etude.report.note import write_note
 from etude.study.folder import StudyFolder
 from etude.study.run import preview_study
 from etude.study.searching import Searching
@@ -85,6 +86,13 @@ def test_what_it_finds_is_trained_under_the_protocol_and_gets_its_verdicts(tmp_p
     assert rows["plain-searched"].search_seconds == pytest.approx(search.seconds) != 0
     assert rows["plain"].search_seconds is None
     assert len(rows) == 3
+
+    for language, told in (("en", "6 trials (6 complete, 0 stopped early, 0 failed)"), ("fr", "6 essais (6 complets,")):
+        page = write_note(tmp_path / "searched", language).read_text()
+        part = page[page.index('<section id="searches"') : page.index('<section id="curves"')]
+        assert told in part
+        assert all(field in part for field in search.settings)
+        assert part.count("<svg") == 2 * 3  # history, settings side by side, importance; each for two widths
 
     trained.clear()
     assert Study.from_text(TEXT).run(tmp_path).record.verdicts == record.verdicts

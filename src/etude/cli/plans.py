@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 
 from etude.cli.watching import duration
+from etude.core.study_record import SEARCH_GROUP
 
 if TYPE_CHECKING:
     from etude.study.estimate import CandidatePlan, Resolution, StudyPlan
@@ -54,6 +55,10 @@ def plan_lines(plan: StudyPlan) -> Iterator[str]:
     """Give the sum of it in sentences."""
     left = sum(ref.status != "finished" for ref in plan.runs)
     yield f"{len(plan.runs)} runs, {left} of them to be trained."
+    for search in plan.searches:
+        left_trials = search.n_trials - search.n_done
+        time = "" if search.seconds_left is None or not left_trials else f", at most {duration(search.seconds_left)}"
+        yield f"Before them {search.n_trials} trials for {search.candidate}, {left_trials} of them left{time}."
     if left and plan.seconds_left is not None:
         yield f"They will take about {duration(plan.seconds_left)} here."
     for resolution in plan.resolutions:
@@ -64,6 +69,8 @@ def plan_lines(plan: StudyPlan) -> Iterator[str]:
 def _tell_resolution(resolution: Resolution, metric: str) -> str:
     """Say what one group of comparisons can be expected to show."""
     whose = f"Ablation {resolution.group}" if resolution.group else f"Against {resolution.baseline}"
+    if resolution.group.startswith(SEARCH_GROUP):
+        whose = f"The {resolution.group}"
     if resolution.smallest is None:
         return f"{whose}: one pair says nothing of other seeds. Give protocol.seeds two or more."
     source = "assumed" if resolution.is_assumed else "as in the finished runs"

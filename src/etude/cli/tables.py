@@ -11,7 +11,7 @@ from rich.text import Text
 
 from etude.cli.watching import duration
 from etude.core.run_record import Interval
-from etude.core.study_record import LeaderboardRow, Verdict
+from etude.core.study_record import SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
 
 _COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
 
@@ -59,6 +59,9 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
     clean: list[tuple[str, bool, Callable[[LeaderboardRow], str], int]] = []
     if any(row.score_clean is not None for row in record.leaderboard):
         clean = [("without leaks", True, lambda row: _number(row.score_clean, 4), 0)]
+    searched: list[tuple[str, bool, Callable[[LeaderboardRow], str], int]] = []
+    if any(row.search_seconds is not None for row in record.leaderboard):
+        searched = [("search", True, lambda row: _time(row.search_seconds), 80)]
     return [
         ("candidate", False, lambda row: row.candidate, 0),
         ("runs", True, lambda row: str(row.n_runs), 0),
@@ -68,7 +71,8 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
         ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
         ("95 % runs", True, lambda row: _interval(row.interval_runs), 85),
         ("validation", True, lambda row: _number(row.validation_score, 4), 105),
-        ("time", True, lambda row: "" if row.seconds is None else duration(row.seconds), 70),
+        ("time", True, lambda row: _time(row.seconds), 70),
+        *searched,
         ("images/s", True, lambda row: "" if not row.images_per_s else f"{row.images_per_s:,.0f}", 115),
         ("params", True, lambda row: _count(row.params), 125),
         ("MACs", True, lambda row: _count(row.macs), 135),
@@ -84,7 +88,8 @@ def verdict_lines(record: Board) -> list[Text]:
     for verdict in record.verdicts:
         if verdict.group != group:
             group = verdict.group
-            lines.append(Text(f"Ablation {group}", style="bold"))
+            heading = f"What the {group} found" if group.startswith(SEARCH_GROUP) else f"Ablation {group}"
+            lines.append(Text(heading, style="bold"))
         lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {_verdict_words(verdict)}"))
     return lines
 
@@ -96,6 +101,27 @@ def _verdict_words(verdict: Verdict) -> str:
     return (
         f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"
     )
+
+
+def search_lines(record: StudyRecord) -> list[Text]:
+    """Return one line a search: its trials, its cost, and what that gained."""
+    lines = []
+    for search in record.searches:
+        verdict = record.verdict_on(search)
+        gain = f"; {verdict.verdict} than {search.of}" if verdict and verdict.verdict != "no difference shown" else ""
+        gain = f"; no difference to {search.of} shown" if verdict and not gain else gain
+        gain += f" ({verdict.gain:+.4f})" if verdict else ""
+        lines.append(
+            Text(
+                f"Search {search.candidate}: {search.n_trials} trials ({search.n_complete} complete, {search.n_pruned} "
+                f"stopped early, {search.n_failed} failed), {duration(search.seconds)} of training{gain}"
+            )
+        )
+    return lines
+
+
+def _time(seconds: float | None) -> str:
+    return "" if seconds is None else duration(seconds)
 
 
 def _number(value: float | None, digits: int) -> str:

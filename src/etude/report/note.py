@@ -23,6 +23,7 @@ from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
 from etude.report.robustness import gather_robustness
+from etude.report.searches import gather_searches
 from etude.report.sentences import Teller, shorten
 from etude.report.settings import Change, list_changes, read_settings
 from etude.report.tables import (
@@ -135,6 +136,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "verdicts": tabulate_verdicts(verdicts, words, metric),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "ablations": _gather_ablations(record, artist, teller, settings),
+        "searches": gather_searches(artist, teller),
         "curves_drawing": artist.draw_curves(),
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),

@@ -87,6 +87,7 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
         other = MetricWords(words, name)
         add(other.heading, lambda row, name=name: row.also.get(name), other.bare)  # type: ignore[misc]
     add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
+    add(say("search"), lambda row: row.search_seconds, words.duration, say("training time of all trials of its search"))
     add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))

@@ -71,7 +71,7 @@ def test_french_is_french():
         if re.search(r"[a-z]{4}", PLACE.sub("", text))
     }
     assert words == {
-        "Ablations", "Configurations", "Verdicts", "activation", "attention", "classes", "convolution", "machine", "machines", "pixels", "source", "test", "validation", "verdict",
+        "Ablations", "Configurations", "Verdicts", "activation", "attention", "classes", "convolution", "importance", "machine", "machines", "pixels", "source", "test", "validation", "verdict",
         "versions", "{points} point", "{points} points", "{quantity}, validation", "IoU, validation",
     }  # fmt: skip
 

@@ -1,0 +1,166 @@
+"""The part of the note on searches: what each found, what it gained, and what that cost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from etude.core.search_record import SearchRecord
+from etude.core.study_record import SearchSummary, StudyRecord, VerdictWord
+from etude.figures import search as figures
+from etude.report.drawings import Artist, Drawing
+from etude.report.sentences import Teller
+from etude.report.tables import Cell, Column, Table
+from etude.report.words import Words
+
+
+@dataclass(frozen=True)
+class SearchPart:
+    """What the note shows of one search."""
+
+    summary: SearchSummary
+    cost: str
+    """Its trials and their training time."""
+    gain: tuple[VerdictWord, str] | None
+    """The verdict on what it found, and the sentence; none before there is one."""
+    settings: Table
+    """The fields that were searched, and what was found."""
+    drawings: list[tuple[Drawing, str]]
+    """History, settings side by side and importance, each with what it shows."""
+
+
+def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
+    """Set out each search of the study whose record is there.
+
+    Raises:
+        MistakeError: if a record cannot be read.
+    """
+    study, words = artist.study, artist.words
+    parts = []
+    for place, summary in enumerate(study.record.searches):
+        paths = [study.folder / path for path in summary.records]
+        records = [SearchRecord.load(path) for path in paths if path.is_file()]
+        if not records:
+            continue
+        verdict = study.record.verdict_on(summary)
+        parts.append(
+            SearchPart(
+                summary=summary,
+                cost=tell_cost(summary, study.record, words),
+                gain=(verdict.verdict, teller.tell_verdict(verdict)) if verdict else None,
+                settings=_tabulate(records, words),
+                drawings=_draw(records[0], artist, f"search-{place}"),
+            )
+        )
+    return parts
+
+
+def tell_cost(summary: SearchSummary, record: StudyRecord, words: Words) -> str:
+    """Say how many trials there were and what they cost, beside one run of what was searched."""
+    told = words.say(
+        "{count} trials ({complete} complete, {pruned} stopped early, {failed} failed) trained for {time} in all.",
+        count=words.count(summary.n_trials),
+        complete=words.count(summary.n_complete),
+        pruned=words.count(summary.n_pruned),
+        failed=words.count(summary.n_failed),
+        time=words.duration(summary.seconds),
+    )
+    runs = {row.candidate: row.seconds for row in record.leaderboard}
+    seconds = runs.get(summary.of)
+    if seconds is None:
+        return told
+    return f"{told} " + words.say(
+        "One run of {candidate} takes {time}.", candidate=summary.of, time=words.duration(seconds)
+    )
+
+
+def _tabulate(records: list[SearchRecord], words: Words) -> Table:
+    """Set out what was found of each field, fold by fold."""
+    headings = [
+        words.say("found") if record.fold is None else words.say("found in fold {fold}", fold=record.fold)
+        for record in records
+    ]
+    columns = (
+        Column(words.say("field"), numeric=False),
+        Column(words.say("values tried"), numeric=False),
+        Column(words.say("importance"), hint=words.say("share in what tells the good trials from the others")),
+        *(Column(heading, numeric=False) for heading in headings),
+    )
+    rows = []
+    for entry in records[0].parameters:
+        tried = (
+            words.listing(_write(choice) for choice in entry.choices)
+            if entry.kind == "choice"
+            else words.interval(_write(entry.low), _write(entry.high))
+        )
+        share = "–" if entry.importance is None else words.percent(entry.importance, 0)
+        found = [Cell(_write(record.settings[entry.field]) if entry.field in record.settings else "–")
+                 for record in records]  # fmt: skip
+        rows.append((Cell(entry.name), Cell(tried), Cell(share, entry.importance), *found))
+    return Table(columns, tuple(rows))
+
+
+def _draw(record: SearchRecord, artist: Artist, name: str) -> list[tuple[Drawing, str]]:
+    """Draw one search; of several folds the first."""
+    say, metric = artist.words.say, artist.metric
+    if record.best is None:
+        return []
+    score = say("{quantity}, validation", quantity=metric.heading)
+    drawings = [
+        (
+            artist.draw_twice(
+                f"{name}-history",
+                say("Validation score of each trial"),
+                lambda width_in: figures.draw_history(
+                    record,
+                    trial_label=say("trial"),
+                    score_label=score,
+                    state_labels={"complete": say("complete"), "pruned": say("stopped early")},
+                    best_label=say("best so far"),
+                    number=metric.tick,
+                    width_in=width_in,
+                ),
+            ),
+            say(
+                "Validation score of each trial in its order. The best of many flatters: the leaderboard has the "
+                "score on test."
+            ),
+        ),
+        (
+            artist.draw_twice(
+                f"{name}-parallel",
+                say("Settings of each complete trial beside its score"),
+                lambda width_in: figures.draw_parallel(
+                    record, score_label=score, number=metric.tick, write=_write, width_in=width_in
+                ),
+            ),
+            say(
+                "Each complete trial is a line through its settings to its score: the better, the darker; the best in "
+                "orange."
+            ),
+        ),
+    ]
+    if any(entry.importance is not None for entry in record.parameters):
+        drawings.append(
+            (
+                artist.draw_twice(
+                    f"{name}-importance",
+                    say("Importance of each field"),
+                    lambda width_in: figures.draw_importance(
+                        record,
+                        share_label=say("importance"),
+                        percent=lambda share: artist.words.percent(share, 0),
+                        width_in=width_in,
+                    ),
+                ),
+                say("The share of each field in what tells the good trials from the others (PED-ANOVA)."),
+            )
+        )
+    return drawings
+
+
+def _write(value: object) -> str:
+    """Write a value as a study file would, numbers with three digits."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
