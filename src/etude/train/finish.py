@@ -87,7 +87,8 @@ def _finish_masks(job: Job, fitted: Fitted, folder: Path) -> RunRecord:
         if part is Part.TEST:
             opened_at = now()
         counts = count_masks(job, fitted, part)
-        scores[part.label] = score(counts, (job.metric, *job.also)) if len(counts) else {}
+        known = [name for name in (job.metric, *job.also) if part is not Part.TRAIN or name != "boundary_f1"]
+        scores[part.label] = score(counts, known) if len(counts) else {}
         if part is not Part.TRAIN:
             kept.append(counts)
     write_mask_counts(folder / PREDICTIONS_FILE, kept)

@@ -1,0 +1,53 @@
+"""Memory told before training: it grows with what is sent at once, and leaves the network as it was."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from etude.core.watch import Silent
+from etude.study.folder import StudyFolder
+from etude.study.jobs import make_job
+from etude.study.plan import Order
+from etude.study.resolve import resolve_candidate
+from etude.study.study import Study
+from etude.study.workspace import Workspace
+from etude.train.footprint import estimate_memory_mb, tell_memory
+from etude.train.loop import build_task
+
+
+@pytest.fixture
+def memory(tmp_path):
+    def measure(**train):
+        fields = {
+            "task": "segmentation",
+            "data": {"source": "streets", "on_leak": "allow", "split": {"train_items": 8}},
+            "prepare": {"size_px": [64, 96]},
+            "train": {"batch": 8, "precision": "fp32", **train},
+            "candidates": {"a": {"model": {"name": "unet-mini", "widths": [8, 16]}}},
+        }
+        study = Study.from_dict(fields).config
+        workspace = Workspace(study, tmp_path, StudyFolder(tmp_path, "s"), "cpu", Silent())
+        job = make_job(workspace, resolve_candidate(study, "a"), Order("a", 0, None, "x"))
+        model = job.build()
+        before, random = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+        found = estimate_memory_mb(job, model, build_task(job, job.parts("train")))
+        assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+        assert torch.equal(random, torch.get_rng_state())
+        return found, job
+
+    return measure
+
+
+def test_half_at_once_is_about_half_and_a_window_a_quarter(memory):
+    whole, job = memory()
+    pictures = 4 * 64 * 96 * sum(len(job.parts(name)) for name in ("train", "validation", "test")) / 2**20
+    whole -= pictures
+    assert memory(accumulate=2)[0] - pictures == pytest.approx(whole / 2, rel=0.1)
+    assert memory(crop_px=[32, 48])[0] - pictures == pytest.approx(whole / 4, rel=0.1)
+
+
+def test_what_does_not_fit_is_told_with_what_to_do(memory):
+    _, job = memory()
+    assert tell_memory(job, 12.4) == "a, seed 0: training will take about 12 MiB."
+    assert "set train.accumulate" in tell_memory(job, 1e9)
