@@ -61,6 +61,7 @@ class StudyResults:
         """
         from etude.evaluate.answers import read_answers
         from etude.evaluate.mask_counts import MaskCounts
+        from etude.evaluate.predictions import Predictions
         from etude.metrics.confusion import confusion_matrix
 
         total: np.ndarray | None = None
@@ -71,6 +72,8 @@ class StudyResults:
             answers = read_answers(path, Part.TEST)
             if isinstance(answers, MaskCounts):
                 counts_KK = answers.confusions.sum(0)
+            elif not isinstance(answers, Predictions):
+                return None
             else:
                 counts_KK = confusion_matrix(answers.truth, answers.labels, answers.n_classes)
             total = counts_KK if total is None else total + counts_KK
