@@ -11,19 +11,32 @@ import numpy as np
 import pytest
 
 from etude.check import CheckRecord
+from etude.core.bundle_record import BundleRecord
+from etude.core.mask_examples_record import MaskExamples
 from etude.core.records import Record
 from etude.core.robustness_record import RobustnessRecord
 from etude.core.run_record import RunRecord
+from etude.core.search_record import SearchRecord, TrialRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions
+from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord, WhyRecord
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "records"
 KINDS: dict[str, type[Record]] = {
+    "bundle": BundleRecord,
     "check": CheckRecord,
+    "errors": ErrorsRecord,
+    "layers": LayersRecord,
+    "map": DataMapRecord,
+    "masks": MaskExamples,
     "robustness": RobustnessRecord,
     "run": RunRecord,
+    "search": SearchRecord,
+    "sight": SightRecord,
     "study": StudyRecord,
+    "trial": TrialRecord,
+    "why": WhyRecord,
 }
 
 
