@@ -15,7 +15,7 @@ from etude.study.file import StudyConfig
 from etude.study.parse import parse_study
 
 TEXT = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
-ELSEWHERE = {"finetune", "threshold", "model", "search"}
+ELSEWHERE = {"adversarial", "finetune", "threshold", "model", "search"}
 """Groups whose fields have a guide or a command of their own."""
 
 

@@ -91,6 +91,16 @@ def test_the_measures_come_with_intervals_and_trivial_generators(finished: Path)
         assert answers.score("kid") == pytest.approx(run.test["kid"], rel=1e-4)
 
 
+def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finished: Path) -> None:
+    from etude.report.note import write_note
+
+    english, french = (write_note(finished, language).read_text("utf-8") for language in ("en", "fr"))
+    assert "Generated pictures" in english
+    assert "training pictures, blurred" in english
+    assert "Images engendrées" in french
+    assert "the features of pixels" in english
+
+
 def test_a_finished_run_is_not_trained_again(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")}
     Study.from_text(STUDY).run(finished.parent)

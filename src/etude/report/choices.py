@@ -45,6 +45,10 @@ METRIC_SENTENCES = {
         "each class counts alike, however small."
     ),
     "dice": mark("Dice is the mean, over classes, of twice the shared pixels divided by the pixels of both."),
+    "kid": mark(
+        "The kernel distance (KID) compares features of generated and of held-out pictures; with a hundred of them it has no "  # noqa: E501
+        "bias, which the better known FID has."
+    ),
     "pixel_accuracy": mark(
         "Pixel accuracy is the share of pixels that are answered rightly; large classes, such as road and sky, decide it."  # noqa: E501
     ),

@@ -17,7 +17,18 @@ from etude.core.run_record import Interval
 from etude.report.messages import Messages, mark, read_messages
 
 PERCENT_METRICS = frozenset(
-    ("accuracy", "balanced_accuracy", "top5", "f1_macro", "pixel_accuracy", "miou", "dice", "boundary_f1")
+    (
+        "accuracy",
+        "balanced_accuracy",
+        "top5",
+        "f1_macro",
+        "pixel_accuracy",
+        "miou",
+        "dice",
+        "boundary_f1",
+        "coverage",
+        "near_copies",
+    )
 )
 """Metrics from 0 to 1 that people read in percent, and whose differences are points. All others are plain numbers."""
 
@@ -30,6 +41,12 @@ METRIC_NAMES = {
     "miou": mark("mean IoU"),
     "dice": mark("Dice"),
     "boundary_f1": mark("boundary F1"),
+    "kid": mark("KID"),
+    "fid": mark("FID"),
+    "density": mark("density"),
+    "coverage": mark("coverage"),
+    "diversity": mark("diversity"),
+    "near_copies": mark("near copies"),
     "log_loss": mark("log loss"),
     "brier": mark("Brier score"),
     "ece": mark("calibration error"),

@@ -10,6 +10,7 @@ from babel.messages.pofile import read_po
 import etude.report
 from etude.core.errors import MistakeError
 from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.metrics.generation import GENERATION_METRICS
 from etude.report.messages import LANGUAGES, read_messages
 from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
 
@@ -83,10 +84,10 @@ def test_french_punctuation_is_never_torn_off():
 
 
 def test_every_registered_metric_has_a_name():
-    registered = {*METRICS.names(), *SEGMENTATION_METRICS.names()}
+    registered = {*METRICS.names(), *SEGMENTATION_METRICS.names(), *GENERATION_METRICS.names()}
     assert set(METRIC_NAMES) == registered
     assert registered >= PERCENT_METRICS
-    for registry in (METRICS, SEGMENTATION_METRICS):
+    for registry in (METRICS, SEGMENTATION_METRICS, GENERATION_METRICS):
         for name in registry:
             if name in PERCENT_METRICS:
                 assert (registry[name].low, registry[name].high) == (0, 1)

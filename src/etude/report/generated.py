@@ -1,0 +1,96 @@
+"""What the note shows of generators: samples, the nearest training pictures, and trivial generators beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.generation_record import GenerationRecord
+from etude.core.study_record import LeaderboardRow
+from etude.figures.sheets import draw_sheets
+from etude.report.drawings import Artist, Drawing
+from etude.report.messages import mark
+from etude.report.reading import StudyResults
+from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
+
+TRIVIAL_WORDS = {
+    "training": mark("the training pictures themselves"),
+    "blurred": mark("training pictures, blurred"),
+    "noise": mark("noise"),
+}
+
+
+@dataclass(frozen=True)
+class GeneratedPictures:
+    """The part of the note about generated pictures."""
+
+    candidate: str
+    features: str
+    n_generated: int
+    n_real: int
+    samples: Drawing
+    """The first run of each candidate."""
+    nearest: Drawing
+    """The generated pictures nearest to a training picture, of the best candidate's first run."""
+    measures: Table
+    """Candidates and trivial generators (rows), measures (columns)."""
+
+
+def gather_generated(study: StudyResults, words: Words, artist: Artist) -> GeneratedPictures | None:
+    """Set out what there is to see of generated pictures; none in a study of another task, or before the first run."""
+    rows = [row for row in study.record.leaderboard if row.score is not None and study.runs_of(row.candidate)]
+    if study.record.task != "generation" or not rows:
+        return None
+    first = {row.candidate: study.folder / "runs" / study.runs_of(row.candidate)[0].identity for row in rows}
+    best = rows[0].candidate
+    if not (first[best] / "generation.json").is_file():
+        return None
+    record = GenerationRecord.load(first[best] / "generation.json")
+    sheets = [(name, folder / "samples" / "final.png") for name, folder in first.items()]
+    return GeneratedPictures(
+        candidate=best,
+        features=record.features,
+        n_generated=record.n_generated,
+        n_real=record.n_real,
+        samples=_draw("samples", words.say("Samples of each candidate, not chosen"), sheets, artist),
+        nearest=_draw(
+            "nearest",
+            words.say("Generated pictures above the training picture that is nearest"),
+            [(best, first[best] / "samples" / "nearest.png")],
+            artist,
+        ),
+        measures=_tabulate(study.record.metric, rows, record, words),
+    )
+
+
+def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist) -> Drawing:
+    found = [(caption, _read(path)) for caption, path in sheets if path.is_file()]
+    return artist.draw_twice(name, label, lambda width_in: draw_sheets(found, width_in=width_in))
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    from PIL import Image
+
+    return np.asarray(Image.open(path).convert("RGB"))
+
+
+def _tabulate(metric: str, rows: list[LeaderboardRow], record: GenerationRecord, words: Words) -> Table:
+    """Set the candidates' means beside the trivial generators of one run."""
+    names = [metric, *rows[0].also]
+    columns = (
+        Column(words.say("generator"), numeric=False),
+        *(Column(words.say(METRIC_NAMES.get(name, name))) for name in names),
+    )
+    body = [(row.candidate, {metric: row.score, **row.also}) for row in rows]
+    body += [(words.say(TRIVIAL_WORDS[one.name]), dict(one.scores)) for one in record.trivial]
+    return Table(columns, tuple((Cell(name), *(_cell(of.get(key), key, words) for key in names)) for name, of in body))
+
+
+def _cell(value: float | None, metric: str, words: Words) -> Cell:
+    if value is None:
+        return Cell(ABSENT)
+    return Cell(words.percent(value) if metric in PERCENT_METRICS else words.significant(value), value)
