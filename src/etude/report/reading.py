@@ -60,7 +60,6 @@ class StudyResults:
             int64 (K, K), true class × answer; None where no run of it left predictions.
         """
         from etude.evaluate.answers import read_answers
-        from etude.evaluate.generated import GeneratedFeatures
         from etude.evaluate.mask_counts import MaskCounts
         from etude.evaluate.predictions import Predictions
         from etude.metrics.confusion import confusion_matrix
@@ -71,8 +70,6 @@ class StudyResults:
             if not path.is_file():
                 continue
             answers = read_answers(path, Part.TEST)
-            if isinstance(answers, GeneratedFeatures):
-                return None
             if isinstance(answers, MaskCounts):
                 counts_KK = answers.confusions.sum(0)
             elif not isinstance(answers, Predictions):
