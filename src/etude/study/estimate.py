@@ -132,7 +132,8 @@ def make_plan(
     for name, candidate in sorted(candidates.items(), key=lambda item: item[1].combine != CombineConfig()):
         own = [ref for ref in refs if ref.candidate == name]
         key = training_key(workspace, candidate)
-        is_shared = key in trained and candidate.combine != CombineConfig()
+        trains_none = candidate.combine != CombineConfig() and candidate.combine.members is None
+        is_shared = key in trained and trains_none
         trained.add(key)
         plans.append(_plan_candidate(candidate, own, runs[name], timings, measure=measure, is_shared=is_shared))
     plans.sort(key=lambda plan: list(candidates).index(plan.candidate))
@@ -179,7 +180,7 @@ def _plan_candidate(
         steps=time.steps if time else runs[0].record.steps if runs else None,
         step_ms=1000 * time.step_s if time else None,
         memory_mb=time.memory_mb if time and time.memory_mb else None,
-        run_seconds=real if real is not None else time.seconds if time else None,
+        run_seconds=real if real is not None else (candidate.combine.members or 1) * time.seconds if time else None,
         is_real=real is not None,
     )
 

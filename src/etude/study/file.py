@@ -83,6 +83,9 @@ class CombineConfig(Config):
     (shifts: 5), or over both (flip-shifts: 10). A run that differs in this only is not trained again."""
     windows: Literal["whole", "sliding"] = "whole"
     """For masks, whether a picture is answered whole or in overlapping windows of `train.crop_px`."""
+    members: Annotated[int, Field(ge=2, le=100)] | None = None
+    """Networks whose probabilities are averaged: that of the run's seed, and others from seeds that no run of the
+    protocol has, so that its runs stay independent. Its time, milliseconds and size are those of all together."""
 
 
 class CandidateConfig(Config):

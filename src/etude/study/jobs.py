@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from etude.train.job import Job
 
 
+MEMBER_STRIDE = 10_000
+"""Distance of the seeds of an ensemble's members: further than the seeds of any protocol."""
+
+
 def make_job(workspace: Workspace, candidate: Candidate, order: Order, position: tuple[int, int] = (1, 1)) -> Job:
     """Return the job of one run, with everything resolved.
 
@@ -37,6 +41,12 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
     config = merge({"data": data}, candidate.dump())
     config["model"] = resolve_spec(candidate.model, workspace.base).full
     config["protocol"] = study.protocol.model_dump(mode="json")
+    members = _members(workspace, candidate, order, position)
+    build = functools.partial(build_network, candidate, workspace, order.seed)
+    if members:
+        from etude.train.ensemble import build_ensemble
+
+        build = functools.partial(build_ensemble, [member.build for member in members])
     return Job(
         identity=order.identity,
         study=study.study,
@@ -51,7 +61,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         prepare=candidate.prepare,
         augment=candidate.augment,
         train=candidate.train,
-        build=functools.partial(build_network, candidate, workspace, order.seed),
+        build=build,
         execution=workspace.execution(candidate.train),
         parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items),
         item_ids=workspace.item_ids,
@@ -62,6 +72,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         trained_as=_trained_as(workspace, candidate, order),
         threshold=study.protocol.threshold,
         calibrate=study.protocol.calibrate,
+        members=members,
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
         notes=tuple(cautions(candidate, workspace.source, study)),
@@ -72,9 +83,24 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
 
 def _trained_as(workspace: Workspace, candidate: Candidate, order: Order) -> str:
     """Return the identity of the same run without what comes after its training; empty where nothing does."""
-    if candidate.combine == CombineConfig():
+    trained = CombineConfig(members=candidate.combine.members)
+    if candidate.combine == trained:
         return ""
-    return run_identity(workspace, replace(candidate, combine=CombineConfig()), order.seed, order.fold)
+    return run_identity(workspace, replace(candidate, combine=trained), order.seed, order.fold)
+
+
+def _members(
+    workspace: Workspace, candidate: Candidate, order: Order, position: tuple[int, int]
+) -> tuple[Job, ...]:  # fmt: skip
+    """Return the trainings whose networks answer together: the first is the run of the candidate without them."""
+    own = replace(candidate, combine=CombineConfig())
+    jobs = []
+    for number in range(candidate.combine.members or 0):
+        seed = order.seed + number * MEMBER_STRIDE
+        identity = run_identity(workspace, own, seed, order.fold)
+        member = Order(f"{order.candidate}, member {number + 1}", seed, order.fold, identity)
+        jobs.append(make_job(workspace, own, member, position))
+    return tuple(jobs)
 
 
 def build_network(candidate: Candidate, workspace: Workspace, seed: int) -> Any:  # noqa: ANN401 - a torch module

@@ -77,6 +77,9 @@ def _check(
 ) -> Iterator[tuple[FieldPath, str]]:  # fmt: skip
     """Find what is wrong with one search."""
     here: FieldPath = ("search", place)
+    if study.task == "generation":
+        yield here, "search must be left out: a generation has no score on validation."
+        return
     if search.of not in study.candidates:
         close = nearest(search.of, list(study.candidates))
         hint = f"Did you mean {close[0]!r}?" if close else f"Candidates: {', '.join(study.candidates)}."

@@ -113,6 +113,8 @@ def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
 def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
     """Find what a candidate's task cannot have, sentence by sentence."""
     name, train = candidate.name, candidate.train
+    if candidate.combine.members is not None and task != "classification":
+        yield f"{name}: combine.members must be left out: it averages probabilities of one class a picture."
     yield from _check_model(candidate, task)
     if task == "generation":
         yield from _check_generator(candidate)

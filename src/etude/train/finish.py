@@ -21,6 +21,7 @@ from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
+from etude.train.ensemble import join_members
 from etude.train.generation import run_generation
 from etude.train.job import Job
 from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
@@ -49,7 +50,7 @@ def run_job(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     if job.threshold is not None or job.calibrate:
         check_adjustable(len(job.classes), len(job.parts("validation").labels_N), job.threshold)
     folder.mkdir(parents=True, exist_ok=True)
-    fitted = _take_over(job, folder, watch) or fit(job, folder, watch)
+    fitted = _take_over(job, folder, watch) or _train(job, folder, watch)
     write_history(folder, fitted.progress)
     save_tensors(folder / MODEL_FILE, fitted.model.state_dict())
     fitted = _with_views(job, fitted)
@@ -100,6 +101,16 @@ def _finish_masks(job: Job, fitted: Fitted, folder: Path) -> RunRecord:
         "test_categories": category_ious(confusion_KK, job.classes),
     }
     return record.model_copy(update=ious)
+
+
+def _train(job: Job, folder: Path, watch: Watcher) -> Fitted:
+    """Train the network of a job; of one with members, those that are not finished."""
+    if not job.members:
+        return fit(job, folder, watch)
+    for member in job.members:
+        if not (folder.with_name(member.identity) / RECORD_FILE).exists():
+            run_job(member, folder.with_name(member.identity), watch)
+    return join_members([_read_finished(member, folder.with_name(member.identity))[1] for member in job.members])
 
 
 def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:

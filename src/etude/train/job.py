@@ -62,6 +62,8 @@ class Job:
     """Views of a picture over which the finished network's answers are averaged."""
     trained_as: str = ""
     """Run whose weights are taken where it is finished, as it differs in the views only; none: it is trained."""
+    members: tuple[Job, ...] = ()
+    """Trainings whose networks answer together in place of one of its own."""
     data_key: str = ""
     """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
     features: Path | None = None
