@@ -18,6 +18,7 @@ from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.models import build_model, card_of
+from etude.pictures.palette import palette_of
 from etude.pictures.prepare import Prepare
 from etude.study.file import CombineConfig
 from etude.study.folder import StudyFolder, find_study
@@ -212,12 +213,8 @@ def _summary(source: Source, study: StudyRecord, config: dict[str, Any]) -> Data
 
 
 def _palette(source: Source) -> tuple[Rgb, ...]:
-    """Return the source's colours of its classes, or colours that differ, evenly around the circle of hues."""
-    import colorsys
-
+    """Return the source's colours of its classes, or those that the note shows them in."""
     given = getattr(source, "palette", None)
-    if given is not None and len(given) >= len(source.classes):
-        return tuple((int(r), int(g), int(b)) for r, g, b in given[: len(source.classes)])
-    hues = [(index * 0.618034) % 1.0 for index in range(len(source.classes))]  # the golden angle: neighbours differ
-    colours = [colorsys.hsv_to_rgb(hue, 0.65, 0.55 + 0.4 * (index % 2)) for index, hue in enumerate(hues)]
-    return tuple((round(255 * r), round(255 * g), round(255 * b)) for r, g, b in colours)
+    if given is None or len(given) < len(source.classes):
+        given = palette_of(source.classes)
+    return tuple((int(r), int(g), int(b)) for r, g, b in given[: len(source.classes)])
