@@ -13,7 +13,7 @@ from etude.study.file import StudyConfig
 DOCS = Path(__file__).parents[2] / "docs"
 BLOCKS = [
     pytest.param(block, id=f"{name}-{number}")
-    for name in ("transfer", "detectors", "robustness", "search", "segmentation", "generation")
+    for name in ("transfer", "detectors", "robustness", "search", "segmentation", "generation", "report")
     for number, block in enumerate(
         re.findall(r"```yaml\n(.*?)```", (DOCS / f"{name}.md").read_text("utf-8"), re.DOTALL)
     )

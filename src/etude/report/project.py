@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -24,7 +25,14 @@ _LIBRARIES = (
 _SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
-def write_project(study_folder: Path, language: str, *, to: Path | None = None, execute: bool = True) -> Path:
+def write_project(
+    study_folder: Path,
+    language: str,
+    *,
+    to: Path | None = None,
+    execute: bool = True,
+    made: Mapping[str, Path] | None = None,
+) -> Path:
     """Write the project tree of a study; what stood there before is replaced.
 
     Args:
@@ -32,6 +40,7 @@ def write_project(study_folder: Path, language: str, *, to: Path | None = None, 
         language: fr or en: of the README, the note and the notebook.
         to: the folder to write; none means `report/project.<language>` in the study's folder.
         execute: whether the notebook in it is executed.
+        made: `note` and `notebook` that were written from these records just now, which are then copied.
 
     Raises:
         MissingPartError: if what the notebook needs is not installed.
@@ -40,15 +49,23 @@ def write_project(study_folder: Path, language: str, *, to: Path | None = None, 
     folder = to or study_folder / "report" / f"project.{language}"
     words, study = Words(language), read_study(study_folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    made = made or {}
     with tempfile.TemporaryDirectory(prefix=".project.", dir=folder.parent) as scratch:
-        made = Path(scratch) / "made"
-        _fill(made, study, words)
-        write_note(study_folder, language, to=made / "reports" / "note.html")
-        notebook = made / "notebooks" / f"1.0-{study.record.name}.ipynb"
-        write_notebook(study_folder, language, to=notebook, execute=execute)
+        tree = Path(scratch) / "made"
+        _fill(tree, study, words)
+        note, notebook = tree / "reports" / "note.html", tree / "notebooks" / f"1.0-{study.record.name}.ipynb"
+        notebook.parent.mkdir()
+        if "note" in made:
+            shutil.copyfile(made["note"], note)
+        else:
+            write_note(study_folder, language, to=note)
+        if "notebook" in made:
+            shutil.copyfile(made["notebook"], notebook)
+        else:
+            write_notebook(study_folder, language, to=notebook, execute=execute)
         if folder.exists():
             folder.rename(Path(scratch) / "before")
-        made.rename(folder)
+        tree.rename(folder)
     return folder
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from etude.core.errors import MissingPartError
@@ -14,13 +14,14 @@ from etude.report.pdf import write_pdf
 from etude.report.project import write_project
 from etude.report.slides import write_slides
 
-Writer = Callable[[Path, str], list[Path]]
+Done = Mapping[str, list[Path]]
+Writer = Callable[[Path, str, Done], list[Path]]
 FORMATS: Registry[Writer] = Registry("format")
-"""Each takes a study's folder and a language, and gives the paths of what it wrote."""
+"""Each takes a study's folder, a language and what the others have written in it just now; it gives what it wrote."""
 
 
 @FORMATS.register("note")
-def _write_note(study_folder: Path, language: str) -> list[Path]:
+def _write_note(study_folder: Path, language: str, done: Done) -> list[Path]:
     """Write the page, and the same as PDF where Typst is installed."""
     written = [write_note(study_folder, language)]
     with contextlib.suppress(MissingPartError):
@@ -29,18 +30,19 @@ def _write_note(study_folder: Path, language: str) -> list[Path]:
 
 
 @FORMATS.register("slides")
-def _write_slides(study_folder: Path, language: str) -> list[Path]:
+def _write_slides(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_slides(study_folder, language)]
 
 
 @FORMATS.register("notebook")
-def _write_notebook(study_folder: Path, language: str) -> list[Path]:
+def _write_notebook(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_notebook(study_folder, language)]
 
 
 @FORMATS.register("project")
-def _write_project(study_folder: Path, language: str) -> list[Path]:
-    return [write_project(study_folder, language)]
+def _write_project(study_folder: Path, language: str, done: Done) -> list[Path]:
+    made = {name: done[name][0] for name in ("note", "notebook") if done.get(name)}
+    return [write_project(study_folder, language, made=made)]
 
 
 def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterable[str]) -> list[Path]:
@@ -51,5 +53,11 @@ def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterabl
         MissingPartError: if a format needs something that is not installed.
     """
     asked = [name for entry in formats for name in (FORMATS.names() if entry == "all" else (entry,))]
-    writers = [FORMATS[name] for name in dict.fromkeys(asked)]
-    return [path for language in languages for writer in writers for path in writer(study_folder, language)]
+    writers = {name: FORMATS[name] for name in asked}
+    written = []
+    for language in languages:
+        done: dict[str, list[Path]] = {}
+        for name, write in writers.items():
+            done[name] = write(study_folder, language, done)
+            written += done[name]
+    return written
