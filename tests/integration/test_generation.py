@@ -53,6 +53,10 @@ def test_it_is_ranked_by_kid_the_lowest_first(finished: Path) -> None:
     assert all(row.interval_pictures.low <= row.interval_pictures.high for row in record.leaderboard)
     assert {"fid", "density", "coverage", "diversity", "near_copies"} == set(record.leaderboard[0].also)
     assert [verdict.candidate for verdict in record.verdicts] == ["conditional"]
+    by_name = {row.candidate: row.score for row in record.leaderboard}
+    ratio = record.verdicts[0].ratio
+    assert ratio.value == pytest.approx(by_name["conditional"] / by_name["dcgan"], rel=1e-3)
+    assert ratio.interval.low < ratio.value < ratio.interval.high
 
 
 def test_every_run_leaves_what_a_person_wants_to_see(finished: Path) -> None:

@@ -61,6 +61,15 @@ class LeaderboardRow(Config):
     """One sentence for each run that failed."""
 
 
+class Ratio(Config):
+    """The score of one candidate over that of another."""
+
+    value: float
+    """Mean score over mean score."""
+    interval: Interval
+    """95 % interval over the test pictures (bootstrap), the trainings as they are."""
+
+
 class Verdict(Config):
     """One paired comparison of a candidate with the baseline."""
 
@@ -88,6 +97,8 @@ class Verdict(Config):
     """The smallest gain that so many runs with this spread would show 8 times out of 10."""
     method: str
     """Name of the test: 'paired t' over seeds, 'corrected resampled t' over folds, 'exact McNemar' with one pair."""
+    ratio: Ratio | None = None
+    """For generators, the candidate's score over the baseline's; none for scores that are read as differences."""
     group: str = ""
     """Name of the ablation or search that it belongs to, within which p was corrected; empty for the study's
     candidates."""

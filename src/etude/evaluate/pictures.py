@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
 from etude.core.run_record import Interval
+from etude.core.study_record import Ratio
 from etude.core.texts import number_texts
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import Answers
@@ -87,6 +88,32 @@ def compare_over_pictures(
     gains_R = _replicates(answers, shares, metric, positions, n_pictures, seed)
     interval = percentile_interval(gains_R)
     return PictureComparison(gain, interval.low, interval.high, bootstrap_p(gains_R))
+
+
+def ratio_over_pictures(a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0) -> Ratio:
+    """Return the mean score of some runs over that of others, by resampling the test pictures for both together.
+
+    It says what the pictures leave open, given these trainings; what others would give stands in the verdict.
+
+    Args:
+        a: runs of one candidate, paired with those of `b`.
+        b: runs of the other; its mean score must not be near zero.
+        metric: name.
+        seed: as for `compare_over_pictures`.
+
+    Raises:
+        DataError: if a score does not exist.
+    """
+    answers = [run.open_test() for run in (*a, *b)]
+    positions, n_pictures = _positions(answers)
+    value = float(np.mean([one.score(metric) for one in answers[: len(a)]]))
+    value /= float(np.mean([one.score(metric) for one in answers[len(a) :]]))
+    of_a, of_b = (
+        _replicates(answers[part], np.full(len(answers[part]), 1 / len(answers[part])), metric, positions[part],
+                    n_pictures, seed)
+        for part in (slice(0, len(a)), slice(len(a), None))
+    )  # fmt: skip
+    return Ratio(value=value, interval=percentile_interval(of_a / of_b))
 
 
 def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,8 @@ class GeneratedPictures:
     """The first run of each candidate."""
     nearest: Drawing
     """The generated pictures nearest to a training picture, of the best candidate's first run."""
+    ratios: tuple[str, ...]
+    """A sentence for each candidate: its score over the baseline's."""
     measures: Table
     """Candidates and trivial generators (rows), measures (columns)."""
 
@@ -63,8 +66,25 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
             [(best, first[best] / "samples" / "nearest.png")],
             artist,
         ),
+        ratios=tuple(_tell_ratios(study, words)),
         measures=_tabulate(study.record.metric, rows, record, words),
     )
+
+
+def _tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
+    for verdict in study.record.verdicts:
+        if verdict.ratio is None:
+            continue
+        low, high = verdict.ratio.interval.low, verdict.ratio.interval.high
+        yield words.say(
+            "The {metric} of {candidate} is {ratio} times that of {baseline} (95% over pictures: {low} to {high}).",
+            metric=words.say(METRIC_NAMES.get(verdict.metric, verdict.metric)),
+            candidate=verdict.candidate,
+            baseline=verdict.baseline,
+            ratio=words.number(verdict.ratio.value, 2),
+            low=words.number(low, 2),
+            high=words.number(high, 2),
+        )
 
 
 def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist) -> Drawing:

@@ -26,9 +26,10 @@ from etude.evaluate.answers import read_answers
 from etude.evaluate.clean import add_clean_scores
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
+from etude.evaluate.pictures import ratio_over_pictures
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
-from etude.evaluate.verdicts import compare, look_at_seeds
+from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
@@ -136,8 +137,16 @@ def _compare_groups(
     verdicts = []
     for name, of, own in _sides(study, runs, groups):
         found = compare(own, of, study.protocol.metric, auto=study.protocol.auto)
+        if study.task == "generation":
+            found = [_with_ratio(verdict, own, study.protocol.metric) for verdict in found]
         verdicts += [verdict.model_copy(update={"group": name}) for verdict in found]
     return verdicts
+
+
+def _with_ratio(verdict: Verdict, runs: Mapping[str, list[RunResult]], metric: str) -> Verdict:
+    """Add the score of a candidate over that of its baseline, over the runs that both have."""
+    ours, theirs = pair_runs(runs[verdict.candidate], runs[verdict.baseline])
+    return verdict.model_copy(update={"ratio": ratio_over_pictures(ours, theirs, metric)})
 
 
 def _sides(
