@@ -20,7 +20,11 @@ from etude.core.errors import ModelError
 from etude.export.graph import INPUT
 from etude.pictures.reading import Pixels
 
-_OPERATORS = ["Conv", "MatMul", "Gemm", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool", "Concat", "Resize"]
+_OPERATORS = [
+    "Conv", "MatMul", "Gemm", "Add", "Mul", "GlobalAveragePool", "AveragePool", "MaxPool", "Concat", "Resize",
+    "Relu", "Clip", "ReduceMean", "Reshape", "Transpose", "Flatten", "Squeeze", "Unsqueeze", "Slice", "Split",
+]  # fmt: skip
+"""What computes with 8 bits. An activation that only cuts (ReLU, clip) goes into the range of what is before it."""
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
 
