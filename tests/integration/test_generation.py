@@ -15,6 +15,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures
+from etude.study.parse import parse_study
 
 STUDY = """
 study: drawn
@@ -118,6 +119,11 @@ def test_what_a_generation_cannot_have_is_told_in_one_go() -> None:
         Study.from_text(wrong + "prepare: {normalize: imagenet}\naugment: [mixup]\n")
     for told in ("train.loss", "protocol.metric", "calibrate", "normalize", "mixup"):
         assert told in str(caught.value)
+
+
+def test_a_file_that_names_no_candidates_has_a_ladder_of_generators() -> None:
+    study = parse_study("task: generation\ndata: {source: shapes, classes: [disc]}")
+    assert list(study.candidates) == ["dcgan", "dcgan-augmented", "fastgan"]
 
 
 def test_generators_losses_are_not_for_classifiers() -> None:

@@ -41,7 +41,7 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
     problems = [f"line {line}: {told}." for line, told in twice]
     problems += _apply_sets(tree, sets, lines)
     if not tree.get("candidates"):
-        ladder = LADDERS["segmentation" if tree.get("task") == "segmentation" else "classification"]
+        ladder = LADDERS[task if (task := tree.get("task")) in ("segmentation", "generation") else "classification"]
         tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else ladder
     study, faults = _validate(tree)
     problems += [_problem(fault, tree, lines) for fault in faults]
