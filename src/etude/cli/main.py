@@ -94,7 +94,9 @@ def plan(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the runs of a study in their order, how long they will take here, and what they can show.
+    """List the runs of a study, and how long they will take here.
+
+    They stand in their order, with what so many runs can show.
 
     Nothing is trained to its end: a few steps of each candidate are timed.
     """
@@ -115,7 +117,10 @@ def compare(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Set studies side by side: one leaderboard, and verdicts where the split is the same."""
+    """Set studies side by side, in one leaderboard.
+
+    There are verdicts where the split is the same.
+    """
     from etude.cli.comparing import show_comparison
 
     show_comparison(studies, results, metric, baseline, csv, json)
@@ -145,7 +150,10 @@ def report(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Write the report of a study again, from its records: the note, the slides, the notebook."""
+    """Write the report of a study again, from its records.
+
+    It is a note, slides, a notebook, or a folder that runs alone.
+    """
     from etude.cli.running import write_reports
     from etude.study.folder import find_study
 
@@ -168,7 +176,10 @@ def explain(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Explain a finished run, by default the best candidate's first: its layers, one by one, in tables and drawings."""
+    """Explain a finished run, layer by layer and answer by answer.
+
+    By default it is the first run of the best candidate.
+    """
     from etude.cli.explaining import explain as explain_study
 
     explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), seconds, quiet)
@@ -261,7 +272,10 @@ def index(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Answer about every picture of a folder; run again, it looks at new and changed ones only."""
+    """Answer about every picture of a folder.
+
+    Run again, it looks at new and changed ones only.
+    """
     from etude.cli.library import index_pictures
 
     index_pictures(bundle, folder, to, threads, max_megapixels, json, quiet)
@@ -283,7 +297,10 @@ def search(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Find pictures in a library by class and probability; list, copy or link them."""
+    """Find pictures in a library by class and probability.
+
+    They are listed, copied or linked.
+    """
     from etude.cli.library import search_library
 
     search_library(library, label, least, unsure, corrected, limit, copy, link, train, json)
@@ -296,7 +313,7 @@ def gallery(
     browse: Annotated[bool, typer.Option(help="Open the browser.")] = True,
     debug: Debug = False,
 ) -> None:
-    """Look through a library by class in the browser, and correct it."""
+    """Look through a library in the browser, and correct it."""
     from etude.cli.library import show_gallery
 
     show_gallery(library, port, browse)
