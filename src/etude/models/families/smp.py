@@ -39,6 +39,10 @@ ARCHITECTURES: Final = {
 """For each name: the library's class, the title, the paper."""
 
 
+MIN_PX = {"smp-pan": 128}
+"""Least sides of pictures, where they are not 32: PAN halves the encoder's last map three times more."""
+
+
 def _build(order: Order) -> nn.Module:
     from etude.models.networks.smp import build_smp
 
@@ -62,7 +66,7 @@ for _name, (_, _title, _paper) in ARCHITECTURES.items():
                 paper=_paper,
                 licence_weights="that of each encoder: see `etude models show ENCODER`",
                 input_px=256,
-                min_px=32,
+                min_px=MIN_PX.get(_name, 32),
                 pretrained=("imagenet",),
                 normalize="imagenet",
                 notes=("Loading timm takes some seconds.", "Pictures are padded to a multiple of 32 px inside."),
