@@ -21,7 +21,10 @@ def test_void_may_be_another_id():
 def test_all_void_counts_nothing_and_scores_nan():
     matrix = pixel_confusion(np.full((4, 4), 255), np.zeros((4, 4), int), 3)
     assert matrix.sum() == 0
-    assert all(np.isnan(SEGMENTATION_METRICS[name].from_confusion(matrix)) for name in SEGMENTATION_METRICS)
+    metrics = [SEGMENTATION_METRICS[name] for name in SEGMENTATION_METRICS]
+    from_counts = [metric.from_confusion for metric in metrics if metric.from_confusion]
+    assert len(from_counts) >= 3
+    assert all(np.isnan(function(matrix)) for function in from_counts)
 
 
 def test_the_data_set_is_counted_before_it_is_divided():
