@@ -53,6 +53,11 @@ def local_file(name: str) -> Path | None:
     found = _in_weights_folder(name)
     if found is not None:
         return found
+    from huggingface_hub import constants
+
+    # timm takes seconds to import: it is asked only where the hub's cache holds anything of its own.
+    if not any(Path(constants.HF_HUB_CACHE).glob("models--timm--*")):
+        return None
     from etude.models.networks.timm import cached_file
 
     return cached_file(name)

@@ -1,5 +1,9 @@
 """What a pretrained network finds beyond copies, and what a linear model says of labels."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -78,6 +82,15 @@ def test_without_weights_the_record_says_what_was_not_looked_for(tmp_path, monke
     monkeypatch.setattr(checking, "find_embedder", lambda: None)
     record = check_source(draw(tmp_path))
     assert any("ETUDE_WEIGHTS" in sentence for sentence in record.skipped)
+
+
+def test_looking_for_weights_that_are_nowhere_imports_no_timm(tmp_path):
+    code = "import sys; from etude.models.embedding import find_embedder as f; assert f() is None; print('timm' in sys.modules)"
+    nowhere = {"HF_HUB_CACHE": str(tmp_path), "HF_HOME": str(tmp_path), "ETUDE_WEIGHTS": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | nowhere, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
 
 
 @pytest.mark.parametrize("embedder", [MeanColour, lambda: None], ids=["network", "thumbnails"])
