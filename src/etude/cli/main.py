@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from etude.cli.examples import add_examples
 from etude.core.errors import EXIT_FAULT, EXIT_INTERRUPTED, EtudeError, MistakeError
 
 app = typer.Typer(
@@ -47,13 +48,6 @@ Target = Annotated[
 SourceName = Annotated[str, typer.Argument(help="A registered source, or a path to pictures.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for what is written; by default results/data/NAME.")]
 
-_RUN_EXAMPLES = """\b
-Examples:
-  etude run quickstart
-  etude run photos/ --set protocol.seeds=3
-  etude run studies/cifar10-models.yaml --results /data/results
-"""
-
 
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
@@ -64,7 +58,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-@app.command(epilog=_RUN_EXAMPLES)
+@app.command()
 def run(
     target: Target,
     set_: Sets = None,
@@ -146,19 +140,25 @@ def report(
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
     format_: Annotated[
         list[str] | None,
-        typer.Option("--format", help="note (HTML and PDF), slides, notebook, project or all; note by default."),
+        typer.Option(
+            "--format", help="note (HTML and PDF), slides, notebook, markdown, project or all; note by default."
+        ),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Copy what is written there, with leaderboard.csv and verdicts.json."),
     ] = None,
     debug: Debug = False,
 ) -> None:
     """Write the report of a study again, from its records.
 
-    It is a note, slides, a notebook, or a folder that runs alone.
+    It is a note, slides, a notebook, a page of Markdown, or a folder that runs alone.
     """
     from etude.cli.running import write_reports
     from etude.study.folder import find_study
 
     folder = find_study(study, results).root
-    for path in write_reports(folder, tuple(language or ("en", "fr")), tuple(format_ or ("note",))):
+    for path in write_reports(folder, tuple(language or ("en", "fr")), tuple(format_ or ("note",)), to):
         typer.echo(path)
 
 
@@ -402,13 +402,7 @@ def data_check(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Look for faulty files, duplicates, wrong masks, leaks between the official parts and, if asked, wrong labels.
-
-    Examples:
-      etude data check photos/
-      etude data check photos/ --labels
-      etude data check photos/ --answers results/breeds/oof/cnn.parquet
-    """
+    """Look for faulty files, duplicates, wrong masks, leaks between the official parts and, if asked, wrong labels."""
     from etude.cli.data import run_check
 
     run_check(source, out, limit, json, quiet, labels=labels, answers=answers)
@@ -449,6 +443,9 @@ def cache_limit(
     from etude.cli.cache import limit_cache
 
     limit_cache(size)
+
+
+add_examples(app)
 
 
 def main() -> None:

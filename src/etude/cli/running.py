@@ -63,11 +63,13 @@ def print_record(record: StudyRecord, notes: list[Path]) -> None:
         console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def write_reports(folder: Path, languages: tuple[str, ...], formats: tuple[str, ...] = ("note",)) -> list[Path]:
+def write_reports(
+    folder: Path, languages: tuple[str, ...], formats: tuple[str, ...] = ("note",), to: Path | None = None
+) -> list[Path]:
     """Write the report in each format and language."""
     from etude.report import writing
 
-    return writing.write_reports(folder, formats, languages)
+    return writing.write_reports(folder, formats, languages, to=to)
 
 
 def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool, measure: bool) -> None:

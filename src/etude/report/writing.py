@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from etude.core.errors import MissingPartError
+from etude.core.files import write_bytes
 from etude.core.registry import Registry
+from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.pdf import write_pdf
@@ -29,6 +31,11 @@ def _write_note(study_folder: Path, language: str, done: Done) -> list[Path]:
     return written
 
 
+@FORMATS.register("markdown")
+def _write_markdown(study_folder: Path, language: str, done: Done) -> list[Path]:
+    return write_markdown(study_folder, language)
+
+
 @FORMATS.register("slides")
 def _write_slides(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_slides(study_folder, language)]
@@ -45,8 +52,21 @@ def _write_project(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_project(study_folder, language, made=made)]
 
 
-def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterable[str]) -> list[Path]:
+_KEPT = ("leaderboard.csv", "verdicts.json")
+"""What a copy of a report has beside it."""
+
+
+def write_reports(
+    study_folder: Path, formats: Iterable[str], languages: Iterable[str], *, to: Path | None = None
+) -> list[Path]:
     """Write a study's report in these formats and languages, and return the paths.
+
+    Args:
+        study_folder: what `etude run` left.
+        formats: names of formats, or all.
+        languages: fr, en.
+        to: a folder that gets a copy of what is written, with the leaderboard and the verdicts; what else lies there
+            stays.
 
     Raises:
         MistakeError: if a format or a language is unknown, or the folder holds no study.
@@ -60,4 +80,20 @@ def write_reports(study_folder: Path, formats: Iterable[str], languages: Iterabl
         for name, write in writers.items():
             done[name] = write(study_folder, language, done)
             written += done[name]
-    return written
+    return written if to is None else _copy([*written, *_beside(study_folder)], to)
+
+
+def _beside(study_folder: Path) -> list[Path]:
+    """Return the study's own tables that are there."""
+    return [path for name in _KEPT if (path := study_folder / name).is_file()]
+
+
+def _copy(paths: Iterable[Path], folder: Path) -> list[Path]:
+    """Copy files and folders, each file whole or not at all, and return where they lie."""
+    copies = []
+    for path in paths:
+        files = (path,) if path.is_file() else sorted(inner for inner in path.rglob("*") if inner.is_file())
+        for file in files:
+            write_bytes(folder / file.relative_to(path.parent), file.read_bytes())
+        copies.append(folder / path.name)
+    return copies

@@ -1,0 +1,48 @@
+"""Results as Markdown, and the copy of a report: complete, true to the records, and nothing else touched."""
+
+from __future__ import annotations
+
+import pytest
+
+from etude.core.study_record import StudyRecord
+from etude.report.markdown import write_markdown
+from etude.report.writing import write_reports
+
+
+def rows_of(page):
+    lines = [line for line in page.read_text("utf-8").splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").replace("\\|", "¦").split("|")] for line in lines]
+
+
+@pytest.mark.parametrize(("language", "gain"), [("en", "gains 7.3 points"), ("fr", "gagne 7,3 points")])
+def test_the_page_tells_leaderboard_verdicts_command_and_machine(study_folder, tmp_path, language, gain):
+    page, *figures = write_markdown(study_folder, language, to=tmp_path)
+    text, record = page.read_text("utf-8"), StudyRecord.load(study_folder / "study.json")
+    assert gain in " ".join(text.split())
+    assert record.command in text
+    assert "AMD EPYC" in text
+    heading, rule, *body = rows_of(page)
+    assert [row[0] for row in body] == [row.candidate for row in record.leaderboard]
+    assert {len(row) for row in body} == {len(heading)} == {len(rule)}
+    assert all(figure.name in text for figure in figures)
+
+
+def test_a_bar_in_a_name_stays_in_its_cell(study_folder, tmp_path):
+    path = study_folder / "study.json"
+    record = StudyRecord.load(path)
+    first = record.leaderboard[0].model_copy(update={"candidate": "a|b"})
+    record.model_copy(update={"leaderboard": (first, *record.leaderboard[1:])}).save(path)
+    page, *_ = write_markdown(study_folder, "en", to=tmp_path)
+    assert rows_of(page)[2][0] == "a¦b"
+
+
+def test_a_report_is_copied_with_its_leaderboard_and_what_lies_there_stays(study_folder, tmp_path):
+    (study_folder / "leaderboard.csv").write_text("candidate,score\n", "utf-8")
+    kept, mine = tmp_path / "kept", tmp_path / "kept" / "mine.txt"
+    kept.mkdir()
+    mine.write_text("mine", "utf-8")
+    written = write_reports(study_folder, ["markdown"], ["en"], to=kept)
+    assert {path.name for path in written} == {"README.md", "leaderboard.en.svg", "pareto.en.svg", "leaderboard.csv"}
+    assert all((kept / path.name).read_bytes() == path.read_bytes() for path in written)
+    assert (study_folder / "report" / "README.md").read_bytes() == (kept / "README.md").read_bytes()
+    assert mine.read_text("utf-8") == "mine"
