@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from etude.data.augment.draw import Draw
+from etude.data.augment.large import SMALL_PX
 from etude.data.batches import Batch
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 PART_PX = 2**18
 """Pixels of a part: as float32 RGB 3 MiB, about what a core keeps at hand."""
-SMALL_PX = 64 * 64
-"""Batches of pictures with fewer pixels than this are not cut: their time goes into calls, not into memory."""
 
 
 def part_slices(count: int, height_px: int, width_px: int) -> list[slice]:
@@ -80,6 +79,7 @@ class Assembly:
             self.slices = [slice(0, count)]
             return
         memory, dtype = augmenter.memory, augmenter.dtype
+        self._takes_rows = augmenter.channels_last and dtype == torch.float32
         if augmenter.channels_last:
             self._images_BCHW = memory.empty((count, height_px, width_px, 3), dtype).permute(0, 3, 1, 2)
         else:
@@ -96,13 +96,16 @@ class Assembly:
         """
         place = self.slices[part]
         motion_P33 = None if self._motion_B33 is None else self._motion_B33[place]
-        rendered_PCHW, moved = self._augmenter.render(images_PHWC, targets, motion_P33, self._draws[part])
+        whole = len(self.slices) == 1
+        place_PCHW = None if whole or not self._takes_rows else self._images_BCHW[place]
+        rendered_PCHW, moved = self._augmenter.render(images_PHWC, targets, motion_P33, self._draws[part], place_PCHW)
         ready_PCHW = rendered_PCHW.to(self._augmenter.dtype)
-        if len(self.slices) == 1:
+        if whole:
             self._images_BCHW = _lay_out(ready_PCHW, self._augmenter.channels_last)
             self._targets = moved.long()
             return
-        _copy_into(self._images_BCHW[place], ready_PCHW)
+        if rendered_PCHW is not place_PCHW:
+            _copy_into(self._images_BCHW[place], ready_PCHW)
         self._targets[place].copy_(moved)
 
     def finish(self) -> Batch:

@@ -4,11 +4,10 @@ Two ways, chosen by what is in use:
 
     whole pixels only (flip, shift):  uint8 gather ──> normalise, channels last all the way
     anything else:                    uint8 ──> planar float ──> warp ──> color ──> pixels ──> normalise
+    large pictures on a CPU:          uint8 warp ──> uint8 color ──> normalise, channels last all the way (see `large`)
 
-A crop is taken by the same gather, or by the same warp.
-
-for a part of the batch at a time (see `assembly`); the parts have the dtype and memory format asked for. Then boxes
-are erased and pictures mixed in the whole batch.
+for a part of the batch at a time (see `assembly`); the parts have the dtype and memory format asked for. A crop is
+taken by the same gather, or by the same warp. Then boxes are erased and pictures mixed in the whole batch.
 
 Shape suffixes: B picture, H row, W column, C channel.
 """
@@ -30,6 +29,7 @@ from etude.data.augment.crop import Crop, lay_windows
 from etude.data.augment.draw import Draw
 from etude.data.augment.erase import fill
 from etude.data.augment.geometry import move_pixels, warp
+from etude.data.augment.large import is_large, recolor_bytes, warp_bytes
 from etude.data.augment.mix import draw_mixing, mix
 from etude.data.augment.recycling import RecycledMemory
 from etude.data.batches import Batch
@@ -109,7 +109,12 @@ class Augmenter:
         return matrices_B33
 
     def render(
-        self, images_BHWC: Tensor, targets: Tensor, motion_B33: Tensor | None, draw: Draw
+        self,
+        images_BHWC: Tensor,
+        targets: Tensor,
+        motion_B33: Tensor | None,
+        draw: Draw,
+        place_BCHW: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Do what needs no other picture: geometry, color, pixels, normalisation.
 
@@ -118,6 +123,7 @@ class Augmenter:
             targets: labels (B,) or masks (B, H, W).
             motion_B33: what `draw_motion` gave for these pictures.
             draw: the draws of these pictures, for all else.
+            place_BCHW: where the pictures may be put, float32 and channels last; it is given back where they were.
 
         Returns:
             Float32 pictures (B, C, H, W) in either memory format, and targets moved with them.
@@ -128,15 +134,19 @@ class Augmenter:
         if self.crop is not None:
             windows_B33 = lay_windows(self.crop, draw, (images_BHWC.shape[1], images_BHWC.shape[2]), masks_BHW)
             motion_B33 = windows_B33 if motion_B33 is None else windows_B33 @ motion_B33
-        if motion_B33 is not None and not self._on_lattice:
+        on_bytes = is_large(images_BHWC)
+        if motion_B33 is not None and not self._on_lattice and not on_bytes:
             planar_BCHW, moved = warp(images_BHWC, masks_BHW, motion_B33, to_px)
         else:
             if motion_B33 is not None:
-                images_BHWC, moved = move_pixels(images_BHWC, masks_BHW, motion_B33, to_px)
-            if not (self._color or self._pixels):
-                return self._normalize_rows(images_BHWC), targets if moved is None else moved
+                move = move_pixels if self._on_lattice else warp_bytes
+                images_BHWC, moved = move(images_BHWC, masks_BHW, motion_B33, to_px)
+            if self._color and on_bytes:
+                images_BHWC = recolor_bytes(images_BHWC, self._color, draw)
+            if not (self._pixels or (self._color and not on_bytes)):
+                return self._normalize_rows(images_BHWC, place_BCHW), targets if moved is None else moved
             planar_BCHW = images_BHWC.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
-        if self._color:
+        if self._color and not on_bytes:
             planar_BCHW = recolor(planar_BCHW, self._color, draw)
         for change in self._pixels:
             planar_BCHW = change(draw, planar_BCHW)
@@ -168,14 +178,18 @@ class Augmenter:
         )
         return images_BCHW.mul_(gain_C11).add_(bias_C11)
 
-    def _normalize_rows(self, images_BHWC: Tensor) -> Tensor:
+    def _normalize_rows(self, images_BHWC: Tensor, place_BCHW: Tensor | None) -> Tensor:
         """Normalise channels-last uint8, a whole row of pixels at a time: a last axis of 3 is too short to be fast."""
         B, H, W, C = images_BHWC.shape
         gain_R, bias_R = (
             torch.tensor(values, device=images_BHWC.device).repeat(W) for values in (self._gain, self._bias)
         )
-        rows_BHR = images_BHWC.view(B, H, W * C).float()
-        return rows_BHR.mul_(gain_R).add_(bias_R).view(B, H, W, C).permute(0, 3, 1, 2)
+        rows_BHR = images_BHWC.view(B, H, W * C)
+        if place_BCHW is None:
+            return torch.addcmul(bias_R, rows_BHR.float(), gain_R).view(B, H, W, C).permute(0, 3, 1, 2)
+        place_BHR = place_BCHW.permute(0, 2, 3, 1).view(B, H, W * C).copy_(rows_BHR)
+        torch.addcmul(bias_R, place_BHR, gain_R, out=place_BHR)
+        return place_BCHW
 
 
 def _load(cards: list[Augmentation], stage: Stage) -> list[Callable[..., Any]]:

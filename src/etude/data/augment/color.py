@@ -65,12 +65,24 @@ def recolor(images_BCHW: Tensor, draws: Sequence[ColorDraw], draw: Draw) -> Tens
         Planar float32, not yet clamped.
     """
     B, C, H, W = images_BCHW.shape
-    mean_BC = images_BCHW.mean((2, 3))
-    matrices_BCS = torch.eye(C, device=images_BCHW.device).expand(B, C, C)
-    offsets_BC1 = torch.zeros(B, C, 1, device=images_BCHW.device)
+    matrices_BCS, offsets_BC1 = compose(images_BCHW.mean((2, 3)), draws, draw)
+    return torch.baddbmm(offsets_BC1, matrices_BCS, images_BCHW.view(B, C, H * W)).view(B, C, H, W)
+
+
+def compose(mean_BC: Tensor, draws: Sequence[ColorDraw], draw: Draw) -> tuple[Tensor, Tensor]:
+    """Return the color augmentations in turn as one map a picture: matrices (B, C, S) and offsets (B, C, 1).
+
+    Args:
+        mean_BC: mean of each channel of each picture, in 0..255.
+        draws: the functions of the augmentations.
+        draw: the draws of the batch.
+    """
+    B, C = mean_BC.shape
+    matrices_BCS = torch.eye(C, device=mean_BC.device).expand(B, C, C)
+    offsets_BC1 = torch.zeros(B, C, 1, device=mean_BC.device)
     for draw_color in draws:
         mean_now_BC = (torch.bmm(matrices_BCS, mean_BC[:, :, None]) + offsets_BC1)[:, :, 0]
         next_BCC, offset_BC = draw_color(draw, mean_now_BC)
         matrices_BCS = torch.bmm(next_BCC, matrices_BCS)
         offsets_BC1 = torch.bmm(next_BCC, offsets_BC1) + offset_BC[:, :, None]
-    return torch.baddbmm(offsets_BC1, matrices_BCS, images_BCHW.view(B, C, H * W)).view(B, C, H, W)
+    return matrices_BCS, offsets_BC1
