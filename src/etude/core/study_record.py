@@ -187,6 +187,8 @@ class StudyRecord(Record):
     """Name of the study."""
     question: str
     """The question that it answers."""
+    questions: dict[str, str] = {}
+    """The question by language, where the study file gives it in several."""
     task: str
     """classification, segmentation or generation."""
     metric: str

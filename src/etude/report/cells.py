@@ -33,7 +33,7 @@ class Book:
 
     def __init__(self, folder: Path | str, language: str) -> None:
         self.words = Words(language)
-        self.study = read_study(Path(folder))
+        self.study = read_study(Path(folder), language)
         self.told = gather(self.study, self.words, name=str)
 
     def tell(self, *what: str) -> None:

@@ -33,7 +33,7 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
     Raises:
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
-    words, study = Words(language), read_study(study_folder)
+    words, study = Words(language), read_study(study_folder, language)
     folder = to or study_folder / "report"
     content = gather(study, words, name="`{}`".format)
     figures: dict[str, Path] = {}

@@ -57,7 +57,7 @@ def write_note(study_folder: Path, language: str, *, to: Path | None = None) -> 
         StorageError: if the file cannot be written.
     """
     words = Words(language)
-    study = read_study(study_folder)
+    study = read_study(study_folder, language)
     path = to or study_folder / "report" / f"note.{language}.html"
     write_text(path, render_note(study, words))
     return path

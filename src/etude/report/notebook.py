@@ -51,7 +51,7 @@ def write_notebook(study_folder: Path, language: str, *, to: Path | None = None,
     except ImportError:
         raise MissingPartError("report: a notebook needs Jupyter's parts: `pip install 'etude[report]'`.") from None
     path = to or study_folder / "report" / f"notebook.{language}.ipynb"
-    book = build_notebook(read_study(study_folder), Words(language))
+    book = build_notebook(read_study(study_folder, language), Words(language))
     if execute:
         with tempfile.TemporaryDirectory() as scratch:
             client = NotebookClient(

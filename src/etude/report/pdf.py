@@ -37,7 +37,7 @@ def write_pdf(study_folder: Path, language: str, *, to: Path | None = None) -> P
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     path = to or study_folder / "report" / f"note.{language}.pdf"
-    words, study = Words(language), read_study(study_folder)
+    words, study = Words(language), read_study(study_folder, language)
     with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
         page = Path(scratch) / "note.typ"
         page.write_text(render_typst(study, words, Path(scratch)), "utf-8")

@@ -47,7 +47,7 @@ def write_project(
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     folder = to or study_folder / "report" / f"project.{language}"
-    words, study = Words(language), read_study(study_folder)
+    words, study = Words(language), read_study(study_folder, language)
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = made or {}
     with tempfile.TemporaryDirectory(prefix=".project.", dir=folder.parent) as scratch:
@@ -246,7 +246,7 @@ NAMES = ("leaderboard_drawing", "verdicts_drawing", "curves_drawing", "gaps_draw
 if __name__ == "__main__":
     trained = ROOT / "models" / "runs" / "{{name}}"
     folder = trained if (trained / "study.json").is_file() else ROOT / "reports"
-    told = gather(read_study(folder), Words("{{language}}"), name=str)
+    told = gather(read_study(folder, "{{language}}"), Words("{{language}}"), name=str)
     for name in NAMES:
         if told[name] is not None:
             path = ROOT / "reports" / "figures" / (name.removesuffix("_drawing") + ".png")

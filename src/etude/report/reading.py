@@ -80,8 +80,12 @@ class StudyResults:
         return total
 
 
-def read_study(folder: Path) -> StudyResults:
+def read_study(folder: Path, language: str = "") -> StudyResults:
     """Read a study's folder.
+
+    Args:
+        folder: what `etude run` left.
+        language: which the question is wanted in, where the study asks it in several.
 
     Raises:
         MistakeError: if there is no study in it, or a record of it cannot be read.
@@ -90,6 +94,7 @@ def read_study(folder: Path) -> StudyResults:
     if not path.is_file():
         raise MistakeError(f"{folder}: holds no study.json. Give the folder that `etude run` left, under results/.")
     record = StudyRecord.load(path)
+    record = record.model_copy(update={"question": record.questions.get(language, record.question)})
     runs: dict[str, RunRecord] = {}
     histories: dict[str, list[Epoch]] = {}
     for ref in record.runs:

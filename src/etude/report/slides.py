@@ -44,7 +44,7 @@ def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     path = to or study_folder / "report" / f"slides.{language}.pptx"
-    words, study = Words(language), read_study(study_folder)
+    words, study = Words(language), read_study(study_folder, language)
     with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
         deck = Deck(words, Path(scratch))
         _tell(deck, study, gather(study, words, name=str))

@@ -263,8 +263,8 @@ class StudyConfig(Config):
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "study"
     """Name of the study and of its folder: letters, digits, '.', '_' and '-'."""
-    question: str = ""
-    """The question that the study answers, in a sentence."""
+    question: str | dict[Language, str] = ""
+    """The question that the study answers, in a sentence; or in two languages, as {en: …, fr: …}."""
     task: TaskName = "classification"
     """classification: one class a picture; segmentation: one class a pixel; generation: new pictures like the
     given ones."""
@@ -294,6 +294,11 @@ class StudyConfig(Config):
     """Formats and languages of what is written at the end."""
     track: Track | None = None
     """An experiment tracker that finished runs are mirrored into: mlflow, or {name: mlflow, url: …}."""
+
+    @property
+    def asked(self) -> str:
+        """The question in the language that stands first."""
+        return self.question if isinstance(self.question, str) else next(iter(self.question.values()), "")
 
     @model_validator(mode="before")
     @classmethod

@@ -64,7 +64,8 @@ def summarize(
     records = [run.record for entries in runs.values() for run in entries]
     record = StudyRecord(
         name=study.study,
-        question=study.question,
+        question=study.asked,
+        questions=study.question if isinstance(study.question, dict) else {},
         task=study.task,
         metric=metric,
         higher_is_better=metric_of(metric).higher_is_better,

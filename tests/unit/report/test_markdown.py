@@ -46,3 +46,12 @@ def test_a_report_is_copied_with_its_leaderboard_and_what_lies_there_stays(study
     assert all((kept / path.name).read_bytes() == path.read_bytes() for path in written)
     assert (study_folder / "report" / "README.md").read_bytes() == (kept / "README.md").read_bytes()
     assert mine.read_text("utf-8") == "mine"
+
+
+def test_a_question_in_two_languages_is_asked_in_that_of_the_page(study_folder, tmp_path):
+    path = study_folder / "study.json"
+    asked = {"en": "Does it pay?", "fr": "Est-ce rentable ?"}
+    StudyRecord.load(path).model_copy(update={"question": asked["en"], "questions": asked}).save(path)
+    for language in ("en", "fr"):
+        page, *_ = write_markdown(study_folder, language, to=tmp_path)
+        assert page.read_text("utf-8").splitlines()[2] == asked[language]

@@ -35,6 +35,32 @@ def test_a_model_alone_is_one_candidate() -> None:
     assert resolve_candidate(study, "cnn").model.given() == {"widths": [8, 16]}
 
 
+def test_a_question_is_asked_in_one_language_or_in_several() -> None:
+    assert parse_study("question: Which one?\ndata: {source: shapes}").asked == "Which one?"
+    both = parse_study("question: {fr: 'Laquelle ?', en: 'Which one?'}\ndata: {source: shapes}")
+    assert both.asked == "Laquelle ?"
+    assert both.question == {"fr": "Laquelle ?", "en": "Which one?"}
+    assert any("question" in told for told in problems("question: {de: 'Welches?'}\ndata: {source: shapes}"))
+
+
+STUDIES = sorted((Path(__file__).parents[3] / "studies").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_the_studies_of_the_repository_are_read_and_ask_in_each_language_of_their_report(path: Path) -> None:
+    text = path.read_text("utf-8")
+    given, _, _ = read_yaml(text, path.name)
+    assert given["study"] == path.stem
+    assert set(given["question"]) == set(given.get("report", {}).get("languages", ("en", "fr")))
+    wrong: tuple[str, ...] = ()
+    try:
+        parse_study(text, name=str(path))
+    except StudyFileError as error:
+        wrong = error.problems
+    # Where no pretrained weights are at hand, they are all that is missing.
+    assert all("weights are neither" in problem for problem in wrong)
+
+
 def test_words_of_yaml_1_1_stay_words_and_powers_are_numbers() -> None:
     value, lines, twice = read_yaml("a: no\nb: 1e-3\nc: [on, 3, 2.5, true]\n", "f")
     assert value == {"a": "no", "b": 0.001, "c": ["on", 3, 2.5, True]}
