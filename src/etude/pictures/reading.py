@@ -112,6 +112,8 @@ class OpenPicture:
         with self._decoding(may_warn=opener in (GifImageFile, TiffImageFile) or _has_metadata(content)):
             self._image = opener(io.BytesIO(content))
         check_size(self._image.height, self._image.width, self.name, max_pixels)
+        # Handed over at once: for each of its blocks of 64 KiB a thread would wait for Python's lock again.
+        self._image.decodermaxblock = max(self._image.decodermaxblock, len(content))
         if not isinstance(self._image, JpegImageFile):  # only a JPEG gains from waiting until the size is known
             with self._decoding(may_warn=isinstance(self._image, TiffImageFile)):
                 self._image.load()
