@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from etude.runtime.generator import Generator, load_generator
     from etude.runtime.predictor import Predictor, load
     from etude.study.study import Study
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.1.0"
-__all__ = ["Predictor", "Study", "__version__", "load"]
+__all__ = ["Generator", "Predictor", "Study", "__version__", "load", "load_generator"]
 
 
 def __getattr__(name: str) -> object:
@@ -28,4 +29,8 @@ def __getattr__(name: str) -> object:
         from etude.runtime import predictor
 
         return getattr(predictor, name)
+    if name in ("load_generator", "Generator"):
+        from etude.runtime import generator
+
+        return getattr(generator, name)
     raise AttributeError(f"module 'etude' has no attribute {name!r}")

@@ -22,7 +22,13 @@ from PIL import Image
 pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
-from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip  # noqa: E402
+from tests.unit.runtime.drawing import (  # noqa: E402
+    make_contents,
+    make_generator_contents,
+    make_graph,
+    plain,
+    write_zip,
+)
 
 RED, BLUE = (220, 30, 20), (0, 30, 240)
 
@@ -74,7 +80,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
     bundle = write_zip(folder / "colours.bundle", make_contents(name="colours"))
-    started = Server(str(bundle), "--threads", "2", "--max-mb", "0.1")
+    generator = write_zip(folder / "shades.bundle", make_generator_contents())
+    started = Server(str(bundle), str(generator), "--threads", "2", "--max-mb", "0.1")
     yield started
     assert started.stop() == 0
 
@@ -89,6 +96,24 @@ def test_many_clients_at_once_get_each_its_own_answer(server: Server) -> None:
                 answer = client.post("/v1/predict", content=pictures[label])
                 if answer.status_code != 503:
                     return answer.json()["predictions"][0]["label"] == label
+        return False
+
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        assert all(pool.map(ask, range(60)))
+
+
+def test_many_clients_at_once_are_made_each_its_own_pictures(server: Server, folder: Path) -> None:
+    from etude import load_generator
+
+    generator = load_generator(folder / "shades.bundle")
+
+    def ask(seed: int) -> bool:
+        with httpx.Client(base_url=server.address) as client:
+            for _ in range(5):
+                answer = client.post("/v1/generate", params={"seed": seed, "class": "blue"})
+                if answer.status_code != 503:
+                    wishes = generator.wishes(1, seed=seed, label="blue")
+                    return answer.content == generator.png(list(generator.stream(wishes)), wishes)
         return False
 
     with concurrent.futures.ThreadPoolExecutor(16) as pool:

@@ -42,7 +42,7 @@ def _print_record(record: BundleRecord, path: Path) -> None:
     lines = [
         f"{path}: {record.name}, {len(record.classes)} classes, candidate {record.origin.candidate}, "
         f"run {record.origin.run}, {record.kind}",
-        f"agreement with PyTorch: {gate.agreement:.3%} of the decisions on {gate.pictures} validation pictures",
+        f"agreement with PyTorch: {gate.agreement:.3%} of {_compared(record)}",
     ]
     if gate.score_moved is not None:
         lines.append(f"mIoU moved by {gate.score_moved:+.4f}")
@@ -60,6 +60,12 @@ def _print_record(record: BundleRecord, path: Path) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if record.speeds:
         console.print(_speeds(record))
+
+
+def _compared(record: BundleRecord) -> str:
+    if record.task == "generation":
+        return f"the levels of {record.gate.pictures} generated pictures, but for one of 255"
+    return f"the decisions on {record.gate.pictures} validation pictures"
 
 
 def _speeds(record: BundleRecord) -> Table:

@@ -230,6 +230,26 @@ def predict(
 
 
 @app.command()
+def generate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle of a generator that `etude export` wrote.")],
+    to: Annotated[Path, typer.Option(help="Folder for the pictures; with classes, a folder in it for each.")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many pictures.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same pictures.")] = 0,
+    label: Annotated[str, typer.Option("--class", help="The class; without it each in turn.")] = "",
+    first: Annotated[int, typer.Option(min=0, help="Number of the first picture.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Make pictures with the bundle of a generator. No PyTorch is needed.
+
+    Each file says in itself that it is generated, by which bundle and from which seed.
+    """
+    from etude.cli.generating import generate_pictures
+
+    generate_pictures(bundle, to, count, seed, label or None, first, json)
+
+
+@app.command()
 def serve(
     bundles: Annotated[list[Path] | None, typer.Argument(help="Bundles that `etude export` wrote.")] = None,
     host: Annotated[str, typer.Option(help="Address; any but this machine's own needs --keys.")] = "127.0.0.1",

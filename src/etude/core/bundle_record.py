@@ -74,14 +74,17 @@ class DataSummary(Config):
 
 
 class Gate(Config):
-    """The agreement of the bundle with the network that was trained, from the bytes of the validation pictures on."""
+    """The agreement of the bundle with the network that was trained.
+
+    It is asked from the bytes of the validation pictures on, or, of a generator, from the seed on.
+    """
 
     pictures: int
-    """Validation pictures that both answered."""
+    """Validation pictures that both answered, or pictures that both generated."""
     agreement: float
-    """Share of equal decisions (of pixels, for masks), from 0 to 1."""
+    """Share of equal decisions (of pixels, for masks), or of levels that differ by at most 1 of 255, from 0 to 1."""
     largest_difference: float | None = None
-    """Largest difference of a probability; none for masks."""
+    """Largest difference of a probability, or for a generator of a level, from 0 to 1; none for masks."""
     score_moved: float | None = None
     """Score of the bundle minus that of the network (mIoU), for masks; none for classes."""
 
@@ -146,10 +149,14 @@ class BundleRecord(Record):
     """Version of Étude that wrote it."""
     created_at: str
     """ISO 8601 date and time, UTC."""
-    task: Literal["classification", "segmentation"]
-    """One class a picture, or one class a pixel."""
+    task: Literal["classification", "segmentation", "generation"]
+    """One class a picture, one class a pixel, or new pictures."""
     classes: tuple[str, ...]
-    """Names of the classes, in the order of their ids."""
+    """Names of the classes, in the order of their ids; of a generator, those that it was trained on."""
+    latent: int | None = None
+    """For a generator, the numbers that a picture is drawn from: a standard normal vector."""
+    conditional: bool = False
+    """For a generator, whether it is told the class that is wanted."""
     palette: tuple[Rgb, ...] = ()
     """Colour of each class, for masks; empty for classification."""
     graph: str = "model.onnx"
@@ -157,9 +164,11 @@ class BundleRecord(Record):
     kind: GraphKind = "fp32"
     """Numbers that the graph computes with."""
     input: str = "pictures"
-    """Name of the graph's input: uint8 (B, H, W, 3), RGB, at the size of `prepare`."""
+    """Name of the graph's input: uint8 (B, H, W, 3), RGB, at the size of `prepare`; of a generator `latents`, float32
+    (B, latent), beside `classes`, int64 (B,), where it is conditional."""
     output: str
-    """Name of its output: `probabilities`, float32 (B, K), or `ids`, uint8 (B, H, W)."""
+    """Name of its output: `probabilities`, float32 (B, K), `ids`, uint8 (B, H, W), or of a generator `pictures`, uint8
+    (B, H, W, 3), RGB."""
     prepare: dict[str, Any]
     """The rule by which a picture is brought to the size (see `etude.pictures.prepare.Prepare`); the normalisation is
     inside the graph."""

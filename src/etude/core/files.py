@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -112,6 +113,15 @@ def try_locked(path: Path) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def folder_name(label: str) -> str:
+    """Return a text from outside, such as the name of a class, as the name of a folder.
+
+    >>> folder_name("cat/dog"), folder_name("..")
+    ('cat_dog', '_')
+    """
+    return re.sub(r"[/\\\0]", "_", label).strip(". ") or "_"
 
 
 def sweep(folder: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from etude.core.records import Config, Record
 from etude.core.run_record import Interval
+
+GENERATION_FILE: Final = "generation.json"
+"""Its name in the folder of a run."""
 
 
 class GeneratedMeasure(Config):

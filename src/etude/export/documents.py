@@ -8,7 +8,6 @@ from etude.pictures.prepare import Prepare
 
 def model_card(record: BundleRecord) -> str:
     """Return the model card: what it is for, what it is not for, where it comes from, how good it is."""
-    origin, data = record.origin, record.data
     parts = [
         f"# {record.name}",
         f"{_what(record)} Made with Étude {record.etude} on {record.created_at[:10]}.",
@@ -19,7 +18,7 @@ def model_card(record: BundleRecord) -> str:
         "## Classes",
         ", ".join(f"{index} {name}" for index, name in enumerate(record.classes)),
         "## How good it is",
-        _scores(record.scores),
+        score_table(record.scores),
         _decisions(record),
         "## Agreement with the network that was trained",
         _gate(record),
@@ -27,17 +26,11 @@ def model_card(record: BundleRecord) -> str:
         speed_table(record.speeds) or "Not measured.",
         f"Measured on: {record.machine}." if record.machine else "",
         "## Training data",
-        _data(record),
+        data_lines(record),
         "## Personal data",
         _PERSONAL,
         "## Origin and licences",
-        f"- Study `{origin.study}`, candidate `{origin.candidate}`, run `{origin.run}`, trained {origin.trained_at}.",
-        f"- Question: {origin.question}" if origin.question else "",
-        f"- Network: {origin.network}. {origin.paper}".rstrip(),
-        f"- Licence of the network's code: {origin.licence_code or 'not known'}.",
-        f"- Pretrained weights: {origin.pretrained or 'none, training started from drawn weights'}.",
-        f"- Licence of the pretrained weights: {origin.licence_weights or 'not known'}." if origin.pretrained else "",
-        f"- Terms of the training pictures: {data.licence or 'not stated by the source'}.",
+        *origin_lines(record),
     ]
     return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ") + "\n"
 
@@ -50,6 +43,20 @@ _PERSONAL = """\
 A bundle holds weights, names and numbers, and no picture of the training data: its reference pictures are drawn by a
 formula. What a network of this size keeps of single pictures was not measured. The predictor and the server keep no
 picture; the indexer keeps paths, sizes and answers in its library, which tells about people where the pictures do."""
+
+
+def origin_lines(record: BundleRecord) -> list[str]:
+    """Return where the model comes from and under which terms, as items of a list."""
+    origin, data = record.origin, record.data
+    return [
+        f"- Study `{origin.study}`, candidate `{origin.candidate}`, run `{origin.run}`, trained {origin.trained_at}.",
+        f"- Question: {origin.question}" if origin.question else "",
+        f"- Network: {origin.network}. {origin.paper}".rstrip(),
+        f"- Licence of the network's code: {origin.licence_code or 'not known'}.",
+        f"- Pretrained weights: {origin.pretrained or 'none, training started from drawn weights'}.",
+        f"- Licence of the pretrained weights: {origin.licence_weights or 'not known'}." if origin.pretrained else "",
+        f"- Terms of the training pictures: {data.licence or 'not stated by the source'}.",
+    ]
 
 
 def _what(record: BundleRecord) -> str:
@@ -65,7 +72,8 @@ def _intended(record: BundleRecord) -> str:
     return f"Pictures like those of `{record.data.source}`, on which it was trained and scored.{question}"
 
 
-def _scores(scores: tuple[Score, ...]) -> str:
+def score_table(scores: tuple[Score, ...]) -> str:
+    """Return the scores as a Markdown table."""
     lines = ["| part | metric | score | 95 % over pictures |", "|---|---|---|---|"]
     for score in scores:
         interval = f"{score.interval.low:.4f} – {score.interval.high:.4f}" if score.interval else ""
@@ -120,7 +128,8 @@ def speed_table(speeds: tuple[Speed, ...]) -> str:
     return "\n".join(lines)
 
 
-def _data(record: BundleRecord) -> str:
+def data_lines(record: BundleRecord) -> str:
+    """Return what the model was trained on."""
     data = record.data
     lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`."]
     for part, counts in data.counts.items():

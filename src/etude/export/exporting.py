@@ -19,6 +19,7 @@ from etude.export.bundling import with_entries, write_bundle
 from etude.export.certainty import choose_certainty, choose_temperature, moved_threshold
 from etude.export.documents import contract, model_card
 from etude.export.gate import check_agreement, check_loss
+from etude.export.generator import GRAPH_FILE, export_generator
 from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
 from etude.export.quantise import quantise
 from etude.export.request import Request, Told, Wishes
@@ -27,7 +28,6 @@ from etude.metrics.calibration import with_temperature
 from etude.runtime.predictor import Predictor, load
 from etude.runtime.reference import Reference, drawn_pictures
 
-GRAPH_FILE = "model.onnx"
 REFERENCE_FILE = "reference.npz"
 
 
@@ -47,6 +47,8 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         ModelError: if the network cannot be made a graph.
         MistakeError: if there is no validation part, or the place cannot be written to.
     """
+    if request.task == "generation":
+        return export_generator(request, wishes, told)
     if not 0 < wishes.sure <= 1:
         raise MistakeError(sentence("export", "--sure", "above 0 and at most 1", wishes.sure))
     request.model.eval()

@@ -59,16 +59,31 @@ def export_graph(deployed: Deployed, prepare: Prepare) -> bytes:
         ModelError: if PyTorch cannot turn the network into a graph of standard operators.
     """
     example_BHWC = torch.zeros(2, prepare.height_px, prepare.width_px, 3, dtype=torch.uint8)
+    return make_onnx(deployed, (example_BHWC,), (INPUT,), OUTPUTS[deployed.task])
+
+
+def make_onnx(network: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str, ...], output: str) -> bytes:
+    """Return the ONNX file of a network whose inputs all have the batch first.
+
+    Args:
+        network: its `forward` names its arguments as `inputs` does.
+        example: two of what goes in, in that order.
+        inputs: names of the inputs.
+        output: name of the output.
+
+    Raises:
+        ModelError: if PyTorch cannot turn the network into a graph of standard operators.
+    """
     batch = torch.export.Dim("batch", min=1, max=4096)
     try:
         with _silence(), torch.no_grad():
             program = torch.onnx.export(
-                deployed.eval(),
-                (example_BHWC,),
+                network.eval(),
+                example,
                 dynamo=True,
-                dynamic_shapes={"pictures": {0: batch}},
-                input_names=[INPUT],
-                output_names=[OUTPUTS[deployed.task]],
+                dynamic_shapes={name: {0: batch} for name in inputs},
+                input_names=list(inputs),
+                output_names=[output],
                 opset_version=_OPSET,
                 external_data=False,
                 optimize=True,

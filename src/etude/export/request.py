@@ -29,9 +29,9 @@ class Request:
 
     model: nn.Module
     """The network with its weights, on the CPU, in float32: pictures (B, 3, H, W), normalised, to logits (B, K), or
-    (B, K, H, W) for masks."""
+    (B, K, H, W) for masks; for a generation both networks, the generator's weights alone being its own."""
     task: str
-    """classification or segmentation."""
+    """classification, segmentation or generation."""
     name: str
     """Name under which the model will be offered."""
     classes: tuple[str, ...]

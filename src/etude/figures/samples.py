@@ -1,12 +1,11 @@
 """Generated pictures to look at: a grid as PNG, a film as GIF; both say in their metadata that they are generated.
 
-Shapes: N pictures, F frames, H and W pixels, C channels; uint8 RGB.
+Shapes: N pictures, H and W pixels, C channels; uint8 RGB.
 """
 
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,46 +13,21 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.files import write_bytes
+from etude.pictures.generated import generated_png, generated_words, grid
 
 Pixels = npt.NDArray[np.uint8]
-_GAP_PX = 2
-_PAPER = 255
 
 
-def grid(pictures_NHWC: Pixels, columns: int | None = None) -> Pixels:
-    """Lay pictures out row by row, with white between them; (H', W', 3).
-
-    >>> grid(np.zeros((5, 8, 8, 3), np.uint8), columns=3).shape
-    (22, 32, 3)
-    """
-    count, height, width, _ = pictures_NHWC.shape
-    columns = columns or math.ceil(math.sqrt(count))
-    rows = math.ceil(count / columns)
-    sheet = np.full((rows * (height + _GAP_PX) + _GAP_PX, columns * (width + _GAP_PX) + _GAP_PX, 3), _PAPER, np.uint8)
-    for number, picture in enumerate(pictures_NHWC):
-        top, left = (place * (side + _GAP_PX) + _GAP_PX for place, side in
-                     zip(divmod(number, columns), (height, width), strict=True))  # fmt: skip
-        sheet[top : top + height, left : left + width] = picture
-    return sheet
-
-
-def write_grid(path: Path, pictures_NHWC: Pixels, *, columns: int | None = None, made_by: str = "") -> None:
+def write_grid(path: Path, pictures_NHWC: Pixels, *, made_by: str, columns: int | None = None) -> None:
     """Write a grid as PNG, whole or not at all.
 
     Args:
         path: the file.
         pictures_NHWC: at least one picture.
+        made_by: what generated them, for the metadata.
         columns: pictures a row; by default as many as rows.
-        made_by: what generated them, for the metadata; empty for pictures that are not generated.
     """
-    from PIL import Image, PngImagePlugin
-
-    about = PngImagePlugin.PngInfo()
-    if made_by:
-        about.add_itxt("Description", generated_words(made_by))
-    content = io.BytesIO()
-    Image.fromarray(grid(pictures_NHWC, columns)).save(content, "PNG", pnginfo=about, optimize=True)
-    write_bytes(path, content.getvalue())
+    write_bytes(path, generated_png(grid(pictures_NHWC, columns), made_by))
 
 
 def write_film(path: Path, frames: Sequence[Pixels], *, made_by: str, milliseconds: int = 80) -> None:
@@ -74,12 +48,3 @@ def write_film(path: Path, frames: Sequence[Pixels], *, made_by: str, millisecon
         comment=generated_words(made_by).encode(),
     )
     write_bytes(path, content.getvalue())
-
-
-def generated_words(made_by: str) -> str:
-    """Say that a picture is generated, and by what.
-
-    >>> generated_words("fastgan, seed 0 (run 1a2b)")
-    'Generated picture, no photograph. Made by Étude: fastgan, seed 0 (run 1a2b).'
-    """
-    return f"Generated picture, no photograph. Made by Étude: {made_by}."

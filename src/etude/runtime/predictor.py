@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol, overload
+from typing import Any, overload
 
 import numpy as np
 from PIL import Image
 
 from etude.core.bundle_record import BundleRecord
 from etude.core.errors import BundleError, sentence
-from etude.pictures.prepare import VOID, Box, Placement, Prepare, place, prepare_opened, prepare_picture
+from etude.pictures.prepare import VOID, Box, Placement, place, prepare_opened, prepare_picture
 from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, read_file
 from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
 from etude.runtime.archive import Archive
+from etude.runtime.bundled import Bundled, Files
 from etude.runtime.inputs import Picture, as_list, as_raw
 from etude.runtime.reference import Reference, compare_reference
 from etude.runtime.session import Session
@@ -25,20 +25,7 @@ BATCH = 16
 """Pictures that are asked about at a time, where many are given."""
 
 
-class Files(Protocol):
-    """A bundle's record and files, wherever they are."""
-
-    @property
-    def record(self) -> BundleRecord:
-        """The record."""
-        ...
-
-    def __getitem__(self, name: str) -> bytes:
-        """Return the content of a file."""
-        ...
-
-
-class Predictor:
+class Predictor(Bundled):
     """A model that answers about pictures. Threads may share it.
 
     Args:
@@ -51,36 +38,9 @@ class Predictor:
     """
 
     def __init__(self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
-        self.record: BundleRecord = archive.record
+        super().__init__(archive, threads)
         self.max_pixels = max_pixels
-        self._archive = archive
-        self._threads = threads
-        self._opening = threading.Lock()
-        try:
-            self.prepare = Prepare.model_validate(self.record.prepare)
-        except ValueError as error:
-            raise BundleError(sentence("bundle", "prepare", "a rule that can be read", self.record.prepare)) from error
         _check_record(self.record)
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self.record.name
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of their ids."""
-        return self.record.classes
-
-    @property
-    def task(self) -> str:
-        """What it answers: classification or segmentation."""
-        return self.record.task
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the graph: the same graph gives the same answers."""
-        return self.record.files[self.record.graph].sha256
 
     @cached_property
     def session(self) -> Session:
@@ -184,14 +144,6 @@ class Predictor:
         answers = [self.read(picture)[0] for picture in reference.pictures]
         compare_reference(self.name, reference, self.session.run(np.stack(answers)))
 
-    def document(self, name: str) -> str:
-        """Return a text of the bundle, such as `MODEL_CARD.md`.
-
-        Raises:
-            BundleError: if there is none of this name.
-        """
-        return self._archive[name].decode("utf-8")
-
 
 class Seen:
     """What of a picture is kept beside its prepared pixels: nothing for a class, its size and place for a mask."""
@@ -244,6 +196,9 @@ def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) ->
 
 def _check_record(record: BundleRecord) -> None:
     """Check that the parts of a record fit each other."""
+    if record.task == "generation":
+        remedy = "Ask it with `etude generate`, or etude.load_generator."
+        raise BundleError(sentence("bundle", record.name, "one that answers about pictures", record.task, remedy))
     if record.task == "segmentation" and len(record.palette) != len(record.classes):
         raise BundleError(sentence("bundle", "palette", f"{len(record.classes)} colours", len(record.palette)))
     if record.threshold is not None and len(record.classes) != 2:

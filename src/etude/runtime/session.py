@@ -10,7 +10,11 @@ import numpy.typing as npt
 from etude.core.errors import BundleError, sentence
 from etude.runtime.graph import check_graph
 
-_DTYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32}
+_DTYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(int64)": np.int64}
+LATENTS: Final = "latents"
+CLASSES: Final = "classes"
+PICTURES: Final = "pictures"
+"""Names of what goes into the graph of a generator and comes out of it."""
 _QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the person's
 
 
@@ -51,10 +55,15 @@ class Session:
     def _check_form(self, name: str) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         form = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
-        wanted_output = np.uint8 if self._output == "ids" else np.float32
-        if len(inputs) != 1 or form != [(self._input, np.uint8), (self._output, wanted_output)]:
-            rule = f"a graph from {self._input} (uint8) to {self._output} ({wanted_output.__name__})"
+        wanted = self._form()
+        if len(outputs) != 1 or form != wanted:
+            *given, (output, kind) = [(name, dtype.__name__) for name, dtype in wanted]
+            rule = f"a graph from {' and '.join(f'{name} ({dtype})' for name, dtype in given)} to {output} ({kind})"
             raise _refused(name, rule, str([(entry.name, entry.type) for entry in (*inputs, *outputs)]))
+
+    def _form(self) -> list[tuple[str, type[np.generic]]]:
+        """Return name and type of the inputs, then of the output."""
+        return [(self._input, np.uint8), (self._output, np.uint8 if self._output == "ids" else np.float32)]
 
     def run(self, pictures_BHWC: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
         """Answer a batch.
@@ -67,6 +76,48 @@ class Session:
         """
         answers: npt.NDArray[Any] = self._session.run([self._output], {self._input: pictures_BHWC})[0]
         return answers
+
+
+class LatentSession(Session):
+    """A graph from latent vectors, and class ids where it is conditional, to pictures. Threads may share it.
+
+    Args:
+        content: an ONNX file.
+        latent: length of a vector.
+        conditional: whether it is told the class that is wanted.
+        threads: threads of one call; 0: all that the machine has.
+        name: what errors call it.
+
+    Raises:
+        BundleError: if the graph reaches outside of the file, or is not of this form.
+    """
+
+    def __init__(
+        self, content: bytes, latent: int, *, conditional: bool, threads: int = 0, name: str = "model.onnx"
+    ) -> None:
+        self._conditional = conditional
+        super().__init__(content, LATENTS, PICTURES, threads=threads, name=name)
+        shape = self._session.get_inputs()[0].shape
+        if len(shape) != 2 or shape[1] != latent:
+            raise _refused(name, f"a graph of vectors of {latent} numbers", str(shape))
+
+    def _form(self) -> list[tuple[str, type[np.generic]]]:
+        classes: list[tuple[str, type[np.generic]]] = [(CLASSES, np.int64)] if self._conditional else []
+        return [(LATENTS, np.float32), *classes, (PICTURES, np.uint8)]
+
+    def generate(self, latents_BZ: npt.NDArray[np.float32], classes_B: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Generate a batch.
+
+        Args:
+            latents_BZ: standard normal vectors.
+            classes_B: class ids; not looked at where the graph is not conditional.
+
+        Returns:
+            Pictures, uint8 (B, H, W, 3), RGB.
+        """
+        given: dict[str, npt.NDArray[Any]] = {LATENTS: latents_BZ} | ({CLASSES: classes_B} if self._conditional else {})
+        pictures: npt.NDArray[np.uint8] = self._session.run([PICTURES], given)[0]
+        return pictures
 
 
 def _refused(name: str, rule: str, found: str) -> BundleError:

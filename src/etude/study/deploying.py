@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
 from etude.core.errors import EtudeError, MistakeError, sentence
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.registry import nearest
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.data.source import Source, open_source
 from etude.data.split_file import read_split
-from etude.evaluate.mask_counts import MaskCounts
+from etude.evaluate.answers import read_answers
 from etude.evaluate.pictures import interval_over_pictures
-from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.models import build_model, card_of
 from etude.pictures.palette import palette_of
@@ -68,7 +68,7 @@ def export_request(
         metric=study.metric,
         scores=_scores(record, folder, study.task),
         origin=_origin(record, study),
-        data=_summary(source, study, config),
+        data=_summary(source, study, config, _notes_on(record, folder) if study.task == "generation" else ()),
         weights=folder.run(record.identity) / "model.safetensors",
         temperature=record.temperature if keep_temperature else None,
         threshold=record.threshold,
@@ -137,6 +137,7 @@ def _network(record: RunRecord, folder: StudyFolder, task: str) -> nn.Module:
     """Build the network of a run and load its weights; what it was pretrained with is not needed any more."""
     import torch
 
+    from etude.models.networks.adversaries import Adversaries
     from etude.train.state import load_tensors
     from etude.train.views import Views
 
@@ -151,6 +152,10 @@ def _network(record: RunRecord, folder: StudyFolder, task: str) -> nn.Module:
         task=task,
     )
     tensors, _ = load_tensors(folder.run(record.identity) / "model.safetensors")
+    if task == "generation":
+        assert isinstance(model, Adversaries)
+        model.generator.load_state_dict(tensors)
+        return model.eval()
     model.load_state_dict(tensors)
     combine = CombineConfig.model_validate(config.get("combine", {}))
     model = model.to(torch.float32)
@@ -174,9 +179,13 @@ def _check_combined(record: RunRecord) -> None:
 
 def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:
     """Return the scores of the run on validation and test, those on test with intervals where answers are kept."""
+    if task == "generation":
+        return tuple(
+            Score(part="test", metric=measure.name, value=measure.value, interval=measure.interval)
+            for measure in _generated(record, folder).measures
+        )
     path = folder.run(record.identity) / "predictions.parquet"
-    kind = MaskCounts if task == "segmentation" else Predictions
-    result = RunResult(record, lambda: kind.read(path, Part.TEST))
+    result = RunResult(record, lambda: read_answers(path, Part.TEST))
     told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
     for name, value in record.test.items():
         interval = interval_over_pictures([result], name)
@@ -202,13 +211,27 @@ def _origin(record: RunRecord, study: StudyRecord) -> Origin:
     )
 
 
-def _summary(source: Source, study: StudyRecord, config: dict[str, Any]) -> DataSummary:
+def _generated(record: RunRecord, folder: StudyFolder) -> GenerationRecord:
+    return GenerationRecord.load(folder.run(record.identity) / GENERATION_FILE)
+
+
+def _notes_on(record: RunRecord, folder: StudyFolder) -> tuple[str, ...]:
+    """Say what the measures of a generator are over, and why it stopped where it did."""
+    found = _generated(record, folder)
+    told = (
+        f"The measures are over the features of {found.features}, {found.n_generated} generated pictures against "
+        f"{found.n_real} held-out ones: values over other features, and published FIDs, are not comparable with them."
+    )
+    return (told, found.note) if found.note else (told,)
+
+
+def _summary(source: Source, study: StudyRecord, config: dict[str, Any], notes: tuple[str, ...]) -> DataSummary:
     return DataSummary(
         source=source.name,
         fingerprint=config["data"]["fingerprint"],
         licence=source.licence,
         counts=study.counts,
-        notes=tuple(source.notes),
+        notes=(*source.notes, *notes),
     )
 
 

@@ -6,7 +6,6 @@ Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixe
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from etude.core.files import write_bytes
-from etude.core.generation_record import GenerationRecord, NearestPair
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair
 from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.seeds import derive
@@ -25,7 +23,7 @@ from etude.data.prepared import PreparedSet
 from etude.evaluate.cost import measure_latency, versions
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
-from etude.figures.samples import generated_words, write_grid
+from etude.figures.samples import write_grid
 from etude.metrics.generation import FeatureSets, near_limit, nearest
 from etude.models import count_parameters
 from etude.models.networks.adversaries import Adversaries
@@ -47,7 +45,6 @@ from etude.train.samples import (
 )
 from etude.train.state import load_tensors, save_tensors
 
-GENERATION_FILE: Final = "generation.json"
 NEAREST_FILE: Final = "nearest.png"
 _SHOWN_PAIRS: Final = 12
 _FEWEST_OF_CLASS: Final = 2
@@ -133,23 +130,6 @@ def generate_pictures(
     wanted = draw_wanted(model, count, seed, torch.from_numpy(np.asarray(job.parts("train").labels_N)))
     pictures = to_bytes(generate(model, wanted, job.execution))
     return pictures, None if wanted.classes_N is None else wanted.classes_N.numpy()
-
-
-def write_generated(folder: Path, pictures_NHWC: Pixels, names: Sequence[str], made_by: str) -> list[Path]:
-    """Write pictures as PNG files that say that they are generated; return their paths."""
-    import io
-
-    from PIL import Image, PngImagePlugin
-
-    paths = []
-    for number, (picture, name) in enumerate(zip(pictures_NHWC, names, strict=True)):
-        about = PngImagePlugin.PngInfo()
-        about.add_itxt("Description", generated_words(made_by))
-        content = io.BytesIO()
-        Image.fromarray(picture).save(content, "PNG", pnginfo=about)
-        paths.append(folder / name / f"generated-{number:05d}.png")
-        write_bytes(paths[-1], content.getvalue())
-    return paths
 
 
 def open_generator(job: Job, folder: Path) -> Adversaries:

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from etude.core.seeds import derive
-from etude.figures.samples import grid, write_film, write_grid
+from etude.figures.samples import write_film, write_grid
 from etude.models.execution import Execution
 from etude.models.networks.adversaries import Adversaries
+from etude.pictures.generated import grid
 
 SAMPLES_FOLDER: Final = "samples"
 FINAL_FILE: Final = "final.png"

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
 
-from tests.unit.runtime.drawing import make_contents, write_zip
+from tests.unit.runtime.drawing import make_contents, make_generator_contents, write_zip
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +19,9 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         task: write_zip(folder / f"{task}.bundle", make_contents(task, name=name))
         for task, name in (("classification", "colours"), ("segmentation", "pixels"))
     }
+
+
+@pytest.fixture(scope="session")
+def generator_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The path of a conditional generator."""
+    return write_zip(tmp_path_factory.mktemp("generators") / "shades.bundle", make_generator_contents())

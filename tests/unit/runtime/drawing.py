@@ -11,8 +11,9 @@ import numpy as np
 
 from etude.core.bundle_record import BundleRecord, Certainty, DataSummary, FileEntry, Gate, Origin
 from etude.pictures.prepare import Prepare
+from etude.runtime.latents import draw_latents
 from etude.runtime.reference import Reference, drawn_pictures
-from etude.runtime.session import Session
+from etude.runtime.session import LatentSession, Session
 
 COLOURS = ("red", "green", "blue")
 
@@ -74,13 +75,87 @@ def make_contents(task: str = "classification", size: int = 16, **changes: objec
         gate=Gate(pictures=10, agreement=1.0),
         origin=Origin(study="colours", candidate="mean", run="0", network="means", trained_at="2026-01-01T00:00:00"),
         data=DataSummary(source="drawn", fingerprint="0"),
-        files={
-            name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
-            for name, content in contents.items()
-        },
+        files=_entries(contents),
     )
     record = record.model_copy(update=changes)
     return {"bundle.json": record.model_dump_json().encode(), **contents}
+
+
+def make_generator_graph(size: int, latent: int, *, conditional: bool) -> bytes:
+    """Return a graph whose pictures are the first three latent numbers as colours; a class brightens one channel."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    shades = np.zeros((latent, 3), np.float32)
+    shades[:3] = 40 * np.eye(3)
+    nodes = [
+        helper.make_node("MatMul", ["latents", "shades"], ["plain"]),
+        helper.make_node("Add", ["plain", "grey"], ["colours"]),
+        *(
+            [
+                helper.make_node("Gather", ["brightened", "classes"], ["lights"]),
+                helper.make_node("Add", ["colours", "lights"], ["lit"]),
+            ]
+            if conditional
+            else [helper.make_node("Identity", ["colours"], ["lit"])]
+        ),
+        helper.make_node("Clip", ["lit", "low", "high"], ["levels"]),
+        helper.make_node("Unsqueeze", ["levels", "axes"], ["dots"]),
+        helper.make_node("Tile", ["dots", "repeats"], ["floats"]),
+        helper.make_node("Cast", ["floats"], ["pictures"], to=TensorProto.UINT8),
+    ]
+    initial = {
+        "shades": shades, "grey": np.full(3, 100, np.float32), "brightened": 60 * np.eye(3, dtype=np.float32),
+        "low": np.array(0, np.float32), "high": np.array(255, np.float32), "axes": np.array([1, 2], np.int64),
+        "repeats": np.array([1, size, size, 1], np.int64),
+    }  # fmt: skip
+    given = [helper.make_tensor_value_info("latents", TensorProto.FLOAT, ["batch", latent])]
+    if conditional:
+        given.append(helper.make_tensor_value_info("classes", TensorProto.INT64, ["batch"]))
+    output = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", size, size, 3])
+    tensors = [numpy_helper.from_array(values, name) for name, values in initial.items()]
+    graph = helper.make_graph(nodes, "shades", given, [output], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    return model.SerializeToString()
+
+
+def make_generator_contents(
+    size: int = 8, latent: int = 5, *, conditional: bool = True, **changes: object
+) -> dict[str, bytes]:
+    """Return the files of the bundle of a generator."""
+    graph = make_generator_graph(size, latent, conditional=conditional)
+    latents = draw_latents(0, range(4), latent)
+    made = LatentSession(graph, latent, conditional=conditional, threads=1).generate(latents, np.arange(4) % 3)
+    contents = {
+        "model.onnx": graph,
+        "reference.npz": Reference(made, latents).to_bytes(),
+        "MODEL_CARD.md": b"# shades\n",
+        "CONTRACT.md": b"# contract\n",
+    }
+    record = BundleRecord(
+        name="shades",
+        etude="0.1.0",
+        created_at="2026-01-01T00:00:00+00:00",
+        task="generation",
+        classes=COLOURS,
+        latent=latent,
+        conditional=conditional,
+        input="latents",
+        output="pictures",
+        prepare=Prepare(size_px=size, normalize="half").model_dump(mode="json"),
+        gate=Gate(pictures=10, agreement=1.0),
+        origin=Origin(study="colours", candidate="shades", run="0", network="shades", trained_at="2026-01-01T00:00:00"),
+        data=DataSummary(source="drawn", fingerprint="0"),
+        files=_entries(contents),
+    ).model_copy(update=changes)
+    return {"bundle.json": record.model_dump_json().encode(), **contents}
+
+
+def _entries(contents: dict[str, bytes]) -> dict[str, FileEntry]:
+    return {
+        name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
+        for name, content in contents.items()
+    }
 
 
 def write_zip(path: Path, contents: dict[str, bytes]) -> Path:

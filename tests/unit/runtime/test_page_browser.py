@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from tests.unit.runtime.drawing import plain
 
+from etude import load_generator
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.keys import add_key
 
@@ -200,6 +201,41 @@ def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
     page.locator("#ask").wait_for()
     assert page.locator("#model option").count() == 2
     assert key not in page.content()
+    next(server, None)
+
+
+def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles) -> None:
+    server = run_server({"generation": generator_bundle, **bundles})
+    page = visit(next(server), locale="fr-FR")
+    page.locator("#make").wait_for()
+    assert page.locator("#drop").is_hidden()
+    assert page.locator("#lead").inner_text().startswith("Choisissez une graine")
+    page.get_by_label("Graine").fill("7")
+    page.locator("#count").select_option("4")
+    page.locator("#class").select_option("green")
+    page.get_by_label("Graine").press("Enter")
+    image = page.get_by_role("img", name="Images engendrées, graine 7")
+    image.wait_for()
+    until(page, "[...document.images].every(image => image.complete && image.naturalWidth === 22)")
+    item = page.locator("#answers > li").first
+    assert item.locator("h2").inner_text().startswith("Graine 7, green")
+    assert "pas une photographie" in item.inner_text()
+    with page.expect_download() as saved:
+        item.get_by_text("Enregistrer le fichier").click()
+    generator = load_generator(generator_bundle)
+    wishes = generator.wishes(4, seed=7, label="green")
+    assert saved.value.path().read_bytes() == generator.png(list(generator.stream(wishes)), wishes)
+    page.select_option("#language", "en")
+    assert item.locator("h2").inner_text().startswith("Seed 7, green")
+    page.get_by_role("button", name="Another seed").click()
+    assert page.get_by_label("Seed").input_value() != "7"
+    page.get_by_role("button", name="Remove 7").click()
+    assert page.locator("#answers > li").count() == 0
+    page.select_option("#model", "colours")
+    assert page.locator("#make").is_hidden()
+    assert page.locator("#drop").is_visible()
+    assert all(url.startswith((page.url, "blob:", "data:")) for url in page.asked)
+    assert page.said == []
     next(server, None)
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from etude.core.errors import MissingPartError, MistakeError, sentence
-from etude.core.files import storage_errors, writing
+from etude.core.files import folder_name, storage_errors, writing
 from etude.runtime.library.database import COLUMNS, Found, Library
 
 Way = Literal["copy", "link"]
@@ -70,7 +69,7 @@ def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = Fa
         if picture.sha256 in seen or not picture.file.is_file():
             continue
         seen.add(picture.sha256)
-        inner = folder / _folder_name(picture.label) if by_class else folder
+        inner = folder / folder_name(picture.label) if by_class else folder
         with storage_errors(folder):
             inner.mkdir(parents=True, exist_ok=True)
             target = inner / picture.file.name
@@ -89,12 +88,3 @@ def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = Fa
 def _holds(path: Path, picture: Found) -> bool:
     """Whether a file has the content of a picture."""
     return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == picture.sha256
-
-
-def _folder_name(label: str) -> str:
-    """Return a label as the name of a folder.
-
-    >>> _folder_name("cat/dog"), _folder_name("..")
-    ('cat_dog', '_')
-    """
-    return re.sub(r"[/\\\0]", "_", label).strip(". ") or "_"

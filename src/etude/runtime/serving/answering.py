@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from etude.core.errors import DataError
-from etude.runtime.predictor import Predictor
+from etude.runtime.opening import Model
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import RefusedError
 from etude.runtime.serving.metrics import Metrics
@@ -23,8 +23,13 @@ class Answering:
     def __init__(self, pool: Pool, config: ServeConfig, metrics: Metrics) -> None:
         self._pool, self._config, self._metrics = pool, config, metrics
 
-    async def answer(self, model: Predictor, contents: Sequence[bytes], finish: Finish) -> list[Any | DataError]:
+    async def answer(self, model: Model, contents: Sequence[Any], finish: Finish) -> list[Any | DataError]:
         """Return what `finish` makes of the answer to each picture, or the error of a picture that cannot be read.
+
+        Args:
+            model: a predictor, or a generator.
+            contents: the bytes of pictures, or for a generator its wishes.
+            finish: turns an answer into what is sent.
 
         Raises:
             RefusedError: if the queue is full, or an answer would come too late.
@@ -44,7 +49,7 @@ class Answering:
             found = [LateError()]
         return [self._counted(model, entry) for entry in found]
 
-    def _counted(self, model: Predictor, entry: Any) -> Any:  # noqa: ANN401 - what `finish` gave, or an error
+    def _counted(self, model: Model, entry: Any) -> Any:  # noqa: ANN401 - what `finish` gave, or an error
         if isinstance(entry, LateError):
             self._metrics.pictures.labels(model.name, "late").inc()
             raise RefusedError(503, "late", f"The answer would come too late. Ask again in {_RETRY_S} s.", _RETRY_S)

@@ -13,15 +13,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from etude.pictures.reading import Pixels
-from etude.runtime.answers import Answer
-from etude.runtime.predictor import Predictor, Seen
+Finish = Callable[[Any], Any]
+"""Turns an answer into what is sent."""
 
-Finish = Callable[[Answer], Any]
+
+class Asked(Protocol):
+    """A model that answers in two steps: what is wanted becomes an array, and a batch of arrays answers."""
+
+    def read(self, content: Any, /) -> tuple[Any, Any]:  # noqa: ANN401 - a picture's bytes, or a generator's wish
+        """Return the array, and what belongs to it."""
+        ...
+
+    def answer(self, arrays: Any, beside: Any, /) -> Sequence[Any]:  # noqa: ANN401 - as `read` gave them
+        """Answer a batch."""
+        ...
 
 
 class BusyError(Exception):
@@ -34,10 +43,11 @@ class LateError(Exception):
 
 @dataclass(eq=False)
 class Job:
-    """One picture that waits for its answer."""
+    """One picture that waits: to be answered, or to be made."""
 
-    model: Predictor
-    content: bytes
+    model: Asked
+    content: Any
+    """The bytes of a picture, or what a generator is asked for."""
     finish: Finish
     """Turns the answer into what is sent; runs in the thread that answered."""
     deadline: float
@@ -120,7 +130,7 @@ class Pool:
 
     def _answer(self, jobs: list[Job]) -> None:
         """Decode, answer and finish; what fails, fails for its own picture alone."""
-        read: list[tuple[Job, tuple[Pixels, Seen]]] = []
+        read: list[tuple[Job, tuple[Any, Any]]] = []
         for job in jobs:
             try:
                 read.append((job, job.model.read(job.content)))
@@ -130,8 +140,8 @@ class Pool:
             return
         self._batched(len(read))
         try:
-            pictures = np.stack([pixels for _, (pixels, _) in read])
-            answers = jobs[0].model.answer(pictures, [seen for _, (_, seen) in read])
+            arrays = np.stack([array for _, (array, _) in read])
+            answers = jobs[0].model.answer(arrays, [beside for _, (_, beside) in read])
         except BaseException as error:
             for job, _ in read:
                 job.future.set_exception(error)

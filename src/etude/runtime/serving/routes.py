@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,8 +14,11 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from etude.core.errors import DataError, MistakeError
 from etude.runtime.answers import Answer, MaskAnswer
+from etude.runtime.bundled import Bundled
 from etude.runtime.drawing import mask_png, rgb_png
-from etude.runtime.predictor import Predictor
+from etude.runtime.generator import Generator
+from etude.runtime.latents import MOST_SEED
+from etude.runtime.opening import Model
 from etude.runtime.serving.answering import Answering
 from etude.runtime.serving.bodies import read_pictures
 from etude.runtime.serving.config import ServeConfig
@@ -35,6 +39,13 @@ Form = Annotated[
         "colours laid over the picture; json: share of each class.",
     ),
 ]
+Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="The same seed gives the same pictures.")]
+Count = Annotated[int, Query(ge=1, le=1000, description="Pictures: one as it is, or several as a grid.")]
+First = Annotated[int, Query(ge=0, le=2**31, description="Number of the first picture; each depends on its own alone.")]
+Label = Annotated[
+    str | None,
+    Query(alias="class", max_length=200, description="Class, of a generator that can be asked for one; else in turn."),
+]
 Opacity = Annotated[float, Query(ge=0, le=1, description="How much of the colour an overlay shows.")]
 
 _SHELL = {
@@ -49,7 +60,7 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
     """Return all routes."""
     routes = APIRouter()
 
-    def find(name: str | None, task: str) -> Predictor:
+    def find(name: str | None, task: str) -> Model:
         try:
             return shelf.find(name, task)
         except MistakeError as error:
@@ -96,6 +107,29 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
             raise RefusedError(422, "picture", str(found[0]))
         return Response(found[0], media_type="image/png")
 
+    @routes.post(
+        "/v1/generate",
+        summary="Make new pictures from a seed",
+        responses={200: {"content": {"image/png": {}}}, **REFUSALS},
+        response_class=Response,
+        tags=["answers"],
+    )
+    async def generate(
+        model: ModelName = None, seed: Seed = 0, count: Count = 1, first: First = 0, label: Label = None
+    ) -> Response:
+        """The PNG file says that it is generated, by which bundle and from which seed. No body is needed."""
+        chosen = find(model, "generation")
+        assert isinstance(chosen, Generator)
+        if count > config.max_pictures:
+            raise RefusedError(422, "several", f"A request may ask for at most {config.max_pictures} pictures.")
+        try:
+            wishes = chosen.wishes(count, seed=seed, label=label, first=first)
+        except MistakeError as error:
+            raise RefusedError(422, "parameter", str(error)) from error
+        made = await answering.answer(chosen, wishes, lambda picture: picture)
+        content = await asyncio.to_thread(chosen.png, made, wishes)
+        return Response(content, media_type="image/png")
+
     @routes.get("/v1/model", summary="What a model is and can do", responses=REFUSALS, tags=["models"])
     async def model_(model: ModelName = None) -> JSONResponse:
         """Without a name, all models in a list."""
@@ -127,13 +161,14 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
     return routes
 
 
-def describe(model: Predictor) -> dict[str, Any]:
+def describe(model: Bundled) -> dict[str, Any]:
     """Return what the public may know of a model."""
     record = model.record
     told: dict[str, Any] = {
         "name": record.name,
         "task": record.task,
         "classes": list(record.classes),
+        "conditional": record.conditional,
         "palette": [list(colour) for colour in record.palette],
         "size_px": [model.prepare.height_px, model.prepare.width_px],
         "kind": record.kind,
@@ -159,7 +194,7 @@ def _drawn(answer: Answer, form: str, opacity: float) -> bytes:
 
 
 def _json(
-    model: Predictor, pictures: Sequence[tuple[str, bytes]], found: Sequence[Any], is_form: bool
+    model: Bundled, pictures: Sequence[tuple[str, bytes]], found: Sequence[Any], is_form: bool
 ) -> JSONResponse:  # fmt: skip
     """Return the answers; a picture that cannot be read is an error of its own among several."""
     if not is_form and isinstance(found[0], DataError):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from etude.core.errors import BundleError, MistakeError, sentence
 from etude.core.registry import unknown
-from etude.runtime.predictor import Predictor, load
+from etude.runtime.opening import Model, open_bundle
 
 
 class Shelf:
@@ -39,11 +39,11 @@ class Shelf:
         kept = {name for name in before.keys() & now.keys() if before[name].fingerprint == now[name].fingerprint}
         return sorted((before.keys() | now.keys()) - kept)
 
-    def all(self) -> list[Predictor]:
+    def all(self) -> list[Model]:
         """Return all models, in the order in which they were given."""
         return list(self._models.values())
 
-    def find(self, name: str | None, task: str | None = None) -> Predictor:
+    def find(self, name: str | None, task: str | None = None) -> Model:
         """Return a model by its name; without one, the first that does the task.
 
         Raises:
@@ -61,12 +61,12 @@ class Shelf:
                 return model
         raise MistakeError(f"model: none of those that are offered is for {task}. Offered: {', '.join(self._models)}.")
 
-    def _open(self) -> dict[str, Predictor]:
-        models: dict[str, Predictor] = {}
+    def _open(self) -> dict[str, Model]:
+        models: dict[str, Model] = {}
         if not self._paths:
             raise MistakeError(sentence("serve", "BUNDLE", "given", "none"))
         for path in self._paths:
-            model = load(path, threads=1, max_pixels=self._max_pixels)
+            model = open_bundle(path, threads=1, max_pixels=self._max_pixels)
             if model.name in models:
                 remedy = "Export one of them under another name: etude export --name."
                 raise BundleError(sentence("serve", str(path), "a bundle of another name", model.name, remedy))

@@ -74,13 +74,29 @@ async function meet() {
   at("keybox").hidden = true;
   at("ask").hidden = false;
   at("model").replaceChildren(...models.map((model) => make("option", { value: model.name, textContent: model.name })));
-  showCard();
+  showModel();
 }
 
 const chosen = () => models.find((model) => model.name === at("model").value);
-function showCard() { at("about").hidden = false; at("card").textContent = chosen().card; }
+const makesPictures = () => chosen()?.task === "generation";
+
+// Offer what the chosen model does: to answer about pictures, or to make some.
+function showModel() {
+  const model = chosen();
+  if (!at("viewfinder").hidden) closeCamera();
+  at("drop").hidden = makesPictures();
+  at("make").hidden = !makesPictures();
+  at("lead").dataset.word = makesPictures() ? "lead_generate" : "lead";
+  at("lead").textContent = say(at("lead").dataset.word);
+  at("kind").hidden = !model.conditional;
+  const inTurn = tell(make("option", { value: "" }), "in_turn");
+  at("class").replaceChildren(inTurn, ...model.classes.map((label) => make("option", { value: label, textContent: label })));
+  at("about").hidden = false;
+  at("card").textContent = model.card;
+}
 
 async function take(files) {
+  if (makesPictures()) return;
   for (const file of files) await answer(file);
 }
 
@@ -103,6 +119,34 @@ async function answer(file) {
   } catch (error) {
     item.append(make("p", { className: "error", textContent: error.message }));
     tell(at("status"), "failed", { name, reason: error.message });
+  }
+}
+
+// One item a seed: the file that the server made, which says in itself that it is generated.
+async function generate() {
+  const model = chosen();
+  const seed = at("seed").value;
+  const label = model.conditional ? at("class").value : "";
+  const query = new URLSearchParams({ model: model.name, seed, count: at("count").value, ...(label ? { class: label } : {}) });
+  const named = label ? ["made_of", { seed, label }] : ["made", { seed }];
+  const item = make("li");
+  const title = tell(make("span"), ...named);
+  const remove = tell(make("button", { type: "button" }, "×"), "remove", { name: seed }, "aria-label");
+  remove.textContent = "×";
+  remove.addEventListener("click", () => { item.remove(); at("seed").focus(); });
+  item.append(make("h2", {}, title, remove));
+  at("answers").prepend(item);
+  tell(at("status"), "working", { name: title.textContent });
+  try {
+    const file = await (await ask(`/v1/generate?${query}`, { method: "POST" })).blob();
+    const image = make("img", { src: URL.createObjectURL(file) });
+    tell(image, "made_alt", { seed }, "alt");
+    const save = tell(make("a", { className: "button", href: image.src, download: `generated-${seed}.png` }), "save");
+    item.append(make("div", { className: "frame" }, image), make("p", {}, save), tell(make("p"), "no_photograph"));
+    tell(at("status"), "done", { name: title.textContent, answer: at("count").value });
+  } catch (error) {
+    item.append(make("p", { className: "error", textContent: error.message }));
+    tell(at("status"), "failed", { name: title.textContent, reason: error.message });
   }
 }
 
@@ -213,7 +257,9 @@ function takePicture() {
 }
 
 at("language").addEventListener("change", (event) => speak(event.target.value));
-at("model").addEventListener("change", showCard);
+at("model").addEventListener("change", showModel);
+at("make").addEventListener("submit", (event) => { event.preventDefault(); generate(); });
+at("another").addEventListener("click", () => { at("seed").value = crypto.getRandomValues(new Uint32Array(1))[0]; });
 at("files").addEventListener("change", (event) => { const files = [...event.target.files]; event.target.value = ""; take(files); });
 at("camera").addEventListener("click", openCamera);
 at("close").addEventListener("click", closeCamera);

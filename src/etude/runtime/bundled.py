@@ -1,0 +1,73 @@
+"""What every model out of a bundle has, whatever it does."""
+
+from __future__ import annotations
+
+import threading
+from typing import Protocol
+
+from etude.core.bundle_record import BundleRecord
+from etude.core.errors import BundleError, sentence
+from etude.pictures.prepare import Prepare
+
+
+class Files(Protocol):
+    """A bundle's record and files, wherever they are."""
+
+    @property
+    def record(self) -> BundleRecord:
+        """The record."""
+        ...
+
+    def __getitem__(self, name: str) -> bytes:
+        """Return the content of a file."""
+        ...
+
+
+class Bundled:
+    """A model out of a bundle.
+
+    Args:
+        archive: the record and the files of a bundle.
+        threads: threads of one call; 0: all that the machine has.
+
+    Raises:
+        BundleError: if its rule of preparation cannot be read.
+    """
+
+    def __init__(self, archive: Files, threads: int = 0) -> None:
+        self.record: BundleRecord = archive.record
+        self._archive = archive
+        self._threads = threads
+        self._opening = threading.Lock()
+        try:
+            self.prepare = Prepare.model_validate(self.record.prepare)
+        except ValueError as error:
+            raise BundleError(sentence("bundle", "prepare", "a rule that can be read", self.record.prepare)) from error
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self.record.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their ids."""
+        return self.record.classes
+
+    @property
+    def task(self) -> str:
+        """What it does: classification, segmentation or generation."""
+        return self.record.task
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the graph: the same graph gives the same answers."""
+        return self.record.files[self.record.graph].sha256
+
+    def document(self, name: str) -> str:
+        """Return a text of the bundle, such as `MODEL_CARD.md`.
+
+        Raises:
+            BundleError: if there is none of this name.
+        """
+        return self._archive[name].decode("utf-8")
