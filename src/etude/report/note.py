@@ -20,6 +20,7 @@ from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
 from etude.report.generated import gather_generated
+from etude.report.judged import gather_judged
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
@@ -146,6 +147,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "errors": _find_errors(study, words, artist),
         "masks": gather_masks(study, words, artist),
         "generated": gather_generated(study, words, artist),
+        "judged": gather_judged(study, words),
         "robustness": gather_robustness(study, words, metric),
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),

@@ -20,6 +20,7 @@ from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.search.config import SearchConfig
+from etude.study.generated_config import GeneratedConfig
 from etude.study.tasks import add_defaults
 from etude.study.tracking import Track
 from etude.tasks.task import TaskName
@@ -69,10 +70,13 @@ class CandidateSplit(Config):
 
 
 class CandidateData(Config):
-    """What a candidate may change of the data."""
+    """What a candidate may change of the data: of its training part alone."""
 
     split: CandidateSplit = CandidateSplit()
     """The size of its training part."""
+    generated: GeneratedConfig | None = None
+    """Generated pictures in its training part, as `{pictures: 100}`; each run trains its own generators, on its own
+    training photographs alone."""
 
 
 class CombineConfig(Config):
@@ -106,7 +110,7 @@ class CandidateConfig(Config):
     combine: CombineConfig | None = None
     """How answers are combined once it is trained, as `{tta: flip}`."""
     data: CandidateData | None = None
-    """The size of its training part, as `{split: {train_items: 500}}`."""
+    """The size of its training part, as `{split: {train_items: 500}}`, and generated pictures in it."""
 
 
 def _read_list(given: Any) -> Any:  # noqa: ANN401 - raw input

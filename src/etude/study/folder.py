@@ -9,6 +9,7 @@ from pathlib import Path
 
 from etude.core.errors import EtudeError, MistakeError
 from etude.core.files import locked, storage_errors, sweep, try_locked
+from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.core.records import fingerprint
 from etude.core.run_record import RunRecord
 from etude.core.search_record import TrialRecord
@@ -31,8 +32,10 @@ class StudyFolder:
         self.leaderboard_json = self.root / "leaderboard.json"
         self.verdicts = self.root / "verdicts.json"
         self.runs = self.root / "runs"
+        self.generated = self.root / "generated"
         self.features = self.root / "features"
         self.robustness = self.root / "robustness.json"
+        self.judgement = self.root / JUDGEMENT_FILE
         self.out_of_fold = self.root / "oof"
         self.budgets = self.root / "budgets.json"
         self.timings = self.root / "timings.json"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.models import build_model, resolve_spec
 from etude.study.cautions import cautions
+from etude.study.extras import make_extras
 from etude.study.file import CombineConfig
 from etude.study.plan import Order, run_identity
 from etude.study.resolve import Candidate, merge
@@ -73,6 +74,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         threshold=study.protocol.threshold,
         calibrate=study.protocol.calibrate,
         members=members,
+        extras=make_extras(workspace, candidate, order),
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
         notes=tuple(cautions(candidate, workspace.source, study)),

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
@@ -18,7 +18,7 @@ from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
 from etude.study.plan import Order
-from etude.study.resolve import resolve_candidates
+from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -47,11 +47,35 @@ class OpenedRun:
         Raises:
             MistakeError: if it is not there.
         """
+        # What a search found in each fold is no field of a study file; `candidate` has it.
+        candidates = {
+            name: {field: given for field, given in candidate.items() if field != "by_fold"}
+            for name, candidate in self._resolved.get("candidates", {}).items()
+        }
         try:
-            content = json.loads(self.folder.resolved.read_bytes())
-            return StudyConfig.model_validate(content | {"ablations": (), "search": ()})
-        except (OSError, ValueError, ValidationError) as error:
+            return StudyConfig.model_validate(
+                self._resolved | {"candidates": candidates, "ablations": (), "search": ()}
+            )  # fmt: skip
+        except ValidationError as error:
             raise MistakeError(f"{self.folder.resolved}: cannot be read as a study ({error}).") from error
+
+    @cached_property
+    def _resolved(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self.folder.resolved.read_bytes()))
+        except (OSError, ValueError, TypeError) as error:
+            raise MistakeError(f"{self.folder.resolved}: cannot be read as a study ({error}).") from error
+
+    def candidate(self, name: str) -> Candidate:
+        """Return a candidate as it was resolved, with what a search found in each fold.
+
+        Raises:
+            MistakeError: if the study has none of this name.
+        """
+        try:
+            return Candidate.of_dump(name, self._resolved["candidates"][name])
+        except (KeyError, ValidationError) as error:
+            raise MistakeError(f"{self.folder.resolved}: holds no candidate {name} ({error}).") from error
 
     @cached_property
     def workspace(self) -> Workspace:
@@ -61,9 +85,10 @@ class OpenedRun:
     @cached_property
     def job(self) -> Job:
         """The run with everything resolved."""
-        candidate = resolve_candidates(self.study)[self.ref.candidate]
         return make_job(
-            self.workspace, candidate, Order(self.ref.candidate, self.ref.seed, self.ref.fold, self.ref.identity)
+            self.workspace,
+            self.candidate(self.ref.candidate),
+            Order(self.ref.candidate, self.ref.seed, self.ref.fold, self.ref.identity),
         )
 
     @cached_property

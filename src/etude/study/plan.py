@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
 from etude.models.picture_features import find_features
 from etude.study.file import StudyConfig
+from etude.study.generated_config import GeneratedConfig
 from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
 
@@ -91,6 +93,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["finetune"] = finetune
     if combine := candidate.combine.model_dump(mode="json", exclude_defaults=True):
         content["combine"] = combine
+    if candidate.generated is not None:
+        content["generated"] = generated_content(candidate.generated, workspace.base)
     if study.protocol.threshold is not None:
         content["threshold"] = study.protocol.threshold.model_dump(mode="json", exclude_defaults=True)
     if study.protocol.calibrate:
@@ -98,11 +102,18 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     if study.protocol.resolution != "labels":
         content["resolution"] = study.protocol.resolution
     if study.task == "generation":
-        content["generation"] = study.protocol.generation.model_dump(mode="json", exclude_defaults=True)
+        measured = study.protocol.generation.model_dump(mode="json", exclude_defaults=True, exclude={"judge"})
+        content["generation"] = measured
         content["generation"]["features"] = find_features(study.protocol.generation.features).name
     if fold is not None:
         content["fold"] = fold
     return content
+
+
+def generated_content(generated: GeneratedConfig, base: Path) -> dict[str, Any]:
+    """Return what the identity of a run says of the generated pictures in its training part."""
+    content = generated.model_dump(mode="json", exclude_defaults=True, exclude={"model": True, "train": _NO_IDENTITY})
+    return {**content, "model": resolve_spec(generated.model, base).identity}
 
 
 def training_key(workspace: Workspace, candidate: Candidate) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from etude.data.augment import AugmentConfig
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.study.file import CandidateConfig, CombineConfig, StudyConfig
+from etude.study.generated_config import GeneratedConfig
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
 
@@ -29,6 +31,8 @@ class Candidate:
     combine: CombineConfig
     train_items: int | None = None
     """Pictures of its training part, where it is not the study's."""
+    generated: GeneratedConfig | None = None
+    """Generated pictures in its training part; none: photographs alone."""
     by_fold: tuple[Candidate, ...] = ()
     """What it is in each fold, where a search has found other settings in each."""
 
@@ -48,9 +52,27 @@ class Candidate:
         }
         if self.train_items is not None:
             dumped["data"] = {"split": {"train_items": self.train_items}}
+        if self.generated is not None:
+            dumped.setdefault("data", {})["generated"] = self.generated.model_dump(mode="json")
         if self.by_fold:
             dumped["by_fold"] = [each.dump() for each in self.by_fold]
         return dumped
+
+    @classmethod
+    def of_dump(cls, name: str, dumped: Mapping[str, Any]) -> Candidate:
+        """Return a candidate from what `dump` gave."""
+        return cls(
+            name=name,
+            model=ModelSpec.model_validate(dumped["model"]),
+            augment=AugmentConfig.model_validate(dumped.get("augment", {})),
+            prepare=Prepare.model_validate(dumped.get("prepare", {})),
+            train=TrainConfig.model_validate(dumped.get("train", {})),
+            finetune=FinetuneConfig.model_validate(dumped.get("finetune", {})),
+            combine=CombineConfig.model_validate(dumped.get("combine", {})),
+            train_items=dumped.get("data", {}).get("split", {}).get("train_items"),
+            generated=_read_generated(dumped.get("data", {})),
+            by_fold=tuple(cls.of_dump(name, each) for each in dumped.get("by_fold", ())),
+        )
 
 
 def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
@@ -75,7 +97,13 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
         finetune=FinetuneConfig.model_validate(merged.get("finetune", {})),
         combine=CombineConfig.model_validate(merged.get("combine", {})),
         train_items=None if train_items == study.data.split.train_items else train_items,
+        generated=_read_generated(merged.get("data", {})),
     )
+
+
+def _read_generated(data: Mapping[str, Any]) -> GeneratedConfig | None:
+    given = data.get("generated")
+    return None if given is None else GeneratedConfig.model_validate(given)
 
 
 def resolve_candidates(study: StudyConfig) -> dict[str, Candidate]:

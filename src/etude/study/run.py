@@ -19,10 +19,12 @@ from etude.evaluate.out_of_fold import write_out_of_fold
 from etude.study.ablations import expand_ablations
 from etude.study.engine import Engine, InProcess, Outcome
 from etude.study.estimate import StudyPlan, make_plan
+from etude.study.extras import make_extras
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
+from etude.study.judging import find_judge, judge_generators
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.robustness import measure_robustness
@@ -69,6 +71,8 @@ def run_study(
     has_helped = _help(Searching(study, workspace, watch, started))
     with folder.locked(wait=has_helped):
         check_networks(resolve_candidates(study), workspace)
+        if study.protocol.generation.judge:
+            find_judge(study, workspace.source.classes, results)
         guard(workspace)
         with workers(processes, study, base, results, device, watch):
             found = Searching(study, workspace, watch, started).run()
@@ -83,6 +87,8 @@ def run_study(
         record = session.close()
         if study.protocol.robustness:
             measure_robustness(workspace, candidates, record)
+        if study.protocol.generation.judge:
+            judge_generators(workspace, candidates, record, results)
         return record
 
 
@@ -140,6 +146,7 @@ def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> No
     """
     for candidate in candidates.values():
         build_network(candidate, workspace, 0)
+        make_extras(workspace, candidate, Order(candidate.name, 0, None, ""))
 
 
 class _Session:

@@ -68,6 +68,11 @@ _OF_GENERATORS: Final = ("non-saturating", "hinge")
 _OF_MASKS: Final = ("accumulate", "crop_px", "balanced_crops")
 
 
+def training_defaults(task: TaskName) -> dict[str, Any]:
+    """Return what the training of a task starts from, where that is not what a classification starts from."""
+    return dict(_DEFAULTS.get(task, {}).get("train", {}))
+
+
 def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
     """Fill in what the file of a segmentation or a generation leaves out; others are returned as they are."""
     if not isinstance(tree, dict) or tree.get("task") not in _DEFAULTS:
@@ -97,6 +102,8 @@ def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     yield from check_metrics(study)
     if study.task != "segmentation" and study.protocol.resolution != "labels":
         yield ("protocol", "resolution"), "protocol.resolution must be left out: it is of masks."
+    if study.task != "generation" and study.protocol.generation.judge:
+        yield ("protocol", "generation"), "protocol.generation.judge must be left out: it is of generated pictures."
     if study.task == "classification":
         return
     of_task = "masks" if study.task == "segmentation" else "generated pictures"
@@ -113,6 +120,8 @@ def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
 def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
     """Find what a candidate's task cannot have, sentence by sentence."""
     name, train = candidate.name, candidate.train
+    if candidate.generated is not None:
+        yield from _check_generated(candidate, task)
     if candidate.combine.members is not None and task != "classification":
         yield f"{name}: combine.members must be left out: it averages probabilities of one class a picture."
     yield from _check_model(candidate, task)
@@ -165,6 +174,22 @@ def _check_generator(candidate: Candidate) -> Iterator[str]:
             yield f"{name}: train.{field} must be left out for a generation."
     if candidate.combine != type(candidate.combine)() or candidate.finetune != type(candidate.finetune)():
         yield f"{name}: combine and finetune must be left out for a generation."
+
+
+def _check_generated(candidate: Candidate, task: TaskName) -> Iterator[str]:
+    """Find what does not go with generated pictures, sentence by sentence."""
+    name, prepare, generated = candidate.name, candidate.prepare, candidate.generated
+    if task != "classification":
+        yield f"{name}: data.generated must be left out: a generated picture has a class, and the task is {task}."
+    if candidate.augment.copies:
+        yield f"{name}: data.generated must be left out beside augment.copies: give one of them."
+    if prepare.height_px != prepare.width_px and prepare.fit != "stretch":
+        yield f"{name}: prepare.size_px must be square with data.generated, or prepare.fit stretch."
+    if generated is not None:
+        try:
+            check_task(generated.model, "generation")
+        except EtudeError as error:
+            yield f"{name}: data.generated: {error}"
 
 
 def _check_model(candidate: Candidate, task: TaskName) -> Iterator[str]:

@@ -25,6 +25,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Extra:
+    """Pictures of one class that a generator makes for the training part of a job."""
+
+    job: Job
+    """The training of the generator; its one part is 'train', the photographs of the class in the job's own."""
+    label: int
+    """The class."""
+    count: int
+    """Generated pictures."""
+    folder: Path
+    """Where the generator is trained and its pictures are kept."""
+
+
+@dataclass(frozen=True)
 class Job:
     """One training to be done."""
 
@@ -64,6 +78,8 @@ class Job:
     """Run whose weights are taken where it is finished, as it differs in the views only; none: it is trained."""
     members: tuple[Job, ...] = ()
     """Trainings whose networks answer together in place of one of its own."""
+    extras: tuple[Extra, ...] = ()
+    """Generated pictures that are put into the training part."""
     data_key: str = ""
     """Fingerprint of the source, in whose positions the prepared pictures are numbered."""
     features: Path | None = None
@@ -78,6 +94,16 @@ class Job:
     """Number of this run in the plan, and runs of the plan."""
     command: str = ""
     notes: tuple[str, ...] = ()
+
+    @property
+    def n_generated(self) -> int:
+        """Generated pictures in the training part."""
+        return sum(extra.count for extra in self.extras)
+
+    @property
+    def is_augmented(self) -> bool:
+        """Whether the training pictures are not just the photographs as they are: features of them cannot be kept."""
+        return bool(self.augment.use) or bool(self.extras)
 
     @property
     def label(self) -> str:

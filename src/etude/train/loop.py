@@ -39,6 +39,7 @@ from etude.train.config import TrainConfig
 from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
 from etude.train.footprint import estimate_memory_mb, tell_memory
+from etude.train.generated import train_generators, training_part
 from etude.train.job import Job
 from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
 from etude.train.memory import device_memory_mb, reset_device_memory
@@ -89,18 +90,20 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
         ModelError: if a stage asks for what the network does not have.
         StorageError: if the state cannot be written.
     """
-    train_set = job.parts("train")
+    seconds_of_generators = train_generators(job, watch)
+    train_set = training_part(job)
     task, model = build_task(job, train_set), prepare_model(job, train_set)
     stages: tuple[Stage, ...] = ()
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
     if trainable and (job.train.epochs > 0 or job.train.steps is not None):
-        stages = plan_stages(job.finetune, job.train, augmented=bool(job.augment.use))
+        stages = plan_stages(job.finetune, job.train, augmented=job.is_augmented)
     for stage in stages:  # one that asks for more blocks than there are is told before anything is trained
         train_last(model, stage.blocks, trainable)
     reset_device_memory(job.execution.device)
     saved = read_state(folder / "state")
     progress = saved.progress if saved is not None else Progress(started_at=now())
     progress.interruptions += saved is not None
+    progress.seconds += 0.0 if saved is not None else seconds_of_generators
     store = open_store(job, model, stages, folder)
     training = _Training(job, folder, watch, task, model, stages, progress, store, trainable)
     steps_done = progress.history[-1]["step"] if progress.history else 0
@@ -160,7 +163,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     stage = training.stages[progress.stage]
     store = training.store if stage.cached else None
     started = time.perf_counter()
-    train_set, validation_set = job.parts("train"), job.parts("validation")
+    train_set, validation_set = training_part(job), job.parts("validation")
     loader: Loader = stage_loader(job, train_set, store) if store else training_loader(job, train_set)
     validation = plain_or_features(job, validation_set, store) if len(validation_set.labels_N) else None
     train_last(training.model, stage.blocks, training.trainable)

@@ -60,6 +60,8 @@ def measure_training(job: Job) -> TrainingTime:
     """
     if job.task == "generation":
         return measure_generator(job)
+    if job.extras:
+        return _measure_with_generators(job)
     train_set, validation_set = job.parts("train"), job.parts("validation")
     model = prepare_model(job, train_set)
     trainable = frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
@@ -69,7 +71,7 @@ def measure_training(job: Job) -> TrainingTime:
     finish_s = per_picture_s * n_pictures
     steps_of_epoch = max(1, len(training_loader(job, train_set)))
     seconds, steps, step_s = finish_s, 0, 0.0
-    for stage in plan_stages(job.finetune, job.train, augmented=bool(job.augment.use)) if trainable else ():
+    for stage in plan_stages(job.finetune, job.train, augmented=job.is_augmented) if trainable else ():
         if stage.cached:  # the network before the head sees each picture once
             seconds += per_picture_s * n_pictures
             continue
@@ -80,6 +82,17 @@ def measure_training(job: Job) -> TrainingTime:
         steps += of_stage[1]
     memory_mb = estimate_memory_mb(job, model, build_task(job, train_set)) if trainable else 0.0
     return TrainingTime(seconds, steps, step_s, epoch_s, finish_s, steps_of_epoch, memory_mb)
+
+
+def _measure_with_generators(job: Job) -> TrainingTime:
+    """Measure a training on photographs alone, and add what its generators and their pictures take."""
+    plain = measure_training(replace(job, extras=()))
+    n_photographs = len(job.parts("train").labels_N)
+    steps_of_epoch = max(1, (n_photographs + job.n_generated) // job.train.batch)
+    steps = plain.steps if job.train.steps is not None else plain.steps * steps_of_epoch // plain.steps_of_epoch
+    seconds = plain.seconds + (steps - plain.steps) * plain.step_s
+    seconds += sum(measure_generator(extra.job).seconds for extra in job.extras)
+    return replace(plain, seconds=seconds, steps=steps, steps_of_epoch=steps_of_epoch)
 
 
 def steps_within(budget_s: float, measured: TrainingTime) -> int:
