@@ -25,8 +25,9 @@ class Reference:
     """Pictures at the model's size and what was answered.
 
     Attributes:
-        pictures: uint8 (B, H, W, 3).
-        answers: probabilities (B, K) float32, or ids (B, H, W) uint8.
+        pictures: uint8 (B, H, W, 3); of a generator, what it made.
+        answers: probabilities (B, K) float32, or ids (B, H, W) uint8; of a generator, the vectors (B, Z) float32 that
+            the pictures were made of.
     """
 
     pictures: Pixels
