@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from etude.core.seeds import derive
-from etude.core.watch import Watcher
+from etude.core.watch import Silent, Watcher
 from etude.data.prepared import Pixels, PreparedSet
 from etude.pictures.prepare import Prepare, prepare_picture
 from etude.train.job import Extra, Job
@@ -38,7 +39,7 @@ def train_generators(job: Job, watch: Watcher) -> float:
     """
     for extra in job.extras:
         if not (extra.folder / PICTURES_FILE).exists():
-            _train(extra, watch)
+            _train(replace(extra, job=replace(extra.job, position=job.position)), _StepsOnly(watch))
     return sum(_read(extra)[1] for extra in job.extras)
 
 
@@ -59,6 +60,13 @@ def training_part(job: Job) -> PreparedSet:
             photographs.left_out,
         )
     return photographs
+
+
+class _StepsOnly(Silent):
+    """Passes on where the training of a generator stands; its looks are no epochs of the run that it is for."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self.run_started, self.stepped = watch.run_started, watch.stepped  # type: ignore[method-assign]
 
 
 def enlarge(pictures_MHWC: Pixels, prepare: Prepare) -> Pixels:
