@@ -23,6 +23,11 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         )
     if study is not None and study.task == "segmentation":
         yield from mask_cautions(study, candidate, source)
+    if candidate.generated is not None:
+        yield (
+            f"{candidate.name}: beside its photographs its training part holds {candidate.generated.pictures} "
+            f"generated pictures of a class, from a generator trained on the photographs of that training part alone."
+        )
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":
         yield (

@@ -66,6 +66,7 @@ class _StepsOnly(Silent):
     """Passes on where the training of a generator stands; its looks are no epochs of the run that it is for."""
 
     def __init__(self, watch: Watcher) -> None:
+        self.said = watch.said  # type: ignore[method-assign]
         self.run_started, self.stepped = watch.run_started, watch.stepped  # type: ignore[method-assign]
 
 
@@ -84,6 +85,8 @@ def _train(extra: Extra, watch: Watcher) -> None:
     pictures_MHWC = torch.from_numpy(to_bytes(generate(fitted.model, wanted, job.execution)))
     samples = watched_samples(fitted.model, job.execution, job.seed)
     write_samples(folder, FINAL_FILE, samples, f"{job.label} ({folder.name})")
+    if fitted.note:
+        watch.said(f"{job.label}: {fitted.note}")
     about = json.dumps({"seconds": fitted.progress.seconds, "note": fitted.note})
     save_tensors(folder / PICTURES_FILE, {"pictures": pictures_MHWC}, about)
     shutil.rmtree(folder / "state", ignore_errors=True)

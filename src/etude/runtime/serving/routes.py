@@ -127,7 +127,8 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         except MistakeError as error:
             raise RefusedError(422, "parameter", str(error)) from error
         made = await answering.answer(chosen, wishes, lambda picture: picture)
-        content = await asyncio.to_thread(chosen.png, made, wishes)
+        pictures = [picture for picture in made if not isinstance(picture, DataError)]
+        content = await asyncio.to_thread(chosen.png, pictures, wishes)
         return Response(content, media_type="image/png")
 
     @routes.get("/v1/model", summary="What a model is and can do", responses=REFUSALS, tags=["models"])
