@@ -12,6 +12,8 @@ import pytest
 
 from etude.check import CheckRecord
 from etude.core.bundle_record import BundleRecord
+from etude.core.generation_record import GenerationRecord
+from etude.core.judgement_record import JudgementRecord
 from etude.core.mask_examples_record import MaskExamples
 from etude.core.records import Record
 from etude.core.robustness_record import RobustnessRecord
@@ -27,6 +29,8 @@ KINDS: dict[str, type[Record]] = {
     "bundle": BundleRecord,
     "check": CheckRecord,
     "errors": ErrorsRecord,
+    "generation": GenerationRecord,
+    "judgement": JudgementRecord,
     "layers": LayersRecord,
     "map": DataMapRecord,
     "masks": MaskExamples,
