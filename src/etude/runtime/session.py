@@ -54,7 +54,7 @@ class Session:
 
     def _check_form(self, name: str) -> None:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        form = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
+        form: list[tuple[str, object]] = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
         wanted = self._form()
         if len(outputs) != 1 or form != wanted:
             *given, (output, kind) = [(name, dtype.__name__) for name, dtype in wanted]
