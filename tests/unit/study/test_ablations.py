@@ -112,7 +112,7 @@ def test_expanding_twice_changes_nothing() -> None:
         ("of: plain, vary: train.optimiser.lr, over: [1]", "ablations.0.vary: 'train.optimiser' is not a field of a candidate. Did you mean 'optimizer'?"),
         ("of: plain, vary: extends, over: [1]", "ablations.0.vary: 'extends' is not a field of a candidate."),
         ("of: plain, vary: prepare.fit.x, over: [1]", "ablations.0.vary: 'prepare.fit.x' is not a field of a candidate."),
-        ("of: plain, vary: data.source, over: [cifar10]", "ablations.0.vary: 'data.source' is not a field of a candidate. Known: split."),
+        ("of: plain, vary: data.source, over: [cifar10]", "ablations.0.vary: 'data.source' is not a field of a candidate. Known: split, generated."),
         ("of: plain, vary: train.batch, over: [64, 0]", "train.batch must be at least 1. Got 0."),
         ("of: plain, vary: train.batch, over: [64, 64]", "ablations.0.over must not name 64 twice."),
         ("of: plain, vary: train.batch, over: []", "ablations.0.over must be a list of at least 1. Got []."),
