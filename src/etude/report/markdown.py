@@ -17,6 +17,7 @@ from etude.report.words import Words
 
 _SHOWN = ("leaderboard", "pareto")
 """The figures of the page; the note has all."""
+_COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
 
 
 def write_markdown(study_folder: Path, language: str, *, to: Path | None = None) -> list[Path]:
@@ -44,7 +45,7 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
             write_text(figures[name], to_svg(drawing.draw(WIDE_IN), label=drawing.label))
     page = folder / ("README.md" if language == "en" else f"README.{language}.md")
     text = _environment().get_template("results.md.j2").render(
-        _=words.say, ngettext=words.say_count, words=words, figures=figures, **content
+        _=words.say, ngettext=words.say_count, words=words, figures=figures, colon=_COLON[language], **content
     )  # fmt: skip
     write_text(page, re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n")
     return [page, *figures.values()]
