@@ -24,6 +24,7 @@ from etude.report.judged import gather_judged
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
+from etude.report.recorded import tell_recorded
 from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
 from etude.report.sentences import Teller, shorten
@@ -155,7 +156,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
         "failures": [row for row in record.leaderboard if row.failed],
-        "notes": _list_notes(study),
+        "notes": [(tell_recorded(note, words), names) for note, names in _list_notes(study)],
         "cut_short": [run for run in finished if run.stopped == "budget"],
         "runs": tabulate_runs(study, words, metric),
         "seeds": sorted({ref.seed for ref in record.runs}),

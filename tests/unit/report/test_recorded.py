@@ -1,0 +1,74 @@
+"""Notes of records in the language of the report: every note that a study can write is known here."""
+
+from __future__ import annotations
+
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from etude.report.recorded import PATTERNS, tell_recorded
+from etude.report.words import Words
+from etude.study.cautions import cautions
+from etude.study.guard import leak_notes
+from etude.study.parse import parse_study
+from etude.study.resolve import resolve_candidate
+
+
+def leaky(mode, test=(), n_test=0, dropped=()):
+    fold = SimpleNamespace(test=test, n_test=n_test, dropped=dropped)
+    study = SimpleNamespace(data=SimpleNamespace(on_leak=mode))
+    return SimpleNamespace(check=SimpleNamespace(leaks_any=True, leaks=[fold]), study=study)
+
+
+def cautioned():
+    text = """
+data: {source: shapes}
+candidates: {frozen: {model: cnn, finetune: head}}
+"""
+    items = SimpleNamespace(ids=np.array(["n02085620_1", "n02085620_2"]))
+    dogs = SimpleNamespace(items=items, classes=("n02085620", "n02085621"))
+    study = parse_study(text)
+    yield from cautions(resolve_candidate(study, "frozen"), dogs, study)
+    pretrained = SimpleNamespace(
+        name="big", model=SimpleNamespace(weights="imagenet", checkpoint=None, name="resnet18"),
+        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
+    )  # fmt: skip
+    masks = SimpleNamespace(
+        task="segmentation", protocol=SimpleNamespace(metric="pixel_accuracy", resolution="network")
+    )
+    yield from cautions(pretrained, SimpleNamespace(items=items, classes=("road", "void")), masks)
+
+
+NOTES = [
+    *leak_notes(leaky("allow", range(1353), 10_000)),
+    *leak_notes(leaky("allow", range(101), 101)),
+    *leak_notes(leaky("allow")),
+    *leak_notes(leaky("drop", dropped=range(12))),
+    *cautioned(),
+]
+
+
+@pytest.mark.parametrize("note", NOTES, ids=lambda note: note[:40])
+def test_every_note_of_a_study_is_told_in_french(note):
+    told = tell_recorded(note, Words("fr"))
+    assert told != note
+    assert "{" not in told
+    assert sorted(re.sub(r"\D", "", told)) == sorted(re.sub(r"\D", "", note))
+    assert tell_recorded(note, Words("en")) == note
+
+
+def test_the_notes_tried_are_of_many_kinds():
+    assert len(NOTES) >= 9
+
+
+def test_a_note_that_nobody_knows_stands_as_it_is():
+    assert tell_recorded("A note of a source of my own.", Words("fr")) == "A note of a source of my own."
+
+
+def test_no_pattern_swallows_the_notes_of_another():
+    for pattern in PATTERNS:
+        sample = re.sub(r"{(\w+)}", "12", pattern)
+        assert sum(re.fullmatch(re.sub(r"\\{\w+\\}", ".+?", re.escape(other)), sample) is not None
+                   for other in PATTERNS) == 1  # fmt: skip
