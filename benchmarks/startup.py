@@ -1,6 +1,7 @@
 """The time of `etude --help`, of `import etude` and of `import etude.runtime`, and whether they load torch.
 
-The programs take turns; times are medians of wall time.
+`import etude.runtime` imports its parts when they are asked for; `load` is the time until a bundle can be opened,
+with all that this imports. The programs take turns; times are medians of wall time.
 
     python benchmarks/startup.py [--rounds 10]
 """
@@ -20,6 +21,8 @@ PROGRAMS = {
     "help": [sys.executable, "-m", "etude", "--help"],
     "import_etude": [sys.executable, "-c", "import etude, sys; assert 'torch' not in sys.modules"],
     "import_runtime": [sys.executable, "-c", "import etude.runtime, sys; assert 'torch' not in sys.modules"],
+    "load": [sys.executable, "-c", "from etude.runtime import load; import sys; assert 'torch' not in sys.modules"],
+    "numpy": [sys.executable, "-c", "import numpy"],
     "python": [sys.executable, "-c", "pass"],
 }
 BOUND_S = 0.3

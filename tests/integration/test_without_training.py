@@ -51,3 +51,20 @@ def test_the_base_install_names_no_library_of_training() -> None:
     assert "onnxruntime" in base
     for absent in ("torch", "timm", "matplotlib", "pyarrow", "scipy", "pandas"):
         assert absent not in base
+
+
+def test_the_runtime_itself_loads_nothing_until_it_is_asked() -> None:
+    code = """
+import sys, etude.runtime
+heavy = {"numpy", "PIL", "pydantic", "onnxruntime", "fastapi"}
+assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()
+from etude.runtime import load
+assert not {"onnxruntime", "fastapi", "PIL.TiffImagePlugin"} & sys.modules.keys()
+try:
+    etude.runtime.absent
+except AttributeError as error:
+    print(error)
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert "no attribute 'absent'" in told.stdout

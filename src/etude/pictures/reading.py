@@ -13,19 +13,15 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image
-from PIL.BmpImagePlugin import BmpImageFile
-from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from etude.core.errors import DataError, sentence
 
@@ -43,6 +39,14 @@ EXTENSIONS: Final = frozenset(
 )
 """The endings, in lower case, of the files that are taken for pictures."""
 
+_DECODERS: Final = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "TIFF": ("PIL.TiffImagePlugin", "TiffImageFile"),
+}
 _FORMATS = "a JPEG, PNG, WebP, GIF, BMP or TIFF picture"
 _REMEDY = "Replace the file by a good copy, or take it away."
 _UPRIGHT: Final = {
@@ -107,17 +111,16 @@ class OpenPicture:
     def __init__(self, raw: bytes | Path, *, name: str = "", max_pixels: int = MAX_PIXELS) -> None:
         self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
         content = read_file(raw, self.name) if isinstance(raw, Path) else raw
-        opener = _opener(content, self.name)
+        self.file_format = _format_of(content, self.name)
         self._content = content
-        with self._decoding(may_warn=opener in (GifImageFile, TiffImageFile) or _has_metadata(content)):
-            self._image = opener(io.BytesIO(content))
+        with self._decoding(may_warn=self.file_format in ("GIF", "TIFF") or _has_metadata(content)):
+            self._image = _decoder(self.file_format)(io.BytesIO(content))
         check_size(self._image.height, self._image.width, self.name, max_pixels)
         # Handed over at once: for each of its blocks of 64 KiB a thread would wait for Python's lock again.
         self._image.decodermaxblock = max(self._image.decodermaxblock, len(content))
-        if not isinstance(self._image, JpegImageFile):  # only a JPEG gains from waiting until the size is known
-            with self._decoding(may_warn=isinstance(self._image, TiffImageFile)):
+        if self.file_format != "JPEG":  # only a JPEG gains from waiting until the size is known
+            with self._decoding(may_warn=self.file_format == "TIFF"):
                 self._image.load()
-        self.file_format = self._image.format or ""
         self.mode = self._image.mode
         self.orientation = _orientation(self._image)
         height, width = self._image.height, self._image.width
@@ -137,7 +140,7 @@ class OpenPicture:
         """
         reduction = 1.0
         with self._decoding():
-            if at_least_px is not None and isinstance(self._image, JpegImageFile):
+            if at_least_px is not None and self.file_format == "JPEG":
                 reduction = _reduce(self._image, at_least_px, swapped=self.orientation >= 5)
             self._image.load()
             rgb = _to_rgb(self._image, self.name)
@@ -154,7 +157,7 @@ class OpenPicture:
         Raises:
             DataError: if the picture holds colours, ids above 255, or was stored with loss.
         """
-        if isinstance(self._image, JpegImageFile):
+        if self.file_format == "JPEG":
             raise DataError(
                 sentence("pictures", self.name, "a mask without loss", "a JPEG file", "Save masks as PNG files.")
             )
@@ -258,22 +261,29 @@ def ids_of_array(array: npt.NDArray[np.generic], name: str) -> Pixels:
     return array.astype(np.uint8)
 
 
-def _opener(content: bytes, name: str) -> Callable[[io.BytesIO], ImageFile]:
-    """Choose the decoder by the first bytes."""
+def _format_of(content: bytes, name: str) -> str:
+    """Tell the format by the first bytes."""
     if content[:3] == b"\xff\xd8\xff":
-        return JpegImageFile
+        return "JPEG"
     if content[:8] == b"\x89PNG\r\n\x1a\n":
-        return PngImageFile
+        return "PNG"
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return WebPImageFile
+        return "WEBP"
     if content[:6] in (b"GIF87a", b"GIF89a"):
-        return GifImageFile
+        return "GIF"
     if content[:2] == b"BM":
-        return BmpImageFile
+        return "BMP"
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return TiffImageFile
+        return "TIFF"
     found, remedy = _describe(content)
     raise DataError(sentence("pictures", name, _FORMATS, found, remedy))
+
+
+@cache
+def _decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
+    """Return Pillow's decoder of a format, imported with the first picture that needs it: all six take 0.05 s."""
+    module, name = _DECODERS[file_format]
+    return cast("Callable[[io.BytesIO], ImageFile]", getattr(import_module(module), name))
 
 
 def _describe(content: bytes) -> tuple[str, str]:
@@ -310,7 +320,8 @@ def _quiet() -> Iterator[None]:
 
 def _orientation(image: ImageFile) -> int:
     """Return the EXIF orientation, 1 (upright) to 8; 1 where there is none or it is damaged."""
-    if not (isinstance(image, TiffImageFile) or {"exif", "xmp", "Raw profile type exif"} & image.info.keys()):
+    is_tiff = image.format == "TIFF"
+    if not (is_tiff or {"exif", "xmp", "Raw profile type exif"} & image.info.keys()):
         return 1
     with _quiet():
         try:
@@ -318,10 +329,10 @@ def _orientation(image: ImageFile) -> int:
         except Exception:  # a damaged tag is no reason to refuse the picture
             return 1
     # TIFF files are turned upright by their decoder already.
-    return found if isinstance(found, int) and found in _UPRIGHT and not isinstance(image, TiffImageFile) else 1
+    return found if isinstance(found, int) and found in _UPRIGHT and not is_tiff else 1
 
 
-def _reduce(image: JpegImageFile, at_least_px: SizePx, *, swapped: bool) -> float:
+def _reduce(image: ImageFile, at_least_px: SizePx, *, swapped: bool) -> float:
     """Ask the JPEG decoder for the smallest of 1/1, 1/2, 1/4 and 1/8 that is not below what is needed."""
     height, width = at_least_px[::-1] if swapped else at_least_px
     full_width = image.width
