@@ -25,15 +25,10 @@ from etude.runtime.library.heic import decode_heic, is_heic
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import Guard, RefusedError
 from etude.runtime.serving.metrics import Metrics
+from etude.runtime.serving.shell import add_shell
 
 _THUMB_PX = 192
 _PAGE = 60
-_SHELL = {
-    "/": ("gallery.html", "text/html; charset=utf-8"),
-    "/gallery.js": ("gallery.js", "text/javascript; charset=utf-8"),
-    "/gallery.css": ("gallery.css", "text/css; charset=utf-8"),
-    "/words.json": ("words.json", "application/json"),
-}
 
 
 class Gallery:
@@ -88,9 +83,7 @@ class Gallery:
             library.correct(sha256, None if label is None else str(label))
             return {"status": "kept"}
 
-        folder = resources.files("etude.runtime.library") / "page"
-        for path, (name, kind) in _SHELL.items():
-            routes.add_api_route(path, _giver((folder / name).read_bytes(), kind), name=name)
+        add_shell(routes, resources.files("etude.runtime.library") / "page", "gallery")
         return routes
 
 
@@ -124,10 +117,3 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"error": {"code": "route", "message": str(error.detail)}}, error.status_code)
     told = str(error) if isinstance(error, EtudeError) else "A parameter does not hold."
     return JSONResponse({"error": {"code": "mistake", "message": told}}, 422)
-
-
-def _giver(content: bytes, kind: str) -> Any:  # noqa: ANN401 - a route
-    async def give() -> Response:
-        return Response(content, media_type=kind)
-
-    return give

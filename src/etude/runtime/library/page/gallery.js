@@ -1,30 +1,19 @@
-"use strict";
-const at = (id) => document.getElementById(id);
-const make = (tag, fields = {}, ...inside) => {
-  const element = Object.assign(document.createElement(tag), fields);
-  element.append(...inside);
-  return element;
-};
-let words = {}, language = "en", classes = [], counts = [], broken = [], size = 60, offset = 0;
-const say = (word, fields = {}) => words[language][word].replace(/\{(\w+)\}/g, (_, name) => fields[name] ?? "");
-const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }).format(share);
+// A library by class, and the corrections of the person who knows better.
+let classes = [], counts = [], broken = [], size = 60, offset = 0;
 const get = async (path) => (await fetch(path)).json();
 
 async function start() {
-  words = await get("/words.json");
-  language = (navigator.languages ?? []).map((tag) => tag.slice(0, 2)).find((tag) => tag in words) ?? "en";
+  const preferred = await readWords();
   await readCounts();
-  await speak();
+  await speak(preferred);
 }
 
 async function readCounts() {
   ({ classes, counts, broken, page: size } = await get("/api/classes"));
 }
 
-async function speak() {
-  document.documentElement.lang = at("language").value = language;
-  document.title = say("title");
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+async function speak(chosen) {
+  labelPage(chosen);
   drawClasses();
   at("broken").hidden = broken.length === 0;
   at("broken").querySelector("summary").textContent = say("broken", { count: broken.length });
@@ -65,7 +54,7 @@ function draw(picture) {
   const item = make("li", {}, make("img", { src: `/api/thumbs/${picture.id}`, alt: picture.path, loading: "lazy" }),
     make("div", { textContent: picture.path }), told, choice);
   const describe = () => told.replaceChildren(
-    picture.corrected ? say("corrected") : percent(picture.probability),
+    picture.corrected ? say("corrected") : percent(picture.probability, 0),
     ...(picture.unsure && !picture.corrected ? [" ", make("span", { className: "warn", textContent: say("unsure") })] : []),
     ...(picture.duplicate_of ? [make("br"), say("duplicate", { path: picture.duplicate_of })] : []));
   describe();
@@ -84,7 +73,7 @@ function draw(picture) {
   return item;
 }
 
-at("language").addEventListener("change", (event) => { language = event.target.value; speak(); });
+at("language").addEventListener("change", (event) => speak(event.target.value));
 at("label").addEventListener("change", show);
 at("which").addEventListener("change", show);
 at("more").addEventListener("click", showMore);

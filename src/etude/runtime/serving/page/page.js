@@ -1,25 +1,8 @@
-"use strict";
-// The page: pictures in, answers out. Nothing is loaded from elsewhere, and nothing is kept but the key, for this tab.
-const at = (id) => document.getElementById(id);
-const make = (tag, fields = {}, ...inside) => {
-  const element = Object.assign(document.createElement(tag), fields);
-  element.append(...inside);
-  return element;
-};
-let words = {};
+// Pictures in, answers out. Nothing is kept but the key, for this tab.
 let models = [];
-let language = "en";
-
-const say = (word, fields = {}) =>
-  (words[language][word] ?? word).replace(/\{(\w+)\}/g, (_, name) => fields[name] ?? "");
-const percent = (share) => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 1 }).format(share);
 
 function speak(chosen) {
-  language = chosen in words ? chosen : "en";
-  document.documentElement.lang = language;
-  at("language").value = language;
-  document.title = say("title");
-  for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  labelPage(chosen);
   for (const element of document.querySelectorAll("[data-told]")) {
     const { told, ...fields } = JSON.parse(element.dataset.told);
     if (element.dataset.into) element.setAttribute(element.dataset.into, say(told, fields));
@@ -56,8 +39,7 @@ async function ask(path, options = {}) {
 }
 
 async function start() {
-  words = await (await fetch("/words.json")).json();
-  speak((navigator.languages ?? [navigator.language]).map((tag) => tag.slice(0, 2)).find((tag) => tag in words) ?? "en");
+  speak(await readWords());
   await meet();
 }
 
