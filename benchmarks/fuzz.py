@@ -1,19 +1,23 @@
 """Ten thousand hostile requests against a real server: no 5xx but the deliberate 503, no growth of memory, no hang.
 
 Mutated pictures of every format, forged headers and lengths, broken forms, chunked bodies that end early. Slow bodies
-are in the tests (`tests/integration/test_serve.py`), as each takes its time.
+are in the tests (`tests/integration/test_serve.py`), as each takes its time. Then schemathesis asks what the server's
+OpenAPI description allows and what it forbids, and holds every answer against it: statuses, types, headers, schemas.
 
-    python benchmarks/fuzz.py [--requests 10000]
+    python benchmarks/fuzz.py [--requests 10000] [--examples 300]
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import importlib.util
 import io
 import json
 import random
 import socket
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -106,10 +110,35 @@ def resident_mb(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def hold_against_description(port: int, examples: int, seed: int, folder: Path) -> dict[str, object]:
+    """Have schemathesis ask the server about each of its operations; return what it found.
+
+    What fits the description may still be refused, as bytes need not be a picture: that check is left out.
+    """
+    if importlib.util.find_spec("schemathesis") is None:
+        return {"skipped": "schemathesis is not installed"}
+    report = folder / "schemathesis.json"
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"http://127.0.0.1:{port}/openapi.json",
+        "--exclude-checks", "positive_data_acceptance", "--phases", "examples,coverage,fuzzing",
+        "--max-examples", str(examples), "--seed", str(seed), "--continue-on-failure", "--no-shrink",
+        "--report", "json", "--report-json-path", str(report),
+    ]  # fmt: skip
+    subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    told = json.loads(report.read_text())
+    return {
+        "operations": told["operations"]["tested"],
+        "cases": told["test_cases"]["generated"],
+        "failures": [*told["failures"], *told["errors"]],
+        "seconds": round(told["running_time"]),
+    }
+
+
 def main() -> None:
     """Send the requests and print what came back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--examples", type=int, default=300, help="cases of schemathesis for each operation")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     rng, good, statuses = random.Random(given.seed), seeds(), collections.Counter()
@@ -127,6 +156,7 @@ def main() -> None:
                 longest = max(longest, time.perf_counter() - started)
                 if number % max(1, given.requests // 20) == 0:
                     memory.append(round(resident_mb(server.process.pid), 1))
+            described = hold_against_description(server.port, given.examples, given.seed, Path(folder))
             alive = send(server.port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             memory.append(round(resident_mb(server.process.pid), 1))
         finally:
@@ -139,6 +169,7 @@ def main() -> None:
                 "requests": given.requests,
                 "statuses": dict(sorted(statuses.items())),
                 "faults": sum(count for status, count in statuses.items() if status[:1] == "5" and status != "503"),
+                "described": described,
                 "longest_s": round(longest, 2),
                 "ready_after": alive,
                 "resident_mb": memory,

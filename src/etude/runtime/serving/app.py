@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 from collections.abc import AsyncIterator
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,7 +17,8 @@ from starlette.types import ASGIApp
 
 from etude.runtime.serving.answering import Answering
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.guard import Guard, RefusedError
+from etude.runtime.serving.documents import with_keys
+from etude.runtime.serving.guard import OPEN_PATHS, Guard, RefusedError
 from etude.runtime.serving.keys import Keys
 from etude.runtime.serving.metrics import Metrics
 from etude.runtime.serving.pool import Pool
@@ -69,10 +71,11 @@ class Service:
             yield
             self.pool.close()
 
-        api = FastAPI(
+        api = _Api(
             title="Étude", version=_version(), description=_ABOUT, docs_url=None, redoc_url=None,
-            lifespan=life,
+            lifespan=life, generate_unique_id_function=lambda route: route.name,
         )  # fmt: skip
+        api.needs_keys = self.config.keys is not None
         answering = Answering(self.pool, self.config, self.metrics)
         routes = make_routes(self.shelf, answering, self.config, self.metrics)
         self.paths = frozenset({route.path for route in routes.routes if isinstance(route, Route)} | {"/openapi.json"})
@@ -93,6 +96,18 @@ class Service:
     def _route_of(self, path: str) -> str:
         """Return the route of a path, of a bounded number of names: no route has a part that varies."""
         return path if path in self.paths else "other"
+
+
+class _Api(FastAPI):
+    """FastAPI, whose description says where keys are needed."""
+
+    needs_keys = False
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the description of the routes."""
+        if self.openapi_schema is None and self.needs_keys:
+            self.openapi_schema = with_keys(super().openapi(), OPEN_PATHS)
+        return super().openapi()
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:

@@ -6,23 +6,11 @@ import html
 import json
 from typing import Any
 
+from etude.runtime.serving.schemas import Refused
+from etude.runtime.serving.shell import page
+
 _BYTES = {"type": "string", "format": "binary"}
-BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": {"schema": _BYTES},
-            "application/octet-stream": {"schema": _BYTES},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {"pictures": {"type": "array", "items": _BYTES}},
-                    "required": ["pictures"],
-                }
-            },
-        },
-    }
-}
+_KINDS = ("image/jpeg", "image/png", "image/webp", "image/gif", "image/bmp", "image/tiff", "application/octet-stream")
 PREDICT_EXAMPLE: dict[str, Any] = {
     "model": "breeds",
     "version": "0123456789abcdef",
@@ -43,22 +31,57 @@ SEGMENT_EXAMPLE: dict[str, Any] = {
 }
 
 
-def _refusal(text: str, code: str) -> dict[str, Any]:
+def request_body(max_pictures: int) -> dict[str, Any]:
+    """Return what the description says of a request's body: one picture, or several as a form."""
+    pictures = {"type": "array", "items": _BYTES, "minItems": 1, "maxItems": max_pictures}
+    form = {
+        "type": "object",
+        "properties": {"pictures": pictures},
+        "required": ["pictures"],
+        "additionalProperties": False,
+    }
+    content = {kind: {"schema": _BYTES} for kind in _KINDS} | {"multipart/form-data": {"schema": form}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what the description says of these refusals, and of those that every guarded route may give."""
+    return {status: _REFUSALS[status] for status in sorted({401, 421, 429, *statuses})}
+
+
+def _refusal(text: str, code: str, **headers: dict[str, Any]) -> dict[str, Any]:
     example = {"error": {"code": code, "message": text}}
-    return {"description": text, "content": {"application/json": {"example": example}}}
+    told = {"description": text, "model": Refused, "content": {"application/json": {"example": example}}}
+    return told | ({"headers": headers} if headers else {})
 
 
-REFUSALS: dict[int | str, dict[str, Any]] = {
+_RETRY = {"retry-after": {"description": "Seconds after which to ask again.", "schema": {"type": "integer"}}}
+_REFUSALS: dict[int, dict[str, Any]] = {
     400: _refusal("The request cannot be read.", "form"),
-    401: _refusal("An API key is needed.", "key"),
+    401: _refusal("An API key is needed.", "key", **{"www-authenticate": {"schema": {"const": "Bearer"}}}),
     404: _refusal("There is no such model.", "model"),
     408: _refusal("The body took too long to arrive.", "slow"),
     413: _refusal("The request is too large.", "large"),
     415: _refusal("The body is of a type that holds no pictures.", "type"),
+    421: _refusal("Without keys the server answers to localhost only.", "host"),
     422: _refusal("The picture cannot be read, or a parameter does not hold.", "picture"),
-    429: _refusal("Too many requests; Retry-After says when to ask again.", "rate"),
-    503: _refusal("The server is busy; Retry-After says when to ask again.", "busy"),
+    429: _refusal("Too many requests; Retry-After says when to ask again.", "rate", **_RETRY),
+    503: _refusal("The server is busy; Retry-After says when to ask again.", "busy", **_RETRY),
 }
+OPEN: dict[int | str, dict[str, Any]] = {421: _REFUSALS[421]}
+"""The refusals of a route that needs no key."""
+
+
+def with_keys(document: dict[str, Any], open_paths: frozenset[str]) -> dict[str, Any]:
+    """Say in the description that keys are needed, everywhere but on the open paths."""
+    document.setdefault("components", {})["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    for path, methods in document["paths"].items():
+        for operation in methods.values():
+            operation["security"] = [] if path in open_paths else [{"bearer": []}, {"key": []}]
+    return document
 
 
 def docs_page(openapi: dict[str, Any]) -> str:
@@ -71,11 +94,8 @@ def docs_page(openapi: dict[str, Any]) -> str:
         for method, operation in methods.items():
             parts.append(_operation(path, method, operation))
     body = "\n".join(parts)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>API</title>'
-        '<link rel="icon" href="data:,"><link rel="stylesheet" href="/page.css"></head>'
-        f'<body><main class="docs">{body}<p><a href="/openapi.json">openapi.json</a></p></main></body></html>'
-    )
+    inside = f'<main class="docs">{body}<p><a href="/openapi.json">openapi.json</a></p></main>\n'
+    return page(inside, name="page", title="API")
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import resources
@@ -22,10 +21,19 @@ from etude.runtime.opening import Model
 from etude.runtime.serving.answering import Answering
 from etude.runtime.serving.bodies import read_pictures
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.documents import BODY, PREDICT_EXAMPLE, REFUSALS, SEGMENT_EXAMPLE, docs_page
+from etude.runtime.serving.documents import (
+    OPEN,
+    PREDICT_EXAMPLE,
+    SEGMENT_EXAMPLE,
+    docs_page,
+    refusals,
+    request_body,
+)
 from etude.runtime.serving.guard import RefusedError
 from etude.runtime.serving.metrics import Metrics
+from etude.runtime.serving.schemas import Alive, ModelsTold, ModelTold, Predicted, Ready, Segmented
 from etude.runtime.serving.shelf import Shelf
+from etude.runtime.serving.shell import add_shell
 
 ModelName = Annotated[
     str | None, Query(alias="model", max_length=200, description="Name of the model; by default the first that fits.")
@@ -48,17 +56,11 @@ Label = Annotated[
 ]
 Opacity = Annotated[float, Query(ge=0, le=1, description="How much of the colour an overlay shows.")]
 
-_SHELL = {
-    "/": ("page.html", "text/html; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/words.json": ("words.json", "application/json"),
-}
-
 
 def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics: Metrics) -> APIRouter:
     """Return all routes."""
     routes = APIRouter()
+    body, refused = request_body(config.max_pictures), refusals(400, 404, 408, 413, 415, 422, 503)
 
     def find(name: str | None, task: str) -> Model:
         try:
@@ -69,8 +71,11 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
     @routes.post(
         "/v1/predict",
         summary="Name the class of one or more pictures",
-        responses={200: {"content": {"application/json": {"example": PREDICT_EXAMPLE}}}, **REFUSALS},
-        openapi_extra=BODY,
+        responses={
+            200: {"model": Predicted, "content": {"application/json": {"example": PREDICT_EXAMPLE}}},
+            **refused,
+        },
+        openapi_extra=body,
         tags=["answers"],
     )
     async def predict(request: Request, model: ModelName = None, top: Top = 5) -> JSONResponse:
@@ -84,9 +89,18 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
     @routes.post(
         "/v1/segment",
         summary="Give every pixel of a picture its class",
-        responses={200: {"content": {"image/png": {}, "application/json": {"example": SEGMENT_EXAMPLE}}}, **REFUSALS},
+        responses={
+            200: {
+                "model": Segmented,
+                "content": {
+                    "image/png": {"schema": {"type": "string", "format": "binary"}},
+                    "application/json": {"example": SEGMENT_EXAMPLE},
+                },
+            },
+            **refused,
+        },
         response_class=Response,
-        openapi_extra=BODY,
+        openapi_extra=body,
         tags=["answers"],
     )
     async def segment(
@@ -110,7 +124,10 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
     @routes.post(
         "/v1/generate",
         summary="Make new pictures from a seed",
-        responses={200: {"content": {"image/png": {}}}, **REFUSALS},
+        responses={
+            200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}},
+            **refusals(400, 404, 408, 413, 422, 503),
+        },
         response_class=Response,
         tags=["answers"],
     )
@@ -131,7 +148,13 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         content = await asyncio.to_thread(chosen.png, pictures, wishes)
         return Response(content, media_type="image/png")
 
-    @routes.get("/v1/model", summary="What a model is and can do", responses=REFUSALS, tags=["models"])
+    @routes.get(
+        "/v1/model",
+        summary="What a model is and can do",
+        responses={200: {"model": ModelsTold | ModelTold}, **refusals(404, 422)},
+        name="model",
+        tags=["models"],
+    )
     async def model_(model: ModelName = None) -> JSONResponse:
         """Without a name, all models in a list."""
         if model is None:
@@ -141,24 +164,31 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         except MistakeError as error:
             raise RefusedError(404, "model", str(error)) from error
 
-    @routes.get("/metrics", summary="Counts for Prometheus", response_class=PlainTextResponse, tags=["service"])
+    @routes.get(
+        "/metrics",
+        summary="Counts for Prometheus",
+        response_class=PlainTextResponse,
+        responses=refusals(),
+        name="metrics",
+        tags=["service"],
+    )
     async def metrics_() -> Response:
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @routes.get("/healthz", summary="Whether the server lives", tags=["service"])
-    async def healthz() -> dict[str, str]:
-        return {"status": "ok"}
+    @routes.get("/healthz", summary="Whether the server lives", responses=OPEN, tags=["service"])
+    async def healthz() -> Alive:
+        return Alive()
 
-    @routes.get("/readyz", summary="Whether every model has passed its own test", tags=["service"])
-    async def readyz() -> dict[str, Any]:
+    @routes.get("/readyz", summary="Whether every model has passed its own test", responses=OPEN, tags=["service"])
+    async def readyz() -> Ready:
         # The server starts, and takes bundles anew, only after each has passed its self-test.
-        return {"status": "ready", "models": len(shelf.all())}
+        return Ready(models=len(shelf.all()))
 
     @routes.get("/docs", summary="This API as a page", response_class=HTMLResponse, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(request.app.openapi()))
 
-    _add_shell(routes)
+    add_shell(routes, resources.files("etude.runtime.serving") / "page", "page")
     return routes
 
 
@@ -205,20 +235,3 @@ def _json(
         for (name, _), entry in zip(pictures, found, strict=True)
     ]
     return JSONResponse({"model": model.name, "version": model.fingerprint[:16], "predictions": rows})
-
-
-def _add_shell(routes: APIRouter) -> None:
-    """Add the page's files, read once: no path of a request ever names a file."""
-    folder = resources.files("etude.runtime.serving") / "page"
-    for path, (name, kind) in _SHELL.items():
-        content = (folder / name).read_bytes()
-        if name.endswith(".json"):
-            json.loads(content)
-        routes.add_api_route(path, _giver(content, kind), include_in_schema=False, name=name)
-
-
-def _giver(content: bytes, kind: str) -> Callable[[], Any]:
-    async def give() -> Response:
-        return Response(content, media_type=kind)
-
-    return give
