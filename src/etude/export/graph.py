@@ -38,14 +38,20 @@ class Deployed(nn.Module):
     def __init__(self, model: nn.Module, prepare: Prepare, task: str, temperature: float | None = None) -> None:
         super().__init__()
         self.model, self.task, self.temperature = model, task, temperature
-        mean, deviation = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(prepare))
+        # As wide as the picture: onnxruntime is slow at spreading three numbers where channels come last.
+        mean, deviation = (
+            torch.tensor(values).view(1, 3, 1, 1).repeat(1, 1, 1, prepare.width_px) for values in normalisation(prepare)
+        )
         # (x / 255 - mean) / deviation as one multiplication and one addition
         self.register_buffer("scale", 1 / (255 * deviation))
         self.register_buffer("shift", -mean / deviation)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Answer pictures as they are read."""
-        images_BCHW = pictures.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        pictures_BCHW = pictures.permute(0, 3, 1, 2)
+        if torch.compiler.is_exporting():  # the order in memory would enter the graph, as gathers
+            pictures_BCHW = pictures_BCHW.contiguous()
+        images_BCHW = pictures_BCHW.float() * self.scale + self.shift
         logits: Tensor = self.model(images_BCHW).float()
         if self.task == "segmentation":
             return logits.argmax(1).to(torch.uint8)

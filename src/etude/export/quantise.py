@@ -66,6 +66,7 @@ def _quantise_files(given: Path, prepared: Path, made: Path, batches: Iterator[P
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     quant_pre_process(str(given), str(prepared), skip_symbolic_shape=True)
+    _name_pools(prepared)
     quantize_static(
         str(prepared),
         str(made),
@@ -78,6 +79,32 @@ def _quantise_files(given: Path, prepared: Path, made: Path, batches: Iterator[P
         calibrate_method=CalibrationMethod.MinMax,
         nodes_to_exclude=_outside_network(prepared),
     )
+
+
+def _name_pools(path: Path) -> None:
+    """Call a mean over height and width what it is, in the file: a mean as such has no 8-bit form."""
+    import onnx
+    from onnx import numpy_helper
+
+    model: Any = onnx.load(str(path))
+    constants = {entry.name: entry for entry in model.graph.initializer}
+    shapes = {
+        entry.name: entry.type.tensor_type.shape.dim
+        for entry in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    for node in model.graph.node:
+        if node.op_type != "ReduceMean" or len(node.input) != 2 or node.input[1] not in constants:
+            continue
+        keeps = all(entry.i for entry in node.attribute if entry.name == "keepdims")  # the default is to keep them
+        axes = {int(axis) % 4 for axis in numpy_helper.to_array(constants[node.input[1]])}
+        if keeps and axes == {2, 3} and len(shapes.get(node.input[0], ())) == 4:
+            node.op_type = "GlobalAveragePool"
+            del node.input[1:]
+            del node.attribute[:]
+    used = {name for node in model.graph.node for name in node.input}
+    for name in constants.keys() - used:
+        model.graph.initializer.remove(constants[name])
+    onnx.save(model, str(path))
 
 
 def _outside_network(path: Path) -> list[str]:
