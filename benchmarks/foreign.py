@@ -1,0 +1,108 @@
+"""What a bundle of dog breeds makes of pictures without a dog: how many pass as sure, and how many dogs it doubts.
+
+Foreign are the classes of `objects200` that are no dogs; the dogs are the test part of the study that the bundle comes
+from, which neither the network nor the limit of doubt ever saw. Intervals are Wilson's, over pictures.
+
+    python benchmarks/foreign.py breeds.bundle results/dog-breeds
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy.stats import binomtest
+
+from etude.core.words import Part
+from etude.data.source import Source, open_source
+from etude.data.split_file import read_split
+from etude.evaluate.cost import machine_words
+from etude.metrics.curves import roc_auc_of
+from etude.runtime.predictor import Predictor, load
+
+DOGS = frozenset(
+    {"Chihuahua", "Yorkshire terrier", "golden retriever", "Labrador retriever", "German shepherd", "standard poodle"}
+)
+"""The dogs among the classes of `objects200`."""
+DOUBTED = (0.05, 0.1, 0.2, 0.3)
+"""Shares of the dogs that a limit of doubt would call unsure, at which the foreign pictures are told too."""
+Doubles = npt.NDArray[np.float64]
+
+
+def ask(model: Predictor, source: Source, indices: npt.NDArray[np.int64]) -> tuple[Doubles, npt.NDArray[np.str_]]:
+    """Return the probability and the name of the answer to each picture."""
+    answers = list(model.stream(source.raw(int(at)) for at in indices))
+    return np.array([answer.probability for answer in answers]), np.array([answer.label for answer in answers])
+
+
+def share(hits: npt.NDArray[np.bool_]) -> dict[str, float | int]:
+    """Return a share with its interval."""
+    interval = binomtest(int(hits.sum()), len(hits)).proportion_ci(method="wilson")
+    return {
+        "pictures": len(hits),
+        "share": round(float(hits.mean()), 4),
+        "low": round(interval.low, 4),
+        "high": round(interval.high, 4),
+    }
+
+
+def main() -> None:
+    """Ask about both kinds of pictures and print the shares."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("study", type=Path, help="folder of the study, with its split")
+    parser.add_argument("--dogs", default="dogs", help="the source of the study")
+    parser.add_argument("--foreign", default="objects200/train.parquet")
+    given = parser.parse_args()
+    model = load(given.bundle)
+    certainty = model.record.certainty
+    if certainty is None:
+        parser.error("the bundle has no limit of doubt")
+    dogs, others = open_source(given.dogs), open_source(given.foreign)
+    test = np.flatnonzero(read_split(given.study / "split.parquet", dogs.items)[0] == Part.TEST)
+    dog_sureness, dog_labels = ask(model, dogs, test)
+    names = np.array(others.classes)[others.items.labels]
+    foreign = np.flatnonzero(~np.isin(names, list(DOGS)))
+    sureness, labels = ask(model, others, foreign)
+    passed, doubted = sureness >= certainty.unsure_below, dog_sureness < certainty.unsure_below
+    right = dog_labels == np.array(dogs.classes)[dogs.items.labels[test]]
+    by_class = {name: float(passed[names[foreign] == name].mean()) for name in sorted(set(names[foreign]))}
+    limits = np.quantile(dog_sureness, DOUBTED)
+    print(
+        json.dumps(
+            {
+                "benchmark": "foreign",
+                "machine": machine_words(),
+                "bundle": {"name": model.name, "run": model.record.origin.run, "kind": model.record.kind},
+                "unsure_below": round(certainty.unsure_below, 4),
+                "foreign_that_pass_as_sure": share(passed),
+                "test_dogs_called_unsure": share(doubted),
+                "right_among_all_test_dogs": share(right),
+                "right_among_sure_test_dogs": share(right[~doubted]) if (~doubted).any() else None,
+                "auc_of_sureness_dogs_over_foreign": round(
+                    float(
+                        roc_auc_of(
+                            np.repeat([True, False], [len(dog_sureness), len(sureness)]),
+                            np.concatenate([dog_sureness, sureness]),
+                        ).item()
+                    ),
+                    4,
+                ),
+                "foreign_that_would_pass_by_share_of_dogs_doubted": {
+                    str(doubt): round(float((sureness >= limit).mean()), 4)
+                    for doubt, limit in zip(DOUBTED, limits, strict=True)
+                },
+                "passes_most": dict(sorted(by_class.items(), key=lambda entry: -entry[1])[:10]),
+                "passes_least": dict(sorted(by_class.items(), key=lambda entry: entry[1])[:10]),
+                "taken_for": {name: int((labels[passed] == name).sum()) for name in model.classes},
+            },
+            indent=1,
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
