@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
@@ -60,6 +60,7 @@ def test_an_array_of_the_right_size_passes_unchanged(fit):
     assert np.array_equal(prepare_picture(encode(Image.fromarray(pixels)), prepare), pixels)
 
 
+@settings(deadline=None)  # the first picture waits for what is imported with it
 @given(
     height=st.integers(1, 90),
     width=st.integers(1, 90),
@@ -75,6 +76,7 @@ def test_any_size_becomes_the_wanted_size(height, width, size, fit):
     assert set(np.unique(mask)) <= set(np.unique(ids)) | {255}
 
 
+@settings(deadline=None)  # the first picture waits for what is imported with it
 @given(
     height=st.integers(1, 300),
     width=st.integers(1, 300),
