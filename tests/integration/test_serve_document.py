@@ -15,7 +15,7 @@ if importlib.util.find_spec("schemathesis") is None:
     pytest.skip("needs schemathesis", allow_module_level=True)
 
 from tests.integration.test_serve import Server
-from tests.unit.runtime.drawing import make_contents, write_zip
+from tests.unit.runtime.drawing import make_contents, make_generator_contents, write_zip
 
 from etude.runtime.serving.keys import add_key
 
@@ -25,6 +25,7 @@ def test_statuses_types_bodies_and_keys_are_as_described(tmp_path: Path) -> None
         write_zip(tmp_path / f"{name}.bundle", make_contents(task, name=name))
         for task, name in (("classification", "colours"), ("segmentation", "pixels"))
     ]
+    bundles.append(write_zip(tmp_path / "made.bundle", make_generator_contents()))
     key = add_key(tmp_path / "keys.txt", "tests")
     server = Server(*map(str, bundles), "--keys", str(tmp_path / "keys.txt"))
     # A description cannot say that bytes are a picture: that is the one check that is left out.
@@ -38,6 +39,6 @@ def test_statuses_types_bodies_and_keys_are_as_described(tmp_path: Path) -> None
     assert server.stop() == 0
     assert told.returncode == 0, told.stdout[-5000:] + told.stderr[-1000:]
     report = json.loads((tmp_path / "report.json").read_text())
-    assert (report["operations"]["tested"], report["failures"], report["errors"]) == (6, [], [])
+    assert (report["operations"]["tested"], report["failures"], report["errors"]) == (7, [], [])
     statuses = {event["status"] for event in server.events() if event["event"] == "request"}
     assert {200, 401, 404, 405, 422} <= statuses
