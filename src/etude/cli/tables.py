@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rich import box
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +14,8 @@ from etude.cli.watching import duration
 from etude.core.run_record import Interval
 from etude.core.study_record import SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
 
+_BETWEEN = 3
+"""Signs between two columns."""
 _COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
 
 
@@ -44,27 +47,44 @@ def leaderboard_table(record: Board, width: int) -> Table:
         header_style="bold",
         box=box.SIMPLE_HEAD,
     )
-    columns = _columns(record)
-    width -= max(0, max((len(row.candidate) for row in record.leaderboard), default=0) - 16)
-    for heading, right, _, needs in columns:
-        if width >= needs:
-            table.add_column(heading, justify="right" if right else "left", no_wrap=True)
-    for row in record.leaderboard:
-        table.add_row(*(tell(row) for _, _, tell, needs in columns if width >= needs))
+    columns = [(heading, right, [tell(row) for row in record.leaderboard], rank)
+               for heading, right, tell, rank in _columns(record)]  # fmt: skip
+    shown = _fitting([(rank, max(map(cell_len, (heading, *texts)))) for heading, _, texts, rank in columns], width)
+    for place in shown:
+        heading, right, _, _ = columns[place]
+        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    for number in range(len(record.leaderboard)):
+        table.add_row(*(columns[place][2][number] for place in shown))
     return table
 
 
+def _fitting(columns: Sequence[tuple[int, int]], width: int) -> list[int]:
+    """Return the places of the columns that fit, those of the lowest rank first; rank 0 is always shown.
+
+    Args:
+        columns: rank and width of each.
+        width: of the terminal.
+    """
+    left, shown = width - 2, []
+    for place, (rank, size) in sorted(enumerate(columns), key=lambda entry: entry[1][0]):
+        left -= size + _BETWEEN
+        if rank > 0 and left < 0:
+            break
+        shown.append(place)
+    return sorted(shown)
+
+
 def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], str], int]]:
-    """Return heading, right-aligned?, text of a row, and the width from which the column is shown."""
+    """Return heading, right-aligned?, text of a row, and the rank by which columns are shown where not all fit."""
     clean: list[tuple[str, bool, Callable[[LeaderboardRow], str], int]] = []
     if any(row.score_clean is not None for row in record.leaderboard):
-        clean = [("without leaks", True, lambda row: _number(row.score_clean, 4), 0)]
+        clean = [("without leaks", True, lambda row: _number(row.score_clean, 4), 20)]
     searched: list[tuple[str, bool, Callable[[LeaderboardRow], str], int]] = []
     if any(row.search_seconds is not None for row in record.leaderboard):
         searched = [("search", True, lambda row: _time(row.search_seconds), 80)]
     return [
         ("candidate", False, lambda row: row.candidate, 0),
-        ("runs", True, lambda row: str(row.n_runs), 0),
+        ("runs", True, lambda row: str(row.n_runs), 10),
         (record.metric, True, lambda row: _number(row.score, 4), 0),
         *clean,
         ("±", True, lambda row: _number(row.deviation, 4), 95),
