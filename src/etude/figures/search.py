@@ -1,8 +1,12 @@
-"""A search drawn: its trials in their order, its settings side by side, and what mattered."""
+"""A search drawn: its trials in their order, its settings side by side, and what mattered.
+
+A search that is nested in folds has a record in each; each figure shows all of them.
+"""
 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -30,7 +34,7 @@ _MARKERS: Mapping[TrialState, str] = {"complete": "o", "pruned": "x", "failed": 
 
 
 def draw_history(
-    record: SearchRecord,
+    records: Sequence[SearchRecord],
     *,
     trial_label: str,
     score_label: str,
@@ -39,10 +43,10 @@ def draw_history(
     number: Callable[[float], str],
     width_in: float = WIDE_IN,
 ) -> Figure:
-    """Draw the score of each trial in its order, and the best so far as a line of steps.
+    """Draw the score of each trial in its order, and the best so far as a line of steps, one a fold.
 
     Args:
-        record: the search.
+        records: the search; with folds that of each.
         trial_label: name of the horizontal axis.
         score_label: name and unit of the score.
         state_labels: words for complete and pruned.
@@ -55,78 +59,104 @@ def draw_history(
     figure = new_figure(width_in, 2.5)
     axes = figure.add_subplot()
     dress(axes)
-    scored = [trial for trial in record.trials if trial.score is not None]
-    for state, color in (("pruned", MUTED), ("complete", BLUE)):
-        own = [trial for trial in scored if trial.state == state]
+    several = len(records) > 1
+    scored = [(trial, trial.score) for record in records for trial in record.trials if trial.score is not None]
+    alpha, size = (0.55, 3.5) if several else (1.0, 4.5)
+    looks: tuple[tuple[TrialState, str], ...] = (("pruned", MUTED), ("complete", BLUE))
+    for state, color in looks:
+        own = [(trial.number + 1, score) for trial, score in scored if trial.state == state]
         if own:
-            places, scores = [trial.number + 1 for trial in own], [trial.score for trial in own]
-            axes.plot(places, scores, _MARKERS[state], color=color, markersize=4.5, label=state_labels[state])  # type: ignore[index,arg-type]
-    places, best = _best_so_far(scored, higher=record.higher_is_better)
-    if places:
-        last = max(trial.number for trial in record.trials) + 1
-        axes.step([*places, last], [*best, best[-1]], where="post", color=INK, linewidth=1.2, label=best_label)
+            places, scores = zip(*own, strict=True)
+            label = state_labels[state]
+            axes.plot(places, scores, _MARKERS[state], color=color, markersize=size, alpha=alpha, label=label)
+    width, alpha = (0.9, 0.6) if several else (1.2, 1.0)
+    for record in records:
+        numbers, best = _best_so_far(record)
+        if numbers:
+            last = max(trial.number for trial in record.trials) + 1
+            axes.step([*numbers, last], [*best, best[-1]], where="post", color=INK, linewidth=width, alpha=alpha,
+                      label=best_label)  # fmt: skip
     axes.set_xlabel(trial_label)
     axes.set_ylabel(score_label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     columns = 2 if width_in < 5 else 3
-    figure.legend(loc="outside upper left", ncols=columns, frameon=False, fontsize=SMALL_PT, labelcolor=MUTED)
+    named = {str(artist.get_label()): artist for artist in axes.get_lines()}  # the lines of all folds have one name
+    figure.legend(
+        list(named.values()), list(named), loc="outside upper left", ncols=columns, frameon=False, fontsize=SMALL_PT,
+        labelcolor=MUTED,
+    )  # fmt: skip
     return figure
 
 
-def _best_so_far(trials: Sequence[TrialRecord], *, higher: bool) -> tuple[list[int], list[float]]:
+def _best_so_far(record: SearchRecord) -> tuple[list[int], list[float]]:
+    """Return the numbers, from 1, of the trials that were better than all before them, and their scores."""
     places: list[int] = []
     best: list[float] = []
-    for trial in trials:
+    higher = record.higher_is_better
+    for trial in record.trials:
         score = float(trial.score or 0.0)
-        if trial.state == "complete" and (not best or (score > best[-1] if higher else score < best[-1])):
+        is_scored = trial.state == "complete" and trial.score is not None
+        if is_scored and (not best or (score > best[-1] if higher else score < best[-1])):
             places.append(trial.number + 1)
             best.append(score)
     return places, best
 
 
 def draw_importance(
-    record: SearchRecord, *, share_label: str, percent: Callable[[float], str], width_in: float = WIDE_IN
+    records: Sequence[SearchRecord], *, share_label: str, percent: Callable[[float], str], width_in: float = WIDE_IN
 ) -> Figure:
     """Draw the share of each parameter in what tells the good trials from the others, the largest on top.
 
+    One search gives bars; with folds each gives a point, and a line joins the least and the largest of a parameter.
+
     Args:
-        record: the search.
+        records: the search; with folds that of each.
         share_label: name of the axis.
         percent: writes a share as text.
         width_in: width in inches; below 5 the names stand above their bars.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    known = sorted(
-        (entry for entry in record.parameters if entry.importance is not None),
-        key=lambda entry: -float(entry.importance or 0.0),
-    )
+    shares = list_importances(records)
     narrow = width_in < 5
-    figure = new_figure(width_in, 0.7 + len(known) * (0.46 if narrow else 0.3))
+    figure = new_figure(width_in, 0.7 + len(shares) * (0.46 if narrow else 0.3))
     axes = figure.add_subplot()
     dress(axes, grid="x")
-    for place, entry in enumerate(known):
-        share = float(entry.importance or 0.0)
-        axes.barh(place, share, height=0.5, color=BLUE)
-        axes.annotate(
-            percent(share), (share, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=SMALL_PT,
-            color=MUTED,
-        )  # fmt: skip
+    for place, (name, own) in enumerate(shares.items()):
+        if len(records) > 1:
+            axes.plot([min(own), max(own)], [place, place], color=RULE, linewidth=3, solid_capstyle="round", zorder=1)
+            axes.plot(own, [place] * len(own), "o", color=BLUE, markersize=4.5, alpha=0.7)
+        else:
+            axes.barh(place, own[0], height=0.5, color=BLUE)
+            axes.annotate(
+                percent(own[0]), (own[0], place), xytext=(4, 0), textcoords="offset points", va="center",
+                fontsize=SMALL_PT, color=MUTED,
+            )  # fmt: skip
         if narrow:
-            axes.text(0, place - 0.3, fit(entry.name, 3.2), fontsize=SMALL_PT, color=INK, va="bottom", in_layout=False)
-    names = [fit(entry.name, 2.9) for entry in known]
-    axes.set_yticks([] if narrow else range(len(known)), [] if narrow else names, color=INK)
-    axes.set_ylim(len(known) - 0.5, -0.8 if narrow else -0.5)
-    axes.set_xlim(0, 1.12 * max((float(entry.importance or 0.0) for entry in known), default=1.0))
+            axes.text(0, place - 0.3, fit(name, 3.2), fontsize=SMALL_PT, color=INK, va="bottom", in_layout=False)
+    names = [fit(name, 2.9) for name in shares]
+    axes.set_yticks([] if narrow else range(len(shares)), [] if narrow else names, color=INK)
+    axes.set_ylim(len(shares) - 0.5, -0.8 if narrow else -0.5)
+    axes.set_xlim(0, 1.12 * max((share for own in shares.values() for share in own), default=1.0))
     axes.set_xlabel(share_label)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: percent(value)))
     return figure
 
 
+def list_importances(records: Sequence[SearchRecord]) -> dict[str, list[float]]:
+    """Return the shares of each parameter that are known, one a record, the parameter with the largest median first."""
+    shares: dict[str, list[float]] = {}
+    for record in records:
+        for entry in record.parameters:
+            if entry.importance is not None:
+                shares.setdefault(entry.name, []).append(entry.importance)
+    return dict(sorted(shares.items(), key=lambda item: -statistics.median(item[1])))
+
+
 def draw_parallel(
-    record: SearchRecord,
+    records: Sequence[SearchRecord],
     *,
     score_label: str,
     number: Callable[[float], str],
@@ -136,34 +166,34 @@ def draw_parallel(
     """Draw each complete trial as a line over the fields and its score: the better, the darker; the best in orange.
 
     Args:
-        record: the search.
+        records: the search; with folds that of each, which has a best trial of its own.
         score_label: name and unit of the score.
         number: writes a score as text.
         write: writes a value of a field as text.
         width_in: width in inches; below 5 the figure stands upright.
     """
-    trials = [trial for trial in record.trials if trial.state == "complete" and trial.score is not None]
-    scores = [float(trial.score or 0.0) for trial in trials]
+    scores = [score for record in records for _, score in _complete(record)]
     low, high = min(scores), max(scores)
-    fields = list(dict.fromkeys(entry.field for entry in record.parameters))
-    scales = {field: _Scale([entry for entry in record.parameters if entry.field == field]) for field in fields}
+    parameters = records[0].parameters  # all folds search the same space
+    fields = list(dict.fromkeys(entry.field for entry in parameters))
+    scales = {field: _Scale([entry for entry in parameters if entry.field == field]) for field in fields}
     upright = width_in < 5
     figure = new_figure(width_in, 0.8 + 0.62 * len(fields) if upright else 2.9)
     axes = figure.add_subplot()
     _lay_axes(axes, [*(fit(field, 1.4) for field in fields), score_label], upright=upright)
-    sign = 1 if record.higher_is_better else -1
-    for trial in sorted(trials, key=lambda trial: sign * float(trial.score or 0.0)):
-        share = (float(trial.score or 0.0) - low) / (high - low) if high > low else 1.0
-        share = share if record.higher_is_better else 1 - share
+    lines = [(trial, score, trial.number == record.best) for record in records for trial, score in _complete(record)]
+    sign = 1 if records[0].higher_is_better else -1
+    for trial, score, is_best in sorted(lines, key=lambda line: sign * line[1]):
+        height = (score - low) / (high - low) if high > low else 1.0
         heights = [
             *(scales[field].place(trial.settings[field]) if field in trial.settings else math.nan for field in fields),
-            share if record.higher_is_better else 1 - share,
+            height,
         ]
-        is_best = trial.number == record.best
         look = {"color": ORANGE, "linewidth": 1.8, "zorder": 4} if is_best else {"color": BLUE, "linewidth": 0.9}
         steps = range(len(heights))
         line = (heights, steps) if upright else (steps, heights)
-        axes.plot(*line, alpha=1.0 if is_best else 0.15 + 0.75 * share, marker="o", markersize=2.5, **look)  # type: ignore[arg-type]
+        alpha = 1.0 if is_best else 0.15 + 0.75 * (height if sign > 0 else 1 - height)
+        axes.plot(*line, alpha=alpha, marker="o", markersize=2.5, **look)  # type: ignore[arg-type]
     ends = [(scales[field].low_text(write), scales[field].high_text(write)) for field in fields]
     for step, (bottom, top) in enumerate([*ends, (number(low), number(high))]):
         for height, text in ((-0.07, bottom), (1.07, top)):
@@ -171,6 +201,11 @@ def draw_parallel(
             across, along = ("right" if height < 0 else "left", "center") if upright else ("center", "center")
             axes.text(x, y, fit(text, 1.1), ha=across, va=along, fontsize=SMALL_PT, color=MUTED)
     return figure
+
+
+def _complete(record: SearchRecord) -> list[tuple[TrialRecord, float]]:
+    """Return the complete trials and their scores."""
+    return [(trial, trial.score) for trial in record.trials if trial.state == "complete" and trial.score is not None]
 
 
 class _Scale:

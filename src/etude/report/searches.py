@@ -49,7 +49,7 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
                 cost=tell_cost(summary, study.record, words),
                 gain=(verdict.verdict, teller.tell_verdict(verdict)) if verdict else None,
                 settings=_tabulate(records, words),
-                drawings=_draw(records[0], artist, f"search-{place}"),
+                drawings=_draw(records, artist, f"search-{place}"),
             )
         )
     return parts
@@ -87,23 +87,27 @@ def _tabulate(records: list[SearchRecord], words: Words) -> Table:
         *(Column(heading, numeric=False) for heading in headings),
     )
     rows = []
+    importances = figures.list_importances(records)
     for entry in records[0].parameters:
         tried = (
             words.listing(_write(choice) for choice in entry.choices)
             if entry.kind == "choice"
             else words.interval(_write(entry.low), _write(entry.high))
         )
-        share = "–" if entry.importance is None else words.percent(entry.importance, 0)
+        shares = importances.get(entry.name, [])
+        ends = [words.percent(share, 0) for share in (min(shares), max(shares))] if shares else ["–"]
+        share = words.interval(*ends) if len(shares) > 1 else ends[0]
         found = [Cell(_write(record.settings[entry.field]) if entry.field in record.settings else "–")
                  for record in records]  # fmt: skip
-        rows.append((Cell(entry.name), Cell(tried), Cell(share, entry.importance), *found))
+        rows.append((Cell(entry.name), Cell(tried), Cell(share, max(shares, default=None)), *found))
     return Table(columns, tuple(rows))
 
 
-def _draw(record: SearchRecord, artist: Artist, name: str) -> list[tuple[Drawing, str]]:
-    """Draw one search; of several folds the first."""
+def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Drawing, str]]:
+    """Draw one search, all its folds together."""
     say, metric = artist.words.say, artist.metric
-    if record.best is None:
+    records = [record for record in found if record.best is not None]
+    if not records:
         return []
     score = say("{quantity}, validation", quantity=metric.heading)
     drawings = [
@@ -112,7 +116,7 @@ def _draw(record: SearchRecord, artist: Artist, name: str) -> list[tuple[Drawing
                 f"{name}-history",
                 say("Validation score of each trial"),
                 lambda width_in: figures.draw_history(
-                    record,
+                    records,
                     trial_label=say("trial"),
                     score_label=score,
                     state_labels={"complete": say("complete"), "pruned": say("stopped early")},
@@ -131,7 +135,7 @@ def _draw(record: SearchRecord, artist: Artist, name: str) -> list[tuple[Drawing
                 f"{name}-parallel",
                 say("Settings of each complete trial beside its score"),
                 lambda width_in: figures.draw_parallel(
-                    record, score_label=score, number=metric.tick, write=_write, width_in=width_in
+                    records, score_label=score, number=metric.tick, write=_write, width_in=width_in
                 ),
             ),
             say(
@@ -140,14 +144,14 @@ def _draw(record: SearchRecord, artist: Artist, name: str) -> list[tuple[Drawing
             ),
         ),
     ]
-    if any(entry.importance is not None for entry in record.parameters):
+    if figures.list_importances(records):
         drawings.append(
             (
                 artist.draw_twice(
                     f"{name}-importance",
                     say("Importance of each field"),
                     lambda width_in: figures.draw_importance(
-                        record,
+                        records,
                         share_label=say("importance"),
                         percent=lambda share: artist.words.percent(share, 0),
                         width_in=width_in,
