@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 
 from etude.cli.watching import duration
-from etude.core.study_record import SEARCH_GROUP
+from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP
 
 if TYPE_CHECKING:
     from etude.study.estimate import CandidatePlan, Resolution, StudyPlan
@@ -69,7 +69,7 @@ def plan_lines(plan: StudyPlan) -> Iterator[str]:
 def _tell_resolution(resolution: Resolution, metric: str) -> str:
     """Say what one group of comparisons can be expected to show."""
     whose = f"Ablation {resolution.group}" if resolution.group else f"Against {resolution.baseline}"
-    if resolution.group.startswith(SEARCH_GROUP):
+    if resolution.group.startswith((SEARCH_GROUP, COMBINE_GROUP)):
         whose = f"The {resolution.group}"
     if resolution.smallest is None:
         return f"{whose}: one pair says nothing of other seeds. Give protocol.seeds two or more."

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from etude.cli.watching import duration
 from etude.core.run_record import Interval
-from etude.core.study_record import SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
+from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
 
 _BETWEEN = 3
 """Signs between two columns."""
@@ -108,10 +108,17 @@ def verdict_lines(record: Board) -> list[Text]:
     for verdict in record.verdicts:
         if verdict.group != group:
             group = verdict.group
-            heading = f"What the {group} found" if group.startswith(SEARCH_GROUP) else f"Ablation {group}"
-            lines.append(Text(heading, style="bold"))
+            lines.append(Text(_group_words(group), style="bold"))
         lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {_verdict_words(verdict)}"))
     return lines
+
+
+def _group_words(group: str) -> str:
+    if group.startswith(SEARCH_GROUP):
+        return f"What the {group} found"
+    if group.startswith(COMBINE_GROUP):
+        return f"Combinations of {group.removeprefix(COMBINE_GROUP)}"
+    return f"Ablation {group}"
 
 
 def _verdict_words(verdict: Verdict) -> str:

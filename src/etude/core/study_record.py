@@ -100,8 +100,8 @@ class Verdict(Config):
     ratio: Ratio | None = None
     """For generators, the candidate's score over the baseline's; none for scores that are read as differences."""
     group: str = ""
-    """Name of the ablation or search that it belongs to, within which p was corrected; empty for the study's
-    candidates."""
+    """Name of the ablation, search or combination that it belongs to, within which p was corrected; empty for the
+    study's candidates."""
 
 
 class AblationGroup(Config):
@@ -119,6 +119,24 @@ class AblationGroup(Config):
 
 SEARCH_GROUP = "search of "
 """What the name of a group of comparisons begins with that sets what searches found beside what they varied."""
+
+
+COMBINE_GROUP = "combinations of "
+"""What the name of a group of comparisons begins with that sets combined candidates beside what they combine."""
+
+
+class Combination(Config):
+    """A candidate that differs from another in what is made of the finished training only.
+
+    Its gain over that one stands in a verdict, its cost in the leaderboard.
+    """
+
+    candidate: str
+    """Name of the candidate."""
+    of: str
+    """The candidate of one network that answers once."""
+    combine: dict[str, Any]
+    """What is combined, the fields of `combine` that are not at their default."""
 
 
 class SearchSummary(Config):
@@ -215,6 +233,8 @@ class StudyRecord(Record):
     """The ablations of the study."""
     searches: tuple[SearchSummary, ...] = ()
     """The searches of the study."""
+    combinations: tuple[Combination, ...] = ()
+    """The candidates that combine the trainings of others."""
     command: str = ""
     """The last command line that ran it."""
     device: str = ""
@@ -234,5 +254,9 @@ class StudyRecord(Record):
 
     def verdict_on(self, search: SearchSummary) -> Verdict | None:
         """Return the comparison of what a search found with what it varied; none before there is one."""
-        found = [v for v in self.verdicts if (v.candidate, v.baseline) == (search.candidate, search.of)]
+        return self.verdict_between(search.candidate, search.of)
+
+    def verdict_between(self, candidate: str, baseline: str) -> Verdict | None:
+        """Return the comparison of two candidates; none before there is one."""
+        found = [v for v in self.verdicts if (v.candidate, v.baseline) == (candidate, baseline)]
         return found[0] if found else None

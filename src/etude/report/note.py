@@ -16,6 +16,7 @@ from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.choices import read_card, tell_metric
+from etude.report.combinations import gather_combinations
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
@@ -140,6 +141,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "ablations": _gather_ablations(record, artist, teller, settings),
         "searches": gather_searches(artist, teller),
+        "combinations": gather_combinations(record, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),

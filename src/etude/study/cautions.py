@@ -21,6 +21,8 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
             "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the pretrained "
             "weights: the network has probably seen test pictures before, and its score says less about new ones."
         )
+    if study is not None:
+        yield from combine_cautions(candidate, study)
     if study is not None and study.task == "segmentation":
         yield from mask_cautions(study, candidate, source)
     if candidate.generated is not None:
@@ -33,6 +35,28 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         yield (
             f"{candidate.name}: finetune is {candidate.finetune.name}, yet the network starts from random weights: "
             f"what stays frozen was never trained. Give model.weights or model.checkpoint."
+        )
+
+
+def combine_cautions(candidate: Candidate, study: StudyConfig) -> Iterator[str]:
+    """Say what a score of combined trainings rests on."""
+    combine, model = candidate.combine, candidate.model
+    if combine.folds is not None:
+        yield (
+            f"{candidate.name}: each of its {combine.folds} networks is trained on all but one part of the training "
+            f"and validation pictures, so together they have learnt from pictures that others only choose on. What "
+            f"it scores on validation is what each picture was answered by the network that was not trained on it."
+        )
+        if "kfold" in study.data.split.kind:
+            yield (
+                f"{candidate.name}: the networks of the study's own folds have no test part in common, as each picture "
+                f"is tested by one and trained on by the others; so the pictures that a fold does not test are dealt "
+                f"to {combine.folds} parts of their own."
+            )
+    if combine.average == "weights" and model.weights is None and model.checkpoint is None:
+        yield (
+            f"{candidate.name}: it averages weights of networks that start from different draws. Their mean is seldom "
+            f"a network that works: give model.weights or model.checkpoint, from which all start."
         )
 
 

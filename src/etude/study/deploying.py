@@ -168,13 +168,16 @@ def _check_combined(record: RunRecord) -> None:
     Raises:
         MistakeError: if it is one; the text names what to export in its place.
     """
-    given = {key: value for key, value in record.config.get("combine", {}).items() if value not in (None, "none")}
-    others = {key: value for key, value in given.items() if key != "tta"}
-    plain = CombineConfig().model_dump(mode="json")
-    odd = {key: value for key, value in others.items() if value != plain.get(key)}
+    combine = CombineConfig.model_validate(record.config.get("combine", {}))
+    given = combine.model_dump(mode="json", exclude_defaults=True)
+    # Averaged weights are those of one network, and that is what the run has kept.
+    one_graph = {"tta", "last_epochs", *(("members", "average") if combine.average == "weights" else ())}
+    odd = {key: value for key, value in given.items() if key not in one_graph}
     if odd:
         remedy = f"Give --run with a run of the candidate that {record.candidate} extends."
-        raise MistakeError(sentence("export", "combine", "tta alone, which one graph can answer", odd, remedy))
+        raise MistakeError(
+            sentence("export", "combine", "what one graph can answer: tta, or averaged weights", odd, remedy)
+        )
 
 
 def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:

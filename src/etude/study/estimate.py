@@ -16,8 +16,8 @@ from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare_pairs, pair_runs
 from etude.metrics.statistics import ALPHA, POWER, smallest_detectable
 from etude.study.ablations import expand_ablations
-from etude.study.file import CombineConfig, StudyConfig
-from etude.study.plan import training_key
+from etude.study.combining import count_trainings
+from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
 from etude.study.summary import finished_runs, sides_of
 from etude.study.timing import Timings
@@ -128,15 +128,10 @@ def make_plan(
     runs = finished_runs(study, workspace.folder, refs)
     timings = Timings(workspace)
     plans = []
-    trained: set[str] = set()
-    for name, candidate in sorted(candidates.items(), key=lambda item: item[1].combine != CombineConfig()):
+    for name, candidate in candidates.items():
         own = [ref for ref in refs if ref.candidate == name]
-        key = training_key(workspace, candidate)
-        trains_none = candidate.combine != CombineConfig() and candidate.combine.members is None
-        is_shared = key in trained and trains_none
-        trained.add(key)
-        plans.append(_plan_candidate(candidate, own, runs[name], timings, measure=measure, is_shared=is_shared))
-    plans.sort(key=lambda plan: list(candidates).index(plan.candidate))
+        n_trainings = count_trainings(candidate, candidates.values())
+        plans.append(_plan_candidate(candidate, own, runs[name], timings, measure=measure, n_trainings=n_trainings))
     times = [plan.run_seconds for plan in plans if plan.n_left]
     known = [seconds for seconds in times if seconds is not None]
     unfinished = {ref.identity or ref: ref.candidate for ref in refs if ref.status != "finished"}
@@ -164,12 +159,15 @@ def _plan_candidate(
     timings: Timings,
     *,
     measure: bool,
-    is_shared: bool,
+    n_trainings: int,
 ) -> CandidatePlan:
-    """Work out what the runs of a candidate take; answering only, where another trains the very same network."""
+    """Work out what the runs of a candidate take; answering only, where another trains the very same network.
+
+    What is answered again takes about as long as the answers at the end of the one training.
+    """
     left = sum(ref.status != "finished" for ref in refs)
     time = timings.measured(candidate) if measure and left and not runs else timings.known(candidate)
-    if is_shared:
+    if n_trainings == 0:
         seconds = None if time is None else time.finish_s
         return CandidatePlan(candidate=candidate.name, n_runs=len(refs), n_left=left, steps=0, run_seconds=seconds)
     real = statistics.fmean(run.record.cost.seconds for run in runs) if runs else None
@@ -180,7 +178,7 @@ def _plan_candidate(
         steps=time.steps if time else runs[0].record.steps if runs else None,
         step_ms=1000 * time.step_s if time else None,
         memory_mb=time.memory_mb if time and time.memory_mb else None,
-        run_seconds=real if real is not None else (candidate.combine.members or 1) * time.seconds if time else None,
+        run_seconds=real if real is not None else n_trainings * time.seconds if time else None,
         is_real=real is not None,
     )
 

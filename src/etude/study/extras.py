@@ -55,7 +55,7 @@ def _make_extra(workspace: Workspace, candidate: Candidate, order: Order, label:
             "generated": generated_content(generated, workspace.base),
             "class": name,
             "data": workspace.fingerprint,
-            "split": workspace.digest(fold, candidate.train_items),
+            "split": workspace.digest(fold, candidate.train_items, candidate.held_out),
             "prepare": prepare.model_dump(mode="json", exclude_defaults=True),
             "augment": mirrored.model_dump(mode="json", exclude_defaults=True),
             "precision": workspace.execution(generated.train).precision,
@@ -71,17 +71,14 @@ def _make_extra(workspace: Workspace, candidate: Candidate, order: Order, label:
         seed=order.seed, fold=order.fold, config={}, task="generation", classes=(name,), metric=METRIC, also=(),
         prepare=prepare, augment=mirrored, train=generated.train, build=build,
         execution=workspace.execution(generated.train),
-        parts=_training_alone(workspace, prepare, fold, candidate.train_items, label),
+        parts=_training_alone(workspace.parts(prepare, fold, candidate.train_items, candidate.held_out), label, name),
         item_ids=workspace.item_ids, data_key=workspace.fingerprint,
     )  # fmt: skip
     return Extra(job, label, generated.pictures, workspace.folder.generated / identity)
 
 
-def _training_alone(
-    workspace: Workspace, prepare: Prepare, fold: int, train_items: int | None, label: int
-) -> Callable[[str], PreparedSet]:
+def _training_alone(parts: Callable[[str], PreparedSet], label: int, of: str) -> Callable[[str], PreparedSet]:
     """Return what gives the photographs of a class in the training part of a fold, and no other part."""
-    parts = workspace.parts(prepare, fold, train_items)
 
     def part(name: str) -> PreparedSet:
         if name != "train":
@@ -90,7 +87,7 @@ def _training_alone(
         rows = np.flatnonzero(whole.labels_N == label)
         if len(rows) < _FEWEST:
             rule = f"at least {_FEWEST} training pictures of the class"
-            raise DataError(sentence("data.generated", workspace.source.classes[label], rule, len(rows)))
+            raise DataError(sentence("data.generated", of, rule, len(rows)))
         return take_rows(whole, rows)
 
     return part

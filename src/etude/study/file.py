@@ -90,6 +90,15 @@ class CombineConfig(Config):
     members: Annotated[int, Field(ge=2, le=100)] | None = None
     """Networks whose probabilities are averaged: that of the run's seed, and others from seeds that no run of the
     protocol has, so that its runs stay independent. Its time, milliseconds and size are those of all together."""
+    average: Literal["probabilities", "weights"] = "probabilities"
+    """What of `members` is averaged: their probabilities, at the cost of all, or their weights, which makes one network
+    of them at the cost of one. Weights can be averaged where all start from the same pretrained ones."""
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    """Networks whose probabilities are averaged, one for each of so many parts that training and validation pictures
+    are dealt to: it is trained on the other parts and its epoch is chosen on that one. The test part is that of all."""
+    last_epochs: Annotated[int, Field(ge=2, le=1000)] | None = None
+    """Epochs at the end of the training whose weights are averaged into one network. A run that differs in this only is
+    not trained again."""
 
 
 class CandidateConfig(Config):

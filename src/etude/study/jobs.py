@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from etude.models import build_model, resolve_spec
 from etude.study.cautions import cautions
+from etude.study.combining import members_of, without_views
 from etude.study.extras import make_extras
-from etude.study.file import CombineConfig
 from etude.study.plan import Order, run_identity
 from etude.study.resolve import Candidate, merge
 from etude.study.workspace import Workspace
 
 if TYPE_CHECKING:
     from etude.train.job import Job
-
-
-MEMBER_STRIDE = 10_000
-"""Distance of the seeds of an ensemble's members: further than the seeds of any protocol."""
 
 
 def make_job(workspace: Workspace, candidate: Candidate, order: Order, position: tuple[int, int] = (1, 1)) -> Job:
@@ -44,7 +39,8 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
     config["protocol"] = study.protocol.model_dump(mode="json")
     members = _members(workspace, candidate, order, position)
     build = functools.partial(build_network, candidate, workspace, order.seed)
-    if members:
+    joins_weights = candidate.combine.average == "weights" or candidate.combine.last_epochs is not None
+    if members and not joins_weights:
         from etude.train.ensemble import build_ensemble
 
         build = functools.partial(build_ensemble, [member.build for member in members])
@@ -64,7 +60,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         train=candidate.train,
         build=build,
         execution=workspace.execution(candidate.train),
-        parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items),
+        parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items, candidate.held_out),
         item_ids=workspace.item_ids,
         finetune=candidate.finetune,
         views=candidate.combine.tta,
@@ -75,6 +71,10 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         calibrate=study.protocol.calibrate,
         members=members,
         extras=make_extras(workspace, candidate, order),
+        joined="weights" if members and joins_weights else "answers",
+        over_folds=candidate.combine.folds is not None,
+        last_epochs=candidate.combine.last_epochs or 0,
+        keep_epochs=max(order.keep_epochs, candidate.combine.last_epochs or 0),
         data_key=workspace.fingerprint,
         features=workspace.folder.features,
         notes=tuple(cautions(candidate, workspace.source, study)),
@@ -85,22 +85,24 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
 
 def _trained_as(workspace: Workspace, candidate: Candidate, order: Order) -> str:
     """Return the identity of the same run without what comes after its training; empty where nothing does."""
-    trained = CombineConfig(members=candidate.combine.members)
-    if candidate.combine == trained:
+    trained = without_views(candidate)
+    if candidate.combine == trained.combine:
         return ""
-    return run_identity(workspace, replace(candidate, combine=trained), order.seed, order.fold)
+    return run_identity(workspace, trained, order.seed, order.fold)
 
 
 def _members(
     workspace: Workspace, candidate: Candidate, order: Order, position: tuple[int, int]
 ) -> tuple[Job, ...]:  # fmt: skip
-    """Return the trainings whose networks answer together: the first is the run of the candidate without them."""
-    own = replace(candidate, combine=CombineConfig())
+    """Return the trainings that are combined into one."""
+    combine = candidate.combine
+    kept = max(order.keep_epochs, combine.last_epochs or 0)
     jobs = []
-    for number in range(candidate.combine.members or 0):
-        seed = order.seed + number * MEMBER_STRIDE
+    for number, (own, seed) in enumerate(members_of(candidate, order.seed), 1):
         identity = run_identity(workspace, own, seed, order.fold)
-        member = Order(f"{order.candidate}, member {number + 1}", seed, order.fold, identity)
+        is_plain = number == 1 and combine.folds is None
+        name = f"{order.candidate}, member {number}"
+        member = Order(name, seed, order.fold, identity, kept if is_plain else 0)
         jobs.append(make_job(workspace, own, member, position))
     return tuple(jobs)
 

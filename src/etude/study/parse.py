@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
+from etude.study.combining import check_combine
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import StudyConfig
 from etude.study.searches import expand_searches
@@ -210,7 +211,8 @@ def _check_task(
         candidate = put_together(study, name)
         path = origins.get(name, ("candidates", name))
         if candidate is not None:
-            yield from (f"{_where(path, lines)}: {told}" for told in check_candidate(candidate, study.task))
+            told_of = (*check_candidate(candidate, study.task), *check_combine(candidate, study.task))
+            yield from (f"{_where(path, lines)}: {told}" for told in told_of)
 
 
 def _is_circular(study: StudyConfig, name: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
 from etude.models.picture_features import find_features
-from etude.study.file import StudyConfig
+from etude.study.combining import plain
+from etude.study.file import CombineConfig, StudyConfig
 from etude.study.generated_config import GeneratedConfig
 from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
@@ -27,6 +28,8 @@ class Order:
     seed: int
     fold: int | None
     identity: str
+    keep_epochs: int = 0
+    """Epochs at the end of the plain training whose weights are kept, for a candidate that averages them."""
 
     @property
     def label(self) -> str:
@@ -53,11 +56,27 @@ def plan_runs(
     """
     folds: list[int | None] = list(range(len(workspace.splits))) if len(workspace.splits) > 1 else [None]
     return [
-        Order(name, seed, fold, run_identity(workspace, candidate, seed, fold))
+        order
         for seed in (study.protocol.seed_list if seeds is None else seeds)
         for fold in folds
-        for name, candidate in candidates.items()
+        for order in _order_all(workspace, candidates, seed, fold)
     ]
+
+
+def _order_all(
+    workspace: Workspace, candidates: Mapping[str, Candidate], seed: int, fold: int | None
+) -> Iterator[Order]:  # fmt: skip
+    """Give the runs of one seed and fold: a run whose last epochs another averages keeps them."""
+    plain_ones = {
+        name: run_identity(workspace, plain(candidate.at(fold)), seed, fold) for name, candidate in candidates.items()
+    }
+    kept: dict[str, int] = {}
+    for name, candidate in candidates.items():
+        kept[plain_ones[name]] = max(kept.get(plain_ones[name], 0), candidate.combine.last_epochs or 0)
+    for name, candidate in candidates.items():
+        is_plain = candidate.combine == CombineConfig()
+        identity = plain_ones[name] if is_plain else run_identity(workspace, candidate, seed, fold)
+        yield Order(name, seed, fold, identity, kept[plain_ones[name]])
 
 
 def run_identity(workspace: Workspace, candidate: Candidate, seed: int, fold: int | None) -> str:
@@ -76,7 +95,7 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     content: dict[str, Any] = {
         "task": study.task,
         "data": workspace.fingerprint,
-        "split": workspace.digest(fold or 0, candidate.train_items),
+        "split": workspace.digest(fold or 0, candidate.train_items, candidate.held_out),
         "prepare": candidate.prepare.model_dump(mode="json", exclude_defaults=True),
         "augment": candidate.augment.model_dump(mode="json", exclude_defaults=True),
         "model": resolve_spec(candidate.model, workspace.base).identity,

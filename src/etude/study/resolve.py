@@ -8,6 +8,7 @@ from typing import Any
 
 from etude.core.errors import StudyFileError
 from etude.data.augment import AugmentConfig
+from etude.data.subsets import HeldOut
 from etude.models import ModelSpec
 from etude.pictures.prepare import Prepare
 from etude.study.file import CandidateConfig, CombineConfig, StudyConfig
@@ -35,6 +36,8 @@ class Candidate:
     """Generated pictures in its training part; none: photographs alone."""
     by_fold: tuple[Candidate, ...] = ()
     """What it is in each fold, where a search has found other settings in each."""
+    held_out: HeldOut | None = None
+    """The part of what is not tested that is its validation part, where it is one of several networks over folds."""
 
     def at(self, fold: int | None) -> Candidate:
         """Return what it is in a fold."""
@@ -54,6 +57,8 @@ class Candidate:
             dumped["data"] = {"split": {"train_items": self.train_items}}
         if self.generated is not None:
             dumped.setdefault("data", {})["generated"] = self.generated.model_dump(mode="json")
+        if self.held_out is not None:
+            dumped["held_out"] = {"part": self.held_out.part, "of": self.held_out.of}
         if self.by_fold:
             dumped["by_fold"] = [each.dump() for each in self.by_fold]
         return dumped

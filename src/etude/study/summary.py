@@ -12,6 +12,7 @@ from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import (
+    COMBINE_GROUP,
     SEARCH_GROUP,
     AblationGroup,
     CandidateTime,
@@ -31,6 +32,7 @@ from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
 from etude.study.ablations import expand_ablations, written_candidates
+from etude.study.combining import list_combinations
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import leak_notes
@@ -79,6 +81,7 @@ def summarize(
         verdicts=tuple(verdicts),
         ablations=groups,
         searches=summaries,
+        combinations=list_combinations(study),
         command=command,
         device=machine_words(),
         versions=versions(),
@@ -162,7 +165,8 @@ def _sides(
 def sides_of(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[tuple[str, str, list[str]]]:
     """Return each group of comparisons: its name, its baseline, and its candidates with the baseline first.
 
-    What a search found is compared with the study's baseline as any candidate is, and with what was searched too.
+    What a search found is compared with the study's baseline as any candidate is, and with what was searched too; so is
+    a candidate that combines trainings with the one that it combines.
     """
     baseline = study.baseline or default_baseline(study)
     sides = [("", baseline, list(dict.fromkeys([baseline, *written_candidates(study, groups)])))]
@@ -170,6 +174,10 @@ def sides_of(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[tuple[
     for of in dict.fromkeys(search.of for search in study.search if search.of != baseline):
         found = [search.candidate for search in study.search if search.of == of]
         sides.append((SEARCH_GROUP + of, of, [of, *found]))
+    combinations = list_combinations(study)
+    for of in dict.fromkeys(entry.of for entry in combinations if entry.of != baseline):
+        combined = [entry.candidate for entry in combinations if entry.of == of]
+        sides.append((COMBINE_GROUP + of, of, [of, *combined]))
     return sides
 
 

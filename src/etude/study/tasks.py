@@ -122,8 +122,6 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
     name, train = candidate.name, candidate.train
     if candidate.generated is not None:
         yield from _check_generated(candidate, task)
-    if candidate.combine.members is not None and task != "classification":
-        yield f"{name}: combine.members must be left out: it averages probabilities of one class a picture."
     yield from _check_model(candidate, task)
     if task == "generation":
         yield from _check_generator(candidate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from etude.core.files import locked, write_json
 from etude.core.study_record import AblationGroup
+from etude.study.combining import plain
 from etude.study.jobs import make_job
 from etude.study.plan import Order, training_key
 from etude.study.resolve import Candidate
@@ -49,7 +50,7 @@ class Timings:
         if known is not None:
             return known
         self.workspace.watch.said(f"{candidate.name}: a few steps are timed")
-        job = make_job(self.workspace, candidate, Order(candidate.name, 0, None, "timing"))
+        job = make_job(self.workspace, plain(candidate), Order(candidate.name, 0, None, "timing"))
         return self.keep(candidate, measure_training(job))
 
     def keep(self, candidate: Candidate, time: TrainingTime) -> TrainingTime:

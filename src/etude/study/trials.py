@@ -13,6 +13,7 @@ from etude.core.run_record import Epoch
 from etude.core.search_record import TrialRecord
 from etude.core.watch import Silent, Watcher
 from etude.search.session import SearchTask, Turn
+from etude.study.combining import plain
 from etude.study.file import StudyConfig
 from etude.study.folder import TRIAL_FILE
 from etude.study.jobs import make_job
@@ -64,7 +65,8 @@ class Trials:
         config = self.task.config
         trial = with_settings(self.study, config, turn.settings)
         of = resolve_candidate(self.study, config.of)
-        return resolve_budget(resolve_candidate(trial, config.candidate), self.workspace, of)
+        # What is searched is one training: what is made of several comes after it.
+        return resolve_budget(plain(resolve_candidate(trial, config.candidate)), self.workspace, of)
 
     def _known(self, turn: Turn, identity: str) -> TrialRecord | None:
         """Return what an earlier trial, or a run of the study, came to with the same training; none without one."""

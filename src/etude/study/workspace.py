@@ -18,7 +18,7 @@ from etude.core.words import Part
 from etude.data.prepared import PreparedSet, prepare_items, take_rows
 from etude.data.source import Source, open_source
 from etude.data.split import make_splits, read_split, split_digest, write_split
-from etude.data.subsets import resize_training_part
+from etude.data.subsets import HeldOut, hold_out, resize_training_part
 from etude.models.execution import Execution, choose_execution
 from etude.pictures.prepare import Prepare, read_mask
 from etude.study.file import StudyConfig
@@ -42,9 +42,9 @@ class Workspace:
         self.device = device
         self.watch = watch
         self._prepared: OrderedDict[str, PreparedSet] = OrderedDict()
-        self._parts: OrderedDict[tuple[str, int, int | None, str], PreparedSet] = OrderedDict()
+        self._parts: OrderedDict[tuple[str, int, int | None, HeldOut | None, str], PreparedSet] = OrderedDict()
         self._resized: dict[int, list[np.ndarray]] = {}
-        self._digests: dict[tuple[int, int | None], str] = {}
+        self._digests: dict[tuple[int, int | None, HeldOut | None], str] = {}
 
     @cached_property
     def source(self) -> Source:
@@ -137,11 +137,24 @@ class Workspace:
         config = self.study.data.split.model_copy(update={"train_items": None})
         return make_splits(self.source.items, len(self.source.classes), config)
 
-    def digest(self, fold: int, train_items: int | None = None) -> str:
+    def split_of(self, fold: int, train_items: int | None = None, held_out: HeldOut | None = None) -> np.ndarray:
+        """The parts of one fold, (N,), with another number of training pictures or another validation part.
+
+        Raises:
+            DataError: if there are too few pictures for it.
+        """
+        parts = self.splits_with(train_items)[fold]
+        if held_out is None:
+            return parts
+        config = self.study.data.split
+        by_group = config.kind not in ("random", "kfold")
+        return hold_out(self.source.items, parts, held_out, by_group=by_group, seed=config.seed, fold=fold)
+
+    def digest(self, fold: int, train_items: int | None = None, held_out: HeldOut | None = None) -> str:
         """The hash of which item is in which part."""
-        key = (fold, train_items)
+        key = (fold, train_items, held_out)
         if key not in self._digests:
-            self._digests[key] = split_digest(self.source.items, self.splits_with(train_items)[fold])
+            self._digests[key] = split_digest(self.source.items, self.split_of(*key))
         return self._digests[key]
 
     def execution(self, train: TrainConfig) -> Execution:
@@ -182,16 +195,18 @@ class Workspace:
         return sum(made.pictures_NHWC.nbytes for made in self._prepared.values())
 
     def parts(
-        self, prepare: Prepare, fold: int, train_items: int | None = None
-    ) -> Callable[[str], PreparedSet]:  # fmt: skip
+        self, prepare: Prepare, fold: int, train_items: int | None = None, held_out: HeldOut | None = None
+    ) -> Callable[[str], PreparedSet]:
         """Return what gives the prepared pictures of a part of a fold."""
         prepare_key = _prepare_key(prepare)
 
         def part(name: str) -> PreparedSet:
             made = self.prepared(prepare)
-            key = (prepare_key, fold, train_items if name == "train" else None, name)
+            is_own = name == "train" or (name == "validation" and held_out is not None)
+            key = (prepare_key, fold, train_items if is_own else None, held_out if is_own else None, name)
             if key not in self._parts:
-                chosen = np.flatnonzero(self.splits_with(train_items)[fold][made.indices_N] == _PARTS[name])
+                parts = self.split_of(fold, train_items, held_out)
+                chosen = np.flatnonzero(parts[made.indices_N] == _PARTS[name])
                 if name != "validation" and not len(chosen):
                     raise DataError(
                         f"{self.source.name}: the {name} part must have pictures. Got none. Change data.split."

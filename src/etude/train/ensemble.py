@@ -1,6 +1,6 @@
-"""Several networks that answer as one: trained from seeds of their own, their probabilities averaged.
+"""Several networks that answer as one: trained from seeds or over folds of their own, their probabilities averaged.
 
-Shapes: B pictures, C channels, H and W pixels, K classes, M members.
+Shapes: B pictures of a batch, N of a part, C channels, H and W pixels, K classes, M members.
 """
 
 from __future__ import annotations
@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from etude.train.loop import Fitted
+from etude.data.prepared import take_rows
+from etude.train.job import Job
+from etude.train.loop import Fitted, predict
+from etude.train.views import Views
 
 
 class Ensemble(nn.Module):
@@ -48,3 +52,25 @@ def join_members(members: list[Fitted]) -> Fitted:
         steps=sum(member.steps for member in members),
         store=None,
     )
+
+
+def predict_held_out(job: Job, fitted: Fitted) -> np.ndarray:
+    """Return the probabilities (N, K), float32, of the validation pictures, each by the one that was not trained on it.
+
+    Args:
+        job: of networks over folds: each of its members has a validation part of its own.
+        fitted: their ensemble, with or without views.
+    """
+    views = fitted.model if isinstance(fitted.model, Views) else None
+    ensemble = fitted.model if views is None else views.model
+    assert isinstance(ensemble, Ensemble)
+    wanted_N = job.parts("validation").indices_N
+    order_N = np.argsort(wanted_N)
+    probabilities_NK = np.zeros((len(wanted_N), len(job.classes)), np.float32)
+    for member, network in zip(job.members, ensemble.members, strict=True):
+        held_out = member.parts("validation")
+        own = take_rows(held_out, np.flatnonzero(np.isin(held_out.indices_N, wanted_N)))
+        asked = network if views is None else Views(network, views.name)
+        rows_N = order_N[np.searchsorted(wanted_N, own.indices_N, sorter=order_N)]
+        probabilities_NK[rows_N] = predict(replace(fitted, model=asked.eval(), store=None), job, own)
+    return probabilities_NK

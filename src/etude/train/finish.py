@@ -21,13 +21,15 @@ from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.evaluate.scores import score
 from etude.models import count_macs, count_parameters
-from etude.train.ensemble import join_members
+from etude.train.ensemble import join_members, predict_held_out
+from etude.train.epochs import kept_epochs
 from etude.train.generation import run_generation
 from etude.train.job import Job
 from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
 from etude.train.mask_answers import count_masks
 from etude.train.mask_examples import EXAMPLES_FOLDER, save_examples
 from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.soup import average_weights
 from etude.train.state import Progress, load_tensors, save_tensors
 from etude.train.views import Views
 
@@ -67,6 +69,8 @@ def _finish_classes(job: Job, fitted: Fitted, folder: Path) -> RunRecord:
     predictions = []
     opened_at = ""
     validation = _predict_part(job, fitted, Part.VALIDATION)
+    if job.over_folds:
+        validation = replace(validation, probabilities=predict_held_out(job, fitted))
     adjustment = choose_adjustment(validation, job.threshold, calibrate=job.calibrate)
     for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
         if part is Part.TEST:
@@ -107,10 +111,31 @@ def _train(job: Job, folder: Path, watch: Watcher) -> Fitted:
     """Train the network of a job; of one with members, those that are not finished."""
     if not job.members:
         return fit(job, folder, watch)
-    for member in job.members:
-        if not (folder.with_name(member.identity) / RECORD_FILE).exists():
-            run_job(member, folder.with_name(member.identity), watch)
-    return join_members([_read_finished(member, folder.with_name(member.identity))[1] for member in job.members])
+    folders = [folder.with_name(member.identity) for member in job.members]
+    for member, beside in zip(job.members, folders, strict=True):
+        if not (beside / RECORD_FILE).exists():
+            run_job(member, beside, watch)
+    if job.last_epochs:
+        return _average_epochs(job, folder, watch)
+    members = [_read_finished(member, beside)[1] for member, beside in zip(job.members, folders, strict=True)]
+    together = join_members(members)
+    if job.joined == "answers":
+        return together
+    files = [beside / MODEL_FILE for beside in folders]
+    return average_weights(job, files, replace(together, model=members[0].model))
+
+
+def _average_epochs(job: Job, folder: Path, watch: Watcher) -> Fitted:
+    """Average the weights of the last epochs of the job's one member, which is finished."""
+    member = job.members[0]
+    beside = folder.with_name(member.identity)
+    record, fitted = _read_finished(member, beside)
+    watch.run_started(job.label, *job.position, record.epochs, record.steps, record.steps)
+    files = kept_epochs(beside)
+    if len(files) < min(job.last_epochs, record.epochs):  # it was trained before anyone asked for its last epochs
+        fitted = fit(member, folder, watch)
+        files = kept_epochs(folder)
+    return average_weights(job, files[-job.last_epochs :], fitted) if files else fitted
 
 
 def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:
@@ -200,7 +225,7 @@ def _record(
         best_epoch=progress.best_epoch,
         epochs=progress.epoch,
         steps=fitted.steps,
-        n_train=len(job.parts("train").labels_N),
+        n_train=_count_trained_on(job),
         train=scores["train"],
         validation=scores["validation"],
         test=scores["test"],
@@ -210,6 +235,12 @@ def _record(
         threshold=adjustment.threshold,
         notes=job.notes,
     )
+
+
+def _count_trained_on(job: Job) -> int:
+    """Return how many pictures the network, or one of those over folds, was trained on."""
+    parts = ("train", "validation") if job.over_folds else ("train",)
+    return sum(len(job.parts(part).labels_N) for part in parts)
 
 
 def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:

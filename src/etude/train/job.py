@@ -77,7 +77,16 @@ class Job:
     trained_as: str = ""
     """Run whose weights are taken where it is finished, as it differs in the views only; none: it is trained."""
     members: tuple[Job, ...] = ()
-    """Trainings whose networks answer together in place of one of its own."""
+    """Trainings that are made into one, in place of one of its own."""
+    joined: Literal["answers", "weights"] = "answers"
+    """Whether its members answer together, or their weights are averaged: of several members the weights that each has
+    kept, of one member those of its last epochs."""
+    over_folds: bool = False
+    """Whether each member has a validation part of its own, of pictures that the others are trained on."""
+    last_epochs: int = 0
+    """Epochs at the end of its one member whose weights are averaged."""
+    keep_epochs: int = 0
+    """Epochs at the end of the training whose weights are kept beside those of the best."""
     extras: tuple[Extra, ...] = ()
     """Generated pictures that are put into the training part."""
     data_key: str = ""

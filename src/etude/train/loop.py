@@ -36,6 +36,7 @@ from etude.tasks.segmentation import Segmentation, pixel_weights
 from etude.tasks.task import Task
 from etude.train.averaging import WeightAverage
 from etude.train.config import TrainConfig
+from etude.train.epochs import keep_epoch
 from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
 from etude.train.footprint import estimate_memory_mb, tell_memory
@@ -257,6 +258,10 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
                 save_tensors(folder / "state" / BEST_FILE, model.state_dict())
             else:
                 best = _head_weights(store)
+        if job.keep_epochs and (
+            config.early_stopping or progress.stage_start + epochs - progress.epoch < job.keep_epochs
+        ):
+            keep_epoch(folder, progress.epoch, training.model, job.keep_epochs)
         if is_averaged:
             average.swap(model)
         progress.seconds += time.perf_counter() - started

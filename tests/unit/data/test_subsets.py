@@ -11,7 +11,7 @@ from etude.core.errors import DataError
 from etude.core.words import Part
 from etude.data.items import Items
 from etude.data.split import SplitConfig, make_splits
-from etude.data.subsets import resize_training_part
+from etude.data.subsets import HeldOut, hold_out, resize_training_part
 
 
 def items_of(counts: list[int]) -> Items:
@@ -65,3 +65,33 @@ def test_more_than_there_are_is_told() -> None:
     parts = make_splits(items, 2, SplitConfig(kind="random"))[0]
     with pytest.raises(DataError, match=r"data.split.train_items must be between 2 .* and \d+ .*Got 500"):
         resize_training_part(items, parts, parts, 500, seed=0)
+
+
+@pytest.mark.parametrize("by_group", [False, True])
+def test_each_picture_that_is_not_tested_is_held_out_once(by_group: bool) -> None:
+    plain = items_of([60, 33])
+    groups = np.array([f"g{number % 12}" for number in range(93)], dtype=np.dtypes.StringDType())
+    items = Items(plain.ids, plain.labels, None, groups)
+    parts = make_splits(items, 2, SplitConfig(kind="group" if by_group else "random", seed=1))[0]
+    cuts = [hold_out(items, parts, HeldOut(part, 4), by_group=by_group, seed=1) for part in range(4)]
+    rest = np.flatnonzero((parts == Part.TRAIN) | (parts == Part.VALIDATION))
+    held_out = np.array([cut == Part.VALIDATION for cut in cuts])
+    np.testing.assert_array_equal(held_out[:, rest].sum(0), 1)
+    for cut in cuts:
+        np.testing.assert_array_equal(cut == Part.TEST, parts == Part.TEST)
+        np.testing.assert_array_equal(np.flatnonzero(cut == Part.TRAIN), np.setdiff1d(rest, np.flatnonzero(cut == 1)))
+        if by_group:
+            assert not set(groups[cut == Part.TRAIN].tolist()) & set(groups[cut == Part.VALIDATION].tolist())
+        else:
+            counts = np.bincount(items.labels[cut == Part.VALIDATION])
+            assert np.abs(counts - np.bincount(items.labels[rest]) / 4).max() < 1
+    np.testing.assert_array_equal(cuts[2], hold_out(items, parts, HeldOut(2, 4), by_group=by_group, seed=1))
+
+
+def test_more_parts_than_pictures_of_a_class_are_told() -> None:
+    items = items_of([40, 6])
+    parts = make_splits(items, 2, SplitConfig(kind="random"))[0]
+    with pytest.raises(
+        DataError, match=r"combine.folds must be at most \d, the number of pictures of the rarest class"
+    ):
+        hold_out(items, parts, HeldOut(0, 9), by_group=False, seed=0)
