@@ -45,7 +45,6 @@ from etude.core.machine import usable_threads
 from etude.data.augment import AugmentConfig
 from etude.data.items import Items, texts
 from etude.data.loader import ImageLoader
-from etude.data.memory import MemoryLoader
 from etude.data.prepared import prepare_items
 from etude.data.source import Source, open_source
 from etude.data.stock import ArrayStock, SourceStock
@@ -279,9 +278,8 @@ def bench_small(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for work in options.works:
         augment = AugmentConfig(use=tuple(work.split("+")))
-        ours = MemoryLoader(
-            pictures_NHWC, labels_N, batch=batch, seed=0, mean=SMALL_MEAN, std=SMALL_STD, augment=augment, shuffle=True
-        )
+        stock = ArrayStock(pictures_NHWC, labels_N)
+        ours = ImageLoader(stock, batch=batch, seed=0, mean=SMALL_MEAN, std=SMALL_STD, augment=augment, shuffle=True)
         reference = SmallReference(pictures_NHWC[:part], labels_N[:part], v2.Compose(SMALL[work]))
         found[work] = take_turns(ours, make_theirs(reference, options, batch), options.rounds, (count, part))
     return found

@@ -27,7 +27,7 @@ _MOST_ARRAYS = 1_000_000  # bytes of one file of arrays
 _SOURCE_SUFFIXES = {".py", ".po", ".j2", ".css", ".js", ".yaml"}
 _NEEDED = ("numpy", "pillow", "pydantic", "pyyaml", "matplotlib", "babel", "jinja2", "pyarrow", "scipy")
 _TO_RETRAIN = ("torch", "timm", "safetensors", "onnxruntime", "typer", "rich")
-_SHOWN = ("train/loop.py", "tasks/classification.py", "data/memory.py")
+_SHOWN = ("train/loop.py", "tasks/classification.py", "data/loader.py")
 
 
 def write_notebook(study_folder: Path, language: str, *, to: Path | None = None, execute: bool = True) -> Path:

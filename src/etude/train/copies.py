@@ -19,8 +19,9 @@ from etude.core.records import fingerprint
 from etude.core.seeds import derive
 from etude.data.batches import Batch
 from etude.data.cache import Draft, PreparedCache
-from etude.data.memory import MemoryLoader
+from etude.data.loader import ImageLoader
 from etude.data.prepared import Pixels, PreparedSet, new_pixels
+from etude.data.stock import ArrayStock
 from etude.pictures.prepare import normalisation
 from etude.train.job import Job
 
@@ -91,10 +92,8 @@ def _draw(job: Job, train_set: PreparedSet, pictures_MHWC: Pixels, masks_MHW: Pi
     if masks_MHW is not None and train_set.masks_NHW is not None:
         masks_MHW[:count] = train_set.masks_NHW
     mean, std = normalisation(job.prepare)
-    loader = MemoryLoader(
-        train_set.pictures_NHWC,
-        train_set.labels_N,
-        masks_NHW=train_set.masks_NHW,
+    loader = ImageLoader(
+        ArrayStock(train_set.pictures_NHWC, train_set.labels_N, train_set.masks_NHW),
         batch=_BATCH,
         seed=derive(job.seed, "copies"),
         mean=mean,

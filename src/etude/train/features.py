@@ -18,7 +18,7 @@ from torch import Tensor
 from etude.core.records import fingerprint
 from etude.core.seeds import derive
 from etude.data.batches import Batch
-from etude.data.memory import MemoryLoader
+from etude.data.loader import ImageLoader
 from etude.data.prepared import PreparedSet
 from etude.models.networks.depth import Trunk
 from etude.train.job import Job
@@ -42,7 +42,7 @@ class FeatureStore:
         """Time that this process spent computing features."""
         self._indices_N, self._features_NC = self._read()
 
-    def of(self, prepared: PreparedSet, loader: MemoryLoader) -> Tensor:
+    def of(self, prepared: PreparedSet, loader: ImageLoader) -> Tensor:
         """Return the features (N, C) float32 of a part's pictures; those not known yet are computed and kept."""
         if not np.isin(prepared.indices_N, self._indices_N).all():
             self._add(prepared, loader)
@@ -50,7 +50,7 @@ class FeatureStore:
         positions = order[np.searchsorted(self._indices_N, prepared.indices_N, sorter=order)]
         return self._features_NC[torch.from_numpy(positions)]
 
-    def _add(self, prepared: PreparedSet, loader: MemoryLoader) -> None:
+    def _add(self, prepared: PreparedSet, loader: ImageLoader) -> None:
         """Compute the features of a whole part, so that the same part always goes through in the same batches."""
         started = time.perf_counter()
         self.trunk.model.eval()

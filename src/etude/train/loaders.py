@@ -10,8 +10,9 @@ from etude.core.seeds import derive
 from etude.data.augment import AugmentConfig
 from etude.data.augment.crop import Crop
 from etude.data.batches import Batch
-from etude.data.memory import MemoryLoader
+from etude.data.loader import ImageLoader
 from etude.data.prepared import PreparedSet
+from etude.data.stock import ArrayStock
 from etude.pictures.prepare import normalisation
 from etude.train.copies import multiply
 from etude.train.features import FeatureLoader, FeatureStore
@@ -30,7 +31,7 @@ class Loader(Protocol):
         """Choose the epoch that the next iteration goes through."""
 
 
-def training_loader(job: Job, train_set: PreparedSet) -> MemoryLoader:
+def training_loader(job: Job, train_set: PreparedSet) -> ImageLoader:
     """Return the loader of the training part: shuffled, augmented, cropped, without a last short batch."""
     crop = None if job.train.crop_px is None else Crop(job.train.crop_px, job.train.balanced_crops)
     augment: AugmentConfig | None = job.augment
@@ -39,7 +40,7 @@ def training_loader(job: Job, train_set: PreparedSet) -> MemoryLoader:
     return _loader(job, train_set, augment, job.train.batch, shuffle=True, crop=crop)
 
 
-def plain_loader(job: Job, prepared: PreparedSet) -> MemoryLoader:
+def plain_loader(job: Job, prepared: PreparedSet) -> ImageLoader:
     """Return a loader in order, without augmentation."""
     batch = max(job.train.batch, 512)
     if job.task == "segmentation":
@@ -49,14 +50,14 @@ def plain_loader(job: Job, prepared: PreparedSet) -> MemoryLoader:
 
 def _loader(
     job: Job, prepared: PreparedSet, augment: AugmentConfig | None, batch: int, *, shuffle: bool, crop: Crop | None
-) -> MemoryLoader:
+) -> ImageLoader:
     mean, std = normalisation(job.prepare)
     with_masks = job.task == "segmentation"
     # Large pictures are augmented ahead, while the network computes; small ones cost more in being handed over.
     workers = usable_threads() if with_masks and shuffle else 0
-    return MemoryLoader(
-        prepared.pictures_NHWC,
-        prepared.labels_N,
+    masks_NHW = prepared.masks_NHW if with_masks else None
+    return ImageLoader(
+        ArrayStock(prepared.pictures_NHWC, prepared.labels_N, masks_NHW, len(job.classes)),
         batch=batch,
         seed=derive(job.seed, "loader"),
         mean=mean,
@@ -66,8 +67,6 @@ def _loader(
         drop_last=shuffle,
         device=job.execution.device,
         channels_last=job.execution.channels_last,
-        n_classes=len(job.classes),
-        masks_NHW=prepared.masks_NHW if with_masks else None,
         workers=workers,
         crop=crop,
     )

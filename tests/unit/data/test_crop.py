@@ -9,7 +9,8 @@ import torch
 from etude.core.errors import DataError
 from etude.data.augment import AugmentConfig
 from etude.data.augment.crop import Crop, draw_pixel
-from etude.data.memory import MemoryLoader
+from etude.data.loader import ImageLoader
+from etude.data.stock import ArrayStock
 
 PLAIN = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
@@ -23,10 +24,8 @@ def coordinates(n=4, height=20, width=30):
 
 def batches(crop, use=(), **options):
     pictures, labels, masks = coordinates()
-    loader = MemoryLoader(
-        pictures,
-        labels,
-        masks_NHW=masks,
+    loader = ImageLoader(
+        ArrayStock(pictures, labels, masks),
         batch=4,
         seed=3,
         augment=AugmentConfig(use=use),
@@ -75,9 +74,8 @@ def test_balanced_windows_show_a_rare_class_more_often():
         mask[tuple(rng.integers(0, 40, 2))] = 1
     seen = {}
     for balanced in (0.0, 1.0):
-        loader = MemoryLoader(
-            pictures, labels, masks_NHW=masks, batch=64, seed=0, crop=Crop((10, 10), balanced), **PLAIN
-        )
+        stock = ArrayStock(pictures, labels, masks)
+        loader = ImageLoader(stock, batch=64, seed=0, crop=Crop((10, 10), balanced), **PLAIN)
         seen[balanced] = (next(iter(loader)).targets_B == 1).any((1, 2)).float().mean().item()
     assert seen[0.0] < 0.25
     assert seen[1.0] > 0.4  # half are laid about it

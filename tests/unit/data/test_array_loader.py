@@ -6,7 +6,8 @@ import torch
 
 from etude.core.errors import DataError
 from etude.data.augment import AugmentConfig
-from etude.data.memory import MemoryLoader
+from etude.data.loader import ImageLoader
+from etude.data.stock import ArrayStock
 
 BYTES = {"mean": (0.0, 0.0, 0.0), "std": (1 / 255, 1 / 255, 1 / 255)}
 N = 23
@@ -15,8 +16,14 @@ LABELS = np.arange(N)
 EVERYTHING = AugmentConfig(use=("flip", "shift", "color", "noise", "cutout", "mixup", "cutmix"))
 
 
+def load(pictures, labels, *, masks_NHW=None, n_classes=None, **options):
+    return ImageLoader(
+        ArrayStock(pictures, labels, masks_NHW, n_classes), **{"batch": 5, "seed": 1, **BYTES, **options}
+    )
+
+
 def make_loader(**options):
-    return MemoryLoader(PICTURES, LABELS, **{"batch": 5, "seed": 1, **BYTES, **options})
+    return load(PICTURES, LABELS, **options)
 
 
 def tensors(batch):
@@ -82,10 +89,8 @@ def test_leaving_a_prefetched_epoch_early_ends_its_thread():
 
 def test_draws_differ_between_epochs_batches_and_seeds():
     def first_batches(seed, epoch):
-        loader = MemoryLoader(
-            np.repeat(PICTURES[:1], 10, axis=0), np.zeros(10, np.int64), batch=5, seed=seed, **BYTES,
-            augment=AugmentConfig(use=("noise",)),
-        )  # fmt: skip
+        pictures, labels = np.repeat(PICTURES[:1], 10, axis=0), np.zeros(10, np.int64)
+        loader = load(pictures, labels, seed=seed, augment=AugmentConfig(use=("noise",)))
         loader.set_epoch(epoch)
         return [batch.images_BCHW for batch in loader]
 
@@ -109,7 +114,7 @@ def test_a_read_only_memory_map_is_read_in_place(tmp_path):
     path = tmp_path / "pictures.npy"
     np.save(path, PICTURES)
     mapped = np.load(path, mmap_mode="r")
-    loader = MemoryLoader(mapped, LABELS, batch=5, seed=1, **BYTES, shuffle=True, augment=EVERYTHING)
+    loader = load(mapped, LABELS, shuffle=True, augment=EVERYTHING)
     assert_same(list(loader), list(make_loader(shuffle=True, augment=EVERYTHING)))
 
 
@@ -125,9 +130,9 @@ def test_a_read_only_memory_map_is_read_in_place(tmp_path):
     ],
 )
 def test_a_set_that_does_not_fit_together_is_refused_in_a_sentence(arguments, said):
-    given = {"pictures_NHWC": PICTURES, "targets_N": LABELS, "batch": 5, "seed": 0, **BYTES, **arguments}
+    given = {"pictures_NHWC": PICTURES, "targets_N": LABELS, **arguments}
     with pytest.raises(DataError) as caught:
-        MemoryLoader(given.pop("pictures_NHWC"), given.pop("targets_N"), **given)
+        load(given.pop("pictures_NHWC"), given.pop("targets_N"), **given)
     assert said in str(caught.value)
 
 
