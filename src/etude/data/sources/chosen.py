@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from etude.core.errors import DataError
 from etude.core.registry import unknown
-from etude.data.fingerprint import Raw, content_fingerprint
-from etude.data.items import UNLABELLED, Items
-from etude.pictures.prepare import Box
+from etude.data.items import UNLABELLED
+from etude.data.sources.part import PartOfSource
 
 if TYPE_CHECKING:
-    from etude.data.source import Kind, Source
+    from etude.data.source import Source
 
 
-class ChosenSource:
+class ChosenSource(PartOfSource):
     """The pictures of some classes; labels are numbered in the order in which the classes are given.
 
     Args:
@@ -29,8 +27,6 @@ class ChosenSource:
         DataError: if there is no such class.
     """
 
-    kind: Kind = "classification"
-
     def __init__(self, source: Source, chosen: Sequence[str]) -> None:
         by_name = {name.casefold(): number for number, name in enumerate(source.classes)}
         for name in chosen:
@@ -40,29 +36,6 @@ class ChosenSource:
         renumbered = np.full(len(source.classes), UNLABELLED, np.int32)
         renumbered[numbers] = np.arange(len(numbers))
         labels = source.items.labels
-        self._source, self._indices = source, np.flatnonzero(np.isin(labels, numbers))
-        taken = source.items.take(self._indices)
-        self.items = Items(taken.ids, renumbered[taken.labels], taken.official, taken.groups)
-        self.classes = tuple(source.classes[number] for number in numbers)
-        self.name = f"{source.name}:{'+'.join(self.classes)}"
-        self.licence, self.notes = source.licence, source.notes
-        self.is_drawn = getattr(source, "is_drawn", False)
-
-    def raw(self, index: int) -> Raw:
-        """Return one picture."""
-        return self._source.raw(int(self._indices[index]))
-
-    def mask(self, index: int) -> None:
-        """Return None: there are no masks."""
-
-    def box(self, index: int) -> Box | None:
-        """Return the annotated box of one picture."""
-        return self._source.box(int(self._indices[index]))
-
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the pictures that are used, with their labels."""
-        return self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        return content_fingerprint(self.classes, self.items, self.raw)
+        indices = np.flatnonzero(np.isin(labels, numbers))
+        classes = tuple(source.classes[number] for number in numbers)
+        super().__init__(source, indices, renumbered[labels[indices]], classes=classes, what="+".join(classes))

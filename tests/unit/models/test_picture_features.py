@@ -1,0 +1,71 @@
+"""What generated pictures are compared by: which features are found, and what they are of a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from etude.core.errors import MissingPartError
+from etude.models import picture_features
+from etude.models.embedding import Embedder
+from etude.models.picture_features import PictureFeatures, find_features
+from etude.pictures.prepare import Prepare
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (70, 32, 48, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def at_hand(monkeypatch):
+    """Say which networks' weights are at hand."""
+    known: set[str] = set()
+
+    def find(names):
+        return next((Embedder(name, Path(f"{name}.safetensors")) for name in names if name in known), None)
+
+    monkeypatch.setattr(picture_features, "find_embedder", find)
+    return known
+
+
+def test_without_a_network_at_hand_pictures_are_compared_by_their_pixels(at_hand):
+    assert find_features() == find_features("pixels") == PictureFeatures("pixels")
+    at_hand.update({"mobilenetv2_100", "resnet50"})
+    assert find_features().name == "resnet50", "the most telling one"
+    assert find_features("mobilenetv2_100").file == Path("mobilenetv2_100.safetensors")
+    assert find_features("pixels").file is None, "asked for by name"
+
+
+def test_a_network_that_is_not_at_hand_is_said_with_the_remedy(at_hand):
+    at_hand.add("resnet50")
+    with pytest.raises(MissingPartError, match=r"generation\.features.*'convnext_tiny'.*ETUDE_WEIGHTS"):
+        find_features("convnext_tiny")
+
+
+def test_pixels_are_means_of_patches_from_minus_one_to_one():
+    features = PictureFeatures("pixels").of(PICTURES)
+    assert features.shape == (70, 3 * 16 * 16)
+    assert features.dtype == np.float32
+    patches = PICTURES.reshape(70, 16, 2, 16, 3, 3).mean((2, 4)).transpose(0, 3, 1, 2).reshape(70, -1)
+    np.testing.assert_allclose(features, patches / 127.5 - 1, atol=1e-5)
+    ends = PictureFeatures("pixels").of(np.stack([np.zeros((16, 16, 3)), np.full((16, 16, 3), 255)]).astype(np.uint8))
+    assert (ends.min(1).tolist(), ends.max(1).tolist()) == ([-1, 1], [-1, 1])
+
+
+@pytest.mark.parametrize(("name", "side_px"), [("resnet50", 128), ("vit_small_patch14_dinov2", 224)])
+def test_a_network_sees_every_picture_at_one_size_normalised_as_it_was_trained(monkeypatch, name, side_px):
+    seen: list[tuple[int, ...]] = []
+
+    def means(images_BCHW):
+        seen.append(tuple(images_BCHW.shape))
+        return images_BCHW.mean((2, 3))
+
+    monkeypatch.setattr(picture_features, "open_embedder", lambda *_: means)
+    monkeypatch.setattr(PictureFeatures, "_prepare", lambda _: Prepare(normalize="half"))
+    grey = np.arange(70, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 48, 3), np.uint8)
+    features = PictureFeatures(name, Path("weights.safetensors")).of(grey)
+    assert {shape[1:] for shape in seen} == {(3, side_px, side_px)}
+    assert sum(shape[0] for shape in seen) == 70
+    np.testing.assert_allclose(features, np.arange(70)[:, None] / 127.5 - 1 + np.zeros((1, 3)), atol=1e-5)
+    assert torch.is_grad_enabled()
