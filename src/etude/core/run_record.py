@@ -125,7 +125,7 @@ class RunRecord(Record):
     steps: int
     """Optimiser steps that were made."""
     n_train: int
-    """Pictures in the training part."""
+    """Pictures in the training part; of networks over folds, those that any of them was trained on."""
     validation: dict[str, float]
     """Scores on the validation part, by metric."""
     test: dict[str, float]

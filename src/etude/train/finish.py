@@ -10,12 +10,11 @@ from pathlib import Path
 import torch
 
 from etude.core.errors import MistakeError, sentence
-from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.evaluate.categories import category_ious, class_ious
-from etude.evaluate.cost import measure_latency, versions
+from etude.evaluate.cost import measure_latency
 from etude.evaluate.detector import Adjustment, check_adjustable, choose_adjustment
 from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
@@ -29,6 +28,7 @@ from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_mode
 from etude.train.mask_answers import count_masks
 from etude.train.mask_examples import EXAMPLES_FOLDER, save_examples
 from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.recording import make_record
 from etude.train.soup import average_weights
 from etude.train.state import Progress, load_tensors, save_tensors
 from etude.train.views import Views
@@ -205,36 +205,17 @@ def _record(
     opened_at: str,
     adjustment: Adjustment,
 ) -> RunRecord:
-    progress = fitted.progress
-    return RunRecord(
-        identity=job.identity,
-        study=job.study,
-        candidate=job.candidate,
-        seed=job.seed,
-        fold=job.fold,
-        config=job.config,
-        classes=job.classes,
-        device=job.execution.words(),
-        precision=job.execution.precision,
-        versions=versions(),
-        command=job.command or command_words(),
-        started_at=progress.started_at,
-        finished_at=now(),
-        interruptions=progress.interruptions,
-        stopped="early" if progress.stopped == "early" else "complete",
-        best_epoch=progress.best_epoch,
-        epochs=progress.epoch,
+    record = make_record(
+        job,
+        fitted.progress,
         steps=fitted.steps,
         n_train=_count_trained_on(job),
-        train=scores["train"],
-        validation=scores["validation"],
-        test=scores["test"],
-        test_opened_at=opened_at,
+        scores=scores,
+        opened_at=opened_at,
         cost=_cost(job, fitted, folder),
-        temperature=adjustment.temperature,
-        threshold=adjustment.threshold,
-        notes=job.notes,
+        precision=job.execution.precision,
     )
+    return record.model_copy(update={"temperature": adjustment.temperature, "threshold": adjustment.threshold})
 
 
 def _count_trained_on(job: Job) -> int:

@@ -14,13 +14,12 @@ import numpy.typing as npt
 import torch
 
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair
-from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.data.prepared import PreparedSet
-from etude.evaluate.cost import measure_latency, versions
+from etude.evaluate.cost import measure_latency
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.figures.samples import write_grid
@@ -32,6 +31,7 @@ from etude.train.adversarial import Generated, fit_generator
 from etude.train.job import Job
 from etude.train.loop import now, write_history
 from etude.train.memory import device_memory_mb
+from etude.train.recording import make_record
 from etude.train.samples import (
     FILM_FILE,
     FINAL_FILE,
@@ -176,34 +176,18 @@ def _by_class(
 def _record(
     job: Job, fitted: Generated, folder: Path, scores: dict[str, dict[str, float]], opened_at: str
 ) -> RunRecord:  # fmt: skip
-    progress = fitted.progress
-    return RunRecord(
-        identity=job.identity,
-        study=job.study,
-        candidate=job.candidate,
-        seed=job.seed,
-        fold=job.fold,
-        config=job.config,
-        classes=job.classes,
-        device=job.execution.words(),
-        precision=fitted.precision,
-        versions=versions(),
-        command=job.command or command_words(),
-        started_at=progress.started_at,
-        finished_at=now(),
-        interruptions=progress.interruptions,
-        stopped="early" if progress.stopped == "early" else "complete",
-        best_epoch=progress.best_epoch,
-        epochs=progress.epoch,
+    record = make_record(
+        job,
+        fitted.progress,
         steps=fitted.steps,
         n_train=len(job.parts("train")),
-        train=scores["train"],
-        validation=scores["validation"],
-        test=scores["test"],
-        test_opened_at=opened_at,
+        scores=scores,
+        opened_at=opened_at,
         cost=_cost(job, fitted, folder),
-        notes=(*job.notes, *((f"{job.label}: {fitted.note}",) if fitted.note else ())),
+        precision=fitted.precision,
     )
+    told = (f"{job.label}: {fitted.note}",) if fitted.note else ()
+    return record.model_copy(update={"notes": (*job.notes, *told)})
 
 
 def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
