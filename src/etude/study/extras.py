@@ -17,7 +17,6 @@ from etude.core.records import fingerprint
 from etude.data.augment import AugmentConfig
 from etude.data.prepared import PreparedSet, take_rows
 from etude.models import build_model
-from etude.pictures.prepare import Prepare
 from etude.study.plan import Order, generated_content
 from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace

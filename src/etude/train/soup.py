@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from etude.train.generated import training_part
 from etude.train.job import Job
 from etude.train.loaders import training_loader
 from etude.train.loop import Fitted
@@ -85,7 +86,7 @@ def refresh_norms(model: nn.Module, job: Job, differing: set[str]) -> None:
         norm.reset_running_stats()
         norm.momentum = None  # a plain mean
         norm.train()
-    loader = training_loader(job, job.parts("train"))
+    loader = training_loader(job, training_part(job))
     loader.set_epoch(0)
     for batch in loader:
         with job.execution.autocast():
