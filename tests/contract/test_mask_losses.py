@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -71,6 +73,22 @@ def test_a_batch_of_void_alone_gives_nothing(loss, n_classes):
     value.backward()
     assert value.item() == 0
     assert logits.grad.abs().max() == 0
+
+
+def test_focal_loss_with_void_and_weights_is_that_worked_by_hand():
+    """Of a class it is the mean over the pixels that are not void of (1 - p)^2 (-ln p), p the share given to the truth.
+
+    First pixel, of class 0, logits 0: p = 1/2 of either class. Second, of class 1, logits ln 3: p = 1/4 of class 0 and
+    3/4 of class 1. The third is void.
+    """
+    logits = torch.tensor([[[[0.0, math.log(3), 9.0]], [[0.0, math.log(3), -4.0]]]])
+    masks = torch.tensor([[[0, 1, VOID]]])
+    half, quarter, rest = 0.25 * math.log(2), 0.5625 * math.log(4), 0.0625 * math.log(4 / 3)
+    of_0, of_1 = (half + quarter) / 2, (half + rest) / 2
+    focal = MASK_LOSSES["focal"]
+    assert focal(logits, masks, None).item() == pytest.approx((of_0 + of_1) / 2, rel=1e-5)
+    assert focal(logits, masks, torch.tensor([1.0, 3.0])).item() == pytest.approx((of_0 + 3 * of_1) / 4, rel=1e-5)
+    assert focal(logits, masks, torch.tensor([0.0, 2.0])).item() == pytest.approx(of_1, rel=1e-5)
 
 
 def test_weights_move_it_where_it_has_them(loss, n_classes):

@@ -100,3 +100,30 @@ def test_no_group_is_on_both_sides_of_a_fold(tmp_path: Path) -> None:
     rows = pq.read_table(folder / "results/folded/oof/my_net.parquet").to_pylist()
     assert len(rows) == 48 * 2
     assert {(row["seed"], row["item"]) for row in rows} == {(seed, f"{n:02}.png") for seed in (0, 1) for n in range(48)}
+
+
+def test_of_masks_each_picture_keeps_its_counts_while_it_was_held_out(tmp_path: Path) -> None:
+    text = """
+    study: folded
+    task: segmentation
+    data: {source: streets, on_leak: allow, split: {kind: kfold, folds: 2, train_items: 30, validation: 0.2}}
+    prepare: {size_px: [24, 32]}
+    candidates: {majority: {model: majority}}
+    protocol: {seeds: 1, also: [pixel_accuracy, boundary_f1]}
+    """
+    folder = Study.from_text(text).run(tmp_path).folder
+    record = StudyRecord.load(folder / "study.json")
+    rows = pq.read_table(folder / "oof/majority.parquet").to_pylist()
+    assert len({row["item"] for row in rows}) == len(rows) > 0
+    side = len(record.classes)
+    for ref in record.runs:
+        run = RunRecord.load(folder / "runs" / ref.identity / "run.json")
+        own = [row for row in rows if row["fold"] == ref.fold]
+        whole = np.sum([row["confusion"] for row in own], 0).reshape(side, side)
+        assert pixel_accuracy(whole) == pytest.approx(run.test["pixel_accuracy"])
+        assert {len(row["boundary"]) for row in own} == {4 * side}
+    assert {row["fold"] for row in rows} == {0, 1}
+
+
+def pixel_accuracy(confusion: np.ndarray) -> float:
+    return float(np.trace(confusion) / confusion.sum())

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 RGB = tuple[int, int, int]
 
+VOID_RGB: Final[RGB] = (0, 0, 0)
+"""The colour of pixels that belong to no class, and of the category of that name."""
 KNOWN: Final[dict[str, RGB]] = {
     "road": (128, 64, 128), "sidewalk": (244, 35, 232), "pavement": (244, 35, 232), "flat": (128, 64, 128),
     "building": (70, 70, 70), "construction": (70, 70, 70), "wall": (102, 102, 156), "fence": (190, 153, 153),
@@ -21,11 +23,9 @@ KNOWN: Final[dict[str, RGB]] = {
     "person": (220, 20, 60), "pedestrian": (220, 20, 60), "human": (220, 20, 60),
     "rider": (255, 0, 0), "cyclist": (255, 0, 0),
     "car": (0, 0, 142), "vehicle": (0, 0, 142), "truck": (0, 0, 70), "bus": (0, 60, 100), "train": (0, 80, 100),
-    "motorcycle": (0, 0, 230), "bicycle": (119, 11, 32),
+    "motorcycle": (0, 0, 230), "bicycle": (119, 11, 32), "void": VOID_RGB,
 }  # fmt: skip
 """The colours of Cityscapes (Cordts et al. 2016), for its classes and for those of others that mean the same."""
-VOID_RGB: Final[RGB] = (0, 0, 0)
-"""The colour of pixels that belong to no class."""
 
 
 def palette_of(classes: Sequence[str]) -> npt.NDArray[np.uint8]:
