@@ -20,6 +20,18 @@ CORRUPTION_NAMES = {
     "brightness": mark("less light"),
     "jpeg": mark("JPEG of low quality"),
 }
+_Slices = Literal["classes", "groups"]
+_WORST: dict[_Slices, str] = {
+    "classes": mark(
+        "{candidate}: of the class {name}, {corrupted} of the pictures are recognised under corruption, and {clean} as "
+        "they are; no class does worse."
+    ),
+    "groups": mark(
+        "{candidate}: of the group {name}, {corrupted} of the pictures are recognised under corruption, and {clean} as "
+        "they are; no group of at least five pictures does worse."
+    ),
+}
+"""What is said of the slice that suffers most, by kind of slice."""
 
 
 @dataclass(frozen=True)
@@ -77,29 +89,19 @@ def _tabulate(candidates: dict[str, list[RunRobustness]], words: Words, metric: 
 
 def _tell_worst(candidate: str, runs: list[RunRobustness], words: Words) -> Iterable[str]:
     """Name the class and the group of which the fewest pictures are recognised under corruption."""
-    worst = _worst(runs, "classes")
-    if worst is not None:
-        yield words.say(
-            "{candidate}: of the class {name}, {corrupted} of the pictures are recognised under corruption, and "
-            "{clean} as they are; no class does worse.",
-            candidate=candidate,
-            name=worst.name,
-            corrupted=words.percent(worst.corrupted),
-            clean=words.percent(worst.clean),
-        )
-    worst = _worst(runs, "groups")
-    if worst is not None:
-        yield words.say(
-            "{candidate}: of the group {name}, {corrupted} of the pictures are recognised under corruption, and "
-            "{clean} as they are; no group of at least five pictures does worse.",
-            candidate=candidate,
-            name=worst.name,
-            corrupted=words.percent(worst.corrupted),
-            clean=words.percent(worst.clean),
-        )
+    for field, sentence in _WORST.items():
+        worst = _worst(runs, field)
+        if worst is not None:
+            yield words.say(
+                sentence,
+                candidate=candidate,
+                name=worst.name,
+                corrupted=words.percent(worst.corrupted),
+                clean=words.percent(worst.clean),
+            )
 
 
-def _worst(runs: list[RunRobustness], field: Literal["classes", "groups"]) -> SliceScore | None:
+def _worst(runs: list[RunRobustness], field: _Slices) -> SliceScore | None:
     """Return the slice with the smallest mean share under corruption over the runs that have it."""
     found: dict[str, list[SliceScore]] = {}
     for run in runs:
