@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
+from tests.integration.mlflow_server import serving
 
 from etude import Study
 from etude.core.study_record import StudyRecord
@@ -29,34 +33,60 @@ class Hearing(Silent):
         self.heard.append(text)
 
 
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Where the study was run, without a tracker."""
+    folder = tmp_path_factory.mktemp("results")
+    Study.from_text(STUDY.format(track="null")).run(folder)
+    return folder
+
+
+@pytest.fixture(params=["file", "server"])
+def address(request, tmp_path):
+    """Where runs are mirrored: a local SQLite store, or a server on this machine."""
+    pytest.importorskip("mlflow")
+    if request.param == "file":
+        yield f"sqlite:///{tmp_path}/store.db"
+    else:
+        with serving(tmp_path) as url:
+            yield url
+
+
 @pytest.mark.slow
-def test_runs_are_mirrored_once_with_parameters_metrics_by_epoch_and_files(tmp_path, monkeypatch):
-    mlflow = pytest.importorskip("mlflow")
+def test_runs_are_mirrored_once_with_parameters_metrics_by_epoch_and_files(address, results, tmp_path, monkeypatch):
+    from mlflow import MlflowClient
+
     monkeypatch.chdir(tmp_path)
-    url = f"sqlite:///{tmp_path}/store.db"
-    text = STUDY.format(track=f"{{name: mlflow, url: '{url}'}}")
+    text, watch = STUDY.format(track=f"{{name: mlflow, url: '{address}'}}"), Hearing()
     for _ in range(2):
-        result = Study.from_text(text).run(tmp_path / "results")
-    client = mlflow.MlflowClient(tracking_uri=url)
+        result = Study.from_text(text).run(results, watch=watch)  # finished runs too, each once
+    assert not [told for told in watch.heard if told.startswith("track:")]
+    client = MlflowClient(tracking_uri=address)
     experiment = client.get_experiment_by_name("mirrored")
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 2
     assert {run.info.status for run in runs} == {"FINISHED"}
     run = next(run for run in runs if run.data.tags["etude.candidate"] == "linear")
-    identity = run.data.tags["etude.identity"]
+    assert run.info.run_name == "linear, seed 0"
+    assert {"etude.study": "mirrored", "etude.seed": "0", "etude.stopped": "complete"}.items() <= run.data.tags.items()
     record = StudyRecord.load(result.folder / "study.json")
+    identity = run.data.tags["etude.identity"]
     assert identity in {ref.identity for ref in record.runs}
     assert run.data.params["train.epochs"] == "2"
+    assert run.data.params["train.optimizer.lr"] == "0.01"
     assert run.data.params["model.name"] == "mlp"
+    lines = (result.folder / "runs" / identity / "history.jsonl").read_text().splitlines()
     losses = client.get_metric_history(run.info.run_id, "train_loss")
-    assert [entry.step for entry in losses] == [1, 2]
+    assert {entry.step: entry.value for entry in losses} == {
+        line["epoch"]: line["train_loss"] for line in map(json.loads, lines)
+    }
     row = next(row for row in record.leaderboard if row.candidate == "linear")
     assert run.data.metrics["test.accuracy"] == row.score
-    assert {entry.path for entry in client.list_artifacts(run.info.run_id)} == {
-        "run.json",
-        "history.jsonl",
-        "model.safetensors",
-    }
+    names = {"run.json", "history.jsonl", "model.safetensors"}
+    assert {entry.path for entry in client.list_artifacts(run.info.run_id)} == names
+    for name in names:
+        sent = client.download_artifacts(run.info.run_id, name, str(tmp_path))
+        assert Path(sent).read_bytes() == (result.folder / "runs" / identity / name).read_bytes()
 
 
 def test_a_tracker_that_is_out_is_said_once_and_stops_nothing(tmp_path, monkeypatch):
@@ -76,12 +106,12 @@ def test_without_a_tracker_identities_are_as_they_were(tmp_path):
     make_mirror(None, "x", Silent()).mirror(None, tmp_path)
 
 
-def test_metrics_of_a_run_without_history_are_its_scores(tmp_path):
-    result = Study.from_text(STUDY.format(track="null")).run(tmp_path)
-    ref = next(ref for ref in result.record.runs if ref.candidate == "majority")
+def test_metrics_of_a_run_without_history_are_its_scores(results):
+    record = StudyRecord.load(results / "mirrored" / "study.json")
+    ref = next(ref for ref in record.runs if ref.candidate == "majority")
     from etude.core.run_record import RunRecord
 
-    folder = result.folder / "runs" / ref.identity
+    folder = results / "mirrored" / "runs" / ref.identity
     found = {name: value for name, value, _ in list_metrics(RunRecord.load(folder / "run.json"), folder)}
     assert found["test.accuracy"] == pytest.approx(0.1)
     assert "cost.params" in found

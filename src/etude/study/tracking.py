@@ -103,6 +103,7 @@ class MlflowMirror:
             return
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # where the results go, as JSON too
         from mlflow import MlflowClient
 
         client = MlflowClient(tracking_uri=self.config.url)
