@@ -10,8 +10,8 @@ from PIL import Image
 
 from etude import Study
 from etude.core.errors import DataError, StudyFileError
-from etude.core.generation_record import GenerationRecord
-from etude.core.run_record import RunRecord
+from etude.core.generation_record import GeneratedMeasure, GenerationRecord
+from etude.core.run_record import Interval, RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures
@@ -104,6 +104,83 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     assert "training pictures, blurred" in english
     assert "Images engendrées" in french
     assert "the features of pixels" in english
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_pdf_and_slides_show_samples_measures_and_what_they_mean(finished: Path, tmp_path: Path, language: str) -> None:
+    pdfium, pptx = pytest.importorskip("pypdfium2"), pytest.importorskip("pptx")
+    from etude.report.pdf import write_pdf
+    from etude.report.slides import write_slides
+
+    words = {
+        "en": ("the training pictures themselves", "a distance from photographs", "Does it copy?", "What it draws"),
+        "fr": (
+            "les images d’entraînement elles-mêmes",
+            "une distance à des photographies",
+            "Copie-t-il ?",
+            "Ce qu’il dessine",
+        ),
+    }[language]
+    document = pdfium.PdfDocument(write_pdf(finished, language, to=tmp_path / "note.pdf"))
+    text = " ".join(" ".join(page.get_textpage().get_text_range() for page in document).split())
+    assert all(told in text for told in words[:2]), text
+    deck = pptx.Presentation(str(write_slides(finished, language, to=tmp_path / "slides.pptx")))
+    told, pictures = [], {}
+    for slide in deck.slides:
+        for shape in slide.shapes:
+            assert 0 <= shape.left <= shape.left + shape.width <= deck.slide_width + 1
+            assert 0 <= shape.top <= shape.top + shape.height <= deck.slide_height + 1
+            told += [shape.text_frame.text] if shape.has_text_frame else []
+            told += [cell.text for row in shape.table.rows for cell in row.cells] if shape.has_table else []
+        of_slide = [shape for shape in slide.shapes if shape.shape_type == 13]
+        pictures[next((shape.text_frame.text for shape in slide.shapes if shape.has_text_frame), "")] = len(of_slide)
+    text = " ".join(" ".join(told).split())
+    assert all(word in text for word in words), text
+    assert pictures[words[3]] == 2  # a sheet of each candidate
+    assert "one of them all the same" not in text  # which is said of classifiers
+
+
+def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from etude.report.cells import Book
+    from etude.report.notebook import build_notebook
+    from etude.report.reading import read_study
+    from etude.report.words import Words
+
+    book = build_notebook(read_study(finished), Words("en"))
+    code = "\n".join(cell["source"] for cell in book["cells"] if cell["cell_type"] == "code")
+    assert "book.generated()" in code
+    assert "book.errors()" not in code
+    assert "%%module etude/train/adversarial.py" in code
+    shown: list[object] = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    Book(finished, "en").generated()
+    assert [type(entry).__name__ for entry in shown].count("Image") == 2
+    text = " ".join(str(getattr(entry, "data", "")) for entry in shown)
+    assert "the training pictures themselves" in text
+    assert "a distance from photographs" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "low", "high", "told"),
+    [
+        ("near_copies", 0.4, 0.3, 0.5, "it copies."),
+        ("near_copies", 0.06, 0.02, 0.1, "that it copies was not shown."),
+        ("kid", -1e12, -2e12, -1e11, "nearer to photographs than blurred photographs"),
+        ("kid", 1e12, 1e11, 2e12, "nothing was learnt"),
+    ],
+)
+def test_what_the_measures_mean_changes_with_them(
+    finished: Path, tmp_path: Path, name: str, value: float, low: float, high: float, told: str
+) -> None:
+    from etude.report.generated import tell_plainly
+    from etude.report.words import Words
+
+    path = next(finished.glob("runs/*/generation.json"))
+    record = GenerationRecord.load(path)
+    changed = GeneratedMeasure(name=name, value=value, interval=Interval(low=low, high=high))
+    measures = tuple(changed if measure.name == name else measure for measure in record.measures)
+    sentences = " ".join(tell_plainly("dcgan", record.model_copy(update={"measures": measures}), Words("en")))
+    assert told in sentences
 
 
 def test_a_finished_run_is_not_trained_again(finished: Path) -> None:

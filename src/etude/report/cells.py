@@ -87,6 +87,33 @@ class Book:
             for table, _ in chapter.tables:
                 show_table(table)
 
+    def generated(self) -> None:
+        """Show what each generator draws, its measures beside trivial generators, and whether it copies."""
+        told = self.told["generated"]
+        if told is None:
+            return
+        show_drawing(told.samples)
+        self._list(
+            [
+                self.words.say(
+                    "Samples of the first run of each candidate, drawn once and not chosen. None is a photograph."
+                )
+            ]
+        )
+        self._list(told.plain)
+        show_table(told.measures)
+        self._list(told.ratios)
+        show_drawing(told.nearest)
+        self._list(
+            [
+                self.words.say(
+                    "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, "
+                    "above that picture.",
+                    candidate=told.candidate,
+                )
+            ]
+        )
+
     def parameters(self) -> None:
         """Show every training parameter of the reference candidate, explained."""
         show_table(tabulate_parameters(self.told["reference_settings"], self.words))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etude.models.card import Card
+from etude.report.card_words import tell_card
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.words import MetricWords, Words
@@ -62,8 +63,20 @@ def tell_metric(metric: str, words: Words) -> str:
     return words.say(text) if text else MetricWords(words, metric).name
 
 
-def read_card(study: StudyResults) -> Card | None:
-    """Return the card of the network of the best candidate; none where it cannot be had."""
+def tell_use(task: str, words: Words) -> str:
+    """Say what the network of a study is meant for, and what it is not."""
+    if task == "generation":
+        return words.say(
+            "drawing pictures like those of this study; none of them is a photograph, and each must say so."
+        )
+    return words.say(
+        "pictures like those of this study, of these classes and no others: a picture of anything else is given one of "
+        "them all the same."
+    )
+
+
+def read_card(study: StudyResults, words: Words) -> Card | None:
+    """Return the card of the network of the best candidate, in the reader's language; none where it cannot be had."""
     from etude.core.errors import EtudeError
     from etude.models import card_of
 
@@ -73,6 +86,6 @@ def read_card(study: StudyResults) -> Card | None:
     if not isinstance(model, dict) or model.get("python"):
         return None
     try:
-        return card_of(str(model.get("name")))
+        return tell_card(card_of(str(model.get("name"))), words)
     except EtudeError:
         return None

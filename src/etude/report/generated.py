@@ -12,6 +12,7 @@ import numpy.typing as npt
 from etude.core.generation_record import GenerationRecord
 from etude.core.study_record import LeaderboardRow
 from etude.figures.sheets import draw_sheets
+from etude.metrics.generation import NEAR_QUANTILE
 from etude.report.drawings import Artist, Drawing
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -37,6 +38,10 @@ class GeneratedPictures:
     """The first run of each candidate."""
     nearest: Drawing
     """The generated pictures nearest to a training picture, of the best candidate's first run."""
+    sheets: tuple[tuple[str, Drawing], ...]
+    """The same sheets one by one, by candidate, the best first."""
+    plain: tuple[str, ...]
+    """What the measures of the best candidate say in plain words."""
     ratios: tuple[str, ...]
     """A sentence for each candidate: its score over the baseline's."""
     measures: Table
@@ -66,9 +71,68 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
             [(best, first[best] / "samples" / "nearest.png")],
             artist,
         ),
+        sheets=tuple(
+            (
+                name,
+                _draw(
+                    f"samples-{place}",
+                    words.say("Samples of {candidate}, not chosen", candidate=name),
+                    [(name, path)],
+                    artist,
+                ),
+            )
+            for place, (name, path) in enumerate(sheets)
+            if path.is_file()
+        ),
+        plain=tuple(tell_plainly(best, record, words)),
         ratios=tuple(_tell_ratios(study, words)),
         measures=_tabulate(study.record.metric, rows, record, words),
     )
+
+
+def tell_plainly(candidate: str, record: GenerationRecord, words: Words) -> Iterator[str]:
+    """Say what the measures of a candidate's first run come to, for people who do not know them."""
+    say, measures = words.say, {measure.name: measure for measure in record.measures}
+    trivial = {entry.name: entry.scores for entry in record.trivial}
+    if "kid" in measures and {"training", "blurred", "noise"} <= trivial.keys():
+        kid = measures["kid"]
+        places: dict[str, object] = {name: words.significant(scores["kid"]) for name, scores in trivial.items()}
+        places |= {"candidate": candidate, "kid": words.significant(kid.value)}
+        yield say(
+            "The KID is a distance from photographs that the generator has never seen; it is read beside what everyone "
+            "could do. The training pictures themselves get {training}, blurred {blurred}, noise {noise}; {candidate} "
+            "gets {kid}.",
+            **places,
+        )
+        if kid.interval.high < trivial["blurred"]["kid"]:
+            yield say("Its pictures are nearer to photographs than blurred photographs are.")
+        elif kid.interval.low > trivial["noise"]["kid"]:
+            yield say("Its pictures are further from photographs than noise is: nothing was learnt.")
+        elif kid.interval.low > trivial["blurred"]["kid"]:
+            yield say(
+                "Its pictures are further from photographs than blurred photographs are: one sees that they are made."
+            )
+    if "coverage" in measures:
+        share = words.percent(measures["coverage"].value, 0)
+        yield say(
+            "Of the held-out photographs, {share} have a generated picture near them: that much of the variety is "
+            "there.",
+            share=share,
+        )
+    if "near_copies" in measures:
+        copies = measures["near_copies"]
+        share = words.percent(copies.value, 0)
+        if copies.interval.low > NEAR_QUANTILE:
+            yield say(
+                "{share} of its pictures lie as near to a training picture as 5% of photographs do: it copies.",
+                share=share,
+            )
+        else:
+            yield say(
+                "{share} of its pictures lie as near to a training picture as 5% of photographs do: that it copies was "
+                "not shown.",
+                share=share,
+            )
 
 
 def _tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:

@@ -15,7 +15,7 @@ from etude.core.files import write_text
 from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
-from etude.report.choices import read_card, tell_metric
+from etude.report.choices import read_card, tell_metric, tell_use
 from etude.report.combinations import gather_combinations
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
@@ -167,7 +167,8 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
         "metric_why": tell_metric(record.metric, words),
-        "card": read_card(study),
+        "card": read_card(study, words),
+        "meant_for": tell_use(record.task, words),
         "explained": explain_best(study, words),
         "other_languages": _other_languages(record.config, words.language),
     }

@@ -27,7 +27,12 @@ _MOST_ARRAYS = 1_000_000  # bytes of one file of arrays
 _SOURCE_SUFFIXES = {".py", ".po", ".j2", ".css", ".js", ".yaml"}
 _NEEDED = ("numpy", "pillow", "pydantic", "pyyaml", "matplotlib", "babel", "jinja2", "pyarrow", "scipy")
 _TO_RETRAIN = ("torch", "timm", "safetensors", "onnxruntime", "typer", "rich")
-_SHOWN = ("train/loop.py", "tasks/classification.py", "data/loader.py")
+_SHOWN = {
+    "classification": ("train/loop.py", "tasks/classification.py", "data/loader.py"),
+    "segmentation": ("train/loop.py", "tasks/segmentation.py", "tasks/mask_losses.py", "data/loader.py"),
+    "generation": ("train/generation.py", "train/adversarial.py", "tasks/generation.py", "data/loader.py"),
+}
+"""The files of the loop, by task."""
 
 
 def write_notebook(study_folder: Path, language: str, *, to: Path | None = None, execute: bool = True) -> Path:
@@ -146,21 +151,26 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         ),
         'book.tell("metric_why")',
     )
-    yield say("Each model, layer by layer"), "", "book.networks()\nbook.sights()"
+    of_pictures = study.record.task != "generation"
+    if of_pictures:
+        yield say("Each model, layer by layer"), "", "book.networks()\nbook.sights()"
     yield say("Every training parameter"), "", "book.parameters()\nbook.changes()"
     yield (
         say("Results"),
         "",
         'book.table("leaderboard")\nbook.draw("leaderboard_drawing")\nbook.tell("verdict_sentences")\nbook.draw("verdicts_drawing")',
     )
+    if not of_pictures:
+        yield say("Generated pictures"), "", "book.generated()"
     yield (
         say("Learning curves"),
-        say("Where the two losses part, the network learns its training pictures by heart."),
+        say("Where the two losses part, the network learns its training pictures by heart.") if of_pictures else "",
         'book.draw("curves_drawing")\nbook.draw("gaps_drawing")',
     )
     yield say("Ablations"), say("One field is varied at a time, all else is the same."), "book.ablations()"
     yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
-    yield say("Errors"), "", "book.errors()"
+    if of_pictures:
+        yield say("Errors"), "", "book.errors()"
     yield (
         say("The path"),
         say("Every run in the order of the plan, failed ones included, with what each decided."),
@@ -204,6 +214,10 @@ def _record_files(study: StudyResults) -> dict[str, bytes]:
     for record in [run for row in study.record.leaderboard[:1] for run in study.runs_of(row.candidate)[:1]]:
         masks = folder / "runs" / record.identity / "masks"
         files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(masks.glob("*.*"))}
+    for record in [run for row in study.record.leaderboard for run in study.runs_of(row.candidate)[:1]]:
+        generated = folder / "runs" / record.identity
+        paths = [generated / name for name in ("generation.json", "samples/final.png", "samples/nearest.png")]
+        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     room = _MOST_PREDICTIONS
     for row in study.record.leaderboard:
         for record in study.runs_of(row.candidate):
@@ -219,7 +233,7 @@ def _shown_modules(study: StudyResults) -> list[str]:
     root = Path(etude.__file__).parent
     names = {str(run.config.get("model", {}).get("name", "")) for run in study.runs.values()}
     networks = [f"models/networks/{name}.py" for name in sorted(names)]
-    return [name for name in (*networks, *_SHOWN) if (root / name).is_file()]
+    return [name for name in (*networks, *_SHOWN[study.record.task]) if (root / name).is_file()]
 
 
 _INSTALL = """\

@@ -14,6 +14,7 @@ from etude.core.errors import MissingPartError
 from etude.core.files import writing
 from etude.figures.theme import Look, assign_looks, to_png
 from etude.report.drawings import Drawing
+from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
 from etude.report.note import gather
 from etude.report.path import tell_path
 from etude.report.proposals import tell_proposals
@@ -254,6 +255,13 @@ def _set_widths(made: Any, table: Table, rows: Sequence[Sequence[Any]], width_in
         made.columns[column].width = Inches(need_in * scale)
 
 
+def _ends(table: Table, most: int, last: int) -> Table:
+    """Keep the last rows of a table, and as many of the first ones as there is room for."""
+    if len(table.rows) <= most:
+        return table
+    return Table(table.columns, (*table.rows[: most - last], *table.rows[-last:]), table.marked)
+
+
 def pick_columns(table: Table, most: int) -> Table:
     """Keep the first columns of a table."""
     return Table(table.columns[:most], tuple(row[:most] for row in table.rows), table.marked)
@@ -277,6 +285,7 @@ def _tell(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
 
 _BOX = (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN)
 _LEFT = (_MARGIN_IN, _TOP_IN, 5.2, _BODY_IN)
+_MOST_SHEETS, _GAP_IN = 4, 0.25
 _RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
 
 
@@ -389,6 +398,8 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.picture(slide, told["errors"].drawing, (_MARGIN_IN, _TOP_IN, 6.2, _BODY_IN))
         if told["errors"].pairs.rows:
             deck.table(slide, told["errors"].pairs, (7.2, _TOP_IN, _WIDTH_IN - 7.2 - _MARGIN_IN, _BODY_IN), most_rows=8)
+    if told["generated"]:
+        _tell_generated(deck, told["generated"])
     if told["masks"]:
         masks = told["masks"]
         if masks.drawing:
@@ -408,17 +419,24 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             told["pareto_drawing"],
             _BOX,
         )
-    deploy = [
-        say(
+    if record.task == "generation":
+        what = say(
+            "What is handed over: the weights of {candidate}, which draw a picture from random numbers.",
+            candidate=best.candidate,
+        )
+        prepared = say("The same random numbers give the same picture.")
+    else:
+        what = say(
             "What is deployed: the weights of {candidate}, the way of preparing a picture, and the names of the classes.",  # noqa: E501
             candidate=best.candidate,
-        ),
-        say("A picture is prepared for use by the very code that prepared it for training."),
+        )
+        prepared = say("A picture is prepared for use by the very code that prepared it for training.")
+    deploy = [
+        what,
+        prepared,
         *costs[2:],
         say("Classes: {names}.", names=words.listing(record.classes[:20])) if len(record.classes) <= 20 else "",
-        say(
-            "pictures like those of this study, of these classes and no others: a picture of anything else is given one of them all the same."  # noqa: E501
-        ),
+        say("Meant for: {use}", use=told["meant_for"]),
     ]
     deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
     proposals = tell_proposals(study, words, metric)
@@ -430,3 +448,32 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
+    """Write the slides of a study of generators: samples, measures beside trivial generators, and whether it copies."""
+    say = deck.words.say
+    told = [
+        say("Samples of the first run of each candidate, drawn once and not chosen. None is a photograph."),
+        *generated.plain,
+    ]
+    shown = generated.sheets[:_MOST_SHEETS]
+    slide = deck.slide(say("What it draws"), told)
+    width_in = (_FULL_IN - _GAP_IN * (len(shown) - 1)) / max(1, len(shown))
+    for place, (_, drawing) in enumerate(shown):
+        left_in = _MARGIN_IN + place * (width_in + _GAP_IN)
+        deck.picture(slide, drawing, (left_in, _TOP_IN, width_in, _BODY_IN - 0.6), width_in=4.0)
+    deck.bullets(slide, told[:1], (_MARGIN_IN, 6.45, _FULL_IN, 0.5))
+    slide = deck.slide(say("How near to photographs"), [*generated.plain, *generated.ratios])
+    deck.table(
+        slide, _ends(generated.measures, 8, len(TRIVIAL_WORDS)), (_MARGIN_IN, _TOP_IN, _FULL_IN, 3.6), most_rows=8
+    )
+    deck.bullets(slide, generated.plain[:4], (_MARGIN_IN, 5.2, _FULL_IN, 1.65))
+    caption = say(
+        "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, above that "
+        "picture.",
+        candidate=generated.candidate,
+    )
+    slide = deck.slide(say("Does it copy?"), [caption, *generated.plain])
+    deck.picture(slide, generated.nearest, (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN - 0.6))
+    deck.bullets(slide, [caption], (_MARGIN_IN, 6.45, _FULL_IN, 0.5))

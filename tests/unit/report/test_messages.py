@@ -11,6 +11,9 @@ import etude.report
 from etude.core.errors import MistakeError
 from etude.metrics import METRICS, SEGMENTATION_METRICS
 from etude.metrics.generation import GENERATION_METRICS
+from etude.models import MODELS
+from etude.models.card import Card
+from etude.report.card_words import list_messages, tell_card
 from etude.report.messages import LANGUAGES, read_messages
 from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
 
@@ -24,6 +27,7 @@ def extract():
     options = {"templates/**.j2": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
     found = extract_from_dir(ROOM, METHODS, options, keywords=KEYWORDS)
     messages = {tuple(text[:2]) if isinstance(text, tuple) else text for _, _, text, _, _ in found}
+    messages |= {text for name in MODELS for text in list_messages(MODELS[name].card)}
     counted = {text[0] for text in messages if isinstance(text, tuple)}
     return {text for text in messages if text not in counted}
 
@@ -101,6 +105,33 @@ def test_plurals():
     }
     assert [text.replace("\xa0", " ") for text in counts["fr"]] == ["0 candidat", "1 candidat", "2 candidats"]
     assert [text.replace("\xa0", " ") for text in counts["en"]] == ["0 candidates", "1 candidate", "2 candidates"]
+
+
+ENGLISH = re.compile(r"\b(the|of|and|with|for|is|its|that|pictures|network|weights|trained)\b")
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_a_card_is_told_in_french_and_stays_what_it_is_in_english(name):
+    card = MODELS[name].card
+    assert tell_card(card, Words("en")) == card
+    told = tell_card(card, Words("fr"))
+    for text in (told.title, told.sentence, *told.notes, told.licence_weights):
+        assert not ENGLISH.search(re.sub(r"`[^`]*`", "", text)), text
+    assert (told.paper, told.input_px, told.name) == (card.paper, card.input_px, card.name)
+
+
+def test_a_card_made_from_timms_own_record_is_told_in_french_too():
+    card = Card(
+        name="some_net", title="some_net (timm)", sentence="some_net as timm 1.0.31 defines it.", input_px=224, min_px=32,
+        notes=(
+            "Its weights were trained on pictures of 224 px, bicubic resizing.",
+            "It is built for one size of pictures, that of prepare.size_px.",
+        ),
+    )  # fmt: skip
+    told = tell_card(card, Words("fr"))
+    assert told.sentence == "some_net tel que le définit timm 1.0.31."
+    assert told.notes[0] == "Ses poids ont été appris sur des images de 224 px, redimensionnées en bicubique."
+    assert not any(ENGLISH.search(note) for note in told.notes)
 
 
 def test_an_unknown_language_is_a_mistake():
