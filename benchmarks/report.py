@@ -52,9 +52,10 @@ def time_report(results: Path) -> None:
     from etude.report.writing import FORMATS, write_reports
     from etude.study.explaining import explain_run
     from etude.study.folder import StudyFolder
+    from etude.study.opened import Wishes
 
     folder = Study.from_text(STUDY).run(results).folder
-    explain_run(StudyFolder.of(folder), None, Path.cwd(), Silent(), most_seconds=5)
+    explain_run(StudyFolder.of(folder), None, Path.cwd(), Silent(), wishes=Wishes(most_seconds=5))
     for name in FORMATS:
         wall, cpu = time.perf_counter(), _processor_s()
         write_reports(folder, [name], ["en"])

@@ -7,6 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from etude.data.sources.cityscapes import CATEGORIES, CLASSES
+from etude.explain.questions import OfPixels
+from etude.explain.sight import find_cam_layer
+from etude.explain.why import raw_grad_cam
 from etude.models import MODELS, build_model, count_macs, is_trainable, resolve_spec
 from etude.tasks.segmentation import Segmentation
 
@@ -97,6 +100,21 @@ def test_a_picture_alone_and_in_bfloat16_gives_nearly_the_same(spec, size_px):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             halved = model(last).float()
     assert (halved - plain).abs().max() <= 0.1 * plain.abs().max() + 0.02
+
+
+def test_where_it_looks_can_be_asked_at_a_layer_before_maps_are_enlarged(spec, size_px):
+    model = build(spec, size_px).eval()
+    image = draw(size_px, batch=1)
+    layer = find_cam_layer(model, image)
+    if not is_trainable(model):
+        assert layer is None
+        return
+    ids_HW = model(image)[0].argmax(0)
+    label = int(ids_HW[0, 0])
+    maps = raw_grad_cam(model, image, OfPixels(label, ids_HW == label), layer)
+    assert torch.isfinite(maps).all()
+    assert maps.shape[2] <= size_px[0] / 2
+    assert maps.shape[3] <= size_px[1] / 2
 
 
 def test_its_card_and_its_identity(name, spec, size_px):

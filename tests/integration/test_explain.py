@@ -59,7 +59,7 @@ def test_layers_of_a_run_are_written_and_told(results, monkeypatch):
 @pytest.mark.slow
 def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results, monkeypatch, tmp_path):
     monkeypatch.chdir(results)
-    monkeypatch.setattr("etude.study.sights._MAPPED", 300)
+    monkeypatch.setattr("etude.study.data_maps._MAPPED", 300)
     options = ["--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
     done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
     assert done.exit_code == 0

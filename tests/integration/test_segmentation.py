@@ -8,16 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from etude import Study
-from etude.core.errors import DataError, StudyFileError
+from etude.cli.main import app
+from etude.core.errors import DataError, MistakeError, StudyFileError
 from etude.core.mask_examples_record import MaskExamples
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
+from etude.explain.records import DataMapRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
 from etude.metrics.segmentation import pixel_confusion
 from etude.report.note import write_note
+from etude.study.attributions import choose_regions
 
 STUDY = """
 study: masks
@@ -127,6 +131,76 @@ def test_the_history_has_the_classes(finished: Path) -> None:
     lines = [json.loads(line) for line in (path / "history.jsonl").read_text().splitlines()]
     assert len(lines) == 3
     assert all(len(line["validation_classes"]) == len(run.classes) for line in lines)
+
+
+def explain(finished: Path, *options: str) -> Path:
+    given = ["explain", "masks", "--results", str(finished.parent), "--quiet", "--seconds", "1", *options]
+    done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return Path(done.output.split()[0]).parent
+
+
+@pytest.mark.slow
+def test_a_run_of_masks_is_explained(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etude.study.data_maps._MAPPED", 120)
+    monkeypatch.chdir(finished.parent)
+    path, run = runs(finished)["mini"]
+    folder = explain(finished, "--run", path.name)
+    layers = LayersRecord.load(folder / "layers.json")
+    assert layers.metric == "miou"
+    assert any(row.fall_shuffled for row in layers.rows)
+    why = WhyRecord.load(folder / "why.json")
+    assert why.layer.startswith("down.1.")
+    assert why.pictures
+    with np.load(folder / "why.npz") as arrays:
+        for n, entry in enumerate(why.pictures):
+            assert entry.picture.truth in run.classes
+            assert entry.is_right == (entry.picture.answer == entry.picture.truth)
+            assert arrays[f"pixels.{n}"].mean() == pytest.approx(entry.picture.covers, abs=0.05)
+            assert 0 <= entry.inside <= 1
+            assert arrays[f"grad_cam.{n}"].shape == arrays[f"integrated.{n}"].shape == (48, 64)
+    maps = DataMapRecord.load(folder / "map.json")
+    assert maps.of_masks
+    assert {"pixels", "features"} == set(maps.separation)
+    errors = MaskErrorsRecord.load(folder / "mask_errors.json")
+    counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)
+    hardest = dict(zip(counts.ids.tolist(), counts.of_pictures("miou"), strict=True))
+    assert errors.hardest[0].score == pytest.approx(min(hardest.values()))
+    assert errors.hardest[0].score == pytest.approx(hardest[errors.hardest[0].item])
+    for language, told in (("en", "which cover"), ("fr", "qui couvrent")):
+        page = (folder / f"explain.{language}.html").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
+        assert told in page
+    assert "which cover" in write_note(finished, "en", to=tmp_path / "note.html").read_text("utf-8")
+
+
+def test_regions_are_chosen_by_hand() -> None:
+    """Two pictures of 100 pixels; class 2 is rare and well found in the second, taken for 0 in the first."""
+    first = [[60, 20, 0], [0, 0, 0], [20, 0, 0]]
+    second = [[80, 0, 0], [0, 10, 0], [1, 0, 9]]
+    found = choose_regions(np.array([first, second]))
+    assert found == [(1, 1), (1, 2), (1, 0), (0, 1)]  # the rarest right ones first; then what 1 was wrongly given
+
+
+def test_feature_maps_are_of_the_picture_that_is_asked_for(finished: Path, tmp_path: Path) -> None:
+    path, _ = runs(finished)["mini"]
+    item = str(MaskCounts.read(path / "predictions.parquet", Part.TEST).ids[3])
+    options = ("--run", path.name, "--part", "layers", "--part", "sight")
+    folder = explain(finished, *options, "--picture", item, "--layer", "stem.0")
+    sight = SightRecord.load(folder / "sight.json")
+    assert sight.picture.item == item
+    assert sight.picture.truth
+    assert sight.layers == ("stem.0",)
+    Image.new("RGB", (200, 90), "grey").save(tmp_path / "mine.png")
+    sight = SightRecord.load(explain(finished, *options, "--picture", str(tmp_path / "mine.png")) / "sight.json")
+    assert (sight.picture.item, sight.picture.truth) == ("mine.png", "")
+    with np.load(folder / "sight.npz") as arrays:
+        assert np.ptp(arrays["picture"]) == 0
+    for given, told in (
+        (("--picture", "nowhere.png"), "an id of the study's pictures, or a file"),
+        (("--layer", "stem.7"), "a layer of the network that gives maps"),
+    ):
+        with pytest.raises(MistakeError, match=told):
+            explain(finished, *options, *given)
 
 
 def make_folder(folder: Path, spoil: dict[int, np.ndarray]) -> Path:

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from etude.cli.watching import make_watcher
 from etude.study.folder import find_study
+from etude.study.opened import Wishes
 
 
 def explain(
@@ -18,7 +19,7 @@ def explain(
     device: str,
     results: Path,
     languages: tuple[str, ...],
-    seconds: float,
+    wishes: Wishes,
     quiet: bool,
 ) -> None:
     """Explain a run and print where the pages lie."""
@@ -29,6 +30,6 @@ def explain(
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     with make_watcher(console) as watch:
-        done = explain_run(folder, run, base, watch, parts=parts, device=device, most_seconds=seconds)
+        done = explain_run(folder, run, base, watch, parts=parts, device=device, wishes=wishes)
     for language in languages:
         sys.stdout.write(f"{write_explanation(folder.root, done.parent.name, language)}\n")

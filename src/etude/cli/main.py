@@ -169,6 +169,12 @@ def explain(
         str | None, typer.Option(metavar="ID", help="A run's folder under runs/, or the beginning of its name.")
     ] = None,
     part: Annotated[list[str] | None, typer.Option(help="What to explain; all by default.")] = None,
+    picture: Annotated[
+        str | None, typer.Option(metavar="PATH|ID", help="The picture whose feature maps are shown.")
+    ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="A layer whose feature maps are shown; can be repeated.")
+    ] = None,
     seconds: Annotated[float, typer.Option(help="About how long the falls of layers may take.")] = 60.0,
     device: Device = "auto",
     results: Results = Path("results"),
@@ -181,8 +187,10 @@ def explain(
     By default it is the first run of the best candidate.
     """
     from etude.cli.explaining import explain as explain_study
+    from etude.study.opened import Wishes
 
-    explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), seconds, quiet)
+    wishes = Wishes(seconds, picture, tuple(layer or ()))
+    explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), wishes, quiet)
 
 
 @app.command()

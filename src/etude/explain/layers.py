@@ -19,7 +19,7 @@ from etude.explain.tracing import Traced, Tracer
 
 _TIMED_BATCH, _TIMES = 8, 5
 _SEEN = 64  # pictures on which activations are looked at
-_LEAST_SCORED, _BATCH = 64, 128
+_BATCH = 128
 _NORMS_AND_MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
 _HOLDING = ("batch norm", "layer norm", "attention", "dense", "convolution", "scale")
 Score = Callable[[Tensor], float]
@@ -35,6 +35,7 @@ def describe_layers(
     metric: str = "",
     higher_is_better: bool = True,
     most_seconds: float = 60.0,
+    least_scored: int = 64,
     device: str = "",
 ) -> LayersRecord:
     """Return the table of a network.
@@ -47,6 +48,7 @@ def describe_layers(
         metric: name of the score.
         higher_is_better: its direction.
         most_seconds: about how long falls may take; fewer pictures are answered where all would take longer.
+        least_scored: pictures that are answered for each fall at the least, however long that takes.
         device: the machine in words.
     """
     tracer = Tracer(model)
@@ -55,7 +57,9 @@ def describe_layers(
     shares = _time(model, images_NCHW[:_TIMED_BATCH], len(rows))
     sees_all = _probe(model, images_NCHW[:1], len(rows))
     activity = _watch_activity(model, images_NCHW[:_SEEN], len(rows))
-    falls, whole, n_scored = _Falls(model, rows, images_NCHW, score, higher_is_better).measure(most_seconds)
+    falls, whole, n_scored = _Falls(model, rows, images_NCHW, score, higher_is_better).measure(
+        most_seconds, least_scored
+    )
     owners = _own_parameters(model, rows)
     last = _last_matrix(rows)
     described = [
@@ -211,7 +215,7 @@ class _Falls:
         self.score = score
         self.sign = 1.0 if higher_is_better else -1.0
 
-    def measure(self, most_seconds: float) -> tuple[dict[tuple[int, str], float], float | None, int]:
+    def measure(self, most_seconds: float, least_scored: int) -> tuple[dict[tuple[int, str], float], float | None, int]:
         """Return the falls by layer and deed, the score of the whole network, and the pictures that were answered."""
         if self.score is None:
             return {}, None, 0
@@ -220,7 +224,7 @@ class _Falls:
         self._answer(min(_BATCH, len(self.images)))
         each_s = (time.perf_counter() - started) / min(_BATCH, len(self.images))
         affordable = int(most_seconds / (each_s * (len(deeds) + 1)))
-        count = min(len(self.images), max(_LEAST_SCORED, affordable))
+        count = min(len(self.images), max(least_scored, affordable))
         whole = self.score(self._answer(count))
         falls: dict[tuple[int, str], float] = {}
         for row, deed in deeds:

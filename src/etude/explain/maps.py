@@ -19,6 +19,7 @@ from etude.metrics.statistics import bootstrap_interval
 Numbers = npt.NDArray[np.float32]
 _REDUCED = 50  # axes that are kept before t-SNE: what is left out is mostly noise
 _CHUNK = 1024
+_LEAST = 4  # pictures that have neighbours to be laid near to
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def draw_tsne(reduced_NR: Numbers, *, seed: int = 0, threads: int = 1) -> Number
     Raises:
         MissingPartError: if openTSNE is not installed.
     """
+    if len(reduced_NR) < _LEAST or not np.ptp(reduced_NR, axis=0).any():
+        return np.zeros((len(reduced_NR), 2), np.float32)  # nothing to tell apart: t-SNE would divide by nothing
     tsne = _tsne(len(reduced_NR), seed, threads)
     return np.asarray(tsne.fit(reduced_NR.astype(np.float64)), np.float32)
 

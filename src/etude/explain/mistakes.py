@@ -72,7 +72,7 @@ def score_groups(
 ) -> tuple[GroupScore, ...]:
     """Return the share of right answers by name, the worst first; `right_N` is each picture's mean over the runs."""
     found = []
-    for name in np.unique(names_N):
+    for name in sorted(set(names_N.tolist())):
         own = right_N[names_N == name]
         if len(own) >= least:
             share = float(own.mean())

@@ -109,13 +109,15 @@ class PictureRef(Config):
     """A picture of the study and what was answered to it."""
 
     item: str
-    """Its id in the source."""
+    """Its id in the source, or the file that was given."""
     truth: str
-    """Its class."""
+    """Its class, empty where that is not known; of masks, the class that most of the pixels in question are of."""
     answer: str
-    """The class that was answered."""
+    """The class that was answered; of masks, to the pixels in question."""
     probability: float
-    """Probability of the answer."""
+    """Probability of the answer; of masks, the mean over the pixels in question."""
+    covers: float | None = None
+    """Of masks, the share of the picture that was given the answer: the pixels in question; else none."""
 
 
 class Exciting(Config):
@@ -161,6 +163,8 @@ class Attribution(Config):
     """The same for a fifth chosen by chance, mean over draws."""
     likeness: float
     """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1."""
+    inside: float | None = None
+    """Of masks, the share of what Grad-CAM marks that lies on the pixels in question, 0 to 1; else none."""
 
 
 class WhyRecord(Record):
@@ -180,6 +184,10 @@ class WhyRecord(Record):
     """Mean over the pictures."""
     mean_likeness: float
     """Mean over the pictures."""
+    mean_inside: float | None = None
+    """Of masks, mean over the pictures; else none."""
+    mean_covers: float | None = None
+    """Of masks, the share of the picture that the pixels in question cover, mean over the pictures; else none."""
 
 
 class ClassSeparation(Config):
@@ -224,6 +232,14 @@ class DataMapRecord(Record):
     """Time that it took."""
     pixels_px: int
     """Side that pictures were brought to for the space of pixels."""
+    of_masks: bool = False
+    """Whether a picture's class is the one that most of its pixels have; else it is its own."""
+    groups: tuple[str, ...] = ()
+    """Groups, such as sequences, that pictures can be coloured by; none where there are none, or too many."""
+    group_separation: dict[str, tuple[ClassSeparation, ...]] = {}
+    """By space, how well each group stands apart among all pictures of the map, trained on or not."""
+    group_chance: dict[str, float] = {}
+    """By group, the share that would be reached by chance: its share of the pictures of the map."""
 
 
 class Doubtful(Config):
@@ -243,9 +259,9 @@ class GroupScore(Config):
     n: int
     """Test pictures in it."""
     share: float
-    """Share of right answers, 0 to 1."""
+    """Share of right answers, 0 to 1; of masks, the score of its pixels."""
     interval: Interval
-    """95 % interval (Wilson)."""
+    """95 % interval (Wilson; of masks, bootstrap over pictures)."""
 
 
 class ErrorsRecord(Record):
@@ -267,3 +283,48 @@ class ErrorsRecord(Record):
     """Right answers by class, the worst first."""
     groups: tuple[GroupScore, ...] = ()
     """Right answers by group of at least five pictures, the worst first, at most fifty."""
+
+
+class HardMask(Config):
+    """A picture that is hard to tell apart into classes."""
+
+    item: str
+    """Its id in the source."""
+    score: float
+    """Its score, mean over the runs; that of a part is not the mean of those of its pictures."""
+
+
+class MaskDoubt(Config):
+    """A class of a picture whose label looks wrong: every run gives its pixels to one and the same other class."""
+
+    item: str
+    """Id of the picture."""
+    truth: str
+    """The class of the label."""
+    answer: str
+    """The class that every run answers."""
+    share: float
+    """Share of the class's pixels that the run which agrees least gives to it, 0 to 1."""
+    covers: float
+    """Share of the picture that the class covers, void left out."""
+
+
+class MaskErrorsRecord(Record):
+    """Where the runs of a candidate err on masks (`explain/mask_errors.json`); pictures beside in `mask_errors.npz`."""
+
+    FORMAT: ClassVar[int] = 1
+
+    candidate: str
+    """The candidate."""
+    n_runs: int
+    """Runs whose answers were taken together."""
+    classes: tuple[str, ...]
+    """Names of the classes, in the order of their ids."""
+    metric: str
+    """The metric of the scores."""
+    hardest: tuple[HardMask, ...]
+    """The pictures with the worst score, the worst first."""
+    doubtful: tuple[MaskDoubt, ...]
+    """Labels that look wrong, the largest first."""
+    groups: tuple[GroupScore, ...] = ()
+    """The score of groups of at least five pictures, the worst first, at most fifty; `share` is the score."""

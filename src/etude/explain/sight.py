@@ -10,26 +10,67 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from etude.explain.tracing import Tracer
+from etude.explain.tracing import Traced, Tracer
+from etude.explain.why import evaluating, frozen, pictures_at_once
 
-_BATCH = 128
 _MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
 
 
 def find_map_layers(model: nn.Module, image_1CHW: Tensor, most: int = 24) -> list[str]:
     """Return the names of the layers that give maps, in order; of many, evenly spread ones, first and last included."""
-    tracer = Tracer(model)
-    tracer.run(image_1CHW)
-    names = [
-        row.name
-        for row in tracer.rows
-        if row.kind in _MAPS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
-    ]
-    names = list(dict.fromkeys(names))
+    names = list(dict.fromkeys(row.name for row in _rows(model, image_1CHW) if _gives_maps(row)))
     if len(names) <= most:
         return names
     places = torch.linspace(0, len(names) - 1, most).round().long().tolist()
     return [names[place] for place in places]
+
+
+def find_cam_layer(model: nn.Module, image_1CHW: Tensor) -> str | None:
+    """Return the layer at which a network knows what and still knows where; none where no layer gives maps.
+
+    Of a classifier it is the last layer that gives maps. A network for masks enlarges its maps again, and its last one
+    is the answer itself: there it is the last layer before maps are enlarged for the first time. A decoder may leave
+    the encoder's last layers unused: only layers on which the answer depends are taken.
+    """
+    names: list[str] = []
+    for row in _rows(model, image_1CHW):
+        if row.kind == "up-sampling" and names:
+            break
+        names += [row.name] if _gives_maps(row) else []
+    names = list(dict.fromkeys(names))
+    return next(iter(reversed(_that_matter(model, image_1CHW, names))), None)
+
+
+def _that_matter(model: nn.Module, image_1CHW: Tensor, layers: Sequence[str]) -> list[str]:
+    """Return those layers on whose outputs the logits depend."""
+    held: dict[str, Tensor] = {}
+    handles = [
+        model.get_submodule(name).register_forward_hook(
+            lambda _module, _inputs, output, name=name: held.update({name: output})
+        )
+        for name in layers
+    ]
+    try:
+        with evaluating(model), frozen(model), torch.enable_grad():
+            logits = model(image_1CHW.detach().requires_grad_())
+            followed = [name for name in layers if held[name].requires_grad]
+            if not followed:
+                return []
+            gradients = torch.autograd.grad(logits.sum(), [held[name] for name in followed], allow_unused=True)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return [name for name, gradient in zip(followed, gradients, strict=True) if gradient is not None]
+
+
+def _rows(model: nn.Module, image_1CHW: Tensor) -> list[Traced]:
+    tracer = Tracer(model)
+    tracer.run(image_1CHW)
+    return tracer.rows
+
+
+def _gives_maps(row: Traced) -> bool:
+    return row.kind in _MAPS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
 
 
 @torch.no_grad()
@@ -59,7 +100,7 @@ def most_exciting(
         largest number that the channel gives anywhere on each.
     """
     largest: dict[str, list[Tensor]] = {name: [] for name in layers}
-    for batch in torch.split(images_NCHW, _BATCH):
+    for batch in torch.split(images_NCHW, pictures_at_once(images_NCHW)):
         for name, maps in _outputs(model, batch, layers).items():
             largest[name].append(maps.flatten(2).amax(2))
     found = {}

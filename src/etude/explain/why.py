@@ -2,12 +2,13 @@
 
 The checks: what the probability loses when the marked fifth is made grey, beside a fifth chosen by chance; and how
 alike the map is to that of the same network with random weights, which has learnt nothing (Adebayo et al. 2018,
-arXiv:1810.03292). Shapes: C channels, H and W pixels, K classes.
+arXiv:1810.03292). Shapes: C channels, H and W pixels.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,10 +17,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.core.seeds import derive
+from etude.explain.questions import Question
 
 _STEPS = 32  # of the integral
 _MARKED = 0.2  # share of the picture that is made grey
 _DRAWS = 8
+_PIXELS_AT_ONCE = 2**19  # of pictures that are followed together: the memory of a large network's gradients
 
 
 @dataclass(frozen=True)
@@ -41,66 +44,100 @@ class Check:
     drop_random: float
 
 
-def explain_answer(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Maps:
+def explain_answer(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: str) -> Maps:
     """Return both maps of one answer.
 
     Args:
         model: the network.
         image_1CHW: one picture, normalised, on the network's device.
-        answer: id of the class whose logit is explained.
-        layer: name of the layer at which Grad-CAM is taken: the last one that gives maps.
+        asked: what of the answer is explained.
+        layer: name of the layer at which Grad-CAM is taken (`etude.explain.sight.find_cam_layer`).
     """
-    with _evaluating(model):
-        return Maps(grad_cam(model, image_1CHW, answer, layer), integrated_gradients(model, image_1CHW, answer))
+    with evaluating(model):
+        return Maps(grad_cam(model, image_1CHW, asked, layer), integrated_gradients(model, image_1CHW, asked))
 
 
-def grad_cam(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Tensor:
+def grad_cam(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: str) -> Tensor:
     """Return the Grad-CAM map (H, W), 0 to 1, on the CPU (Selvaraju et al. 2017, arXiv:1610.02391, eq. 1 and 2)."""
-    maps = raw_grad_cam(model, image_1CHW, answer, layer)
+    maps = raw_grad_cam(model, image_1CHW, asked, layer)
     grown = F.interpolate(maps, image_1CHW.shape[2:], mode="bilinear", align_corners=False)[0, 0]
     return _scaled(grown)
 
 
-def raw_grad_cam(model: nn.Module, image_1CHW: Tensor, answer: int, layer: str) -> Tensor:
+def raw_grad_cam(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: str) -> Tensor:
     """Return the Grad-CAM map (1, 1, h, w) as it is, at the size of the layer's maps."""
     held: list[Tensor] = []
     handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: held.append(output))
     try:
-        with _frozen(model), torch.enable_grad():
+        with frozen(model), torch.enable_grad():
             logits = model(image_1CHW.detach().requires_grad_())
-            (gradient,) = torch.autograd.grad(logits[0, answer], held[-1])
+            (gradient,) = torch.autograd.grad(asked.logit(logits).sum(), held[-1])
     finally:
         handle.remove()
     weights = gradient.mean((2, 3), keepdim=True)
     return F.relu((weights * held[-1]).sum(1, keepdim=True)).detach()
 
 
-def integrated_gradients(model: nn.Module, image_1CHW: Tensor, answer: int) -> Tensor:
+def integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Question) -> Tensor:
     """Return the attributions (H, W), 0 to 1 (Sundararajan et al. 2017, arXiv:1703.01365, eq. 1, from grey)."""
-    return _scaled(raw_integrated_gradients(model, image_1CHW, answer)[0].abs().sum(0))
+    return _scaled(raw_integrated_gradients(model, image_1CHW, asked)[0].abs().sum(0))
 
 
-def raw_integrated_gradients(model: nn.Module, image_1CHW: Tensor, answer: int, steps: int = _STEPS) -> Tensor:
+def raw_integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Question, steps: int = _STEPS) -> Tensor:
     """Return the attributions (1, 3, H, W); they sum to the logit less that of the grey picture, nearly."""
     start = torch.zeros_like(image_1CHW)
     shares = ((torch.arange(steps, device=image_1CHW.device) + 0.5) / steps).reshape(-1, 1, 1, 1)
-    with _frozen(model), torch.enable_grad():
-        between = (start + shares * (image_1CHW - start)).detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(model(between)[:, answer].sum(), between)
-    return (gradient.mean(0, keepdim=True) * (image_1CHW - start)).detach()
+    total = torch.zeros_like(image_1CHW)
+    with frozen(model), torch.enable_grad():
+        for some in torch.split(shares, pictures_at_once(image_1CHW)):
+            between = (start + some * (image_1CHW - start)).detach().requires_grad_()
+            (gradient,) = torch.autograd.grad(asked.logit(model(between)).sum(), between)
+            total += gradient.sum(0, keepdim=True)
+    return (total / steps * (image_1CHW - start)).detach()
+
+
+def pictures_at_once(images_BCHW: Tensor) -> int:
+    """Return how many pictures of this size are followed together: at least one, at most 128."""
+    return max(1, min(128, _PIXELS_AT_ONCE // (images_BCHW.shape[2] * images_BCHW.shape[3])))
 
 
 @torch.no_grad()
-def check_by_occlusion(model: nn.Module, image_1CHW: Tensor, answer: int, maps: Maps) -> Check:
+def check_by_occlusion(model: nn.Module, image_1CHW: Tensor, asked: Question, maps: Maps) -> Check:
     """Make the marked fifth of a picture grey, and a fifth chosen by chance, and see what the probability loses."""
     chance = torch.Generator().manual_seed(derive(0, "occlusion"))
     drawn = [_blocks((image_1CHW.shape[2], image_1CHW.shape[3]), chance) for _ in range(_DRAWS)]
     masks = [maps.grad_cam_HW, maps.integrated_HW, *drawn]
-    hidden = torch.cat([_without_top(image_1CHW, mask) for mask in masks])
-    with _evaluating(model):
-        probabilities = model(torch.cat([image_1CHW, hidden])).float().softmax(1)[:, answer].cpu()
+    asked_of = torch.cat([image_1CHW, *(_without_top(image_1CHW, mask) for mask in masks)])
+    with evaluating(model):
+        answers = [asked.probability(model(some)).cpu() for some in torch.split(asked_of, pictures_at_once(asked_of))]
+    probabilities = torch.cat(answers)
     drops = (probabilities[0] - probabilities[1:]).tolist()
     return Check(drops[0], drops[1], sum(drops[2:]) / _DRAWS)
+
+
+def draw_anew(model: nn.Module) -> nn.Module:
+    """Return a copy of a network in evaluation mode that has learnt nothing, whatever its weights came from.
+
+    Every layer of torch draws its weights as when it was made, from a stream of its own; a parameter that lies
+    elsewhere, such as an embedding of places, has its numbers shuffled.
+    """
+    fresh = copy.deepcopy(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive(0, "random weights"))
+        for module in fresh.modules():
+            draw = getattr(module, "reset_parameters", None)
+            if callable(draw) and type(module).__module__.startswith("torch.nn."):
+                draw()
+            else:
+                _shuffle(module)
+    return fresh.eval()
+
+
+@torch.no_grad()
+def _shuffle(module: nn.Module) -> None:
+    for parameter in module.parameters(recurse=False):
+        order = torch.randperm(parameter.numel()).to(parameter.device)
+        parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
 
 
 def likeness(one_HW: Tensor, other_HW: Tensor) -> float:
@@ -132,7 +169,8 @@ def _scaled(map_HW: Tensor) -> Tensor:
 
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Hold a network in evaluation mode."""
     was_training = model.training
     model.eval()
     try:
@@ -142,7 +180,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _frozen(model: nn.Module) -> Iterator[None]:
+def frozen(model: nn.Module) -> Iterator[None]:
     """Ask for no gradient of the weights: only what the picture or a layer gives is followed."""
     asked = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in asked:

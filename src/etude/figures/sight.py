@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,29 +68,46 @@ def draw_exciting(rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, width_in:
     return figure
 
 
-def draw_attributions(
-    rows: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]], heads: Sequence[str], *, width_in: float = WIDE_IN
-) -> Figure:
+@dataclass(frozen=True)
+class Look:
+    """Where a network looks for one answer."""
+
+    told: str
+    """What is written above."""
+    picture_HWC: np.ndarray
+    cam_HW: np.ndarray
+    """Grad-CAM."""
+    integrated_HW: np.ndarray
+    """Integrated gradients."""
+    pixels_HW: np.ndarray | None = None
+    """Of masks, the pixels in question, bool: they are outlined."""
+
+
+def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: float = WIDE_IN) -> Figure:
     """Draw pictures, each with Grad-CAM laid over it and with its integrated gradients; the pictures side by side.
 
     Args:
-        rows: of each what is said of it, the picture (H, W, 3), and both maps (H, W).
+        looks: where the network looks, answer by answer.
         heads: names of the three: picture, Grad-CAM, integrated gradients.
         width_in: width in inches; below 5 four pictures stand side by side, and the others below.
     """
-    across = max(1, min(len(rows), 8 if width_in > 5 else 4))
-    bands = math.ceil(len(rows) / across)
-    side_in = (width_in - 0.9) / across
+    across = max(1, min(len(looks), 8 if width_in > 5 else 4))
+    bands = math.ceil(len(looks) / across)
+    height, width = looks[0].picture_HWC.shape[:2] if looks else (1, 1)
+    side_in = (width_in - 0.9) / across * min(1.0, height / width)
     figure = new_figure(width_in, bands * (3 * side_in + 0.45) + 0.1)
-    for place, (told, picture_HWC, cam_HW, integrated_HW) in enumerate(rows):
+    for place, look in enumerate(looks):
         band, column = divmod(place, across)
         for line in range(3):
             axes = figure.add_subplot(3 * bands, across, (3 * band + line) * across + column + 1)
-            _show(axes, integrated_HW if line == 2 else picture_HWC, cmap="magma" if line == 2 else None)
+            is_last = line == 2
+            _show(axes, look.integrated_HW if is_last else look.picture_HWC, cmap="magma" if is_last else None)
             if line == 1:
-                axes.imshow(cam_HW, cmap="magma", alpha=0.55)
+                axes.imshow(look.cam_HW, cmap="magma", alpha=0.55)
+            if look.pixels_HW is not None and not is_last:
+                axes.contour(look.pixels_HW.astype(float), levels=[0.5], colors=["white"], linewidths=0.7)
             if line == 0:
-                axes.set_title(told, fontsize=SMALL_PT - 1, color=INK)
+                axes.set_title(look.told, fontsize=SMALL_PT - 1, color=INK)
             if column == 0:
                 name = heads[line].replace(" ", "\n")
                 axes.set_ylabel(
@@ -101,7 +119,7 @@ def draw_attributions(
 def draw_data_maps(
     panels: Sequence[tuple[str, np.ndarray]], labels: np.ndarray, classes: Sequence[str], *, width_in: float = WIDE_IN
 ) -> Figure:
-    """Draw maps of the data, each picture a dot in the colour of its class; up to 12 classes are named.
+    """Draw maps of the data, each picture a dot in the colour of its class; up to 12 classes that are there are named.
 
     Args:
         panels: for each map its heading and its places (N, 2).
@@ -110,21 +128,22 @@ def draw_data_maps(
         width_in: width in inches.
     """
     colors = [_color(label, len(classes)) for label in range(len(classes))]
-    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + (0.5 if len(classes) <= 12 else 0))
+    there = [label for label in range(len(classes)) if (labels == label).any()]
+    are_named = len(there) <= 12
+    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + (0.5 if are_named else 0))
     for place, (heading, places_N2) in enumerate(panels):
         axes = figure.add_subplot(math.ceil(len(panels) / 2), min(2, len(panels)), place + 1)
         dress(axes, grid="none", spines=())
         title(axes, heading)
-        for label in range(len(classes)):
+        for label in there:
             own = places_N2[labels == label]
             axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0, rasterized=True)
         axes.set_xticks([])
         axes.set_yticks([])
-    if len(classes) <= 12:
-        handles = [
-            figure.axes[0].scatter([], [], s=24, color=colors[label], label=name) for label, name in enumerate(classes)
-        ]
-        figure.legend(handles, list(classes), loc="outside lower center", ncols=6, frameon=False, fontsize=SMALL_PT)
+    if are_named:
+        handles = [figure.axes[0].scatter([], [], s=24, color=colors[label], label=classes[label]) for label in there]
+        names = [classes[label] for label in there]
+        figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=SMALL_PT)
     return figure
 
 

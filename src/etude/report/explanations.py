@@ -7,10 +7,11 @@ from pathlib import Path
 
 from etude.core.study_record import RunRef, StudyRecord
 from etude.explain.records import LayersRecord
+from etude.report.chapters import Chapter
 from etude.report.layer_words import kinds_of, tabulate_layers, tell_layers
 from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
-from etude.report.sights import Chapter, gather_chapters
+from etude.report.sights import gather_chapters
 from etude.report.tables import Table
 from etude.report.words import Words
 

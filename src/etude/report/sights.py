@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,10 @@ from etude.explain.records import (
     WhyRecord,
 )
 from etude.figures.gallery import draw_answers
-from etude.figures.sight import draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
+from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
+from etude.report.chapters import Chapter, Exhibit
 from etude.report.drawings import Drawing
+from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
 from etude.report.words import Words
@@ -33,25 +34,6 @@ MAP_WORDS = {
     ("features", "pca"): mark("learnt features, PCA"),
     ("features", "tsne"): mark("learnt features, t-SNE"),
 }
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """A figure and what is said below it."""
-
-    drawing: Drawing
-    caption: str
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """One thing that was explained."""
-
-    name: str
-    heading: str
-    told: list[str]
-    exhibits: list[Exhibit] = field(default_factory=list)
-    tables: list[tuple[Table, str]] = field(default_factory=list)
 
 
 def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
@@ -117,7 +99,8 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     for n, entry in enumerate(record.pictures):
         label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"
         label += "" if entry.is_right else "\n" + say("not {truth}", truth=entry.picture.truth)
-        rows.append((label, arrays["pictures"][n], arrays[f"grad_cam.{n}"], arrays[f"integrated.{n}"]))
+        cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
+        rows.append(Look(label, arrays["pictures"][n], cam_HW, integrated_HW, arrays.get(f"pixels.{n}")))
     heads = [say("picture"), "Grad-CAM", say("integrated gradients")]
     places = {
         "marked": words.number(100 * record.mean_drop_grad_cam, 1),
@@ -126,7 +109,7 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         "likeness": words.number(record.mean_likeness, 2),
         "n": words.count(len(record.pictures)),
     }
-    if record.mean_drop_grad_cam > record.mean_drop_random:
+    if round(100 * record.mean_drop_grad_cam, 1) > round(100 * record.mean_drop_random, 1):  # as they are written
         told = [
             say(
                 "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
@@ -158,15 +141,27 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
                 **places,
             )
         )
-    exhibit = _exhibit(
-        "why",
-        say("Where the network looks, on right and on wrong answers"),
-        partial(_at_width, draw_attributions, rows, heads),
-        say(
-            "Above, the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",  # noqa: E501
-            layer=record.layer,
-        ),
+    caption = say(
+        "Above, the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",
+        layer=record.layer,
     )
+    if record.mean_inside is not None and record.mean_covers is not None:
+        told.append(
+            say(
+                "Of what Grad-CAM marks, {inside} lies on the pixels in question themselves, which cover {covers} of "
+                "the picture (means over {n} answers); the rest is their surroundings.",
+                inside=words.percent(record.mean_inside, 0),
+                covers=words.percent(record.mean_covers, 0),
+                n=words.count(len(record.pictures)),
+            )
+        )
+        caption = say(
+            "Above, a class and its mean probability over the pixels that were given it, which are outlined: their logits "  # noqa: E501
+            "together are what is explained. Grad-CAM is taken at {layer}. Bright is what speaks for the class.",
+            layer=record.layer,
+        )
+    label = say("Where the network looks, on right and on wrong answers")
+    exhibit = _exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)
     return Chapter("why", say("Why this answer"), told, [exhibit])
 
 
@@ -178,24 +173,43 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         heading = say(MAP_WORDS[entry.space, entry.method])
         heading += "" if entry.explained is None else f" ({words.percent(entry.explained, 0)})"
         panels.append((heading, arrays[f"{entry.space}.{entry.method}"]))
-    exhibit = _exhibit(
-        "map",
-        say("Maps of the pictures, by pixels and by learnt features"),
-        partial(_at_width, draw_data_maps, panels, arrays["labels"], classes),
-        say(
-            "Each dot is a picture, in the colour of its class. Near on a t-SNE means alike; distances between heaps mean little. "  # noqa: E501
-            "For PCA, the share of the variance that the two axes carry."
-        ),
-    )
-    told = []
-    for space, opening in (("pixels", say("By their pixels")), ("features", say("By learnt features"))):
+    exhibits = [
+        _exhibit(
+            "map",
+            say("Maps of the pictures, by pixels and by learnt features"),
+            partial(_at_width, draw_data_maps, panels, arrays["labels"], classes),
+            say(
+                "Each dot is a picture, in the colour of its class. Near on a t-SNE means alike; distances between heaps mean little. "  # noqa: E501
+                "For PCA, the share of the variance that the two axes carry."
+            ),
+        )
+    ]
+    told = [say("A picture's class is here the one that most of its pixels have.")] if record.of_masks else []
+    openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
+    for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
-    table = _tabulate_separation(record, words)
     caption = say(
         "Share of a class's test pictures whose nearest other test picture is of the class too, with its 95% interval; "
         "measured in the whole space, not on the flat map."
     )
-    return Chapter("map", say("Maps of the data"), told, [exhibit], [(table, caption)])
+    tables = [(_tabulate_separation(record.separation, record.chance, say("class"), words), caption)]
+    if record.groups:
+        exhibits.append(
+            _exhibit(
+                "map-groups",
+                say("The same maps, by group"),
+                partial(_at_width, draw_data_maps, panels, arrays["groups"], list(record.groups)),
+                say("The same maps, each picture in the colour of its group."),
+            )
+        )
+        caption = say(
+            "Share of a group's pictures whose nearest other picture is of the group too, with its 95% interval, over all "  # noqa: E501
+            "pictures of the map, trained on or not: where it is high, pictures of one group are near copies of each "
+            "other, and a split must keep them together."
+        )
+        heading = say("group")
+        tables.append((_tabulate_separation(record.group_separation, record.group_chance, heading, words), caption))
+    return Chapter("map", say("Maps of the data"), told, exhibits, tables)
 
 
 def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], opening: str, words: Words) -> str:
@@ -224,15 +238,20 @@ def _few(names: list[str], words: Words, most: int = 12) -> list[str]:
     )
 
 
-def _tabulate_separation(record: DataMapRecord, words: Words) -> Table:
+def _tabulate_separation(
+    separation: dict[str, tuple[ClassSeparation, ...]], chances: dict[str, float], heading: str, words: Words
+) -> Table:
+    """Set out how well each class or group stands apart; one without a picture is left out."""
     say = words.say
     columns = (
-        Column(say("class"), numeric=False), Column(say("pictures")), Column(say("by chance")),
+        Column(heading, numeric=False), Column(say("pictures")), Column(say("by chance")),
         Column(say("pixels")), Column(say("95% interval")), Column(say("learnt features")), Column(say("95% interval")),
     )  # fmt: skip
-    by_space = {space: {entry.name: entry for entry in entries} for space, entries in record.separation.items()}
+    by_space = {space: {entry.name: entry for entry in entries} for space, entries in separation.items()}
     rows = []
-    for name, chance in record.chance.items():
+    for name, chance in chances.items():
+        if not any(name in entries for entries in by_space.values()):
+            continue
         cells = [Cell(name), Cell(ABSENT), Cell(words.percent(chance), chance)]
         for space in ("pixels", "features"):
             entry = by_space.get(space, {}).get(name)
@@ -325,13 +344,26 @@ def _tabulate_groups(groups: Sequence[GroupScore], heading: str, words: Words) -
 
 
 def _tell_picture(picture: PictureRef, words: Words) -> str:
-    return words.say(
-        "The picture is {item}, of class {truth}; the answer is {answer} ({probability}).",
-        item=picture.item,
-        truth=picture.truth,
-        answer=picture.answer,
-        probability=words.percent(picture.probability),
-    )
+    """Write what the picture is and what was answered; of one that a person gave, its class is not known."""
+    places = {
+        "item": picture.item,
+        "truth": picture.truth,
+        "answer": picture.answer,
+        "probability": words.percent(picture.probability),
+    }
+    if picture.covers is not None:
+        places["covers"] = words.percent(picture.covers, 0)
+        answer = words.say(
+            "The class that is answered most is {answer}: {covers} of the picture, with a probability of {probability} "
+            "in the mean.",
+            **places,
+        )
+        if not picture.truth:
+            return words.say("The picture is {item}.", **places) + " " + answer
+        return words.say("The picture is {item}; most of it is {truth}.", **places) + " " + answer
+    if not picture.truth:
+        return words.say("The picture is {item}; the answer is {answer} ({probability}).", **places)
+    return words.say("The picture is {item}, of class {truth}; the answer is {answer} ({probability}).", **places)
 
 
 def _draw_gallery(pictures: np.ndarray, refs: Sequence[PictureRef], words: Words, width_in: float) -> Any:  # noqa: ANN401
@@ -351,9 +383,10 @@ def _exhibit(name: str, label: str, draw: Callable[[float], Any], caption: str) 
     return Exhibit(Drawing(name, label, draw, is_picture=True), caption)
 
 
-_CHAPTERS: dict[str, Callable[[Path, dict[str, np.ndarray], Words], Chapter]] = {
+_CHAPTERS: dict[str, Callable[[Path, dict[str, np.ndarray], Words], Chapter]] = {  # by the name of the record's file
     "sight": _tell_sight,
     "why": _tell_why,
     "map": _tell_map,
     "errors": _tell_errors,
+    "mask_errors": tell_mask_errors,
 }

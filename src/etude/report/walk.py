@@ -37,6 +37,7 @@ def write_walk(folder: Path, study: str, words: Words) -> Path | None:
     content |= {"columns": columns, "side": side_px}
     page = environment().get_template("walk.html.j2")
     told = {"_": words.say, "words": words, "study": study, "sprite": sprite, "maps": content["maps"]}
+    told["has_groups"] = bool(record.groups)
     data = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     path = folder / f"map.{words.language}.html"
     write_text(path, page.render(**told, data=Markup(data)) + "\n")
@@ -51,6 +52,11 @@ def _content(record: DataMapRecord, arrays: dict[str, np.ndarray], words: Words)
         for entry in record.maps
     ]
     wrong_N = (arrays["answers"] != arrays["labels"]).astype(int)
+    by_group = {
+        "values": arrays["groups"].tolist() if record.groups else [],
+        "names": list(record.groups),
+        "colors": [_color(n, len(record.groups)) for n in range(len(record.groups))],
+    }
     return {
         "maps": maps,
         "classes": classes,
@@ -69,6 +75,7 @@ def _content(record: DataMapRecord, arrays: dict[str, np.ndarray], words: Words)
                 "colors": list(SERIES[:3]),
             },
             {"values": wrong_N.tolist(), "names": [say("right"), say("wrong")], "colors": list(SERIES[:2])},
+            *([by_group] if record.groups else []),
         ],
     }
 

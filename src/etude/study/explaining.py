@@ -6,24 +6,36 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from etude.core.errors import MistakeError
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
-from etude.metrics import METRICS
+from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.metrics.segmentation import pixel_confusion
+from etude.study.attributions import explain_why
+from etude.study.data_maps import explain_map
 from etude.study.folder import StudyFolder
-from etude.study.opened import OpenedRun, spread
-from etude.study.sights import explain_map, explain_mistakes, explain_sight, explain_why
+from etude.study.mask_errors import explain_mask_mistakes
+from etude.study.opened import OpenedRun, Wishes, spread
+from etude.study.sights import explain_mistakes, explain_sight
 
 if TYPE_CHECKING:
     import torch
+
+    from etude.data.prepared import PreparedSet
+
+    Integers = npt.NDArray[np.int64]
+    Score = Callable[[torch.Tensor], float]
 
 
 FOLDER = "explain"
 PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
-_OF_ANY_TASK = ("layers",)
-_LAYER_PICTURES = 512
+_LAYER_PICTURES, _LAYER_PICTURES_OF_MASKS = 512, 32
+_LEAST_SCORED, _LEAST_SCORED_OF_MASKS = 64, 8
 
 
 def explain_run(
@@ -34,7 +46,7 @@ def explain_run(
     *,
     parts: Sequence[str] = (),
     device: str = "auto",
-    most_seconds: float = 60.0,
+    wishes: Wishes | None = None,
 ) -> Path:
     """Explain one finished run and return the folder that the records are written to.
 
@@ -45,19 +57,16 @@ def explain_run(
         identity: the run, or the beginning of its name; by default the first of the best candidate.
         base: the folder that relative paths in the study start from.
         watch: hears where the work stands.
-        parts: what to explain; by default all that the task has: of a segmentation, its layers.
+        parts: what to explain; by default all that the task has.
         device: auto, cpu, cuda or mps.
-        most_seconds: about how long the falls of layers may take.
+        wishes: what else is asked for, such as a picture of one's own.
 
     Raises:
-        MistakeError: if there is no such run, or a part is unknown.
+        MistakeError: if there is no such run, part, picture or layer.
         EtudeError: if the data or the network cannot be used.
     """
     record = folder.load_study()
-    known = PARTS if record.task == "classification" else _OF_ANY_TASK
     for part in parts:
-        if part in PARTS and part not in known:
-            raise MistakeError(f"explain: {part} is made for classification, and {record.name} is a {record.task}.")
         if part not in PARTS:
             close = nearest(part, PARTS)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(PARTS)}."
@@ -65,9 +74,9 @@ def explain_run(
     ref = choose_run(record, identity)
     opened = OpenedRun(folder, record, ref, base, watch, device)
     target = folder.run(ref.identity) / FOLDER
-    for part in parts or known:
+    for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
-        _DEEDS[part](opened, target, most_seconds)
+        _DEEDS[part](opened, target, wishes or Wishes())
     return target
 
 
@@ -92,35 +101,66 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     return chosen[0]
 
 
-def _explain_layers(opened: OpenedRun, target: Path, most_seconds: float) -> None:
+def _explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     """Write `layers.json`."""
     from etude.explain.layers import describe_layers
 
     prepared = opened.part("validation", "train")
-    chosen = spread(len(prepared), _LAYER_PICTURES)
-    labels_N = prepared.labels_N[chosen]
-    is_scored = opened.record.task == "classification"
-
-    def score(logits_NK: torch.Tensor) -> float:
-        answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
-        return float(METRICS[opened.record.metric].function(labels_N[: len(answers_NK)], answers_NK))
-
+    of_masks = prepared.masks_NHW is not None
+    chosen = spread(len(prepared), _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES)
+    metric, score = _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
     describe_layers(
         opened.network,
         opened.images(prepared, chosen),
         network=opened.network_name,
-        score=score if is_scored else None,
-        metric=opened.record.metric,
+        score=score,
+        metric=metric,
         higher_is_better=opened.record.higher_is_better,
-        most_seconds=most_seconds,
+        most_seconds=wishes.most_seconds,
+        least_scored=_LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED,
         device=opened.job.execution.words(),
     ).save(target / "layers.json")
 
 
-_DEEDS: dict[str, Callable[[OpenedRun, Path, float], None]] = {
+def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
+    """Return the study's metric and what scores the logits of the first of these pictures by it."""
+    metric, labels_N = opened.record.metric, prepared.labels_N[chosen]
+
+    def score(logits_NK: torch.Tensor) -> float:
+        answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
+        return float(METRICS[metric].function(labels_N[: len(answers_NK)], answers_NK))
+
+    return metric, score
+
+
+def _score_masks(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
+    """Return the study's metric, or mean IoU where it is not one of pixels, and what scores logits by it.
+
+    Masks are compared at the size at which the network takes them.
+    """
+    assert prepared.masks_NHW is not None
+    masks_NHW, n_classes = np.asarray(prepared.masks_NHW[chosen]), len(opened.job.classes)
+    metric = opened.record.metric if SEGMENTATION_METRICS[opened.record.metric].from_confusion else "miou"
+    from_confusion = SEGMENTATION_METRICS[metric].from_confusion
+    assert from_confusion is not None
+
+    def score(logits_NKHW: torch.Tensor) -> float:
+        ids_NHW = opened.fitted.task.answer(logits_NKHW).cpu().numpy()
+        return float(from_confusion(pixel_confusion(masks_NHW[: len(ids_NHW)], ids_NHW, n_classes)[None])[0])
+
+    return metric, score
+
+
+def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
+    """Write where the run errs, as its task has it."""
+    deed = explain_mask_mistakes if opened.record.task == "segmentation" else explain_mistakes
+    deed(opened, target, wishes)
+
+
+_DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], None]] = {
     "layers": _explain_layers,
     "sight": explain_sight,
     "why": explain_why,
     "map": explain_map,
-    "errors": explain_mistakes,
+    "errors": _explain_errors,
 }

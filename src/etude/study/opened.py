@@ -30,6 +30,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Wishes:
+    """What is asked of an explanation beyond its parts."""
+
+    most_seconds: float = 60.0
+    """About how long the falls of layers may take."""
+    picture: str | None = None
+    """The picture whose feature maps are shown, by its id or its file; none: a validation picture answered rightly."""
+    layers: tuple[str, ...] = ()
+    """The layers whose feature maps are shown; none: all that give maps, of many an even choice."""
+
+
+@dataclass(frozen=True)
 class OpenedRun:
     """A finished run with its network and the study's pictures."""
 
@@ -97,6 +109,18 @@ class OpenedRun:
         from etude.train.finish import open_finished
 
         return open_finished(self.job, self.folder.run(self.ref.identity))[1]
+
+    @property
+    def answers_path(self) -> Path:
+        """The file of the run's answers.
+
+        Raises:
+            MistakeError: if it is not there.
+        """
+        path = self.folder.run(self.ref.identity) / "predictions.parquet"
+        if not path.exists():
+            raise MistakeError(f"{path}: is not there, so nothing can be said of its answers.")
+        return path
 
     @property
     def network(self) -> torch.nn.Module:

@@ -22,7 +22,7 @@ from etude.core.search_record import SearchRecord, TrialRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions
-from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord, WhyRecord
+from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "records"
 KINDS: dict[str, type[Record]] = {
@@ -33,6 +33,7 @@ KINDS: dict[str, type[Record]] = {
     "judgement": JudgementRecord,
     "layers": LayersRecord,
     "map": DataMapRecord,
+    "mask_errors": MaskErrorsRecord,
     "masks": MaskExamples,
     "robustness": RobustnessRecord,
     "run": RunRecord,

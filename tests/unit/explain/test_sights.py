@@ -5,10 +5,21 @@ import pytest
 import torch
 from torch import nn
 
+from etude.core.words import Part
+from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.maps import draw_tsne, nearest_others, place_on_tsne, reduce_space, separate_classes
+from etude.explain.mask_mistakes import find_mask_mistakes
 from etude.explain.mistakes import find_mistakes, wilson
-from etude.explain.sight import feature_maps, find_map_layers, first_filters, most_exciting
-from etude.explain.why import check_by_occlusion, explain_answer, likeness, raw_grad_cam, raw_integrated_gradients
+from etude.explain.questions import OfPicture, OfPixels
+from etude.explain.sight import feature_maps, find_cam_layer, find_map_layers, first_filters, most_exciting
+from etude.explain.why import (
+    check_by_occlusion,
+    draw_anew,
+    explain_answer,
+    likeness,
+    raw_grad_cam,
+    raw_integrated_gradients,
+)
 from etude.models import build_model
 
 
@@ -38,16 +49,98 @@ def bright_corner() -> torch.Tensor:
 
 def test_attributions_mark_what_matters_and_the_check_sees_it():
     model = Corner().train()
-    maps = explain_answer(model, bright_corner(), 1, "conv")
+    maps = explain_answer(model, bright_corner(), OfPicture(1), "conv")
     for found in (maps.grad_cam_HW, maps.integrated_HW):
         assert found.shape == (16, 16)
         assert found[:4, :4].min() > 0.9
         assert found[6:, 6:].max() < 0.1
-    check = check_by_occlusion(model, bright_corner(), 1, maps)
+    check = check_by_occlusion(model, bright_corner(), OfPicture(1), maps)
     assert check.drop_grad_cam > check.drop_random + 0.2
     assert check.drop_integrated > check.drop_random + 0.2
     assert model.training
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
+
+
+class Looking(nn.Module):
+    """Gives a pixel class 1 by how bright the picture is eight pixels to its left; nothing else matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 1, bias=False)
+        with torch.no_grad():
+            self.conv.weight.fill_(1.0)
+
+    def forward(self, images):
+        bright = self.conv(images)[:, 0].roll(8, 2)
+        return torch.stack([-bright, bright], 1)
+
+
+def test_attributions_of_pixels_mark_what_their_class_was_read_from_and_not_the_pixels():
+    image = torch.zeros(1, 3, 16, 16)
+    image[:, :, :, :8] = 1.0
+    pixels = torch.zeros(16, 16, dtype=torch.bool)
+    pixels[4:8, 12:] = True  # read from columns 4 to 7
+    asked, model = OfPixels(1, pixels), Looking()
+    assert asked.logit(model(image)).item() == pytest.approx(16 * 3.0)
+    assert asked.probability(model(image)).item() == pytest.approx(torch.sigmoid(torch.tensor(6.0)).item())
+    maps = explain_answer(model, image, asked, "conv")
+    marked = torch.zeros(16, 16, dtype=torch.bool)
+    marked[4:8, 4:8] = True
+    assert maps.integrated_HW[marked].min() > 0.9
+    assert maps.integrated_HW[~marked].max() == 0
+    assert maps.grad_cam_HW[:, :8].min() > 0.9  # a mean gradient a channel: it tells what, not where
+    assert maps.grad_cam_HW[:, 9:].max() < 0.1
+    check = check_by_occlusion(model, image, asked, maps)
+    assert check.drop_integrated > 0.4
+    assert check.drop_random < check.drop_integrated
+
+
+@pytest.mark.slow
+def test_attributions_of_pixels_are_those_of_captum():
+    attr = pytest.importorskip("captum.attr")
+    model = build_model(
+        {"name": "unet-mini", "widths": [4, 8]}, n_outputs=3, size_px=(32, 32), seed=0, task="segmentation"
+    ).eval()
+    image, layer = draw(1, 32), find_cam_layer(model, draw(1, 32))
+    pixels = model(image)[0].argmax(0) == 2
+    assert 0 < pixels.sum() < pixels.numel()
+
+    class Summed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.network = model
+
+        def forward(self, images):
+            return (self.network(images) * pixels).sum((2, 3))
+
+    summed = Summed().eval()
+    cam = attr.LayerGradCam(summed, model.get_submodule(layer)).attribute(image, target=2, relu_attributions=True)
+    assert torch.allclose(raw_grad_cam(model, image, OfPixels(2, pixels), layer), cam.detach(), atol=1e-5)
+    ours = raw_integrated_gradients(model, image, OfPixels(2, pixels), steps=32)
+    theirs = attr.IntegratedGradients(summed).attribute(image, target=2, n_steps=32, method="riemann_middle")
+    assert torch.allclose(ours, theirs.float(), atol=1e-4)
+
+
+def test_grad_cam_is_taken_where_a_network_knows_what_and_still_where():
+    size_px = (32, 32)
+    cnn = build_model({"name": "cnn", "widths": [4, 8]}, n_outputs=4, size_px=size_px, seed=0)
+    assert find_cam_layer(cnn, draw(1, 32)) == find_map_layers(cnn, draw(1, 32))[-1]
+    unet = build_model(
+        {"name": "unet-mini", "widths": [4, 8]}, n_outputs=3, size_px=size_px, seed=0, task="segmentation"
+    )
+    assert find_cam_layer(unet, draw(1, 32)).startswith("down.1.")  # the bottom: 'up' enlarges, 'head' is the answer
+    assert find_cam_layer(build_model("mlp", n_outputs=4, size_px=size_px, seed=0), draw(1, 32)) is None
+
+
+def test_a_network_drawn_anew_has_learnt_nothing_and_leaves_the_other_as_it_was():
+    model = build_model({"name": "cnn", "widths": [4, 8]}, n_outputs=4, size_px=(16, 16), seed=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(7.0)  # what pretraining, or training, left
+    fresh, again = draw_anew(model), draw_anew(model)
+    assert all(bool((parameter == 7).all()) for parameter in model.parameters())
+    assert not any(bool((parameter == 7).any()) for parameter in fresh.parameters())
+    assert all(torch.equal(one, other) for one, other in zip(fresh.parameters(), again.parameters(), strict=True))
 
 
 def test_integrated_gradients_sum_to_the_difference_from_grey():
@@ -55,7 +148,7 @@ def test_integrated_gradients_sum_to_the_difference_from_grey():
     image = draw(1)
     with torch.no_grad():
         gap = (model(image) - model(torch.zeros_like(image)))[0, 2]
-    assert raw_integrated_gradients(model, image, 2, steps=256).sum() == pytest.approx(float(gap), abs=0.01)
+    assert raw_integrated_gradients(model, image, OfPicture(2), steps=256).sum() == pytest.approx(float(gap), abs=0.01)
 
 
 @pytest.mark.slow
@@ -64,8 +157,8 @@ def test_attributions_are_those_of_captum():
     model = build_model("cnn", n_outputs=4, size_px=(16, 16), seed=0).eval()
     image = draw(1)
     cam = attr.LayerGradCam(model, model.blocks[1][3]).attribute(image, target=1, relu_attributions=True)
-    assert torch.allclose(raw_grad_cam(model, image, 1, "blocks.1.3"), cam.detach(), atol=1e-6)
-    ours = raw_integrated_gradients(model, image, 1, steps=64)
+    assert torch.allclose(raw_grad_cam(model, image, OfPicture(1), "blocks.1.3"), cam.detach(), atol=1e-6)
+    ours = raw_integrated_gradients(model, image, OfPicture(1), steps=64)
     theirs = attr.IntegratedGradients(model).attribute(image, target=1, n_steps=64, method="riemann_middle")
     assert torch.allclose(ours, theirs.float(), atol=1e-5)
 
@@ -156,6 +249,40 @@ def test_mistakes_are_listed_by_what_makes_them_worth_a_look():
     assert record.hardest[0].of_truth == pytest.approx(0.075)
     assert [entry.picture.item for entry in record.mislabelled] == ["b"]  # on c the runs do not agree
     assert [(group.name, group.share) for group in record.classes] == [("cat", 0.5), ("dog", 0.75)]
+
+
+def test_mistakes_of_masks_are_those_that_all_runs_make_alike():
+    """Of the second picture both runs give the cat's pixels to the dog; of the first the runs do not agree.
+
+    No run ever finds a fox: that all take it for a dog is no doubt of its label.
+    """
+    ids, classes = np.array(["a", "b", "c"]), ("road", "cat", "dog", "fox")
+    known = np.diag([0, 90, 0, 0]) + np.array([[0] * 4] * 3 + [[0, 0, 10, 0]])
+    one = np.zeros((3, 4, 4), int)
+    one[0, :3, :3], one[1, :3, :3] = [[80, 0, 0], [0, 2, 18], [0, 0, 0]], [[70, 0, 0], [0, 3, 27], [0, 0, 0]]
+    other = np.zeros((3, 4, 4), int)
+    other[0, :3, :3], other[1, :3, :3] = [[80, 0, 0], [0, 18, 2], [0, 0, 0]], [[70, 0, 0], [0, 1, 29], [0, 0, 0]]
+    one[2] = other[2] = known
+    counts = [MaskCounts(ids, Part.TEST, confusions) for confusions in (one, other)]
+    record = find_mask_mistakes(counts, classes, "unet", "pixel_accuracy")
+    assert [(entry.item, entry.score) for entry in record.hardest] == [
+        ("b", pytest.approx((0.73 + 0.71) / 2)),
+        ("a", pytest.approx((0.82 + 0.98) / 2)),
+        ("c", pytest.approx(0.9)),
+    ]
+    (doubt,) = record.doubtful
+    assert (doubt.item, doubt.truth, doubt.answer) == ("b", "cat", "dog")
+    assert (doubt.share, doubt.covers) == (0.9, 0.3)
+
+
+def test_a_group_of_masks_is_scored_by_all_its_pixels():
+    large, small = np.array([[90, 10], [0, 100]]), np.array([[1, 0], [4, 0]])
+    confusions = np.stack([large] * 5 + [small] * 5 + [small])
+    groups = np.array(["day"] * 5 + ["night"] * 5 + ["few"])
+    counts = MaskCounts(np.arange(11).astype(str), Part.TEST, confusions)
+    record = find_mask_mistakes([counts], ("road", "car"), "unet", "pixel_accuracy", groups)
+    assert [(group.name, group.n, group.share) for group in record.groups] == [("night", 5, 0.2), ("day", 5, 0.95)]
+    assert record.groups[1].interval.low == record.groups[1].interval.high == 0.95  # all its pictures are alike
 
 
 def test_wilson_is_that_of_statsmodels():

@@ -1,0 +1,77 @@
+"""Where a finished run of masks errs, with its hardest pictures to look at.
+
+Shapes: N pictures, H and W pixels.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.core.words import Part
+from etude.evaluate.mask_counts import MaskCounts
+from etude.metrics import SEGMENTATION_METRICS
+from etude.study.arrays import fitting, save_arrays, shrink_to_most
+from etude.study.opened import OpenedRun, Wishes
+
+if TYPE_CHECKING:
+    from etude.data.prepared import PreparedSet
+
+_MOST_PX = 320
+
+
+def explain_mask_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
+    """Write `mask_errors.json` and `mask_errors.npz`: the answers of all runs of the candidate taken together."""
+    from etude.explain.mask_mistakes import find_mask_mistakes
+
+    own = MaskCounts.read(opened.answers_path, Part.TEST)
+    paths = [
+        opened.folder.run(ref.identity) / "predictions.parquet"
+        for ref in opened.record.runs
+        if ref.candidate == opened.ref.candidate and ref.fold == opened.ref.fold and ref.identity != opened.ref.identity
+    ]
+    others = [MaskCounts.read(path, Part.TEST) for path in paths if path.exists()]
+    counts = [own, *(other for other in others if np.array_equal(other.ids, own.ids))]
+    prepared = opened.part("test")
+    rows = {str(item): row for row, item in enumerate(opened.workspace.item_ids(prepared.indices_N))}
+    own_rows = np.array([rows[str(item)] for item in own.ids], np.int64)
+    groups = opened.workspace.source.items.groups
+    metric = opened.record.metric if SEGMENTATION_METRICS[opened.record.metric].from_confusion else "miou"
+    record = find_mask_mistakes(
+        counts,
+        opened.job.classes,
+        opened.ref.candidate,
+        metric,
+        None if groups is None else np.array(groups[prepared.indices_N[own_rows]].tolist()),
+    )
+    shown = np.array([rows[entry.item] for entry in record.hardest], np.int64)
+    assert prepared.masks_NHW is not None
+    masks = {
+        "truth": np.asarray(prepared.masks_NHW[shown]),
+        "answers": np.stack([_answer(opened, prepared, row) for row in shown]),
+    }
+    arrays = {name: _thinned(ids_NHW) for name, ids_NHW in masks.items()}
+    arrays["pictures"] = shrink_to_most(prepared.pictures_NHWC, shown, _MOST_PX)
+    save_arrays(target / "mask_errors.npz", arrays)
+    record.save(target / "mask_errors.json")
+
+
+def _answer(opened: OpenedRun, prepared: PreparedSet, row: int) -> npt.NDArray[np.uint8]:
+    import torch
+
+    with torch.no_grad():
+        logits_1KHW = opened.network.eval()(opened.images(prepared, np.array([row])))
+    ids_HW: npt.NDArray[np.uint8] = opened.fitted.task.answer(logits_1KHW)[0].cpu().numpy()
+    return ids_HW
+
+
+def _thinned(ids_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return masks with no side above what is kept: every so many pixels, as ids have no mean."""
+    size_px = fitting(ids_NHW.shape[1:], _MOST_PX)
+    lines, columns = (
+        np.linspace(0, n - 1, to).round().astype(int) for n, to in zip(ids_NHW.shape[1:], size_px, strict=True)
+    )
+    return ids_NHW[:, lines][:, :, columns]
