@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from etude.core.errors import MistakeError
 from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.words import Part
+from etude.report.recorded import tell_finding
+from etude.report.words import Words
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
 
     Args:
         folder: what `etude run` left.
-        language: which the question is wanted in, where the study asks it in several.
+        language: of the question, where the study asks it in several, and of the findings; none: as recorded.
 
     Raises:
         MistakeError: if there is no study in it, or a record of it cannot be read.
@@ -103,7 +105,14 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
             runs[ref.identity] = RunRecord.load(run_folder / "run.json")
         if (run_folder / "history.jsonl").is_file():
             histories[ref.identity] = read_history(run_folder / "history.jsonl")
-    return StudyResults(folder, record, runs, histories, _read_findings(folder / "check.json"))
+    findings = _read_findings(folder / "check.json")
+    if findings is not None and language:
+        findings = tuple(_in_language(finding, language) for finding in findings)
+    return StudyResults(folder, record, runs, histories, findings)
+
+
+def _in_language(finding: Finding, language: str) -> Finding:
+    return replace(finding, sentence=tell_finding(finding.sentence, finding.kind, finding.count, Words(language)))
 
 
 def read_history(path: Path) -> list[Epoch]:

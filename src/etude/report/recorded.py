@@ -14,6 +14,20 @@ from etude.report.words import Words
 
 PATTERNS = (
     mark(
+        "{candidate}: each of its {parts} networks is trained on all but one part of the training and "
+        "validation pictures, so together they have learnt from pictures that others only choose on. What it "
+        "scores on validation is what each picture was answered by the network that was not trained on it."
+    ),
+    mark(
+        "{candidate}: the networks of the study's own folds have no test part in common, as each picture is "
+        "tested by one and trained on by the others; so the pictures that a fold does not test are dealt to "
+        "{parts} parts of their own."
+    ),
+    mark(
+        "{candidate}: it averages weights of networks that start from different draws. Their mean is seldom a"
+        " network that works: give model.weights or model.checkpoint, from which all start."
+    ),
+    mark(
         "Of {leaked} of {total} test pictures training or validation holds a twin or another frame (on_leak: "
         "allow). The leaderboard gives the score without them too."
     ),
@@ -63,6 +77,49 @@ PATTERNS = (
     mark("{count} pictures are left out, as no official list names them."),
 )
 """Every note that a study's own code writes; a place in braces holds what changes."""
+
+
+FINDINGS = {
+    "leak-exact": mark("Pictures with the same pixels as one in another part: {n}."),
+    "leak-near": mark("Pictures with nearly the same look as one in another part: {n}."),
+    "leak-group": mark("Pictures of a sequence or group that another part holds too: {n}."),
+    "duplicates": mark("Pictures with the same pixels as another: {n}."),
+    "near-duplicates": mark("Pictures with nearly the same look as another: {n}."),
+    "conflicting-labels": mark("Pictures with the same pixels but different classes: {n}."),
+    "doubtful-labels": mark("Pictures with nearly the same look but different classes: {n}."),
+    "label-errors": mark("Pictures suspected of a wrong label: {n}."),
+    "alike": mark("Pictures that a pretrained network can hardly tell apart, though they are no copies: {n}."),
+    "frames": mark("Pictures that look like another of their own sequence: {n}."),
+    "dark": mark("Very dark pictures: {n}."),
+    "bright": mark("Very bright pictures: {n}."),
+    "plain": mark("Pictures of one colour: {n}."),
+    "blurred": mark("Blurred pictures: {n}."),
+    "tiny": mark("Pictures of a few pixels: {n}."),
+    "balance": mark("The classes are unbalanced; the smallest holds {n} pictures."),
+    "extension": mark("Files whose ending is not that of the format inside: {n}."),
+    "rotated": mark("Pictures turned upright by their EXIF orientation: {n}."),
+    "cmyk": mark("Pictures converted from CMYK: {n}."),
+    "16-bit": mark("Pictures of 16 bits a channel, of which 8 are kept: {n}."),
+    "palette": mark("Pictures converted from a palette: {n}."),
+    "alpha": mark("Pictures whose transparency is laid over white: {n}."),
+    "unreadable": mark("Files that cannot be read: {n}."),
+    "empty": mark("Empty files: {n}."),
+    "no-picture": mark("Files that are no pictures: {n}."),
+    "truncated": mark("Pictures that end too early or are damaged: {n}."),
+    "bomb": mark("Pictures that would take too much memory once decoded: {n}."),
+    "mask-missing": mark("Pictures without a mask: {n}."),
+    "mask-unreadable": mark("Masks that cannot be read: {n}."),
+    "mask-size": mark("Masks of another size than their picture: {n}."),
+    "mask-ids": mark("Masks with ids that stand for no class: {n}."),
+}
+"""What each kind of finding of the data check comes to, for languages that its own sentence is not in."""
+
+
+def tell_finding(sentence: str, kind: str, count: int | None, words: Words) -> str:
+    """Tell what the data check found: in English as it said it, in another language by its kind and its count."""
+    if words.language == "en" or kind not in FINDINGS or count is None:
+        return sentence
+    return str(words.say(FINDINGS[kind], n=words.count(count)))
 
 
 def tell_recorded(sentence: str, words: Words) -> str:

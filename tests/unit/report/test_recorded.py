@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from etude.report.recorded import PATTERNS, tell_recorded
+from etude.check import kinship, quality
+from etude.report.recorded import FINDINGS, PATTERNS, tell_finding, tell_recorded
 from etude.report.words import Words
 from etude.study.cautions import cautions
+from etude.study.file import CombineConfig
 from etude.study.guard import leak_notes
 from etude.study.parse import parse_study
 from etude.study.resolve import resolve_candidate
@@ -22,18 +25,24 @@ def leaky(mode, test=(), n_test=0, dropped=()):
     return SimpleNamespace(check=SimpleNamespace(leaks_any=True, leaks=[fold]), study=study)
 
 
-def cautioned():
-    text = """
-data: {source: shapes}
-candidates: {frozen: {model: cnn, finetune: head}}
+STUDY = """
+data: {source: shapes, split: {kind: kfold}}
+candidates:
+  frozen: {model: cnn, finetune: head}
+  many: {model: cnn, combine: {folds: 5}}
+  soup: {model: cnn, combine: {members: 3, average: weights}}
 """
+
+
+def cautioned():
     items = SimpleNamespace(ids=np.array(["n02085620_1", "n02085620_2"]))
     dogs = SimpleNamespace(items=items, classes=("n02085620", "n02085621"))
-    study = parse_study(text)
-    yield from cautions(resolve_candidate(study, "frozen"), dogs, study)
+    study = parse_study(STUDY)
+    for name in study.candidates:
+        yield from cautions(resolve_candidate(study, name), dogs, study)
     pretrained = SimpleNamespace(
         name="big", model=SimpleNamespace(weights="imagenet", checkpoint=None, name="resnet18"),
-        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
+        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100), combine=CombineConfig(), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
     )  # fmt: skip
     masks = SimpleNamespace(
         task="segmentation", protocol=SimpleNamespace(metric="pixel_accuracy", resolution="network")
@@ -57,6 +66,17 @@ def test_every_note_of_a_study_is_told_in_french(note):
     assert "{" not in told
     assert sorted(re.sub(r"\D", "", told)) == sorted(re.sub(r"\D", "", note))
     assert tell_recorded(note, Words("en")) == note
+
+
+def test_every_kind_of_finding_is_told_in_french():
+    kinds = {*quality._FAULTS, *quality._TRAITS, "balance", "alike", "label-errors", "frames"}
+    kinds |= {"tiny", "dark", "bright", "plain", "blurred", "leak-exact", "leak-near", "leak-group"}
+    text = Path(kinship.__file__).read_text("utf-8") + Path(quality.__file__).read_text("utf-8")
+    kinds |= set(re.findall(r'_of_sets\(family, "([\w-]+)"', text))
+    assert kinds | {"conflicting-labels", "doubtful-labels"} == set(FINDINGS)
+    assert tell_finding("2 pictures are very dark.", "dark", 2000, Words("en")) == "2 pictures are very dark."
+    assert "2\N{NARROW NO-BREAK SPACE}000" in tell_finding("…", "dark", 2000, Words("fr"))
+    assert tell_finding("A test of my own.", "mine", 3, Words("fr")) == "A test of my own."
 
 
 def test_the_notes_tried_are_of_many_kinds():
