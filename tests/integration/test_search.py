@@ -126,8 +126,8 @@ def test_with_folds_each_has_a_search_of_its_own_inside_its_training_part(tmp_pa
     opened: list[tuple[int, str]] = []
     real = Workspace.parts
 
-    def parts(self, prepare, fold, train_items=None):
-        part = real(self, prepare, fold, train_items)
+    def parts(self, prepare, fold, *given):
+        part = real(self, prepare, fold, *given)
         return lambda name: opened.append((fold, name)) or part(name)
 
     monkeypatch.setattr(Workspace, "parts", parts)
