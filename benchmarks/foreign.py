@@ -56,6 +56,7 @@ def main() -> None:
     parser.add_argument("study", type=Path, help="folder of the study, with its split")
     parser.add_argument("--dogs", default="dogs", help="the source of the study")
     parser.add_argument("--foreign", default="objects200/train.parquet")
+    parser.add_argument("--every", type=int, default=1, help="take one foreign picture of so many")
     given = parser.parse_args()
     model = load(given.bundle)
     certainty = model.record.certainty
@@ -65,7 +66,7 @@ def main() -> None:
     test = np.flatnonzero(read_split(given.study / "split.parquet", dogs.items)[0] == Part.TEST)
     dog_sureness, dog_labels = ask(model, dogs, test)
     names = np.array(others.classes)[others.items.labels]
-    foreign = np.flatnonzero(~np.isin(names, list(DOGS)))
+    foreign = np.flatnonzero(~np.isin(names, list(DOGS)))[:: given.every]
     sureness, labels = ask(model, others, foreign)
     passed, doubted = sureness >= certainty.unsure_below, dog_sureness < certainty.unsure_below
     right = dog_labels == np.array(dogs.classes)[dogs.items.labels[test]]
