@@ -50,7 +50,9 @@ def seen() -> list[tuple[int | None, str, np.ndarray]]:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, seen: list) -> Path:
-    from etude.train import adversarial
+    from etude.train import adversarial, generation
+
+    assert generation.fit_generator is adversarial.fit_generator  # both are loaded before one is replaced
 
     honest = adversarial.fit_generator
 
