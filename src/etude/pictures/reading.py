@@ -286,6 +286,19 @@ def _decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
     return cast("Callable[[io.BytesIO], ImageFile]", getattr(import_module(module), name))
 
 
+def starts_as_picture(content: bytes) -> bool:
+    r"""Whether the first bytes are those of a format that is read.
+
+    >>> starts_as_picture(b"\xff\xd8\xff\xe0"), starts_as_picture(b"a=b")
+    (True, False)
+    """
+    try:
+        _format_of(content, "")
+    except DataError:
+        return False
+    return True
+
+
 def _describe(content: bytes) -> tuple[str, str]:
     """Say what bytes that are no picture of ours seem to be, and what to do about them."""
     if not content:

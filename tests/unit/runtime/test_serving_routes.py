@@ -95,6 +95,11 @@ def test_a_request_without_a_key_is_refused_before_its_body_is_read(keyed, heade
     assert sent[0]["status"] == 401
 
 
+def test_what_curl_sends_with_data_binary_alone_is_answered(client) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says where it is told nothing
+    assert client.post("/v1/predict", content=jpeg(RED), headers=form).status_code == 200
+
+
 def test_predict_answers_as_the_predictor_does(client, bundles) -> None:
     raw = jpeg(RED)
     expected = load(bundles["classification"])(raw)

@@ -6,7 +6,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from etude.pictures.reading import printable
+from etude.pictures.reading import printable, starts_as_picture
 from etude.runtime.serving.guard import RefusedError
 
 _FORM = "multipart/form-data"
@@ -20,10 +20,11 @@ async def read_pictures(request: Request, max_pictures: int, max_bytes: int) -> 
         RefusedError: if the form is no form, or holds no picture or too many.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == _URLENCODED:
-        raise RefusedError(415, "type", "Send the bytes of a picture, or several as multipart/form-data.")
     if kind != _FORM:
         content = await request.body()
+        if kind == _URLENCODED and not starts_as_picture(content):  # curl says so of any file that it is not told of
+            found = f"The body is {_URLENCODED} and no picture. "
+            raise RefusedError(415, "type", found + "Send the bytes of a picture, or several as multipart/form-data.")
         if not content:
             raise RefusedError(422, "empty", "The request holds no picture: send its bytes as the body.")
         return [("", content)], False
