@@ -8,8 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from etude.cli.watching import make_watcher
+from etude.core.extras import require
 from etude.study.folder import find_study
 from etude.study.opened import Wishes
+
+_NEEDS = {"why": "captum", "map": "openTSNE"}
+"""What a part is made with that the extra brings."""
 
 
 def explain(
@@ -26,6 +30,7 @@ def explain(
     from etude.report.explained import write_explanation
     from etude.study.explaining import explain_run
 
+    require("etude explain", "explain", [module for part, module in _NEEDS.items() if not parts or part in parts])
     folder = find_study(study, results)
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from etude.core.errors import MissingPartError
+from etude.core.extras import require
 from etude.core.files import write_bytes
 from etude.core.registry import Registry
 from etude.report.markdown import write_markdown
@@ -52,6 +53,8 @@ def _write_project(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_project(study_folder, language, made=made)]
 
 
+_NEEDS = {"slides": "pptx", "notebook": "nbformat"}
+"""What a format is written with that the extra brings."""
 _KEPT = ("leaderboard.csv", "verdicts.json")
 """What a copy of a report has beside it."""
 
@@ -74,6 +77,7 @@ def write_reports(
     """
     asked = [name for entry in formats for name in (FORMATS.names() if entry == "all" else (entry,))]
     writers = {name: FORMATS[name] for name in asked}
+    require(f"report {', '.join(writers)}", "report", [_NEEDS[name] for name in writers if name in _NEEDS])
     written = []
     for language in languages:
         done: dict[str, list[Path]] = {}
