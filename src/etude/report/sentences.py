@@ -85,6 +85,8 @@ class Teller:
         )
         if verdict.smallest_detectable is None:
             return text
+        if self.metric.in_percent and verdict.smallest_detectable >= 1:
+            return text + " " + self.words.say("So few runs could hardly have shown any difference.")
         least = self.metric.points(verdict.smallest_detectable)
         return text + " " + self.words.say("A gain below {least} would mostly have gone unseen.", least=least)
 

@@ -214,6 +214,11 @@ class TestSentences:
             "A gain below 0.6 points would mostly have gone unseen."
         )
 
+    def test_no_difference_of_more_than_a_hundred_points_is_spoken_of(self):
+        text = self.tell(gain=0.25, verdict="no difference shown", smallest_detectable=1.813)
+        assert text.endswith("So few runs could hardly have shown any difference.")
+        assert "gone unseen" in self.tell(verdict="no difference shown", smallest_detectable=1.8, metric="log_loss")
+
     def test_without_an_interval_none_is_written(self):
         assert self.tell(low=None, high=None) == "wide gains 2.1 points over plain."
 
