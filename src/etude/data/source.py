@@ -223,5 +223,5 @@ def _not_found(spec: str, base: Path | None) -> str:
             known += sorted(entry.name for entry in place.iterdir() if not entry.name.startswith("."))
     close = nearest(spec, list(dict.fromkeys(known)))
     hint = f"Did you mean {' or '.join(close)}?" if close else f"Registered names: {', '.join(SOURCES.names())}."
-    looked = ", ".join(str(place) for place in places)
+    looked = ", ".join(dict.fromkeys(str(place) for place in places))
     return sentence("data", "source", f"a registered name or a path that exists (looked in {looked})", spec, hint)

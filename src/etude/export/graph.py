@@ -96,10 +96,21 @@ def make_onnx(network: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str
                 verbose=False,
             )
     except Exception as error:  # the exporter raises errors of its own and of Python's for each thing it cannot do
+        if _was_interrupted(error):
+            raise KeyboardInterrupt from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"export: the network cannot be made an ONNX graph ({first}).") from error
     assert program is not None
     return _cleaned(program.model_proto)
+
+
+def _was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error comes of Ctrl-C or of SIGTERM, which the exporter takes for a fault of the network."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _cleaned(proto: onnx.ModelProto) -> bytes:

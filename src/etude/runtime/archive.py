@@ -162,4 +162,7 @@ def _read_record(path: Path, content: bytes) -> BundleRecord:
 
 
 def _refused(path: Path, rule: str, found: object) -> BundleError:
+    if path.suffix in (".yaml", ".yml"):
+        remedy = f"It is a study file; once it was run: `etude export {path} --to {path.stem}.bundle`."
+        return BundleError(sentence("bundle", path.name, "a bundle", "a study file", remedy))
     return BundleError(sentence("bundle", path.name or str(path), rule, found, "Export it anew with `etude export`."))

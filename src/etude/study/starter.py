@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from etude.core.errors import EtudeError
+
 if TYPE_CHECKING:
     from etude.data.source import Source
 
@@ -18,7 +21,9 @@ _STARTER = """\
 # A study: a question, pictures, candidates, and the protocol that compares them.
 # Every field has a default; `etude schema` prints them all for your editor. Run it with: etude run {name}.yaml
 study: {name}
-question: Which of these models is best, and by how much?
+question:
+  en: Which of these models is best, and by how much?
+  fr: Lequel de ces modèles est le meilleur, et de combien ?
 
 data:
   source: {source}          # a folder with a folder per class, a Parquet or CSV file, or: shapes, cifar10, cifar100
@@ -29,8 +34,8 @@ data:
 prepare: {{size_px: {size_px}, fit: stretch, normalize: imagenet}}   # fit: stretch | crop | letterbox
 
 train:                        # for all candidates; each may have its own
-  epochs: 20
-  batch: 128
+  epochs: {epochs}
+  batch: {batch}
   optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.02}}   # sgd | adamw | muon
   schedule: onecycle          # onecycle | cosine | step | constant
   label_smoothing: 0.0
@@ -62,7 +67,9 @@ report: {{formats: [note], languages: [en, fr]}}
 _FOLDER = """\
 # Written by `etude run {path}`: a ladder of models over a folder of pictures.
 study: {name}
-question: How well can these pictures be told apart, and by which model?
+question:
+  en: How well can these pictures be told apart, and by which model?
+  fr: Quel modèle distingue le mieux ces images, et jusqu'à quel point ?
 data: {{source: {source}}}
 prepare: {{size_px: {size_px}, fit: crop}}
 train: {{epochs: {epochs}, batch: {batch}, optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.02}}}}
@@ -78,8 +85,12 @@ protocol: {{seeds: 1, metric: accuracy, also: [f1_macro]}}
 
 
 def starter_text(name: str, source: str = "") -> str:
-    """Return a commented study file."""
-    return _STARTER.format(name=study_name(name), source=_quoted(source or "shapes"), size_px=32)
+    """Return a commented study file; where the source is a folder of pictures, size and length fit what is there."""
+    fitting: dict[str, int] = {"size_px": 32, "epochs": 20, "batch": 128}
+    if source and Path(source).is_dir():
+        with contextlib.suppress(EtudeError):  # the study itself says what is wrong with the folder
+            fitting = _fit(Path(source))
+    return _STARTER.format(name=study_name(name), source=_quoted(source or "shapes"), **fitting)
 
 
 def folder_study(folder: Path) -> str:
@@ -88,18 +99,25 @@ def folder_study(folder: Path) -> str:
     Raises:
         DataError: if the folder holds no classes of pictures.
     """
+    name, source = study_name(folder.resolve().name), _quoted(str(folder.resolve()))
+    return _FOLDER.format(path=folder, name=name, source=source, **_fit(folder))
+
+
+def _fit(folder: Path) -> dict[str, int]:
+    """Return a size, a number of epochs and a batch that suit the pictures of a folder.
+
+    Raises:
+        DataError: if the folder holds no classes of pictures.
+    """
     from etude.data.source import open_source
 
     source = open_source(str(folder.resolve()))
     count = len(source.items)
-    return _FOLDER.format(
-        path=folder,
-        name=study_name(folder.resolve().name),
-        source=_quoted(str(folder.resolve())),
-        size_px=_fitting_size(source),
-        epochs=int(np.clip(60_000 // max(1, count), 10, 60)),
-        batch=128 if count >= 2000 else 32,
-    )
+    return {
+        "size_px": _fitting_size(source),
+        "epochs": int(np.clip(60_000 // max(1, count), 10, 60)),
+        "batch": 128 if count >= 2000 else 32,
+    }
 
 
 def study_name(text: str) -> str:

@@ -66,3 +66,15 @@ def test_eight_bits_answer_nearly_so_and_nothing_of_the_network_is_left_in_32(de
     operators = [node.op_type for node in onnx.load(tmp_path / "made.onnx").graph.node]
     assert {"QLinearConv", "QLinearGlobalAveragePool", "QGemm"} <= set(operators)
     assert not {"Conv", "ReduceMean", "GlobalAveragePool", "Gemm"} & set(operators)
+
+
+def test_an_export_that_is_interrupted_is_no_fault_of_the_network(deployed, monkeypatch) -> None:
+    def interrupted(*args: object, **kwargs: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("Failed to export the model with torch.export.") from error
+
+    monkeypatch.setattr(torch.onnx, "export", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        export_graph(deployed, PREPARE)

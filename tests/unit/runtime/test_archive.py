@@ -129,6 +129,12 @@ def test_what_is_no_bundle_says_so(tmp_path: Path) -> None:
             load(path)
 
 
+def test_a_study_file_in_place_of_a_bundle_is_told_how_to_become_one(tmp_path: Path) -> None:
+    (tmp_path / "breeds.yaml").write_text("study: breeds\n")
+    with pytest.raises(BundleError, match=r"a study file.*etude export .*breeds\.yaml --to breeds\.bundle"):
+        load(tmp_path / "breeds.yaml")
+
+
 def test_a_graph_with_data_outside_is_refused() -> None:
     import onnx
     from onnx import TensorProto
