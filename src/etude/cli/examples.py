@@ -23,6 +23,10 @@ EXAMPLES = {
     "explain": ("etude explain breeds", "etude explain breeds --part layers --language en"),
     "export": ("etude export breeds --to breeds.bundle", "etude export breeds --to small.bundle --int8"),
     "predict": ("etude predict breeds.bundle photo.jpg", "etude predict breeds.bundle --self-test"),
+    "generate": (
+        "etude generate pandas.bundle --count 64 --seed 7 --to pandas/",
+        "etude generate animals.bundle --class lion --count 9 --to lions/",
+    ),
     "serve": (
         "etude serve breeds.bundle",
         "etude serve breeds.bundle --keys keys.txt --new-key shelter",
