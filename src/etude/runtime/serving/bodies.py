@@ -23,8 +23,8 @@ async def read_pictures(request: Request, max_pictures: int, max_bytes: int) -> 
     if kind != _FORM:
         content = await request.body()
         if kind == _URLENCODED and not starts_as_picture(content):  # curl says so of any file that it is not told of
-            found = f"The body is {_URLENCODED} and no picture. "
-            raise RefusedError(415, "type", found + "Send the bytes of a picture, or several as multipart/form-data.")
+            told = f"The body is {_URLENCODED} and no picture. "
+            raise RefusedError(415, "type", told + "Send the bytes of a picture, or several as multipart/form-data.")
         if not content:
             raise RefusedError(422, "empty", "The request holds no picture: send its bytes as the body.")
         return [("", content)], False
