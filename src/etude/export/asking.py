@@ -6,14 +6,12 @@ The network sees what training saw (`etude.data.prepared`), the bundle the bytes
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from etude.core.bundle_record import BundleRecord
 from etude.data.prepared import prepare_items
 from etude.export.graph import Deployed
 from etude.export.request import Request
@@ -24,18 +22,6 @@ from etude.runtime.predictor import Predictor
 BATCH = 32
 Answers = npt.NDArray[Any]
 Indices = npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, eq=False)
-class Draft:
-    """A bundle that is not written yet: what a predictor needs of one."""
-
-    record: BundleRecord
-    contents: dict[str, bytes]
-
-    def __getitem__(self, name: str) -> bytes:
-        """Return the content of a file."""
-        return self.contents[name]
 
 
 def batches(indices: Indices) -> Iterator[Indices]:

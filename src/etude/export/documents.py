@@ -20,19 +20,9 @@ def model_card(record: BundleRecord) -> str:
         "## How good it is",
         score_table(record.scores),
         _decisions(record),
-        "## Agreement with the network that was trained",
-        _gate(record),
-        "## Speed",
-        speed_table(record.speeds) or "Not measured.",
-        f"Measured on: {record.machine}." if record.machine else "",
-        "## Training data",
-        data_lines(record),
-        "## Personal data",
-        _PERSONAL,
-        "## Origin and licences",
-        *origin_lines(record),
+        *closing_parts(record, _gate(record), _PERSONAL),
     ]
-    return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ") + "\n"
+    return as_page(parts)
 
 
 _EXCLUDED = """\
@@ -45,7 +35,29 @@ formula. What a network of this size keeps of single pictures was not measured. 
 picture; the indexer keeps paths, sizes and answers in its library, which tells about people where the pictures do."""
 
 
-def origin_lines(record: BundleRecord) -> list[str]:
+def closing_parts(record: BundleRecord, agreement: str, personal: str) -> list[str]:
+    """Return what every card ends with: agreement, speed, data, personal data, origin."""
+    return [
+        "## Agreement with the network that was trained",
+        agreement,
+        "## Speed",
+        speed_table(record.speeds) or "Not measured.",
+        f"Measured on: {record.machine}." if record.machine else "",
+        "## Training data",
+        _data_lines(record),
+        "## Personal data",
+        personal,
+        "## Origin and licences",
+        *_origin_lines(record),
+    ]
+
+
+def as_page(parts: list[str]) -> str:
+    """Return the parts of a card as Markdown, those that are empty left out."""
+    return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ") + "\n"
+
+
+def _origin_lines(record: BundleRecord) -> list[str]:
     """Return where the model comes from and under which terms, as items of a list."""
     origin, data = record.origin, record.data
     return [
@@ -128,7 +140,7 @@ def speed_table(speeds: tuple[Speed, ...]) -> str:
     return "\n".join(lines)
 
 
-def data_lines(record: BundleRecord) -> str:
+def _data_lines(record: BundleRecord) -> str:
     """Return what the model was trained on."""
     data = record.data
     lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`."]

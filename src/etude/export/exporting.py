@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 
-from etude.core.bundle_record import BundleRecord, Certainty, Gate, GraphKind, Quantisation, Speed
+from etude.core.bundle_record import BundleRecord, Certainty, GraphKind, Quantisation, Speed
 from etude.core.errors import MistakeError, sentence
-from etude.core.machine import processor_name, usable_threads
 from etude.core.seeds import derive
 from etude.core.words import Part
-from etude.evaluate.cost import versions
-from etude.export.asking import Answers, Draft, Indices, as_trained, batches, bundle_answers, network_answers
+from etude.export.asking import Answers, Indices, as_trained, batches, bundle_answers, network_answers
 from etude.export.bundling import with_entries, write_bundle
 from etude.export.certainty import choose_certainty, choose_temperature, moved_threshold
 from etude.export.documents import contract, model_card
+from etude.export.drafting import REFERENCE_FILE, Draft, make_draft
 from etude.export.gate import check_agreement, check_loss
-from etude.export.generator import GRAPH_FILE, export_generator
+from etude.export.generator import export_generator
 from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
 from etude.export.quantise import quantise
 from etude.export.request import Request, Told, Wishes
@@ -27,8 +25,6 @@ from etude.export.speeds import measure_variants
 from etude.metrics.calibration import with_temperature
 from etude.runtime.predictor import Predictor, load
 from etude.runtime.reference import Reference, drawn_pictures
-
-REFERENCE_FILE = "reference.npz"
 
 
 def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
@@ -115,30 +111,11 @@ def _draft(
     request: Request, graph: bytes, kind: GraphKind, certainty: Certainty | None, changes: dict[str, Any] | None = None
 ) -> Draft:
     """Return a bundle that is not written yet."""
-    record = BundleRecord(
-        name=request.name,
-        etude=versions().get("etude", ""),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        task=request.task,
-        classes=request.classes,
-        palette=request.palette,
-        graph=GRAPH_FILE,
-        kind=kind,
-        input=INPUT,
-        output=OUTPUTS[request.task],
-        prepare=request.prepare.model_dump(mode="json"),
-        temperature=request.temperature,
-        threshold=request.threshold,
-        certainty=certainty,
-        scores=request.scores,
-        gate=Gate(pictures=0, agreement=0.0),
-        machine=f"{processor_name()}, {usable_threads()} threads",
-        origin=request.origin,
-        data=request.data,
-        files={},
-    )
-    contents = {GRAPH_FILE: graph}
-    return Draft(with_entries(record.model_copy(update=changes or {}), contents), contents)
+    draft = make_draft(
+        request, graph, kind=kind, palette=request.palette, input=INPUT, output=OUTPUTS[request.task],
+        temperature=request.temperature, threshold=request.threshold, certainty=certainty,
+    )  # fmt: skip
+    return Draft(draft.record.model_copy(update=changes or {}), draft.contents)
 
 
 def _finished(request: Request, draft: Draft) -> tuple[BundleRecord, dict[str, bytes]]:

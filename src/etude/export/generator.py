@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 import numpy as np
@@ -17,10 +16,8 @@ from torch import Tensor, nn
 
 from etude.core.bundle_record import BundleRecord, Gate, Speed
 from etude.core.errors import GateError, MistakeError, sentence
-from etude.core.machine import processor_name, usable_threads
-from etude.evaluate.cost import versions
-from etude.export.asking import Draft
 from etude.export.bundling import with_entries, write_bundle
+from etude.export.drafting import GRAPH_FILE, REFERENCE_FILE, make_draft
 from etude.export.gate import LEAST_AGREEMENT
 from etude.export.generator_documents import generator_card, generator_contract
 from etude.export.graph import make_onnx
@@ -33,7 +30,6 @@ from etude.runtime.measuring import BATCH, percentiles_ms
 from etude.runtime.reference import Reference
 from etude.runtime.session import CLASSES, LATENTS, PICTURES
 
-GRAPH_FILE: Final = "model.onnx"
 _GATE_SEED: Final = 1
 _GATE_PICTURES: Final = 64
 _REFERENCE_PICTURES: Final = 4
@@ -90,7 +86,9 @@ def export_generator(request: Request, wishes: Wishes, told: Told) -> BundleReco
     deployed = DeployedGenerator(networks.eval())
     told("making the ONNX graph")
     graph = export_generator_graph(deployed, networks.latent)
-    draft = _draft(request, networks, graph)
+    draft = make_draft(
+        request, graph, input=LATENTS, output=PICTURES, latent=networks.latent, conditional=networks.n_classes > 0
+    )
     generator = Generator(draft)
     told(f"comparing the graph with the network on {_GATE_PICTURES} pictures of a fixed seed")
     gate = check_generator(generator, deployed)
@@ -105,7 +103,7 @@ def export_generator(request: Request, wishes: Wishes, told: Told) -> BundleReco
     )
     contents = {
         GRAPH_FILE: graph,
-        "reference.npz": reference.to_bytes(),
+        REFERENCE_FILE: reference.to_bytes(),
         "MODEL_CARD.md": generator_card(record).encode(),
         "CONTRACT.md": generator_contract(record).encode(),
     }
@@ -149,31 +147,6 @@ def check_generator(generator: Generator, deployed: DeployedGenerator) -> Gate:
             f"at most 1 of 255. {gate.agreement:.3%} do, on {gate.pictures} generated pictures. Nothing was written."
         )
     return gate
-
-
-def _draft(request: Request, networks: Adversaries, graph: bytes) -> Draft:
-    """Return a bundle that is not written yet."""
-    record = BundleRecord(
-        name=request.name,
-        etude=versions().get("etude", ""),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        task="generation",
-        classes=request.classes,
-        latent=networks.latent,
-        conditional=networks.n_classes > 0,
-        graph=GRAPH_FILE,
-        input=LATENTS,
-        output=PICTURES,
-        prepare=request.prepare.model_dump(mode="json"),
-        scores=request.scores,
-        gate=Gate(pictures=0, agreement=0.0),
-        machine=f"{processor_name()}, {usable_threads()} threads",
-        origin=request.origin,
-        data=request.data,
-        files={},
-    )
-    contents = {GRAPH_FILE: graph}
-    return Draft(with_entries(record, contents), contents)
 
 
 def _measure(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etude.core.bundle_record import BundleRecord
-from etude.export.documents import data_lines, origin_lines, score_table, speed_table
+from etude.export.documents import as_page, closing_parts, score_table
 from etude.pictures.prepare import Prepare
 
 
@@ -27,19 +27,9 @@ def generator_card(record: BundleRecord) -> str:
         "KID and FID: lower is better; density, coverage and diversity: higher. Near copies: the share of generated "
         "pictures that lie nearer to a training picture than 19 of 20 held-out photographs do; 0.05 is what "
         "photographs show.",
-        "## Agreement with the network that was trained",
-        _gate(record),
-        "## Speed",
-        speed_table(record.speeds) or "Not measured.",
-        f"Measured on: {record.machine}." if record.machine else "",
-        "## Training data",
-        data_lines(record),
-        "## Personal data",
-        _PERSONAL,
-        "## Origin and licences",
-        *origin_lines(record),
+        *closing_parts(record, _gate(record), _PERSONAL),
     ]
-    return "\n\n".join(part for part in parts if part).replace("\n\n- ", "\n- ") + "\n"
+    return as_page(parts)
 
 
 _EXCLUDED = """\

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from etude.report.drawings import Drawing
 from etude.report.tables import Table
+from etude.report.words import Words
 
 
 @dataclass(frozen=True)
@@ -25,3 +26,13 @@ class Chapter:
     told: list[str]
     exhibits: list[Exhibit] = field(default_factory=list)
     tables: list[tuple[Table, str]] = field(default_factory=list)
+
+
+def tell_runs(candidate: str, n_runs: int, words: Words) -> str:
+    """Write whose answers a chapter on errors is about."""
+    return words.say_count(
+        "The answers of {n} run of {candidate} on the test part.",
+        "The answers of {n} runs of {candidate} on the test part, taken together.",
+        n_runs,
+        candidate=candidate,
+    )

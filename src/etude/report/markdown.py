@@ -6,12 +6,12 @@ import re
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from etude.core.files import write_text
 from etude.figures.theme import WIDE_IN, to_svg
 from etude.report.drawings import Drawing
-from etude.report.note import gather
+from etude.report.note import gather, make_environment
 from etude.report.reading import read_study
 from etude.report.words import Words
 
@@ -62,9 +62,4 @@ def as_cell(text: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("etude.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        autoescape=False,
-    )  # fmt: skip
-    environment.filters["cell"] = as_cell
-    return environment
+    return make_environment(autoescape=False, cell=as_cell)

@@ -10,7 +10,7 @@ import numpy as np
 from etude.explain.records import GroupScore, MaskDoubt, MaskErrorsRecord
 from etude.figures.masks import MaskRow, draw_masks
 from etude.pictures.palette import palette_of
-from etude.report.chapters import Chapter, Exhibit
+from etude.report.chapters import Chapter, Exhibit, tell_runs
 from etude.report.drawings import Drawing
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import MetricWords, Words
@@ -24,14 +24,7 @@ def tell_mask_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) ->
     """
     say, record = words.say, MaskErrorsRecord.load(path)
     metric = MetricWords(words, record.metric)
-    told = [
-        words.say_count(
-            "The answers of {n} run of {candidate} on the test part.",
-            "The answers of {n} runs of {candidate} on the test part, taken together.",
-            record.n_runs,
-            candidate=record.candidate,
-        )
-    ]
+    told = [tell_runs(record.candidate, record.n_runs, words)]
     tables = []
     if record.doubtful:
         caption = say(

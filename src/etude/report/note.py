@@ -75,13 +75,20 @@ def render_note(study: StudyResults, words: Words) -> str:
 @cache
 def environment() -> Environment:
     """Return the templates of this package; all that they show is escaped."""
-    return Environment(
+    return make_environment(autoescape=True)
+
+
+def make_environment(*, autoescape: bool, **filters: Callable[[object], str]) -> Environment:
+    """Return the templates of this package with filters of one format."""
+    made = Environment(
         loader=PackageLoader("etude.report"),
-        autoescape=True,
+        autoescape=autoescape,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.filters |= filters
+    return made
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import writing
@@ -16,7 +16,7 @@ from etude.figures.theme import WIDE_IN, assign_looks, to_png, to_svg
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
 from etude.report.network import svg_file
-from etude.report.note import gather
+from etude.report.note import gather, make_environment
 from etude.report.reading import StudyResults, read_study
 from etude.report.tables import Table
 from etude.report.words import Words
@@ -145,9 +145,4 @@ class _Plates:
 
 @cache
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("etude.report"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        autoescape=False,
-    )  # fmt: skip
-    environment.filters |= {"s": as_string, "t": as_text}
-    return environment
+    return make_environment(autoescape=False, s=as_string, t=as_text)

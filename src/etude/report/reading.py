@@ -107,12 +107,13 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
             histories[ref.identity] = read_history(run_folder / "history.jsonl")
     findings = _read_findings(folder / "check.json")
     if findings is not None and language:
-        findings = tuple(_in_language(finding, language) for finding in findings)
+        words = Words(language)
+        findings = tuple(_in_language(finding, words) for finding in findings)
     return StudyResults(folder, record, runs, histories, findings)
 
 
-def _in_language(finding: Finding, language: str) -> Finding:
-    return replace(finding, sentence=tell_finding(finding.sentence, finding.kind, finding.count, Words(language)))
+def _in_language(finding: Finding, words: Words) -> Finding:
+    return replace(finding, sentence=tell_finding(finding.sentence, finding.kind, finding.count, words))
 
 
 def read_history(path: Path) -> list[Epoch]:

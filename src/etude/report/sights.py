@@ -20,7 +20,7 @@ from etude.explain.records import (
 )
 from etude.figures.gallery import draw_answers
 from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
-from etude.report.chapters import Chapter, Exhibit
+from etude.report.chapters import Chapter, Exhibit, tell_runs
 from etude.report.drawings import Drawing
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
@@ -302,14 +302,7 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
                     f"{label}. {caption}",
                 )
             )
-    told = [
-        words.say_count(
-            "The answers of {n} run of {candidate} on the test part.",
-            "The answers of {n} runs of {candidate} on the test part, taken together.",
-            record.n_runs,
-            candidate=record.candidate,
-        )
-    ]
+    told = [tell_runs(record.candidate, record.n_runs, words)]
     if not record.confident:
         told.append(say("This run makes no mistake there."))
     tables = [(_tabulate_groups(record.classes, say("class"), words), say("Right answers by class, the worst first."))]

@@ -28,12 +28,7 @@ def explain_mask_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> No
     from etude.explain.mask_mistakes import find_mask_mistakes
 
     own = MaskCounts.read(opened.answers_path, Part.TEST)
-    paths = [
-        opened.folder.run(ref.identity) / "predictions.parquet"
-        for ref in opened.record.runs
-        if ref.candidate == opened.ref.candidate and ref.fold == opened.ref.fold and ref.identity != opened.ref.identity
-    ]
-    others = [MaskCounts.read(path, Part.TEST) for path in paths if path.exists()]
+    others = [MaskCounts.read(path, Part.TEST) for path in opened.other_answers_paths]
     counts = [own, *(other for other in others if np.array_equal(other.ids, own.ids))]
     prepared = opened.part("test")
     rows = {str(item): row for row, item in enumerate(opened.workspace.item_ids(prepared.indices_N))}

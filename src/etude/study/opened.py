@@ -123,6 +123,17 @@ class OpenedRun:
         return path
 
     @property
+    def other_answers_paths(self) -> list[Path]:
+        """The files of the answers of the candidate's other runs on the same fold, those that are there."""
+        refs = (
+            ref
+            for ref in self.record.runs
+            if ref.candidate == self.ref.candidate and ref.fold == self.ref.fold and ref.identity != self.ref.identity
+        )
+        paths = (self.folder.run(ref.identity) / "predictions.parquet" for ref in refs)
+        return [path for path in paths if path.exists()]
+
+    @property
     def network(self) -> torch.nn.Module:
         """The network itself."""
         from etude.train.views import Views

@@ -100,12 +100,7 @@ def explain_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     from etude.explain.mistakes import find_mistakes
 
     own = Predictions.read(opened.answers_path, Part.TEST)
-    others = [
-        opened.folder.run(ref.identity) / "predictions.parquet"
-        for ref in opened.record.runs
-        if ref.candidate == opened.ref.candidate and ref.fold == opened.ref.fold and ref.identity != opened.ref.identity
-    ]
-    read = [Predictions.read(path, Part.TEST) for path in others if path.exists()]
+    read = [Predictions.read(path, Part.TEST) for path in opened.other_answers_paths]
     alike = [entry.probabilities for entry in read if np.array_equal(entry.ids, own.ids)]
     prepared = opened.part("test")
     groups = opened.workspace.source.items.groups

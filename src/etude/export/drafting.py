@@ -1,0 +1,56 @@
+"""A bundle that is not written yet: what the export of any task begins with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from etude.core.bundle_record import BundleRecord, Gate
+from etude.core.machine import processor_name, usable_threads
+from etude.evaluate.cost import versions
+from etude.export.bundling import with_entries
+from etude.export.request import Request
+
+GRAPH_FILE: Final = "model.onnx"
+REFERENCE_FILE: Final = "reference.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A bundle that is not written yet: what a predictor needs of one."""
+
+    record: BundleRecord
+    contents: dict[str, bytes]
+
+    def __getitem__(self, name: str) -> bytes:
+        """Return the content of a file."""
+        return self.contents[name]
+
+
+def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: ANN401 - fields of the record
+    """Return a bundle of a graph that no gate has seen.
+
+    Args:
+        request: the run.
+        graph: its ONNX file.
+        own: what the record of this task or variant says more.
+    """
+    record = BundleRecord(
+        name=request.name,
+        etude=versions().get("etude", ""),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        task=request.task,
+        classes=request.classes,
+        graph=GRAPH_FILE,
+        prepare=request.prepare.model_dump(mode="json"),
+        scores=request.scores,
+        gate=Gate(pictures=0, agreement=0.0),
+        machine=f"{processor_name()}, {usable_threads()} threads",
+        origin=request.origin,
+        data=request.data,
+        files={},
+        **own,
+    )
+    contents = {GRAPH_FILE: graph}
+    return Draft(with_entries(record, contents), contents)
