@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +23,7 @@ from etude.data.source import Source, open_source
 from etude.data.split_file import read_split
 from etude.evaluate.cost import machine_words
 from etude.metrics.curves import roc_auc_of
+from etude.runtime.answers import ClassAnswer
 from etude.runtime.predictor import Predictor, load
 
 DOGS = frozenset(
@@ -28,14 +31,42 @@ DOGS = frozenset(
 )
 """The dogs among the classes of `objects200`."""
 DOUBTED = (0.05, 0.1, 0.2, 0.3)
-"""Shares of the dogs that a limit of doubt would call unsure, at which the foreign pictures are told too."""
+"""Shares of the dogs that a limit would call unsure, at which the foreign pictures that pass it are told."""
 Doubles = npt.NDArray[np.float64]
 
 
-def ask(model: Predictor, source: Source, indices: npt.NDArray[np.int64]) -> tuple[Doubles, npt.NDArray[np.str_]]:
-    """Return the probability and the name of the answer to each picture."""
-    answers = list(model.stream(source.raw(int(at)) for at in indices))
-    return np.array([answer.probability for answer in answers]), np.array([answer.label for answer in answers])
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the bundle answered about N pictures."""
+
+    labels: npt.NDArray[np.str_]
+    probability: Doubles
+    familiarity: Doubles
+    is_unsure: npt.NDArray[np.bool_]
+    is_unfamiliar: npt.NDArray[np.bool_]
+
+
+def ask(model: Predictor, source: Source, indices: npt.NDArray[np.int64]) -> Asked:
+    """Ask about the pictures at these positions."""
+    answers = [cast("ClassAnswer", answer) for answer in model.stream(source.raw(int(at)) for at in indices)]
+    return Asked(
+        np.array([answer.label for answer in answers]),
+        np.array([answer.probability for answer in answers]),
+        np.array([np.nan if answer.familiarity is None else answer.familiarity for answer in answers]),
+        np.array([answer.is_unsure for answer in answers]),
+        np.array([answer.is_unfamiliar for answer in answers]),
+    )
+
+
+def passing(dogs: Doubles, foreign: Doubles) -> dict[str, object]:
+    """Tell how well a measure parts dogs from foreign pictures, and what passes at several shares of doubted dogs."""
+    is_dog = np.repeat([True, False], [len(dogs), len(foreign)])
+    return {
+        "auc": round(float(roc_auc_of(is_dog, np.concatenate([dogs, foreign])).item()), 4),
+        "foreign_that_pass_by_share_of_dogs_doubted": {
+            str(doubt): round(float((foreign >= np.quantile(dogs, doubt)).mean()), 4) for doubt in DOUBTED
+        },
+    }
 
 
 def share(hits: npt.NDArray[np.bool_]) -> dict[str, float | int]:
@@ -64,14 +95,13 @@ def main() -> None:
         parser.error("the bundle has no limit of doubt")
     dogs, others = open_source(given.dogs), open_source(given.foreign)
     test = np.flatnonzero(read_split(given.study / "split.parquet", dogs.items)[0] == Part.TEST)
-    dog_sureness, dog_labels = ask(model, dogs, test)
+    own = ask(model, dogs, test)
     names = np.array(others.classes)[others.items.labels]
     foreign = np.flatnonzero(~np.isin(names, list(DOGS)))[:: given.every]
-    sureness, labels = ask(model, others, foreign)
-    passed, doubted = sureness >= certainty.unsure_below, dog_sureness < certainty.unsure_below
-    right = dog_labels == np.array(dogs.classes)[dogs.items.labels[test]]
+    others_asked = ask(model, others, foreign)
+    right = own.labels == np.array(dogs.classes)[dogs.items.labels[test]]
+    passed = ~others_asked.is_unsure
     by_class = {name: float(passed[names[foreign] == name].mean()) for name in sorted(set(names[foreign]))}
-    limits = np.quantile(dog_sureness, DOUBTED)
     print(
         json.dumps(
             {
@@ -79,26 +109,17 @@ def main() -> None:
                 "machine": machine_words(),
                 "bundle": {"name": model.name, "run": model.record.origin.run, "kind": model.record.kind},
                 "unsure_below": round(certainty.unsure_below, 4),
+                "unfamiliar_below": round(known.unfamiliar_below, 4) if (known := model.record.familiarity) else None,
                 "foreign_that_pass_as_sure": share(passed),
-                "test_dogs_called_unsure": share(doubted),
+                "foreign_that_pass_as_familiar": share(~others_asked.is_unfamiliar),
+                "test_dogs_called_unsure": share(own.is_unsure),
+                "test_dogs_called_unfamiliar": share(own.is_unfamiliar),
                 "right_among_all_test_dogs": share(right),
-                "right_among_sure_test_dogs": share(right[~doubted]) if (~doubted).any() else None,
-                "auc_of_sureness_dogs_over_foreign": round(
-                    float(
-                        roc_auc_of(
-                            np.repeat([True, False], [len(dog_sureness), len(sureness)]),
-                            np.concatenate([dog_sureness, sureness]),
-                        ).item()
-                    ),
-                    4,
-                ),
-                "foreign_that_would_pass_by_share_of_dogs_doubted": {
-                    str(doubt): round(float((sureness >= limit).mean()), 4)
-                    for doubt, limit in zip(DOUBTED, limits, strict=True)
-                },
+                "right_among_sure_test_dogs": share(right[~own.is_unsure]) if (~own.is_unsure).any() else None,
+                "by_probability": passing(own.probability, others_asked.probability),
+                "by_familiarity": passing(own.familiarity, others_asked.familiarity) if known else None,
                 "passes_most": dict(sorted(by_class.items(), key=lambda entry: -entry[1])[:10]),
-                "passes_least": dict(sorted(by_class.items(), key=lambda entry: entry[1])[:10]),
-                "taken_for": {name: int((labels[passed] == name).sum()) for name in model.classes},
+                "taken_for": {name: int((others_asked.labels[passed] == name).sum()) for name in model.classes},
             },
             indent=1,
         )

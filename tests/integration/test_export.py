@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,10 +134,52 @@ def test_a_disagreement_is_refused_and_nothing_is_written(
     request = export_request("colours", results)
     path = tmp_path / "wrong.bundle"
     honest = exporting.bundle_answers
-    monkeypatch.setattr(exporting, "bundle_answers", lambda *given: honest(*given)[:, ::-1])
+
+    def turned(*given: Any) -> Any:
+        asked = honest(*given)
+        return replace(asked, answers=asked.answers[:, ::-1])
+
+    monkeypatch.setattr(exporting, "bundle_answers", turned)
     with pytest.raises(GateError, match=r"99\.9%.* of the decisions on \d+ validation pictures are equal"):
         export_bundle(request, Wishes(to=path, measure=False), lambda text: None)
     assert not path.exists()
+
+
+def test_a_graph_that_knows_other_pictures_than_the_network_is_refused(
+    results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from etude.export import exporting
+
+    honest = exporting.bundle_answers
+
+    def estranged(*given: Any) -> Any:
+        asked = honest(*given)
+        return replace(asked, familiarity_N=asked.familiarity_N - 0.1)
+
+    monkeypatch.setattr(exporting, "bundle_answers", estranged)
+    with pytest.raises(GateError, match=r"no familiarity may move by more than 0\.01\. It moved by 0\.1"):
+        export_bundle(
+            export_request("colours", results), Wishes(to=tmp_path / "w.bundle", measure=False), lambda text: None
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["plain_bundle", "bundle"])
+def test_pictures_of_another_kind_are_told_unlike_those_of_the_training(
+    results: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    model = load(request.getfixturevalue(kind), threads=1)
+    known = model.record.familiarity
+    assert known is not None
+    assert known.familiar_share >= 0.95
+    source = open_source(str(results / "photos"))
+    own = model([source.raw(at) for at in range(0, len(source.items), 3)])
+    assert np.mean([answer.is_unfamiliar for answer in own]) < 0.2
+    rng = np.random.default_rng(0)
+    levels = rng.integers(0, 2, (20, 24, 24, 1), dtype=np.uint8) * np.full(3, 255, np.uint8)
+    foreign = model(list(levels))
+    assert np.mean([answer.is_unfamiliar for answer in foreign]) > 0.8
+    assert all(answer.is_unsure for answer in foreign if answer.is_unfamiliar)
 
 
 def test_eight_bits_that_lose_too_much_are_refused(

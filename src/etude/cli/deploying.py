@@ -56,6 +56,11 @@ def _print_record(record: BundleRecord, path: Path) -> None:
             f"unsure below {sure.unsure_below:.3f}: {sure.sure_share:.1%} of the validation answers are sure"
             + (f", {sure.sure_accuracy:.1%} of them right" if sure.sure_accuracy is not None else "")
         )
+    if (known := record.familiarity) is not None:
+        lines.append(
+            f"unlike the training pictures below a familiarity of {known.unfamiliar_below:.3f}, which "
+            f"{1 - known.familiar_share:.1%} of the validation pictures do not reach; their answers are unsure too"
+        )
     for line in lines:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if record.speeds:
@@ -134,4 +139,5 @@ def _line(path: Path, answer: Answer, top: int, files: list[str]) -> str:
         return f"{path}: {told}" + (f" ({', '.join(files)})" if files else "")
     others = ", ".join(f"{name} {value:.1%}" for name, value in answer.top(top) if name != answer.label)
     doubt = ", unsure" if answer.is_unsure else ""
+    doubt += ": unlike the training pictures" if answer.is_unfamiliar else ""
     return f"{path}: {answer.label} {answer.probability:.1%}{doubt}" + (f" ({others})" if others else "")

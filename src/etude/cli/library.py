@@ -75,8 +75,7 @@ def search_library(
     path: Path,
     label: str,
     least: float,
-    unsure: bool | None,
-    corrected: bool | None,
+    chosen: dict[str, bool | None],
     limit: int,
     copy: Path | None,
     link: Path | None,
@@ -94,7 +93,12 @@ def search_library(
         if label and label not in known:
             raise MistakeError(unknown("search: class", label, library.classes()))
         found = library.search(
-            label=label or None, least=least, unsure=unsure, corrected=corrected, limit=limit if limit > 0 else -1
+            label=label or None,
+            least=least,
+            unsure=chosen["unsure"],
+            unfamiliar=chosen["unfamiliar"],
+            corrected=chosen["corrected"],
+            limit=limit if limit > 0 else -1,
         )
     finally:
         library.close()
@@ -104,6 +108,7 @@ def search_library(
     else:
         for entry in found:
             doubt = " corrected" if entry.corrected else " unsure" if entry.unsure else ""
+            doubt += ": unlike the training pictures" if entry.unfamiliar else ""
             share = "" if entry.probability is None else f"{entry.probability:.3f}"
             sys.stdout.write(f"{share:>6} {entry.label:24} {entry.path}{doubt}\n")
     for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):

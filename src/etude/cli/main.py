@@ -202,6 +202,9 @@ def export(
     int8: Annotated[bool, typer.Option("--int8", help="Compute with 8 bits, calibrated on training pictures.")] = False,
     max_loss: Annotated[float, typer.Option(help="The most that 8 bits may lose on validation, in points.")] = 1.0,
     sure: Annotated[float, typer.Option(help="Share of right answers that sure answers must have.")] = 0.95,
+    familiar: Annotated[
+        float, typer.Option(help="Share of the validation pictures that count as like those of the training.")
+    ] = 0.95,
     measure: Annotated[bool, typer.Option(help="Measure latency, throughput and memory.")] = True,
     folder: Annotated[bool, typer.Option("--folder", help="Write a folder in place of one file.")] = False,
     data: Annotated[str, typer.Option(help="The study's pictures, where they lie elsewhere now.")] = "",
@@ -217,7 +220,9 @@ def export(
     from etude.cli.deploying import export_study
     from etude.export.request import Wishes
 
-    wishes = Wishes(to=to, int8=int8, max_loss=max_loss, sure=sure, measure=measure, as_folder=folder)
+    wishes = Wishes(
+        to=to, int8=int8, max_loss=max_loss, sure=sure, familiar=familiar, measure=measure, as_folder=folder
+    )
     export_study(study, results, run_, name, data, wishes, json, quiet)
 
 
@@ -315,6 +320,9 @@ def search(
     label: Annotated[str, typer.Option("--class", help="Only this class.")] = "",
     least: Annotated[float, typer.Option("--min", help="Smallest probability, from 0 to 1.")] = 0.0,
     unsure: Annotated[bool | None, typer.Option("--unsure/--sure", help="Only unsure, or only sure answers.")] = None,
+    unfamiliar: Annotated[
+        bool | None, typer.Option("--unfamiliar/--familiar", help="Unlike the pictures the model learned from, or not.")
+    ] = None,
     corrected: Annotated[
         bool | None, typer.Option("--corrected/--untouched", help="Corrected by hand, or not.")
     ] = None,
@@ -331,7 +339,8 @@ def search(
     """
     from etude.cli.library import search_library
 
-    search_library(library, label, least, unsure, corrected, limit, copy, link, train, json)
+    chosen = {"unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected}
+    search_library(library, label, least, chosen, limit, copy, link, train, json)
 
 
 @app.command()

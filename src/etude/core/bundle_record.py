@@ -87,6 +87,8 @@ class Gate(Config):
     """Largest difference of a probability, or for a generator of a level, from 0 to 1; none for masks."""
     score_moved: float | None = None
     """Score of the bundle minus that of the network (mIoU), for masks; none for classes."""
+    familiarity_moved: float | None = None
+    """Largest difference of a familiarity; none where the graph gives none."""
 
 
 class Quantisation(Config):
@@ -138,6 +140,17 @@ class Certainty(Config):
     """Share of right answers among them; none where none is sure."""
 
 
+class Familiarity(Config):
+    """When a picture counts as unlike those of the training; chosen on validation, on this very graph."""
+
+    unfamiliar_below: float
+    """A picture with a smaller familiarity is unlike them: its answer is unsure, however probable."""
+    familiar_share: float
+    """Share of the validation pictures that are familiar."""
+    pictures: int
+    """Training pictures that the means of the classes were taken from."""
+
+
 class BundleRecord(Record):
     """What a bundle holds and what it can do (`bundle.json`)."""
 
@@ -178,6 +191,10 @@ class BundleRecord(Record):
     """For a detector, the probability of class 1 from which it says yes; none: the most probable class."""
     certainty: Certainty | None = None
     """When an answer is unsure; none for masks, or where there was no validation part to choose it on."""
+    familiarity: Familiarity | None = None
+    """When a picture is unlike those of the training. Where it is given the graph has a second output, `familiarity`,
+    float32 (B,), from -1 to 1: the cosine of the picture's features with the nearest mean of a class. None for masks,
+    and for networks that do not end in a linear layer."""
     scores: tuple[Score, ...] = ()
     """Scores that the study measured."""
     gate: Gate

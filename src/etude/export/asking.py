@@ -5,7 +5,8 @@ The network sees what training saw (`etude.data.prepared`), the bundle the bytes
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import torch
 
 from etude.data.prepared import prepare_items
+from etude.export.familiarity import features_of
 from etude.export.graph import Deployed
 from etude.export.request import Request
 from etude.pictures.prepare import prepare_mask
@@ -46,23 +48,48 @@ def as_served(request: Request, indices: Indices, predictor: Predictor) -> Pixel
     )
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What was answered about pictures."""
+
+    answers: Answers
+    """Probabilities (N, K) float32, or ids (N, H, W) uint8."""
+    familiarity_N: npt.NDArray[np.float32] | None = None
+    """How familiar each picture is; none where that is not told."""
+
+
 @torch.no_grad()
-def ask_network(deployed: Deployed, pictures_BHWC: Pixels) -> Answers:
+def ask_network(deployed: Deployed, pictures_BHWC: Pixels) -> Asked:
     """Return what PyTorch answers, in float32 on the CPU."""
-    answers: Answers = deployed.eval()(torch.from_numpy(np.ascontiguousarray(pictures_BHWC))).numpy()
-    return answers
+    told = deployed.eval()(torch.from_numpy(np.ascontiguousarray(pictures_BHWC)))
+    return Asked(*(part.numpy() for part in told)) if isinstance(told, tuple) else Asked(told.numpy())
 
 
-def network_answers(request: Request, indices: Indices, deployed: Deployed) -> Answers:
+@torch.no_grad()
+def network_features(deployed: Deployed, head: str, pictures_BHWC: Pixels) -> torch.Tensor:
+    """Return what the last layer is given (B, D), float32."""
+    with features_of(deployed.model, head) as features:
+        deployed.model(deployed.normalise(torch.from_numpy(np.ascontiguousarray(pictures_BHWC))))
+    return features[-1].float()
+
+
+def network_answers(request: Request, indices: Indices, deployed: Deployed) -> Asked:
     """Return the network's answers to the pictures as training prepared them."""
-    return np.concatenate([ask_network(deployed, as_trained(request, part)) for part in batches(indices)])
+    return _joined(ask_network(deployed, as_trained(request, part)) for part in batches(indices))
 
 
-def bundle_answers(request: Request, indices: Indices, predictor: Predictor) -> Answers:
+def bundle_answers(request: Request, indices: Indices, predictor: Predictor) -> Asked:
     """Return the bundle's answers to the bytes of the files."""
-    return np.concatenate(
-        [predictor.session.run(as_served(request, part, predictor)) for part in batches(indices)]
+    return _joined(
+        Asked(*predictor.session.run_both(as_served(request, part, predictor))) for part in batches(indices)
     )  # fmt: skip
+
+
+def _joined(parts: Iterable[Asked]) -> Asked:
+    """Return the answers of batches as one."""
+    asked = list(parts)
+    known = [part.familiarity_N for part in asked if part.familiarity_N is not None]
+    return Asked(np.concatenate([part.answers for part in asked]), np.concatenate(known) if known else None)
 
 
 def true_masks(request: Request, indices: Indices) -> Pixels:

@@ -105,6 +105,13 @@ def _decisions(record: BundleRecord) -> str:
             f"Answers below a probability of {sure.unsure_below:.4f} count as unsure: on validation "
             f"{sure.sure_share:.1%} of the answers are sure{right}."
         )
+    if (known := record.familiarity) is not None:
+        told.append(
+            f"A picture with a familiarity below {known.unfamiliar_below:.4f} counts as unlike those of the training, "
+            f"and its answer as unsure: {1 - known.familiar_share:.1%} of the validation pictures are. Familiarity is "
+            f"the cosine of the picture's features with the nearest class, whose mean is that of training pictures "
+            f"({known.pictures} in all). Some pictures that show none of the classes pass all the same."
+        )
     return " ".join(told)
 
 
@@ -161,7 +168,7 @@ def contract(record: BundleRecord) -> str:
     }[prepare.fit]
     example = _CLASS_EXAMPLE if record.task == "classification" else _MASK_EXAMPLE
     out = {
-        "classification": f"`probabilities`: float32 (B, {len(record.classes)}); each row sums to 1.",
+        "classification": f"`probabilities`: float32 (B, {len(record.classes)}); each row sums to 1.{_beside(record)}",
         "segmentation": f"`ids`: uint8 (B, {height}, {width}); positions in the list of classes.",
     }[record.task]
     return f"""\
@@ -203,6 +210,15 @@ answer = load("{record.name}.bundle")("picture.jpg")
 `bundle.json` has the SHA-256 of every file. `reference.npz` holds `pictures` and `answers`: `etude predict --self-test`
 asks the graph again and compares.
 """
+
+
+def _beside(record: BundleRecord) -> str:
+    if record.familiarity is None:
+        return ""
+    return (
+        "\n\n`familiarity`: float32 (B,), from -1 to 1: how like the training pictures a picture is. Below "
+        f"{record.familiarity.unfamiliar_below:.6f} (`familiarity.unfamiliar_below`) it may show none of the classes."
+    )
 
 
 def _more(record: BundleRecord) -> str:

@@ -36,6 +36,7 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         graph: its ONNX file.
         own: what the record of this task or variant says more.
     """
+    own = {"gate": Gate(pictures=0, agreement=0.0), **own}
     record = BundleRecord(
         name=request.name,
         etude=versions().get("etude", ""),
@@ -45,7 +46,6 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         graph=GRAPH_FILE,
         prepare=request.prepare.model_dump(mode="json"),
         scores=request.scores,
-        gate=Gate(pictures=0, agreement=0.0),
         machine=f"{processor_name()}, {usable_threads()} threads",
         origin=request.origin,
         data=request.data,

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from etude.core.bundle_record import BundleRecord, Certainty, GraphKind, Quantisation, Speed
 from etude.core.errors import MistakeError, sentence
 from etude.core.seeds import derive
 from etude.core.words import Part
-from etude.export.asking import Answers, Indices, as_trained, batches, bundle_answers, network_answers
+from etude.export.asking import (
+    Asked,
+    Indices,
+    as_trained,
+    batches,
+    bundle_answers,
+    network_answers,
+    network_features,
+)
 from etude.export.bundling import with_entries, write_bundle
 from etude.export.certainty import choose_certainty, choose_temperature, moved_threshold
 from etude.export.documents import contract, model_card
 from etude.export.drafting import REFERENCE_FILE, Draft, make_draft
+from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head
 from etude.export.gate import check_agreement, check_loss
 from etude.export.generator import export_generator
 from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
@@ -45,77 +55,116 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     """
     if request.task == "generation":
         return export_generator(request, wishes, told)
-    if not 0 < wishes.sure <= 1:
-        raise MistakeError(sentence("export", "--sure", "above 0 and at most 1", wishes.sure))
+    for option, share in (("--sure", wishes.sure), ("--familiar", wishes.familiar)):
+        if not 0 < share <= 1:
+            raise MistakeError(sentence("export", option, "above 0 and at most 1", share))
     request.model.eval()
     validation = request.indices(Part.VALIDATION)
-    plain = Deployed(request.model, request.prepare, request.task, request.temperature)
+    told("finding what a familiar picture looks like")
+    plain, pictures = _with_means(request)
     told(f"asking the network about {len(validation)} validation pictures")
     network = network_answers(request, validation, plain)
     request, deployed, network, certainty = _calibrated(request, plain, network, validation, wishes)
+    doubt = _Doubt(certainty, pictures, wishes.familiar)
     told("making the ONNX graph")
     graphs = {"fp32": export_graph(deployed, request.prepare)}
     told("comparing the graph with the network, from the bytes of the pictures on")
-    draft = _draft(request, graphs["fp32"], "fp32", certainty)
+    draft = _draft(request, graphs["fp32"], "fp32", doubt.fields(network))
     answers = bundle_answers(request, validation, Predictor(draft))
     gate = check_agreement(request, validation, network, answers)
     quantisation = None
     if wishes.int8:
         told("bringing the graph to 8 bits")
-        graphs["int8"], quantisation = _with_8_bits(request, graphs["fp32"], validation, answers, wishes, certainty)
+        graphs["int8"], quantisation, answers = _with_8_bits(
+            request, graphs["fp32"], validation, answers, wishes, doubt
+        )  # fmt: skip
     speeds: tuple[Speed, ...] = ()
     if wishes.measure:
         told("measuring the variants")
         speeds = measure_variants(request, deployed, graphs)
     kind: GraphKind = "int8" if wishes.int8 else "fp32"
-    changes: dict[str, Any] = {"gate": gate, "quantisation": quantisation, "speeds": speeds}
-    draft = _draft(request, graphs[kind], kind, certainty, changes)
+    measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds}
+    draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})
     record, contents = _finished(request, draft)
     write_bundle(wishes.to, record, contents, as_folder=wishes.as_folder)
     load(wishes.to).self_test()
     return record
 
 
+@dataclass(frozen=True)
+class _Doubt:
+    """What a bundle doubts."""
+
+    certainty: Certainty | None
+    """When an answer is unsure."""
+    pictures: int
+    """Training pictures behind the means of the classes."""
+    familiar: float
+    """Share of the validation pictures that count as familiar."""
+
+    def fields(self, asked: Asked) -> dict[str, Any]:
+        """Return what the record says of it, for a graph that answered validation so."""
+        told: dict[str, Any] = {"certainty": self.certainty}
+        if asked.familiarity_N is not None:
+            told["familiarity"] = choose_familiarity(asked.familiarity_N, self.familiar, self.pictures)
+        return told
+
+
+def _with_means(request: Request) -> tuple[Deployed, int]:
+    """Return the network as it is deployed, with the means of its classes where it has a head, and their pictures."""
+    plain = Deployed(request.model, request.prepare, request.task, request.temperature)
+    two_BHWC = torch.zeros(2, request.prepare.height_px, request.prepare.width_px, 3, dtype=torch.uint8)
+    n_classes = len(request.classes)
+    head = None
+    if request.task == "classification":
+        head = find_head(request.model, plain.normalise(two_BHWC), n_classes)
+    if head is None:
+        return plain, 0
+    train = request.indices(Part.TRAIN)
+    labels_N = request.source.items.labels.astype(np.int64)
+    chosen = train[draw_pictures(labels_N[train])]
+    features = (
+        (network_features(plain, head, as_trained(request, part)), labels_N[part]) for part in batches(chosen)
+    )  # fmt: skip
+    means_KD = class_means(features, n_classes)
+    return Deployed(request.model, request.prepare, request.task, request.temperature, head, means_KD), len(chosen)
+
+
 def _calibrated(
-    request: Request, plain: Deployed, network: Answers, validation: Indices, wishes: Wishes
-) -> tuple[Request, Deployed, Answers, Certainty | None]:
+    request: Request, plain: Deployed, network: Asked, validation: Indices, wishes: Wishes
+) -> tuple[Request, Deployed, Asked, Certainty | None]:
     """Fit the temperature where the study did not, so that a probability means what it says, and choose 'unsure'."""
     if request.task != "classification":
         return request, plain, network, None
     truth_N = request.source.items.labels[validation].astype(np.int64)
     if request.temperature is None:
-        temperature = choose_temperature(truth_N, network)
+        temperature = choose_temperature(truth_N, network.answers)
         threshold = moved_threshold(request.threshold, temperature)
         request = replace(request, temperature=temperature, threshold=threshold)
-        network = with_temperature(network, temperature).astype(np.float32)
-    certainty = choose_certainty(truth_N, network, request.threshold, wishes.sure)
-    return request, Deployed(request.model, request.prepare, request.task, request.temperature), network, certainty
+        network = replace(network, answers=with_temperature(network.answers, temperature).astype(np.float32))
+        plain = plain.at_temperature(temperature)
+    return request, plain, network, choose_certainty(truth_N, network.answers, request.threshold, wishes.sure)
 
 
 def _with_8_bits(
-    request: Request, graph: bytes, validation: Indices, answers: Answers, wishes: Wishes, certainty: Certainty | None
-) -> tuple[bytes, Quantisation]:
+    request: Request, graph: bytes, validation: Indices, answers: Asked, wishes: Wishes, doubt: _Doubt
+) -> tuple[bytes, Quantisation, Asked]:
     """Quantise on training pictures, and measure on validation what it costs."""
     train = request.indices(Part.TRAIN)
     rng = np.random.default_rng(derive(0, "calibration"))
     chosen = np.sort(rng.permutation(train)[: wishes.calibration_pictures])
     quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen)))
-    predictor = Predictor(_draft(request, quantised, "int8", certainty))
-    after = bundle_answers(request, validation, predictor)
-    return quantised, check_loss(
-        request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss
-    )  # fmt: skip
+    after = bundle_answers(request, validation, Predictor(_draft(request, quantised, "int8", doubt.fields(answers))))
+    lost = check_loss(request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss)
+    return quantised, lost, after
 
 
-def _draft(
-    request: Request, graph: bytes, kind: GraphKind, certainty: Certainty | None, changes: dict[str, Any] | None = None
-) -> Draft:
+def _draft(request: Request, graph: bytes, kind: GraphKind, fields: dict[str, Any]) -> Draft:
     """Return a bundle that is not written yet."""
-    draft = make_draft(
+    return make_draft(
         request, graph, kind=kind, palette=request.palette, input=INPUT, output=OUTPUTS[request.task],
-        temperature=request.temperature, threshold=request.threshold, certainty=certainty,
+        temperature=request.temperature, threshold=request.threshold, **fields,
     )  # fmt: skip
-    return Draft(draft.record.model_copy(update=changes or {}), draft.contents)
 
 
 def _finished(request: Request, draft: Draft) -> tuple[BundleRecord, dict[str, bytes]]:

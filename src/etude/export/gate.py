@@ -13,7 +13,7 @@ from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.scores import Answers as Scored
-from etude.export.asking import Answers, Indices, true_masks
+from etude.export.asking import Answers, Asked, Indices, true_masks
 from etude.export.request import Request
 from etude.metrics.classification import predicted_labels
 from etude.metrics.segmentation import pixel_confusion
@@ -23,30 +23,39 @@ LEAST_AGREEMENT = 0.999
 """Share of decisions that must be equal."""
 MOST_MOVED = 0.002
 """What the mIoU of a mask model may move."""
+MOST_ESTRANGED = 0.01
+"""What the familiarity of a picture may move."""
 _REPLICATES = 2_000
 
 
-def check_agreement(request: Request, indices: Indices, network: Answers, bundle: Answers) -> Gate:
+def check_agreement(request: Request, indices: Indices, network: Asked, bundle: Asked) -> Gate:
     """Compare the answers of the network with those of the bundle on validation.
 
     Raises:
         GateError: if they disagree; the text says by how much.
     """
-    gate = _mask_gate(request, indices, network, bundle) if request.task == "segmentation" else _class_gate(
-        request, network, bundle
-    )  # fmt: skip
-    refused = gate.agreement < LEAST_AGREEMENT if gate.score_moved is None else abs(gate.score_moved) > MOST_MOVED
+    if request.task == "segmentation":
+        gate = _mask_gate(request, indices, network.answers, bundle.answers)
+        refused = abs(gate.score_moved or 0.0) > MOST_MOVED
+    else:
+        gate = _class_gate(request, network, bundle)
+        refused = gate.agreement < LEAST_AGREEMENT or (gate.familiarity_moved or 0.0) > MOST_ESTRANGED
     if refused:
         raise GateError(_disagreement(gate))
     return gate
 
 
-def _class_gate(request: Request, network_NK: Answers, bundle_NK: Answers) -> Gate:
+def _class_gate(request: Request, network: Asked, bundle: Asked) -> Gate:
     decide = partial(predicted_labels, threshold=request.threshold)
+    network_NK, bundle_NK = network.answers, bundle.answers
+    moved = None
+    if network.familiarity_N is not None and bundle.familiarity_N is not None:
+        moved = float(np.abs(network.familiarity_N - bundle.familiarity_N).max())
     return Gate(
         pictures=len(network_NK),
         agreement=float((decide(network_NK) == decide(bundle_NK)).mean()),
         largest_difference=float(np.abs(network_NK - bundle_NK).max()),
+        familiarity_moved=moved,
     )
 
 
@@ -65,7 +74,11 @@ def _disagreement(gate: Gate) -> str:
     if gate.score_moved is not None:
         rule = f"its mIoU must move by at most {MOST_MOVED}. It moved by {gate.score_moved:+.4f}; {told}"
     else:
-        rule = f"at least {LEAST_AGREEMENT:.1%} of its decisions must be the network's. {told[0].upper()}{told[1:]}"
+        rule = f"at least {LEAST_AGREEMENT:.1%} of its decisions must be the network's"
+        if gate.familiarity_moved is not None:
+            moved = f"It moved by {gate.familiarity_moved:.4f} at most"
+            rule += f", and no familiarity may move by more than {MOST_ESTRANGED}. {moved}"
+        rule += f". {told[0].upper()}{told[1:]}"
     return f"export: the bundle disagrees with PyTorch: {rule}. Nothing was written."
 
 
@@ -89,7 +102,7 @@ def loss_metric(request: Request) -> str:
 
 
 def check_loss(
-    request: Request, indices: Indices, fp32: Answers, int8: Answers, *, calibrated_on: int, max_loss: float
+    request: Request, indices: Indices, fp32: Asked, int8: Asked, *, calibrated_on: int, max_loss: float
 ) -> Quantisation:
     """Measure what 8 bits lose on validation.
 
@@ -97,7 +110,7 @@ def check_loss(
         GateError: if it is more than allowed; the text says how much, with its interval.
     """
     metric = loss_metric(request)
-    before, after = (score_answers(request, indices, answers) for answers in (fp32, int8))
+    before, after = (score_answers(request, indices, asked.answers) for asked in (fp32, int8))
     low, high = _loss_interval(before, after, metric)
     measured = Quantisation(
         metric=metric,

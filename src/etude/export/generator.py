@@ -121,8 +121,8 @@ def export_generator_graph(deployed: DeployedGenerator, latent: int) -> bytes:
     """
     latents_BZ = torch.zeros(2, latent)
     if deployed.is_conditional:
-        return make_onnx(deployed, (latents_BZ, torch.zeros(2, dtype=torch.int64)), (LATENTS, CLASSES), PICTURES)
-    return make_onnx(deployed, (latents_BZ,), (LATENTS,), PICTURES)
+        return make_onnx(deployed, (latents_BZ, torch.zeros(2, dtype=torch.int64)), (LATENTS, CLASSES), (PICTURES,))
+    return make_onnx(deployed, (latents_BZ,), (LATENTS,), (PICTURES,))
 
 
 def check_generator(generator: Generator, deployed: DeployedGenerator) -> Gate:

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from etude.core.errors import ModelError
+from etude.export.familiarity import features_of, nearest_mean
 from etude.pictures.prepare import Prepare, normalisation
+from etude.runtime.session import FAMILIARITY
 
 if TYPE_CHECKING:
     import onnx
@@ -29,15 +31,36 @@ _OPSET = 18
 class Deployed(nn.Module):
     """A network with its normalisation before it and its answer behind it.
 
-    Maps uint8 pictures (B, H, W, 3) to probabilities (B, K) float32, or to ids (B, H, W) uint8.
+    Maps uint8 pictures (B, H, W, 3) to probabilities (B, K) float32, or to ids (B, H, W) uint8. Where it knows the
+    means of the classes it gives two things: the probabilities, and how familiar each picture is (B,) float32.
+
+    Args:
+        model: the network.
+        prepare: the rule whose normalisation is put before it.
+        task: classification or segmentation.
+        temperature: what the logits are divided by.
+        head: name of the last layer, whose features are compared with the means.
+        means_KD: the means of the classes in those features, at length 1; none: familiarity is not told.
     """
 
     scale: Tensor
     shift: Tensor
+    means_KD: Tensor
 
-    def __init__(self, model: nn.Module, prepare: Prepare, task: str, temperature: float | None = None) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        prepare: Prepare,
+        task: str,
+        temperature: float | None = None,
+        head: str = "",
+        means_KD: Tensor | None = None,
+    ) -> None:
         super().__init__()
-        self.model, self.task, self.temperature = model, task, temperature
+        self.model, self.task, self.temperature, self.head = model, task, temperature, head
+        self.prepare, self.tells_familiarity = prepare, means_KD is not None
+        if means_KD is not None:
+            self.register_buffer("means_KD", means_KD)
         # As wide as the picture: onnxruntime is slow at spreading three numbers where channels come last.
         mean, deviation = (
             torch.tensor(values).view(1, 3, 1, 1).repeat(1, 1, 1, prepare.width_px) for values in normalisation(prepare)
@@ -46,13 +69,28 @@ class Deployed(nn.Module):
         self.register_buffer("scale", 1 / (255 * deviation))
         self.register_buffer("shift", -mean / deviation)
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def at_temperature(self, temperature: float) -> Deployed:
+        """Return the same with another temperature."""
+        means_KD = self.means_KD if self.tells_familiarity else None
+        return Deployed(self.model, self.prepare, self.task, temperature, self.head, means_KD)
+
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Answer pictures as they are read."""
+        images_BCHW = self.normalise(pictures)
+        if not self.tells_familiarity:
+            return self._answer(self.model(images_BCHW).float())
+        with features_of(self.model, self.head) as features:
+            answers = self._answer(self.model(images_BCHW).float())
+        return answers, nearest_mean(features[-1], self.means_KD)
+
+    def normalise(self, pictures: Tensor) -> Tensor:
+        """Return uint8 pictures (B, H, W, 3) as the network takes them: float32 (B, 3, H, W)."""
         pictures_BCHW = pictures.permute(0, 3, 1, 2)
         if torch.compiler.is_exporting():  # the order in memory would enter the graph, as gathers
             pictures_BCHW = pictures_BCHW.contiguous()
-        images_BCHW = pictures_BCHW.float() * self.scale + self.shift
-        logits: Tensor = self.model(images_BCHW).float()
+        return pictures_BCHW.float() * self.scale + self.shift
+
+    def _answer(self, logits: Tensor) -> Tensor:
         if self.task == "segmentation":
             return logits.argmax(1).to(torch.uint8)
         return (logits if self.temperature is None else logits / self.temperature).softmax(1)
@@ -65,17 +103,20 @@ def export_graph(deployed: Deployed, prepare: Prepare) -> bytes:
         ModelError: if PyTorch cannot turn the network into a graph of standard operators.
     """
     example_BHWC = torch.zeros(2, prepare.height_px, prepare.width_px, 3, dtype=torch.uint8)
-    return make_onnx(deployed, (example_BHWC,), (INPUT,), OUTPUTS[deployed.task])
+    outputs = (OUTPUTS[deployed.task], *((FAMILIARITY,) if deployed.tells_familiarity else ()))
+    return make_onnx(deployed, (example_BHWC,), (INPUT,), outputs)
 
 
-def make_onnx(network: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str, ...], output: str) -> bytes:
+def make_onnx(
+    network: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str, ...], outputs: tuple[str, ...]
+) -> bytes:
     """Return the ONNX file of a network whose inputs all have the batch first.
 
     Args:
         network: its `forward` names its arguments as `inputs` does.
         example: two of what goes in, in that order.
         inputs: names of the inputs.
-        output: name of the output.
+        outputs: names of the outputs.
 
     Raises:
         ModelError: if PyTorch cannot turn the network into a graph of standard operators.
@@ -89,7 +130,7 @@ def make_onnx(network: nn.Module, example: tuple[Tensor, ...], inputs: tuple[str
                 dynamo=True,
                 dynamic_shapes={name: {0: batch} for name in inputs},
                 input_names=list(inputs),
-                output_names=[output],
+                output_names=list(outputs),
                 opset_version=_OPSET,
                 external_data=False,
                 optimize=True,

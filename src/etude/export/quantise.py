@@ -77,7 +77,7 @@ def _quantise_files(given: Path, prepared: Path, made: Path, batches: Iterator[P
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
         calibrate_method=CalibrationMethod.MinMax,
-        nodes_to_exclude=_outside_network(prepared),
+        nodes_to_exclude=[*_outside_network(prepared), *_beside_answer(prepared)],
     )
 
 
@@ -105,6 +105,21 @@ def _name_pools(path: Path) -> None:
     for name in constants.keys() - used:
         model.graph.initializer.remove(constants[name])
     onnx.save(model, str(path))
+
+
+def _beside_answer(path: Path) -> list[str]:
+    """Return the names of the nodes that the first output does not need: they compare, and want all their digits."""
+    import onnx
+
+    graph = onnx.load(str(path)).graph
+    needed = {graph.output[0].name}
+    beside = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            needed |= set(node.input)
+        else:
+            beside.append(node.name)
+    return beside
 
 
 def _outside_network(path: Path) -> list[str]:

@@ -78,6 +78,8 @@ class Wishes:
     """The most that 8 bits may lose, in points."""
     sure: float = 0.95
     """Share of right answers that sure answers must have on validation."""
+    familiar: float = 0.95
+    """Share of the validation pictures that count as like those of the training."""
     measure: bool = True
     """Whether to measure latency, throughput and memory."""
     as_folder: bool = False

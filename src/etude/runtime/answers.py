@@ -31,6 +31,10 @@ class ClassAnswer:
     """For a detector, the probability of class 1 from which it says yes."""
     unsure_below: float = 0.0
     """An answer with a smaller probability is unsure."""
+    familiarity: float | None = None
+    """How like the training pictures of the nearest class it is, from -1 to 1; none where the model does not tell."""
+    unfamiliar_below: float = -1.0
+    """A picture with a smaller familiarity is unlike them."""
 
     @property
     def id(self) -> int:
@@ -55,9 +59,14 @@ class ClassAnswer:
         return bool(self.id) if len(self.classes) == 2 else None
 
     @property
+    def is_unfamiliar(self) -> bool:
+        """Whether the picture is unlike those that the model was trained on: it may show none of its classes."""
+        return self.familiarity is not None and self.familiarity < self.unfamiliar_below
+
+    @property
     def is_unsure(self) -> bool:
-        """Whether the probability is below that of sure answers on validation."""
-        return self.probability < self.unsure_below
+        """Whether the probability is below that of sure answers on validation, or the picture is unfamiliar."""
+        return self.probability < self.unsure_below or self.is_unfamiliar
 
     def top(self, count: int = 5) -> list[tuple[str, float]]:
         """Return the most probable classes with their probabilities, the likeliest first."""
@@ -72,6 +81,8 @@ class ClassAnswer:
             "unsure": self.is_unsure,
             "top": [{"label": name, "probability": round(value, 6)} for name, value in self.top(top)],
         }
+        if self.familiarity is not None:
+            told |= {"unfamiliar": self.is_unfamiliar, "familiarity": round(self.familiarity, 6)}
         if self.threshold is not None:
             told |= {"positive": bool(self.id), "threshold": self.threshold}
         return told

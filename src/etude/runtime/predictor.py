@@ -47,9 +47,13 @@ class Predictor(Bundled):
         """The graph, loaded when it is first asked."""
         with self._opening:
             record = self.record
-            return Session(
+            session = Session(
                 self._archive[record.graph], record.input, record.output, threads=self._threads, name=record.graph
             )  # fmt: skip
+            if session.tells_familiarity != (record.familiarity is not None):
+                rule = "one whose graph and record agree on the output `familiarity`"
+                raise BundleError(sentence("bundle", record.name, rule, session.tells_familiarity))
+            return session
 
     @overload
     def __call__(self, pictures: list[Picture] | tuple[Picture, ...]) -> list[Answer]: ...
@@ -124,14 +128,16 @@ class Predictor(Bundled):
             pictures_BHWC: uint8 (B, H, W, 3) as `read` gives them.
             seen: what `read` gave beside each.
         """
-        outputs = self.session.run(np.ascontiguousarray(pictures_BHWC))
-        return [self._wrap(output, entry) for output, entry in zip(outputs, seen, strict=True)]
+        outputs, familiarity_B = self.session.run_both(np.ascontiguousarray(pictures_BHWC))
+        known = [None] * len(seen) if familiarity_B is None else familiarity_B.tolist()
+        return [self._wrap(output, *entry) for output, *entry in zip(outputs, seen, known, strict=True)]
 
-    def _wrap(self, output: np.ndarray[Any, Any], seen: Seen) -> Answer:
+    def _wrap(self, output: np.ndarray[Any, Any], seen: Seen, familiarity: float | None) -> Answer:
         record = self.record
         if record.task == "classification":
             unsure_below = record.certainty.unsure_below if record.certainty else 0.0
-            return ClassAnswer(record.classes, output, record.threshold, unsure_below)
+            unfamiliar_below = record.familiarity.unfamiliar_below if record.familiarity else -1.0
+            return ClassAnswer(record.classes, output, record.threshold, unsure_below, familiarity, unfamiliar_below)
         return MaskAnswer(record.classes, record.palette, seen.place_back(output), seen.pixels)
 
     def self_test(self) -> None:

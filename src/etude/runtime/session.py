@@ -11,6 +11,8 @@ from etude.core.errors import BundleError, sentence
 from etude.runtime.graph import check_graph
 
 _DTYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(int64)": np.int64}
+FAMILIARITY: Final = "familiarity"
+"""Name of the second output that a graph of classes may have."""
 LATENTS: Final = "latents"
 CLASSES: Final = "classes"
 PICTURES: Final = "pictures"
@@ -19,7 +21,9 @@ _QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the
 
 
 class Session:
-    """A graph from uint8 pictures (B, H, W, 3) to an array whose first axis is B. Threads may share it.
+    """A graph from uint8 pictures (B, H, W, 3) to an array whose first axis is B, and perhaps to a familiarity (B,).
+
+    Threads may share it.
 
     Args:
         content: an ONNX file.
@@ -56,7 +60,8 @@ class Session:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         form: list[tuple[str, object]] = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
         wanted = self._form()
-        if len(outputs) != 1 or form != wanted:
+        self.tells_familiarity = form == [*wanted, (FAMILIARITY, np.float32)]
+        if form != wanted and not self.tells_familiarity:
             *given, (output, kind) = [(name, dtype.__name__) for name, dtype in wanted]
             rule = f"a graph from {' and '.join(f'{name} ({dtype})' for name, dtype in given)} to {output} ({kind})"
             raise _refused(name, rule, str([(entry.name, entry.type) for entry in (*inputs, *outputs)]))
@@ -74,8 +79,13 @@ class Session:
         Returns:
             What the graph gives: probabilities (B, K) float32, or ids (B, H, W) uint8.
         """
-        answers: npt.NDArray[Any] = self._session.run([self._output], {self._input: pictures_BHWC})[0]
-        return answers
+        return self.run_both(pictures_BHWC)[0]
+
+    def run_both(self, pictures_BHWC: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32] | None]:
+        """Answer a batch, and tell how familiar each picture is (B,); none where the graph does not."""
+        names = [self._output, FAMILIARITY] if self.tells_familiarity else [self._output]
+        answers, *beside = self._session.run(names, {self._input: pictures_BHWC})
+        return answers, (beside[0] if beside else None)
 
 
 class LatentSession(Session):

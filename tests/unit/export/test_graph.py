@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: install etude[train]")
 onnx = pytest.importorskip("onnx", reason="needs onnx: install etude[train]")
 
+from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head  # noqa: E402
 from etude.export.graph import Deployed, export_graph  # noqa: E402
 from etude.export.quantise import quantise  # noqa: E402
 from etude.pictures.prepare import Prepare  # noqa: E402
@@ -66,6 +67,59 @@ def test_eight_bits_answer_nearly_so_and_nothing_of_the_network_is_left_in_32(de
     operators = [node.op_type for node in onnx.load(tmp_path / "made.onnx").graph.node]
     assert {"QLinearConv", "QLinearGlobalAveragePool", "QGemm"} <= set(operators)
     assert not {"Conv", "ReduceMean", "GlobalAveragePool", "Gemm"} & set(operators)
+
+
+def test_familiarity_is_the_cosine_with_the_nearest_mean_and_stays_so_with_eight_bits(deployed) -> None:
+    rng = np.random.default_rng(0)
+    means_KD = rng.normal(size=(4, 16)).astype(np.float32)
+    means_KD /= np.linalg.norm(means_KD, axis=1, keepdims=True)
+    model = deployed.model
+    knowing = Deployed(model, PREPARE, "classification", 1.5, find_head(model, torch.zeros(2, 3, 16, 24), 4),
+                       torch.from_numpy(means_KD)).eval()  # fmt: skip
+    pictures = drawn_pictures((16, 24), 8)
+    with torch.no_grad():
+        features_BD = model[:-1](deployed.normalise(torch.from_numpy(pictures))).numpy()
+        probabilities = deployed(torch.from_numpy(pictures)).numpy()
+    expected = (features_BD @ means_KD.T / np.linalg.norm(features_BD, axis=1, keepdims=True)).max(1)
+    exact = export_graph(knowing, PREPARE)
+    answers, familiarity_B = Session(exact, "pictures", "probabilities", threads=1).run_both(pictures)
+    np.testing.assert_allclose(answers, probabilities, atol=1e-5)
+    np.testing.assert_allclose(familiarity_B, expected, atol=1e-5)
+    small = quantise(exact, iter(np.split(pictures, 2)))
+    np.testing.assert_allclose(
+        Session(small, "pictures", "probabilities", threads=1).run_both(pictures)[1], expected, atol=0.03
+    )
+
+
+@pytest.mark.parametrize(
+    ("model", "has_one"), [("cnn", True), ("mlp", True), ("resnet", True), ("airnet", True), ("majority", False)]
+)
+def test_the_head_is_found_where_a_network_ends_in_a_linear_layer(model: str, has_one: bool) -> None:
+    from etude.models import build_model
+
+    network = build_model(model, n_outputs=5, size_px=(32, 32), seed=0).eval()
+    head = find_head(network, torch.zeros(2, 3, 32, 32), 5)
+    assert (head is not None) == has_one
+    if head is not None:
+        assert network.get_submodule(head).out_features == 5
+
+
+def test_means_are_of_length_1_and_of_pictures_of_each_class() -> None:
+    labels_N = np.repeat([0, 2], [1000, 30]).astype(np.int64)
+    chosen = draw_pictures(labels_N, 100)
+    assert np.array_equal(chosen, draw_pictures(labels_N, 100))
+    assert np.array_equal(np.bincount(labels_N[chosen], minlength=3), [50, 0, 30])
+    features = torch.tensor([[3.0, 0.0], [0.0, 5.0], [0.0, 2.0]])
+    means_KD = class_means([(features[:2], np.array([0, 0])), (features[2:], np.array([2]))], 3)
+    np.testing.assert_allclose(means_KD, [[0.5**0.5, 0.5**0.5], [0, 0], [0, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("familiar", [0.9, 0.95, 1.0])
+def test_at_least_the_wished_share_of_validation_is_familiar(familiar: float) -> None:
+    values = np.random.default_rng(0).random(137).astype(np.float32)
+    chosen = choose_familiarity(values, familiar, 10)
+    assert chosen.familiar_share == (values >= chosen.unfamiliar_below).mean()
+    assert familiar <= chosen.familiar_share <= familiar + 1 / 137
 
 
 def test_an_export_that_is_interrupted_is_no_fault_of_the_network(deployed, monkeypatch) -> None:

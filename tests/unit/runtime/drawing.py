@@ -18,8 +18,13 @@ from etude.runtime.session import LatentSession, Session
 COLOURS = ("red", "green", "blue")
 
 
-def make_graph(task: str, size: int, *, sharpness: float = 0.1, domain: str = "") -> bytes:
-    """Return a graph over three colours; its logits are the mean levels of the channels, times the sharpness."""
+def make_graph(
+    task: str, size: int, *, sharpness: float = 0.1, domain: str = "", tells_familiarity: bool = False
+) -> bytes:
+    """Return a graph over three colours; its logits are the mean levels of the channels, times the sharpness.
+
+    The brighter a picture, the more familiar it is.
+    """
     from onnx import TensorProto, helper, numpy_helper
 
     nodes = [helper.make_node("Cast", ["pictures"], ["floats"], to=TensorProto.FLOAT)]
@@ -33,17 +38,23 @@ def make_graph(task: str, size: int, *, sharpness: float = 0.1, domain: str = ""
             numpy_helper.from_array(np.array([1, 2], np.int64), "axes"),
             numpy_helper.from_array(np.array(sharpness, np.float32), "sharpness"),
         ]
-        output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])
+        outputs = [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 3])]
+        if tells_familiarity:
+            nodes.append(helper.make_node("ReduceMean", ["means", "last"], ["brightness"], keepdims=0))
+            nodes.append(helper.make_node("Mul", ["brightness", "level"], ["familiarity"]))
+            initial.append(numpy_helper.from_array(np.array([1], np.int64), "last"))
+            initial.append(numpy_helper.from_array(np.array(1 / 255, np.float32), "level"))
+            outputs.append(helper.make_tensor_value_info("familiarity", TensorProto.FLOAT, ["batch"]))
     else:
         nodes += [
             helper.make_node("ArgMax", ["floats"], ["positions"], axis=3, keepdims=0),
             helper.make_node("Cast", ["positions"], ["ids"], to=TensorProto.UINT8, domain=domain),
         ]
         initial = []
-        output = helper.make_tensor_value_info("ids", TensorProto.UINT8, ["batch", size, size])
+        outputs = [helper.make_tensor_value_info("ids", TensorProto.UINT8, ["batch", size, size])]
     given = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", size, size, 3])
     opsets = [helper.make_opsetid("", 18)] + ([helper.make_opsetid(domain, 1)] if domain else [])
-    model = helper.make_model(helper.make_graph(nodes, "colours", [given], [output], initial), opset_imports=opsets)
+    model = helper.make_model(helper.make_graph(nodes, "colours", [given], outputs, initial), opset_imports=opsets)
     model.ir_version = 9
     return model.SerializeToString()
 

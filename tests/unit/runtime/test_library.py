@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from PIL import Image
 from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip
 
 from etude import load
+from etude.core.bundle_record import Familiarity
 from etude.core.errors import MistakeError
 from etude.runtime.library.database import Library
 from etude.runtime.library.indexing import Summary, index_folder
@@ -140,6 +143,33 @@ def test_search_by_class_probability_and_doubt(model, disk: Path, tmp_path: Path
     assert len(sure) + len(library.search(unsure=True)) == 11
     assert [entry.id for entry in library.search(limit=2, offset=1)] == [entry.id for entry in library.search()[1:3]]
     assert ("green", 3, 0) in library.counts()
+
+
+def test_pictures_unlike_those_of_the_training_are_found(disk: Path, tmp_path: Path) -> None:
+    graph = make_graph("classification", 16, tells_familiarity=True)
+    known = Familiarity(unfamiliar_below=0.3, familiar_share=0.95, pictures=10)
+    contents = make_contents(graph_bytes=graph, familiarity=known)
+    knowing = load(write_zip(tmp_path / "knowing.bundle", contents), threads=1)
+    draw(disk / "night.png", (40, 0, 0), (30, 30))
+    library = run(knowing, disk, tmp_path / "l.sqlite")[1]
+    found = library.search(unfamiliar=True)
+    assert "night.png" in [entry.path for entry in found]
+    assert all(entry.unsure for entry in found)
+    assert "grey.PNG" not in [entry.path for entry in found]
+    night = next(entry for entry in found if entry.path == "night.png")
+    library.correct(night.sha256, "red")
+    assert "night.png" not in [entry.path for entry in library.search(unfamiliar=True)]
+
+
+def test_a_library_of_a_version_that_knew_nothing_of_familiarity_is_read(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "l.sqlite")) as base:
+        words = base.execute("SELECT sql FROM sqlite_master WHERE name = 'answers'").fetchone()[0]
+        older = "\n".join(line for line in words.splitlines() if "unfamiliar" not in line)
+        base.executescript(f"DROP VIEW answers; {older};")
+    library = Library(tmp_path / "l.sqlite")
+    assert len(library.search(unfamiliar=False)) == 11
+    assert library.search(unfamiliar=True) == []
 
 
 def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) -> None:

@@ -10,11 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.runtime.drawing import COLOURS, make_contents, plain, with_record, write_zip
+from tests.unit.runtime.drawing import COLOURS, make_contents, make_graph, plain, with_record, write_zip
 
 from etude import load
+from etude.core.bundle_record import Familiarity
 from etude.core.errors import BundleError, DataError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
+
+KNOWN = Familiarity(unfamiliar_below=0.2, familiar_share=0.95, pictures=10)
 
 RED, GREEN, BLUE = (220, 30, 20), (10, 200, 40), (0, 30, 240)
 
@@ -65,6 +68,28 @@ def test_grey_is_told_unsure(model) -> None:
     assert grey.is_unsure
     assert grey.probability == pytest.approx(1 / 3, abs=1e-4)
     assert not model(plain(RED)).is_unsure
+
+
+def test_a_picture_unlike_those_of_the_training_is_unsure_however_probable(tmp_path: Path) -> None:
+    graph = make_graph("classification", 16, tells_familiarity=True)
+    contents = make_contents(graph_bytes=graph, familiarity=KNOWN)
+    model = load(write_zip(tmp_path / "knowing.bundle", contents), threads=1)
+    bright, dark = model([plain((255, 100, 100)), plain((60, 0, 0))])
+    assert (bright.is_unfamiliar, bright.is_unsure) == (False, False)
+    assert (dark.is_unfamiliar, dark.is_unsure) == (True, True)
+    assert dark.probability > 0.99
+    assert dark.as_json()["unfamiliar"] is True
+    assert dark.as_json()["familiarity"] == pytest.approx(20 / 255, abs=1e-3)
+    model.self_test()
+
+
+@pytest.mark.parametrize(("tells", "familiarity"), [(True, None), (False, KNOWN)])
+def test_a_record_that_tells_another_output_than_its_graph_is_refused(tmp_path: Path, tells: bool, familiarity) -> None:
+    contents = make_contents(
+        graph_bytes=make_graph("classification", 16, tells_familiarity=tells), familiarity=familiarity
+    )
+    with pytest.raises(BundleError, match="agree on the output `familiarity`"):
+        load(write_zip(tmp_path / "wrong.bundle", contents))
 
 
 def test_transparency_lies_over_white_and_exif_is_applied(model, segmenter) -> None:

@@ -41,17 +41,25 @@ CREATE TABLE IF NOT EXISTS pictures (
 CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (sha256);
 CREATE INDEX IF NOT EXISTS pictures_by_label ON pictures (label, probability);
 CREATE TABLE IF NOT EXISTS corrections (sha256 TEXT PRIMARY KEY, label TEXT NOT NULL, at TEXT NOT NULL);
-CREATE VIEW IF NOT EXISTS answers AS
+"""
+_VIEW: Final = """
+BEGIN IMMEDIATE;
+DROP VIEW IF EXISTS answers;
+CREATE VIEW answers AS
 SELECT pictures.id, path, raw_path, size, mtime_ns, pictures.sha256, status, reason, pictures.label AS answered,
     COALESCE(corrections.label, pictures.label) AS label, probability,
     CASE WHEN corrections.label IS NULL THEN unsure ELSE 0 END AS unsure,
+    CASE WHEN corrections.label IS NULL THEN COALESCE(json_extract(answer, '$.unfamiliar'), 0) ELSE 0 END AS unfamiliar,
     corrections.label IS NOT NULL AS corrected, answer,
     (SELECT MIN(other.path) FROM pictures AS other
         WHERE other.sha256 = pictures.sha256 AND other.gone = 0 AND other.path < pictures.path) AS duplicate_of
 FROM pictures LEFT JOIN corrections ON corrections.sha256 = pictures.sha256
 WHERE gone = 0;
+COMMIT;
 """
-COLUMNS: Final = ("path", "label", "probability", "unsure", "corrected", "answered", "duplicate_of", "status", "reason")
+COLUMNS: Final = (
+    "path", "label", "probability", "unsure", "unfamiliar", "corrected", "answered", "duplicate_of", "status", "reason",
+)  # fmt: skip
 """The columns of the table that is written for people."""
 
 
@@ -89,6 +97,8 @@ class Found:
     label: str
     probability: float | None
     unsure: bool
+    unfamiliar: bool
+    """Unlike the pictures that the model was trained on."""
     corrected: bool
     duplicate_of: str | None
 
@@ -116,6 +126,8 @@ class Library:
             self._base.execute("PRAGMA journal_mode=WAL")
             self._base.execute("PRAGMA synchronous=NORMAL")
             self._base.executescript(_SCHEMA)
+            if not any(row["name"] == "unfamiliar" for row in self._base.execute("PRAGMA table_info(answers)")):
+                self._base.executescript(_VIEW)  # new, or of a version that did not know it
             written = int(self.meta("format") or FORMAT)
             self.set_meta(format=str(written))
         except (sqlite3.Error, ValueError) as error:
@@ -222,16 +234,16 @@ class Library:
         label: str | None = None,
         least: float = 0.0,
         unsure: bool | None = None,
+        unfamiliar: bool | None = None,
         corrected: bool | None = None,
         limit: int = -1,
         offset: int = 0,
     ) -> list[Found]:
         """Return pictures, the most probable first; a corrected one counts as certain."""
         wanted = ["status = 'answered'", "(corrected OR probability >= :least)"]
-        for name, value in (("label", label), ("unsure", unsure), ("corrected", corrected)):
-            if value is not None:
-                wanted.append(f"{name} = :{name}")
-        given = {"label": label, "least": least, "unsure": unsure, "corrected": corrected}
+        asked = {"label": label, "unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected}
+        wanted += [f"{name} = :{name}" for name, value in asked.items() if value is not None]
+        given = {**asked, "least": least}
         rows = self._rows(
             f"SELECT * FROM answers WHERE {' AND '.join(wanted)} "
             "ORDER BY corrected DESC, probability DESC, path LIMIT :limit OFFSET :offset",
@@ -256,7 +268,8 @@ class Library:
         name = os.fsdecode(row["raw_path"]) if row["raw_path"] is not None else row["path"]
         return Found(
             row["id"], row["path"], Path(self.meta("folder") or ".") / name, row["sha256"], row["label"],
-            row["probability"], bool(row["unsure"]), bool(row["corrected"]), row["duplicate_of"],
+            row["probability"], bool(row["unsure"]), bool(row["unfamiliar"]), bool(row["corrected"]),
+            row["duplicate_of"],
         )  # fmt: skip
 
 

@@ -55,10 +55,12 @@ class Gallery:
 
         @routes.get("/api/pictures")
         def pictures(
-            label: str | None = None, unsure: bool | None = None, corrected: bool | None = None,
-            offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+            label: str | None = None, unsure: bool | None = None, unfamiliar: bool | None = None,
+            corrected: bool | None = None, offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
         ) -> list[dict[str, Any]]:  # fmt: skip
-            found = library.search(label=label, unsure=unsure, corrected=corrected, limit=_PAGE, offset=offset)
+            found = library.search(
+                label=label, unsure=unsure, unfamiliar=unfamiliar, corrected=corrected, limit=_PAGE, offset=offset
+            )  # fmt: skip
             return [_row(entry) for entry in found]
 
         @routes.get("/api/thumbs/{number}")
@@ -105,8 +107,8 @@ def make_thumb(picture: Found) -> bytes:
 def _row(found: Found) -> dict[str, Any]:
     return {
         "id": found.id, "path": found.path, "sha256": found.sha256, "label": found.label,
-        "probability": found.probability, "unsure": found.unsure, "corrected": found.corrected,
-        "duplicate_of": found.duplicate_of,
+        "probability": found.probability, "unsure": found.unsure, "unfamiliar": found.unfamiliar,
+        "corrected": found.corrected, "duplicate_of": found.duplicate_of,
     }  # fmt: skip
 
 

@@ -31,13 +31,17 @@ class ClassTold(Config):
     probability: Share
     """Probability of the answer."""
     unsure: bool
-    """Whether the probability is below that of sure answers."""
+    """Whether the probability is below that of sure answers, or the picture is unfamiliar."""
     top: list[LabelTold]
     """The most probable classes, the likeliest first."""
     positive: bool = False
     """A detector's yes or no; absent for other models."""
     threshold: Share = 0.5
     """The probability from which a detector says yes; absent for other models."""
+    unfamiliar: bool = False
+    """Whether the picture is unlike those of the training; absent where the model does not tell."""
+    familiarity: float = 1.0
+    """How like them it is, from -1 to 1; absent where the model does not tell."""
 
 
 class MaskTold(Config):
@@ -105,6 +109,8 @@ class ModelTold(Config):
     """The probability from which a detector says yes; null for other models."""
     unsure_below: Share | None
     """Answers with a smaller probability are unsure; null where that was not chosen."""
+    unfamiliar_below: float | None
+    """Pictures with a smaller familiarity are unlike those of the training; null where the model does not tell."""
     scores: list[Score]
     """Scores that the study measured."""
     licence_weights: str

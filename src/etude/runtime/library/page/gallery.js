@@ -55,7 +55,7 @@ function draw(picture) {
     make("div", { textContent: picture.path }), told, choice);
   const describe = () => told.replaceChildren(
     picture.corrected ? say("corrected") : percent(picture.probability, 0),
-    ...(picture.unsure && !picture.corrected ? [" ", make("span", { className: "warn", textContent: say("unsure") })] : []),
+    ...(picture.unsure && !picture.corrected ? [" ", make("span", { className: "warn", textContent: say(picture.unfamiliar ? "unfamiliar" : "unsure") })] : []),
     ...(picture.duplicate_of ? [make("br"), say("duplicate", { path: picture.duplicate_of })] : []));
   describe();
   choice.addEventListener("change", async () => {

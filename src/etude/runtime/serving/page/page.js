@@ -138,7 +138,7 @@ async function classify(model, file, item) {
   const found = (await response.json()).predictions[0];
   const told = make("p", { className: "answer" }, found.label, " ");
   if ("positive" in found) told.append("(", tell(make("span"), found.positive ? "yes" : "no"), ") ");
-  if (found.unsure) told.append(tell(make("span", { className: "unsure" }), "unsure"));
+  if (found.unsure) told.append(tell(make("span", { className: "unsure" }), found.unfamiliar ? "unfamiliar" : "unsure"));
   const bars = make("ul", { className: "bars" });
   for (const { label, probability } of found.top) {
     const bar = make("div", { className: "bar" });
