@@ -203,7 +203,7 @@ def _source_files() -> dict[str, bytes]:
 
 
 def _record_files(study: StudyResults) -> dict[str, bytes]:
-    """Return the records of a study, by their paths in its folder; of predictions as many as are not too many."""
+    """Return the records of a study, by their paths in its folder; of predictions those that are drawn."""
     folder = study.folder
     paths = [folder / name for name in ("study.json", "study.yaml", "resolved.json", "check.json", "robustness.json")]
     for ref in study.record.runs:
@@ -219,7 +219,8 @@ def _record_files(study: StudyResults) -> dict[str, bytes]:
         paths = [generated / name for name in ("generation.json", "samples/final.png", "samples/nearest.png")]
         files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
     room = _MOST_PREDICTIONS
-    for row in study.record.leaderboard:
+    scored = [row for row in study.record.leaderboard if row.score is not None]
+    for row in scored if len(study.record.classes) == 2 else scored[:1]:  # curves of detectors; errors of the best
         for record in study.runs_of(row.candidate):
             path = folder / "runs" / record.identity / "predictions.parquet"
             if path.is_file() and path.stat().st_size <= room:
