@@ -18,7 +18,9 @@ from etude.pictures.generated import generated_png, generated_words, grid
 Pixels = npt.NDArray[np.uint8]
 
 
-def write_grid(path: Path, pictures_NHWC: Pixels, *, made_by: str, columns: int | None = None) -> None:
+def write_grid(
+    path: Path, pictures_NHWC: Pixels, *, made_by: str, columns: int | None = None, has_photographs: bool = False
+) -> None:
     """Write a grid as PNG, whole or not at all.
 
     Args:
@@ -26,8 +28,9 @@ def write_grid(path: Path, pictures_NHWC: Pixels, *, made_by: str, columns: int 
         pictures_NHWC: at least one picture.
         made_by: what generated them, for the metadata.
         columns: pictures a row; by default as many as rows.
+        has_photographs: whether some of the pictures are photographs.
     """
-    write_bytes(path, generated_png(grid(pictures_NHWC, columns), made_by))
+    write_bytes(path, generated_png(grid(pictures_NHWC, columns), made_by, has_photographs=has_photographs))
 
 
 def write_film(path: Path, frames: Sequence[Pixels], *, made_by: str, milliseconds: int = 80) -> None:

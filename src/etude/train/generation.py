@@ -103,7 +103,8 @@ def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeature
     ids_T = job.item_ids(train_set.indices_N)
     pairs = np.concatenate([pictures_MHWC[order], np.asarray(train_set.pictures_NHWC)[at_M[order]]])
     made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
-    write_grid(folder / SAMPLES_FOLDER / NEAREST_FILE, pairs, columns=len(order), made_by=made_by)
+    path = folder / SAMPLES_FOLDER / NEAREST_FILE
+    write_grid(path, pairs, columns=len(order), made_by=made_by, has_photographs=True)
     GenerationRecord(
         features=features.name,
         n_generated=len(generated_MD),
