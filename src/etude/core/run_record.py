@@ -79,6 +79,10 @@ class Cost(Config):
     """Peak memory in MiB: of the process on a CPU, of the device on a GPU."""
     latency_ms: float | None = None
     """Median time in ms of one picture through the model, batch 1, in this process."""
+    latency_q1_ms: float | None = None
+    """Time in ms that a quarter of the timed calls stays below; none in records of earlier versions."""
+    latency_q3_ms: float | None = None
+    """Time in ms that three quarters of the timed calls stay below."""
     size_mb: float
     """Size of `model.safetensors` in MB (10**6 bytes)."""
 

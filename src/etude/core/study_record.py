@@ -22,7 +22,7 @@ class LeaderboardRow(Config):
     deviation: float | None = None
     """Standard deviation of the score over folds, seeds of a fold averaged, or over seeds; none with one."""
     interval_runs: Interval | None = None
-    """95 % interval over seeds or folds (t); none with one run."""
+    """95 % interval over seeds or folds (t), within the bounds of the metric; none with one run."""
     interval_pictures: Interval | None = None
     """95 % interval over the pictures of the test part (bootstrap)."""
     validation_score: float | None = None
@@ -50,7 +50,11 @@ class LeaderboardRow(Config):
     memory_mb: float | None = None
     """Largest peak memory of its runs in MiB."""
     latency_ms: float | None = None
-    """Median milliseconds a picture at batch 1."""
+    """Median milliseconds a picture at batch 1, of several runs the median of theirs."""
+    latency_q1_ms: float | None = None
+    """Lower quartile over the timed calls of a run, of several runs the median of theirs."""
+    latency_q3_ms: float | None = None
+    """Upper quartile, in the same way."""
     size_mb: float | None = None
     """Size of the weights in MB."""
     score_clean: float | None = None
@@ -84,7 +88,7 @@ class Verdict(Config):
     gain: float
     """Mean of candidate minus baseline, signed so that more is better."""
     low: float | None
-    """Lower end of the 95 % interval of the gain; none with one pair."""
+    """Lower end of the 95 % interval of the gain, that of this comparison alone, not corrected as `p_adjusted` is."""
     high: float | None
     """Upper end of the 95 % interval of the gain."""
     p: float | None
@@ -102,6 +106,11 @@ class Verdict(Config):
     group: str = ""
     """Name of the ablation, search or combination that it belongs to, within which p was corrected; empty for the
     study's candidates."""
+
+    @property
+    def leaves_zero_out(self) -> bool:
+        """Whether the interval of the gain lies on one side of zero."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 class AblationGroup(Config):
@@ -251,6 +260,22 @@ class StudyRecord(Record):
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
+
+    def draws_of(self, candidate: str) -> int:
+        """Return what an interval over the runs of a candidate rests on: folds where it has several, else seeds."""
+        finished = [ref for ref in self.runs if ref.candidate == candidate and ref.status == "finished"]
+        folds = {ref.fold for ref in finished}
+        return len(folds) if len(folds) > 1 else len(finished)
+
+    @property
+    def n_tested(self) -> int | None:
+        """Test pictures, of folds those of all together; none where the record does not tell."""
+        parts = self.n_pictures
+        if not parts and self.task != "segmentation":  # a picture has many classes of masks
+            parts = {part: sum(counts.values()) for part, counts in self.counts.items()}
+        if len({ref.fold for ref in self.runs}) <= 1:
+            return parts.get("test")
+        return None if parts.get("left_out") else sum(parts.values()) or None
 
     def verdict_on(self, search: SearchSummary) -> Verdict | None:
         """Return the comparison of what a search found with what it varied; none before there is one."""

@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from etude.core.machine import processor_name, usable_threads
@@ -64,13 +65,25 @@ def _peak_since_start_mb() -> float:
     return peak / 1024**2 if sys.platform == "darwin" else peak / 1024  # bytes on macOS, KiB elsewhere
 
 
-def measure_latency(call: Callable[[], object], warmup: int = 3, repeats: int = 20) -> float:
-    """Return the median time of one call in milliseconds.
+@dataclass(frozen=True)
+class Latency:
+    """How long a call takes, and by how much that varies."""
+
+    median_ms: float
+    """Half of the calls take less."""
+    q1_ms: float
+    """A quarter of them takes less."""
+    q3_ms: float
+    """Three quarters of them take less."""
+
+
+def measure_latency(call: Callable[[], object], warmup: int = 3, repeats: int = 20) -> Latency:
+    """Return the median time of one call in milliseconds, with its quartiles.
 
     Args:
         call: what is timed. Work that goes on in the background (a GPU) has to be waited for inside it.
         warmup: calls before the clock starts.
-        repeats: calls that are timed, at least 1.
+        repeats: calls that are timed, at least 2.
     """
     for _ in range(warmup):
         call()
@@ -79,7 +92,8 @@ def measure_latency(call: Callable[[], object], warmup: int = 3, repeats: int = 
         start = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds) * 1000
+    q1, median, q3 = statistics.quantiles(seconds, n=4, method="inclusive")
+    return Latency(1000 * median, 1000 * q1, 1000 * q3)
 
 
 def machine_words() -> str:

@@ -66,6 +66,8 @@ def leaderboard_row(
         macs=costs[0].macs,
         memory_mb=max(cost.memory_mb for cost in costs),
         latency_ms=_median([cost.latency_ms for cost in costs]),
+        latency_q1_ms=_median([cost.latency_q1_ms for cost in costs]),
+        latency_q3_ms=_median([cost.latency_q3_ms for cost in costs]),
         size_mb=statistics.fmean(cost.size_mb for cost in costs),
         failed=tuple(failed),
     )
@@ -78,15 +80,18 @@ def interval_over_runs(runs: Sequence[RunResult], metric: str) -> Interval | Non
     """95 % interval over seeds, or over folds, of the mean score (t).
 
     Seeds of one fold share its pictures and are averaged first; folds share training pictures, for which the interval
-    is widened (Nadeau & Bengio 2003).
+    is widened (Nadeau & Bengio 2003). It ends where the metric does: no mean score lies beyond.
 
     Returns:
         The interval; none with one run, or with folds of which only one is finished.
     """
     scores = [run.score(metric) for run in runs]
     if len({run.record.fold for run in runs}) == 1:
-        return t_interval(scores)
-    return t_interval(means_by_fold(runs, scores), test_to_train=test_to_train(runs))
+        found = t_interval(scores)
+    else:
+        found = t_interval(means_by_fold(runs, scores), test_to_train=test_to_train(runs))
+    bounds = metric_of(metric)
+    return found and Interval(low=max(found.low, bounds.low), high=min(found.high, bounds.high))
 
 
 def deviation_over_runs(runs: Sequence[RunResult], scores: Sequence[float]) -> float | None:

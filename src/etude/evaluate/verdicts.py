@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from etude.core.study_record import Verdict
 from etude.evaluate.leaderboard import means_by_fold, test_to_train
@@ -19,6 +22,7 @@ from etude.metrics.statistics import (
     corrected_resampled_t,
     holm,
     mcnemar_exact,
+    mcnemar_interval,
     paired_t,
     sequential_t,
     smallest_detectable,
@@ -28,7 +32,11 @@ from etude.metrics.statistics import (
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison before correction; the gain is signed so that more is better."""
+    """One comparison before correction; the gain is signed so that more is better.
+
+    Its interval is that of this comparison alone, at the level at which its own p-value is held; the correction for
+    several comparisons is in the adjusted p-value, which decides.
+    """
 
     method: str
     """Name of the test."""
@@ -151,7 +159,15 @@ def compare_pairs(
         found = _from_test("paired t", paired_t(ours, theirs), len(ours))
     if found.p is None and (auto is None or len(ours) >= auto.first):
         return _over_pictures(candidate, baseline, metric, sign)
-    return found
+    return _within_reach(found, metric)
+
+
+def _within_reach(found: Comparison, metric: str) -> Comparison:
+    """End the interval of a gain where the metric does: no two scores differ by more than its range."""
+    if found.low is None or found.high is None:
+        return found
+    reach = metric_of(metric).high - metric_of(metric).low
+    return replace(found, low=max(found.low, -reach), high=min(found.high, reach))
 
 
 def _over_folds(candidate: Sequence[RunResult], ours: Sequence[float], theirs: Sequence[float]) -> Comparison:
@@ -179,12 +195,33 @@ def _over_pictures(
     n_pictures = len(candidate[0].open_test().ids)
     # Half the interval is 1.96 standard errors: a score that is no mean has no deviation of its own.
     sd = (found.high - found.low) / (2 * 1.96) * n_pictures**0.5
-    method, p = "paired bootstrap", found.p
+    over_pictures = Comparison(
+        "paired bootstrap", len(candidate), found.gain, found.low, found.high, found.p, sd, n_pictures
+    )
     if metric == "accuracy" and len(candidate) == 1:
         values = aligned_values(candidate[0], baseline[0], metric)
         if values is not None:
-            method, p = "exact McNemar", mcnemar_exact(values[0] > 0, values[1] > 0)
-    return Comparison(method, len(candidate), found.gain, found.low, found.high, p, sd, n_pictures)
+            return _by_mcnemar(over_pictures, values[0] > 0, values[1] > 0)
+    return over_pictures
+
+
+def _by_mcnemar(
+    found: Comparison, right_N: npt.NDArray[np.bool_], baseline_right_N: npt.NDArray[np.bool_]
+) -> Comparison:
+    """Let the exact test decide, and widen the bootstrap's interval to all that this test leaves open.
+
+    The bootstrap is bolder than the exact test: its interval alone would leave out a zero that the test does not.
+    """
+    assert found.low is not None
+    assert found.high is not None
+    exact = mcnemar_interval(right_N, baseline_right_N)
+    return replace(
+        found,
+        method="exact McNemar",
+        p=mcnemar_exact(right_N, baseline_right_N),
+        low=min(found.low, exact.low),
+        high=max(found.high, exact.high),
+    )
 
 
 def _smallest_detectable(entry: Comparison, n_comparisons: int) -> float | None:

@@ -14,7 +14,7 @@ from etude.core.run_record import Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.evaluate.categories import category_ious, class_ious
-from etude.evaluate.cost import measure_latency
+from etude.evaluate.cost import Latency, measure_latency
 from etude.evaluate.detector import Adjustment, check_adjustable, choose_adjustment
 from etude.evaluate.mask_counts import write_mask_counts
 from etude.evaluate.predictions import Predictions, write_predictions
@@ -227,6 +227,7 @@ def _count_trained_on(job: Job) -> int:
 def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
     progress = fitted.progress
     height_px, width_px = job.prepare.height_px, job.prepare.width_px
+    latency = _measure_latency(job, fitted)
     return Cost(
         seconds=progress.seconds,
         seconds_to_best=progress.seconds_to_best,
@@ -234,14 +235,16 @@ def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
         params=count_parameters(fitted.model),
         macs=count_macs(fitted.model, (height_px, width_px)),
         memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
-        latency_ms=_latency_ms(job, fitted),
+        latency_ms=latency.median_ms,
+        latency_q1_ms=latency.q1_ms,
+        latency_q3_ms=latency.q3_ms,
         size_mb=(folder / MODEL_FILE).stat().st_size / 1e6,
     )
 
 
 @torch.no_grad()
-def _latency_ms(job: Job, fitted: Fitted) -> float:
-    """Return the median time of one picture through the network, as it is trained here."""
+def _measure_latency(job: Job, fitted: Fitted) -> Latency:
+    """Time one picture through the network, as it is trained here."""
     execution = job.execution
     image_BCHW = torch.zeros(1, 3, job.prepare.height_px, job.prepare.width_px, device=execution.device)
     if execution.channels_last:

@@ -199,6 +199,7 @@ def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
     wanted = draw_wanted(fitted.model, 1, 0)
     with FlopCounterMode(display=False) as counter:
         generate(fitted.model, wanted, job.execution)
+    latency = measure_latency(lambda: generate(fitted.model, wanted, job.execution))
     return Cost(
         seconds=progress.seconds,
         seconds_to_best=progress.seconds_to_best,
@@ -206,6 +207,8 @@ def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
         params=count_parameters(generator),
         macs=int(counter.get_total_flops()) // 2,
         memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
-        latency_ms=measure_latency(lambda: generate(fitted.model, wanted, job.execution)),
+        latency_ms=latency.median_ms,
+        latency_q1_ms=latency.q1_ms,
+        latency_q3_ms=latency.q3_ms,
         size_mb=(folder / "model.safetensors").stat().st_size / 1e6,
     )

@@ -44,7 +44,20 @@ def test_without_proc_the_peak_counts_from_the_start(monkeypatch, tmp_path):
 
 def test_latency_is_the_median_in_milliseconds():
     waits = iter([0.2, *[0.005] * 7, 0.3])
-    assert cost.measure_latency(lambda: time.sleep(next(waits)), warmup=1, repeats=8) == pytest.approx(5, abs=3)
+    found = cost.measure_latency(lambda: time.sleep(next(waits)), warmup=1, repeats=8)
+    assert found.median_ms == pytest.approx(5, abs=3)
+
+
+def test_the_spread_of_a_latency_is_that_of_its_calls(monkeypatch):
+    calls = iter([1, 2, 3, 4, 5])
+    clock = [0.0]
+    monkeypatch.setattr(cost.time, "perf_counter", lambda: clock[0])
+
+    def call():
+        clock[0] += next(calls) / 1000
+
+    found = cost.measure_latency(call, warmup=0, repeats=5)
+    assert (found.q1_ms, found.median_ms, found.q3_ms) == pytest.approx((2, 3, 4))
 
 
 def test_the_machine_is_described_in_one_line():

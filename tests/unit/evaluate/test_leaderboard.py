@@ -37,6 +37,31 @@ def test_a_row_sums_up_its_runs(seeds):
     assert (row.seconds, row.memory_mb, row.params, row.latency_ms) == (12.0, 54.0, 7, 1.0)
 
 
+def test_an_interval_over_two_runs_ends_where_the_metric_does(one):
+    index = np.arange(400)
+    runs = [one(index < 396, seed=0), one(index < 360, seed=1)]
+    (row,) = leaderboard_rows({"it": runs}, "accuracy")
+    unbounded = t_interval([0.99, 0.9])
+    assert unbounded.high > 1
+    assert row.interval_runs.high == 1
+    assert row.interval_runs.low == unbounded.low
+    losses = interval_over_runs(runs, "log_loss")
+    assert losses.low == 0
+    assert losses.high == t_interval([run.record.test["log_loss"] for run in runs]).high
+
+
+def test_quartiles_of_the_latency_are_summed_up_where_runs_have_them(one):
+    index = np.arange(400)
+    runs = [
+        one(index < 300, seed=seed, latency_ms=2.0, latency_q1_ms=1.5 + seed / 10, latency_q3_ms=3.0 + seed)
+        for seed in range(3)
+    ]
+    (row,) = leaderboard_rows({"it": runs}, "accuracy")
+    assert (row.latency_q1_ms, row.latency_q3_ms) == (pytest.approx(1.6), 4.0)
+    (old,) = leaderboard_rows({"it": [one(index < 300)]}, "accuracy")
+    assert (old.latency_ms, old.latency_q1_ms, old.latency_q3_ms) == (1.0, None, None)
+
+
 def test_one_run_has_no_interval_over_runs(one):
     (row,) = leaderboard_rows({"it": [one(np.arange(400) < 300)]}, "accuracy")
     assert row.interval_runs is None

@@ -64,6 +64,34 @@ def test_one_pair_is_decided_over_the_pictures(one):
     assert 0 < close.smallest_detectable < 0.02
 
 
+@pytest.mark.parametrize("lost", range(0, 16, 3))
+@pytest.mark.parametrize("won", range(0, 25, 4))
+def test_the_interval_of_one_pair_leaves_zero_out_only_where_the_exact_test_does(one, won, lost):
+    index = np.arange(100)
+    ids = np.array([f"picture {i}" for i in range(100)])
+    runs = {
+        "plain": [one(index < 60 + lost, ids=ids)],
+        "it": [one((index < 60) | (index >= 100 - won), ids=ids)],
+    }
+    (verdict,) = compare(runs, "plain", "accuracy")
+    assert verdict.gain == pytest.approx((won - lost) / 100)
+    assert verdict.low <= verdict.gain <= verdict.high
+    assert verdict.leaves_zero_out == (verdict.p <= 0.05) == (verdict.verdict != "no difference shown")
+
+
+def test_a_gain_over_two_runs_lies_within_what_the_metric_allows(one):
+    index = np.arange(400)
+    runs = {
+        "plain": [one(index < 200, seed=seed) for seed in range(2)],
+        "it": [one(index < 240 + 120 * seed, seed=seed) for seed in range(2)],
+    }
+    (verdict,) = compare(runs, "plain", "accuracy")
+    unbounded = paired_t([0.6, 0.9], [0.5, 0.5])
+    assert unbounded.high > 1
+    assert (verdict.high, verdict.low) == (1.0, -1.0)
+    assert verdict.p == pytest.approx(unbounded.p)
+
+
 @pytest.mark.parametrize("metric", ["log_loss", "f1_macro", "ece"])
 def test_one_pair_in_another_metric_is_decided_by_the_paired_bootstrap(one, metric):
     index = np.arange(400)

@@ -12,6 +12,7 @@ from etude.metrics.statistics import (
     corrected_resampled_t,
     holm,
     mcnemar_exact,
+    mcnemar_interval,
     paired_bootstrap,
     paired_t,
     percentile_interval,
@@ -129,6 +130,18 @@ def test_replicates_without_a_score_are_left_out():
     assert (interval.low, interval.high) == (0.2, 0.4)
     with pytest.raises(DataError, match="no picture"):
         percentile_interval(np.array([np.nan]))
+
+
+def test_the_interval_of_mcnemar_is_that_of_the_exact_binomial_and_turns_round_with_the_models():
+    from scipy.stats import binomtest
+
+    a, b = np.arange(50) < 30, (np.arange(50) < 18) | (np.arange(50) >= 46)
+    found, other = mcnemar_interval(a, b), mcnemar_interval(b, a)
+    expected = binomtest(12, 16).proportion_ci(method="exact")
+    assert (found.low, found.high) == pytest.approx([(2 * end - 1) * 16 / 50 for end in (expected.low, expected.high)])
+    assert (other.low, other.high) == pytest.approx((-found.high, -found.low))
+    same = mcnemar_interval(a, a)
+    assert same.low == same.high == 0
 
 
 def test_mcnemar_counts_only_where_the_models_differ():

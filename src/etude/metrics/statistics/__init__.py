@@ -15,7 +15,7 @@ from etude.metrics.statistics.bootstrap import (
     resampling_weights,
 )
 from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, verdict
-from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_p_values
+from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_interval, mcnemar_p_values
 from etude.metrics.statistics.runs import (
     PairedTest,
     corrected_resampled_t,
@@ -38,6 +38,7 @@ __all__ = [
     "corrected_resampled_t",
     "holm",
     "mcnemar_exact",
+    "mcnemar_interval",
     "mcnemar_p_values",
     "paired_bootstrap",
     "paired_t",
