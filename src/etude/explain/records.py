@@ -31,6 +31,15 @@ Kind = Literal[
 ]
 """What a layer is; the report has a sentence for each."""
 
+MAP_KINDS: tuple[Kind, ...] = (
+    "convolution",
+    "depthwise convolution",
+    "pointwise convolution",
+    "patch embedding",
+    "up-sampling",
+)
+"""Kinds of layers that give maps: numbers that still say where in the picture they are from."""
+
 Role = Literal["", "first", "halves", "widens", "narrows"]
 """What stands out of a layer at its place."""
 
@@ -76,6 +85,11 @@ class LayerRow(Config):
     block that it closes); none where it cannot be."""
     fall_shuffled: float | None = None
     """By how much the score gets worse when the layer's weights are shuffled; none where it has none."""
+
+    @property
+    def gives_maps(self) -> bool:
+        """Whether it gives maps of more than one row."""
+        return self.kind in MAP_KINDS and len(self.output_shape) == 3 and self.output_shape[1] > 1
 
 
 class LayersRecord(Record):

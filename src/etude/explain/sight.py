@@ -10,10 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from etude.explain.records import MAP_KINDS
 from etude.explain.tracing import Traced, Tracer
 from etude.explain.why import evaluating, frozen, pictures_at_once
-
-_MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
 
 
 def find_map_layers(model: nn.Module, image_1CHW: Tensor, most: int = 24) -> list[str]:
@@ -70,7 +69,7 @@ def _rows(model: nn.Module, image_1CHW: Tensor) -> list[Traced]:
 
 
 def _gives_maps(row: Traced) -> bool:
-    return row.kind in _MAPS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
+    return row.kind in MAP_KINDS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
 
 
 @torch.no_grad()

@@ -8,7 +8,7 @@ from pathlib import Path
 from etude.core.study_record import RunRef, StudyRecord
 from etude.explain.records import LayersRecord
 from etude.report.chapters import Chapter
-from etude.report.layer_words import kinds_of, tabulate_layers, tell_layers
+from etude.report.layer_words import kinds_of, tabulate_layers, tell_lacking, tell_layers
 from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
 from etude.report.sights import gather_chapters
@@ -40,6 +40,8 @@ class Explained:
     layers: Table
     kinds: list[tuple[str, str]]
     """Each kind of layer and what it does."""
+    lacking: list[str]
+    """Why chapters are missing that this network cannot have, a sentence each."""
     chapters: list[Chapter]
     """What it sees, why it answers, its data, its errors: as far as they were explained."""
 
@@ -73,6 +75,7 @@ def set_out(explanation: Explanation, words: Words) -> Explained:
         draw_network(layers, words),
         tabulate_layers(layers, words),
         kinds_of(layers, words),
+        tell_lacking(layers, words),
         gather_chapters(explanation.folder, words),
     )
 

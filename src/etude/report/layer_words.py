@@ -165,8 +165,10 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
         Column(say("share of time"), hint=say("measured, a batch of real pictures")),
         Column(say("dead channels"), hint=say("share of channels that say the same to every picture")),
         Column(say("not above zero"), hint=say("share of the numbers that it gives")),
-        Column(say("fall without it"), hint=say("points of score lost when it is left out")),
-        Column(say("fall shuffled"), hint=say("points of score lost when its weights are shuffled")),
+        Column(say("fall without it"), hint=say("points of score lost when it is left out; below zero, gained")),
+        Column(
+            say("fall shuffled"), hint=say("points of score lost when its weights are shuffled; below zero, gained")
+        ),
         Column(say("here"), numeric=False),
     ]
     rows = [
@@ -189,6 +191,23 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
     ]
     kept = [place for place in range(len(columns)) if any(row[place].text not in (ABSENT, "") for row in rows)]
     return Table(tuple(columns[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
+
+
+def tell_lacking(record: LayersRecord, words: Words) -> list[str]:
+    """Say what cannot be shown of a network, and why; empty for one that can be looked into."""
+    if any(row.gives_maps for row in record.rows):
+        return []
+    return [
+        words.say(
+            "What a layer sees is left out: no layer of {network} gives a map of the picture, so there are no filters, "
+            "no feature maps, and no pictures that excite them.",
+            network=record.network,
+        ),
+        words.say(
+            "Why this answer is left out: Grad-CAM weighs the maps of a layer, and {network} has none.",
+            network=record.network,
+        ),
+    ]
 
 
 def tell_layers(record: LayersRecord, words: Words) -> list[str]:
@@ -238,12 +257,24 @@ def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
             score=metric.score(record.score),
             metric=metric.name,
         ),
-        words.say("Shuffling the weights of {layer} costs most: {fall}.", layer=most.name,
-                  fall=metric.points(most.fall_shuffled or 0.0)),
-    ]  # fmt: skip
-    if least is not most:
-        said.append(
-            words.say("Shuffling those of {layer} costs least: {fall}.", layer=least.name,
-                      fall=metric.signed_points(least.fall_shuffled or 0.0))
-        )  # fmt: skip
-    return said
+    ]
+    if (most.fall_shuffled or 0.0) > 0 and not metric.reads_zero(most.fall_shuffled or 0.0):
+        fall = metric.points(most.fall_shuffled or 0.0)
+        said.append(words.say("Shuffling the weights of {layer} costs most: {fall}.", layer=most.name, fall=fall))
+    else:
+        said.append(words.say("Shuffling the weights of any one layer costs nothing."))
+    return said if least is most else [*said, _tell_least(least.name, least.fall_shuffled or 0.0, metric)]
+
+
+def _tell_least(layer: str, fall: float, metric: MetricWords) -> str:
+    """Write what comes of shuffling the layer on which the score depends least: a loss, nothing, or even a gain."""
+    say = metric.words.say
+    if metric.reads_zero(fall):
+        return say("With those of {layer} shuffled, the score stays as it is.", layer=layer)
+    if fall > 0:
+        return say("Shuffling those of {layer} costs least: {fall}.", layer=layer, fall=metric.points(fall))
+    return say(
+        "With those of {layer} shuffled, the score is better by {gain}: on these pictures it gains nothing from them.",
+        layer=layer,
+        gain=metric.points(fall),
+    )

@@ -65,6 +65,7 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
             ),
         )
     ]
+    told = [_tell_picture(record.picture, words)]
     if "filters" in arrays and arrays["filters"].shape[-1] > 1:
         exhibits.append(
             _exhibit(
@@ -75,6 +76,13 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
                     "The filters of {layer}, which reads the picture itself, as small pictures around grey.",
                     layer=record.first,
                 ),
+            )
+        )
+    else:
+        told.append(
+            say(
+                "There are no filters to show: no convolution reads the colours of the picture, or only one pixel at a "
+                "time."
             )
         )
     rows = [
@@ -90,7 +98,7 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
             ),
         )
     )
-    return Chapter("sight", say("What a layer sees"), [_tell_picture(record.picture, words)], exhibits)
+    return Chapter("sight", say("What a layer sees"), told, exhibits)
 
 
 def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:

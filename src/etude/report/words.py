@@ -240,6 +240,10 @@ class MetricWords:
         form = self.words.messages.get_plural("{points} point", "{points} points", 1 if self.words.is_one(shown) else 2)
         return form.format(points=self.bare(abs(value)))
 
+    def reads_zero(self, value: float) -> bool:
+        """Whether nothing is left of a value once it is rounded."""
+        return not any(digit in "123456789" for digit in self.bare(value))
+
     def signed_points(self, value: float) -> str:
         """Write a difference with its sign and its unit."""
         sign = self.signed(value)[0]
@@ -248,7 +252,7 @@ class MetricWords:
     def signed(self, value: float) -> str:
         """Write a difference with its sign, without unit."""
         text = self.bare(value)
-        return "+" + text if value > 0 and any(digit in "123456789" for digit in text) else text
+        return "+" + text if value > 0 and not self.reads_zero(value) else text
 
 
 def _fill(text: str, values: dict[str, object]) -> str:
