@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from etude.cli.tables import leaderboard_table, verdict_lines
+from etude.cli.tables import few_runs_line, leaderboard_table, verdict_lines
 from etude.core.files import write_text
 from etude.study.comparing import compare_studies
 from etude.study.folder import find_study
@@ -26,6 +26,8 @@ def show_comparison(
         return
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(leaderboard_table(found, console.width))
+    if few := few_runs_line(found):
+        console.print(few, highlight=False, markup=False, soft_wrap=True)
     for line in verdict_lines(found):
         console.print(line, highlight=False, soft_wrap=True)
     for note in found.notes:

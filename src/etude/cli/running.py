@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from etude.cli.plans import plan_lines, plan_table, plan_times_table
-from etude.cli.tables import leaderboard_table, search_lines, verdict_lines
+from etude.cli.tables import few_runs_line, leaderboard_table, search_lines, verdict_lines
 from etude.cli.targets import find_target
 from etude.cli.watching import duration, make_watcher
 from etude.core.errors import RuleError
@@ -52,6 +52,8 @@ def print_record(record: StudyRecord, notes: list[Path]) -> None:
     """Print the leaderboard, the verdicts and where the note lies."""
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(leaderboard_table(record, console.width))
+    if few := few_runs_line(record):
+        console.print(few, highlight=False, markup=False, soft_wrap=True)
     for line in verdict_lines(record):
         console.print(line, highlight=False, soft_wrap=True)
     for line in search_lines(record):

@@ -16,6 +16,8 @@ from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow,
 
 _BETWEEN = 3
 """Signs between two columns."""
+_FEW_RUNS = 3
+"""With fewer, an interval over runs says little."""
 _COLOURS = {"better": "green", "worse": "red", "no difference shown": "yellow"}
 
 
@@ -105,12 +107,21 @@ def verdict_lines(record: Board) -> list[Text]:
     """Return one line a comparison, those of each ablation below a line with its name."""
     lines = []
     group = ""
+    groups = [verdict.group for verdict in record.verdicts if verdict.p_adjusted is not None]
     for verdict in record.verdicts:
         if verdict.group != group:
             group = verdict.group
             lines.append(Text(_group_words(group), style="bold"))
-        lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {_verdict_words(verdict)}"))
+        told = _verdict_words(verdict, groups.count(group))
+        lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {told}"))
     return lines
+
+
+def few_runs_line(record: Board) -> str:
+    """Say that the intervals over runs are of two runs; empty where none is."""
+    if any(row.interval_runs is not None and row.n_runs < _FEW_RUNS for row in record.leaderboard):
+        return "Note: two runs of a candidate are too few for an interval over runs that says much."
+    return ""
 
 
 def _group_words(group: str) -> str:
@@ -121,9 +132,14 @@ def _group_words(group: str) -> str:
     return f"Ablation {group}"
 
 
-def _verdict_words(verdict: Verdict) -> str:
+def _verdict_words(verdict: Verdict, n_compared: int) -> str:
+    """Write gain, interval, test and p-value; the latter says for how many comparisons it was corrected."""
     interval = "" if verdict.low is None or verdict.high is None else f" [{verdict.low:+.4f}, {verdict.high:+.4f}]"
     p = "" if verdict.p_adjusted is None else f", p = {verdict.p_adjusted:.3g}"
+    if p and n_compared > 1:
+        p += f" corrected for {n_compared} comparisons"
+        if verdict.verdict == "no difference shown" and verdict.leaves_zero_out:
+            p += ", as the interval is not"
     pairs = f"{verdict.n_pairs} pair{'s' if verdict.n_pairs != 1 else ''}"
     return (
         f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"

@@ -41,7 +41,7 @@ class Book:
         for name in what:
             said = self.told[name]
             items = [said] if isinstance(said, str) else [item if isinstance(item, str) else item[1] for item in said]
-            self._list(items)
+            self._list(filter(None, items))
 
     def table(self, name: str) -> None:
         """Show a table by its name, such as `leaderboard`."""
@@ -71,6 +71,7 @@ class Book:
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(explained.told)
             show_table(explained.layers)
+            self._list(explained.lacking)
             _show_html(
                 "".join(f"<p><b>{html.escape(name)}</b>: {html.escape(what)}</p>" for name, what in explained.kinds)
             )
@@ -114,6 +115,24 @@ class Book:
             ]
         )
 
+    def judged(self) -> None:
+        """Show what a detector calls generated pictures; nothing where none was asked."""
+        told = self.told["judged"]
+        if told is None:
+            return
+        self._list([told.told])
+        show_table(told.table)
+        self._list([told.caption, told.caution])
+
+    def combinations(self) -> None:
+        """Show what several answers, networks or epochs together gain, and what that costs."""
+        told = self.told["combinations"]
+        if told is None:
+            return
+        self._list([told.told, *(sentence for _, sentence in told.sentences)])
+        show_table(told.table)
+        self._list([told.caption])
+
     def parameters(self) -> None:
         """Show every training parameter of the reference candidate, explained."""
         show_table(tabulate_parameters(self.told["reference_settings"], self.words))
@@ -141,7 +160,8 @@ class Book:
                 "{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of
             )
             _show_html(f"<h3>{html.escape(title)}</h3>")
-            self._list([*([ablation.gap] if ablation.gap else []), *(sentence for _, sentence in ablation.sentences)])
+            told = [ablation.gap, *(sentence for _, sentence in ablation.sentences), ablation.correction]
+            self._list(filter(None, told))
             show_drawing(ablation.drawing)
             if ablation.influence is not None:
                 show_drawing(ablation.influence)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from etude.models.card import Card
 from etude.report.card_words import tell_card
 from etude.report.messages import mark
@@ -77,15 +79,42 @@ def tell_use(task: str, words: Words) -> str:
 
 def read_card(study: StudyResults, words: Words) -> Card | None:
     """Return the card of the network of the best candidate, in the reader's language; none where it cannot be had."""
+    card = _card_of_best(_best_config(study))
+    return None if card is None else tell_card(card, words)
+
+
+def tell_sizes(study: StudyResults, words: Words) -> str:
+    """Say for which pictures the network of the best candidate was drawn, and which it was given here."""
+    config = _best_config(study)
+    card, given = _card_of_best(config), config.get("prepare", {}).get("size_px")
+    if card is None:
+        return ""
+    drawn = words.count(card.input_px)
+    if given is None:
+        return words.say("drawn for a side of {side} px", side=drawn)
+    height, width = (given, given) if isinstance(given, int) else given
+    if height == width == card.input_px:
+        return words.say("drawn for a side of {side} px, and trained at that size here", side=drawn)
+    size = words.count(height) if height == width else f"{words.count(height)} × {words.count(width)}"
+    return words.say("drawn for a side of {side} px; trained at {size} px here", side=drawn, size=size)
+
+
+def _best_config(study: StudyResults) -> dict[str, Any]:
+    """Return the configuration of the best candidate's first run; empty where no run is finished."""
+    best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
+    runs = study.runs_of(best) if best else []
+    return runs[0].config if runs else {}
+
+
+def _card_of_best(config: dict[str, Any]) -> Card | None:
+    """Return the card of a candidate's network; none where it cannot be had."""
     from etude.core.errors import EtudeError
     from etude.models import card_of
 
-    best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
-    runs = study.runs_of(best) if best else []
-    model = runs[0].config.get("model") if runs else None
+    model = config.get("model")
     if not isinstance(model, dict) or model.get("python"):
         return None
     try:
-        return tell_card(card_of(str(model.get("name"))), words)
+        return card_of(str(model.get("name")))
     except EtudeError:
         return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from etude.core.study_record import Combination, LeaderboardRow, StudyRecord, VerdictWord
 from etude.report.messages import mark
 from etude.report.sentences import VERDICT_WORDS, Teller
-from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.tables import ABSENT, Cell, Column, Table, tell_latency
 from etude.report.words import MetricWords, Words
 
 VIEW_WORDS = {
@@ -19,12 +19,16 @@ VIEW_WORDS = {
 
 @dataclass(frozen=True)
 class CombinedPart:
-    """What the note shows of combinations."""
+    """What a report shows of combinations."""
 
+    told: str
+    """What is compared here."""
     sentences: list[tuple[VerdictWord, str]]
     """Each gain: its verdict, and the sentence."""
     table: Table
     """What is averaged, its gain and its cost, beside what is combined."""
+    caption: str
+    """What the table holds."""
 
 
 def gather_combinations(record: StudyRecord, words: Words, metric: MetricWords, teller: Teller) -> CombinedPart | None:
@@ -35,7 +39,15 @@ def gather_combinations(record: StudyRecord, words: Words, metric: MetricWords, 
         return None
     verdicts = [record.verdict_between(entry.candidate, entry.of) for entry in known]
     sentences = [(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts if verdict is not None]
-    return CombinedPart(sentences, _tabulate(known, rows, record, words, metric))
+    return CombinedPart(
+        words.say(
+            "What several answers, networks or epochs together gain over one network that answers once, and what that "
+            "costs for each picture."
+        ),
+        sentences,
+        _tabulate(known, rows, record, words, metric),
+        words.say("Combined candidates, each below the one that it combines, which is set off."),
+    )
 
 
 def _tabulate(
@@ -78,7 +90,6 @@ def _row(
     row: LeaderboardRow, combined: str, gain: tuple[str, str, str], words: Words, metric: MetricWords
 ) -> tuple[Cell, ...]:
     costs = (
-        (row.latency_ms, words.significant),
         (row.seconds, words.duration),
         (row.size_mb, words.significant),
     )
@@ -87,6 +98,7 @@ def _row(
         Cell(combined),
         Cell(metric.bare(row.score or 0.0), row.score),
         *(Cell(text) for text in gain),
+        Cell(tell_latency(row, words) or ABSENT, row.latency_ms),
         *(Cell(ABSENT if value is None else write(value), value) for value, write in costs),
     )
 

@@ -19,6 +19,10 @@ class Judged:
     """Who judges, and how good that one is."""
     table: Table
     """Generated pictures by candidate, then photographs (rows)."""
+    caption: str
+    """What the table holds."""
+    caution: str
+    """How far the judgement is to be trusted."""
 
 
 def gather_judged(study: StudyResults, words: Words) -> Judged | None:
@@ -51,7 +55,20 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
         Column(words.say("called so")),
         Column(words.say("probability")),
     )
-    return Judged(told, Table(columns, tuple(_row(pictures, words) for pictures in record.pictures)))
+    return Judged(
+        told,
+        Table(columns, tuple(_row(pictures, words) for pictures in record.pictures)),
+        words.say(
+            "How many pictures are called what was asked about, and with what mean probability; 95% intervals over "
+            "pictures. Photographs are answered by networks that did not learn from them, after they were brought to "
+            "the size of the generated pictures."
+        ),
+        words.say(
+            "A detector may have learnt from the photographs that the generator learnt from: what is copied from them "
+            "it knows. And it was never shown a generated picture: it says what looks like its class to it, not what "
+            "would to a person."
+        ),
+    )
 
 
 def _row(pictures: JudgedPictures, words: Words) -> tuple[Cell, ...]:

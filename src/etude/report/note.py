@@ -15,13 +15,14 @@ from etude.core.files import write_text
 from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
-from etude.report.choices import read_card, tell_metric, tell_use
+from etude.report.choices import read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
+from etude.report.limits import list_board_notes, tell_correction, tell_small_test
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.reading import StudyResults, read_study
@@ -30,6 +31,7 @@ from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
 from etude.report.sentences import Teller, shorten
 from etude.report.settings import Change, list_changes, read_settings
+from etude.report.splits import tell_split
 from etude.report.tables import (
     Cell,
     Column,
@@ -104,6 +106,8 @@ class Ablation:
     influence: Drawing | None
     """The score against the setting, where it is a number."""
     table: Table
+    correction: str
+    """What is corrected for the number of comparisons, and what is not."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +137,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     teller = Teller(words, metric, name=name)
     settings = read_settings(study)
     reference = record.baseline if record.baseline in settings else next(iter(settings), None)
+    split = record.config.get("data", {}).get("split")
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
     return {
@@ -143,9 +148,11 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "answer": teller.tell_answer(record),
         "verdict_sentences": [(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
         "leaderboard": tabulate_leaderboard(record, words, metric),
+        "leaderboard_notes": list_board_notes(record, words),
         "leaderboard_drawing": artist.draw_leaderboard(),
         "verdicts": tabulate_verdicts(verdicts, words, metric),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
+        "correction": tell_correction(verdicts, words),
         "ablations": _gather_ablations(record, artist, teller, settings),
         "searches": gather_searches(artist, teller),
         "combinations": gather_combinations(record, words, metric, teller),
@@ -161,6 +168,8 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "robustness": gather_robustness(study, words, metric),
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
+        "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "small_test": tell_small_test(record, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
@@ -175,6 +184,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
         "metric_why": tell_metric(record.metric, words),
         "card": read_card(study, words),
+        "sizes": tell_sizes(study, words),
         "meant_for": tell_use(record.task, words),
         "explained": explain_best(study, words),
         "other_languages": _other_languages(record.config, words.language),
@@ -201,6 +211,7 @@ def _gather_ablations(
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),
                 table=tabulate_verdicts(verdicts, artist.words, artist.metric),
+                correction=tell_correction(verdicts, artist.words),
             )
         )
     return parts

@@ -19,6 +19,7 @@ from typing import Any
 import etude
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import write_text
+from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.report.reading import StudyResults, read_study
 from etude.report.words import Words
 
@@ -33,6 +34,8 @@ _SHOWN = {
     "generation": ("train/generation.py", "train/adversarial.py", "tasks/generation.py", "data/loader.py"),
 }
 """The files of the loop, by task."""
+_OF_STUDY = ("study.json", "study.yaml", "resolved.json", "check.json", "robustness.json", JUDGEMENT_FILE)
+"""Records that a study's folder itself holds."""
 
 
 def write_notebook(study_folder: Path, language: str, *, to: Path | None = None, execute: bool = True) -> Path:
@@ -140,7 +143,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
             "Pictures that are alike go to one side: a near twin of a training picture in the test part would be recognised, not "  # noqa: E501
             "understood, and the score would promise too much. The check above looks for such twins, mirrored and cropped ones too."  # noqa: E501
         ),
-        'print(book.told["data"]["split"])',
+        'book.tell("split_told")',
     )
     yield (
         say("The criteria, and why there is a test part"),
@@ -158,16 +161,21 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield (
         say("Results"),
         "",
-        'book.table("leaderboard")\nbook.draw("leaderboard_drawing")\nbook.tell("verdict_sentences")\nbook.draw("verdicts_drawing")',
+        'book.table("leaderboard")\nbook.tell("leaderboard_notes", "small_test")\nbook.draw("leaderboard_drawing")\n'
+        'book.tell("verdict_sentences", "correction")\nbook.draw("verdicts_drawing")',
     )
     if not of_pictures:
         yield say("Generated pictures"), "", "book.generated()"
+        if (study.folder / JUDGEMENT_FILE).is_file():
+            yield say("What a detector sees in generated pictures"), "", "book.judged()"
     yield (
         say("Learning curves"),
         say("Where the two losses part, the network learns its training pictures by heart.") if of_pictures else "",
         'book.draw("curves_drawing")\nbook.draw("gaps_drawing")',
     )
     yield say("Ablations"), say("One field is varied at a time, all else is the same."), "book.ablations()"
+    if study.record.combinations:
+        yield say("The best score possible"), "", "book.combinations()"
     yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
     if of_pictures:
         yield say("Errors"), "", "book.errors()"
@@ -205,7 +213,7 @@ def _source_files() -> dict[str, bytes]:
 def _record_files(study: StudyResults) -> dict[str, bytes]:
     """Return the records of a study, by their paths in its folder; of predictions those that are drawn."""
     folder = study.folder
-    paths = [folder / name for name in ("study.json", "study.yaml", "resolved.json", "check.json", "robustness.json")]
+    paths = [folder / name for name in _OF_STUDY]
     for ref in study.record.runs:
         run = folder / "runs" / ref.identity
         paths += [run / "run.json", run / "history.jsonl", *sorted((run / "explain").glob("*.json"))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from etude.core.run_record import RunRecord
 from etude.core.study_record import RunRef
 from etude.report.reading import StudyResults
+from etude.report.recorded import name_run
 from etude.report.sentences import Teller
 from etude.report.words import MetricWords, Words
 
@@ -32,14 +33,8 @@ def tell_path(study: StudyResults, words: Words, metric: MetricWords) -> list[tu
             best = score if is_better else best
         if last.get(ref.candidate) == ref.identity and ref.candidate in verdicts:
             said.append(teller.tell_verdict(verdicts[ref.candidate]))
-        told.append((_label(ref, words), " ".join(said)))
+        told.append((name_run(ref.candidate, ref.seed, ref.fold, words), " ".join(said)))
     return told
-
-
-def _label(ref: RunRef, words: Words) -> str:
-    if ref.fold is None:
-        return words.say("{candidate}, seed {seed}", candidate=ref.candidate, seed=ref.seed)
-    return words.say("{candidate}, seed {seed}, fold {fold}", candidate=ref.candidate, seed=ref.seed, fold=ref.fold)
 
 
 def _tell_run(ref: RunRef, run: RunRecord | None, words: Words, metric: MetricWords) -> str:

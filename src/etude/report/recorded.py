@@ -71,6 +71,11 @@ PATTERNS = (
         "{candidate}: beside its photographs its training part holds {count} generated pictures of a class, "
         "from a generator trained on the photographs of that training part alone."
     ),
+    mark(
+        "{label}: The generator has collapsed: at step {step} of {steps} its samples differ by {share} % of what "
+        "training pictures do, for {looks} looks in a row. Training stopped there. Lower train.optimizer.lr, or give "
+        "train.adversarial an r1 or an augment; collapse: 0 lets it go on."
+    ),
     mark("{count} pictures without a mask were passed over."),
     mark("The official test part is left out, as its labels are not public."),
     mark("The official test part is left out, as its labels are not public; the official val is the test."),
@@ -131,6 +136,17 @@ def tell_recorded(sentence: str, words: Words) -> str:
     return sentence
 
 
+_RUN = re.compile(r"(?P<candidate>.+), seed (?P<seed>\d+)(, fold (?P<fold>\d+))?")
+"""What a run is called in a record."""
+
+
+def name_run(candidate: str, seed: object, fold: object | None, words: Words) -> str:
+    """Name a run for people."""
+    if fold is None:
+        return words.say("{candidate}, seed {seed}", candidate=candidate, seed=seed)
+    return words.say("{candidate}, seed {seed}, fold {fold}", candidate=candidate, seed=seed, fold=fold)
+
+
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     pieces = re.split(r"{(\w+)}", pattern)
@@ -138,5 +154,11 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _number(text: str, words: Words) -> str:
-    """Write a whole number as the language does; other texts stay."""
-    return words.count(int(text.replace(",", ""))) if re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text) else text
+    """Write a number, or the name of a run, as the language does; other texts stay."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})*|\d+", text):
+        return words.count(int(text.replace(",", "")))
+    if decimal := re.fullmatch(r"\d+\.(\d+)", text):
+        return words.number(float(text), len(decimal[1]))
+    if run := _RUN.fullmatch(text):
+        return name_run(run["candidate"], run["seed"], run["fold"], words)
+    return text

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
 from etude.evaluate.overfitting import Gap
+from etude.metrics.statistics import ALPHA
 from etude.report.messages import mark
 from etude.report.words import MetricWords, Words
 
@@ -83,12 +84,26 @@ class Teller:
             gain=self.metric.signed_points(verdict.gain),
             interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
         )
+        text += self._tell_why_nothing(verdict)
         if verdict.smallest_detectable is None:
             return text
         if self.metric.in_percent and verdict.smallest_detectable >= 1:
             return text + " " + self.words.say("So few runs could hardly have shown any difference.")
         least = self.metric.points(verdict.smallest_detectable)
         return text + " " + self.words.say("A gain below {least} would mostly have gone unseen.", least=least)
+
+    def _tell_why_nothing(self, verdict: Verdict) -> str:
+        """Write why nothing is shown though the interval leaves zero out; empty where it does not."""
+        if not verdict.leaves_zero_out or verdict.p is None or verdict.p_adjusted is None:
+            return ""
+        p = self.words.p_value(verdict.p_adjusted)
+        if verdict.p > ALPHA:
+            return " " + self.words.say("The test, which decides, is more careful than the interval (p = {p}).", p=p)
+        return " " + self.words.say(
+            "The interval is that of this comparison alone; corrected for the number of comparisons, it is not enough "
+            "(p = {p}).",
+            p=p,
+        )
 
     def _size_interval(self, verdict: Verdict) -> str:
         """Write the interval of the size of a gain or a loss, turned round for a loss."""
@@ -179,7 +194,10 @@ class Teller:
 
     def _tell_missed(self, missed: list[Verdict]) -> str:
         """Write for which candidates nothing was shown."""
-        return self.words.say("No difference shown for {names}.", names=self._name_gains(missed))
+        text = self.words.say("No difference shown for {names}.", names=self._name_gains(missed))
+        if not any(verdict.leaves_zero_out for verdict in missed):
+            return text
+        return text + " " + self.words.say("Their intervals are not corrected for the number of comparisons.")
 
     def _name_gains(self, verdicts: Iterable[Verdict]) -> str:
         """List candidates with their gains, of many the first ones."""

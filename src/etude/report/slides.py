@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError
 from etude.core.files import writing
+from etude.core.study_record import LeaderboardRow
 from etude.figures.theme import Look, assign_looks, to_png
+from etude.report.combinations import CombinedPart
 from etude.report.drawings import Drawing
 from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
+from etude.report.judged import Judged
+from etude.report.limits import tell_few_runs
 from etude.report.note import gather
 from etude.report.path import tell_path
 from etude.report.proposals import tell_proposals
@@ -283,9 +287,22 @@ def _tell(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
     _tell_final(deck, study, told, metric)
 
 
+def _tell_latency(row: LeaderboardRow, words: Words) -> str:
+    """Write how long an answer takes, and by how much that varies; empty where it was not measured."""
+    if row.latency_ms is None:
+        return ""
+    told = words.say("latency of one picture: {value} ms", value=words.significant(row.latency_ms))
+    if row.latency_q1_ms is None or row.latency_q3_ms is None:
+        return told
+    low, high = words.significant(row.latency_q1_ms), words.significant(row.latency_q3_ms)
+    return told + words.say(" (half of the calls between {low} and {high})", low=low, high=high)
+
+
 _BOX = (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN)
 _LEFT = (_MARGIN_IN, _TOP_IN, 5.2, _BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
+_COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
+_PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
 
 
@@ -332,9 +349,10 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     path = [f"{label}: {sentence}" for label, sentence in tell_path(study, words, metric)]
     slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:60]])
     left = deck.table(slide, pick_columns(told["leaderboard"], 7), _BOX, most_rows=11)
-    if left > 0:
-        rest = words.say_count("{n} other candidate", "{n} other candidates", left)
-        deck.bullets(slide, [rest], (_MARGIN_IN, 6.5, _FULL_IN, 0.4))
+    rest = words.say_count("{n} other candidate", "{n} other candidates", left) if left > 0 else ""
+    below = " · ".join(filter(None, [rest, tell_few_runs(record, words)]))
+    if below:
+        deck.bullets(slide, [below], (_MARGIN_IN, 6.5, _FULL_IN, 0.4))
     if told["leaderboard_drawing"]:
         deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["leaderboard_drawing"], _BOX)
     if told["curves_drawing"]:
@@ -348,15 +366,17 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.legend(slide, [swatch.name for swatch in told["swatches"]][:8], looks)
     if told["verdict_sentences"]:
         sentences = [sentence for _, sentence in told["verdict_sentences"]]
-        slide = deck.slide(say("What was shown, and what was not"), sentences)
+        slide = deck.slide(say("What was shown, and what was not"), [*sentences, told["correction"]])
         deck.picture(slide, told["verdicts_drawing"], _RIGHT, width_in=5.2)
-        deck.bullets(slide, told["answer"][:4], _LEFT)
+        deck.bullets(slide, [*told["answer"][:4], told["correction"]], _LEFT)
     for ablation in told["ablations"][:4]:
         title = say("{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of)
         sentences = [sentence for _, sentence in ablation.sentences]
-        slide = deck.slide(title, [ablation.gap, *sentences] if ablation.gap else sentences)
+        slide = deck.slide(title, [*filter(None, [ablation.gap]), *sentences, *filter(None, [ablation.correction])])
         deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
         deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
+    if told["combinations"]:
+        _tell_combinations(deck, told["combinations"])
     failed = [sentence for row in told["failures"] for sentence in row.failed]
     if failed:
         deck.bullets(deck.slide(say("What failed"), failed), failed[:6], _BOX)
@@ -375,9 +395,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("size of the weights: {value} MB", value=words.significant(best.size_mb))
         if best.size_mb is not None
         else "",
-        say("latency of one picture: {value} ms", value=words.significant(best.latency_ms))
-        if best.latency_ms is not None
-        else "",
+        _tell_latency(best, words),
     ]
     deck.bullets(
         deck.slide(say("The final model: {candidate}", candidate=best.candidate), told["answer"]),
@@ -386,8 +404,9 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     )
     if told["explained"]:
         explained = told["explained"]
-        slide = deck.slide(say("Its layers"), [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds)])
-        deck.bullets(slide, [*explained.told, *(f"{name}: {what}" for name, what in explained.kinds[:3])], _BOX)
+        kinds = [f"{name}: {what}" for name, what in explained.kinds]
+        slide = deck.slide(say("Its layers"), [*explained.told, *explained.lacking, *kinds])
+        deck.bullets(slide, [*explained.told, *kinds[:3]], _BOX)
         for part in explained.chapters:
             for exhibit in part.exhibits[:1]:
                 deck.picture(deck.slide(part.heading, [*part.told, exhibit.caption]), exhibit.drawing, _BOX)
@@ -400,6 +419,8 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             deck.table(slide, told["errors"].pairs, (7.2, _TOP_IN, _WIDTH_IN - 7.2 - _MARGIN_IN, _BODY_IN), most_rows=8)
     if told["generated"]:
         _tell_generated(deck, told["generated"])
+    if told["judged"]:
+        _tell_judged(deck, told["judged"])
     if told["masks"]:
         masks = told["masks"]
         if masks.drawing:
@@ -448,6 +469,25 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_combinations(deck: Deck, combined: CombinedPart) -> None:
+    """Write the slide on what several answers, networks or epochs together gain and cost."""
+    sentences = [sentence for _, sentence in combined.sentences]
+    slide = deck.slide(deck.words.say("The best score possible"), [combined.told, *sentences])
+    table = pick_columns(combined.table, _COLUMNS_OF_COMBINATIONS)
+    left = deck.table(slide, table, (_MARGIN_IN, _TOP_IN, _FULL_IN, 3.6), most_rows=8)
+    rest = [deck.words.say_count("{n} other candidate", "{n} other candidates", left)] if left > 0 else []
+    deck.bullets(slide, [combined.told, *rest], (_MARGIN_IN, 5.9, _FULL_IN, 1.0))
+
+
+def _tell_judged(deck: Deck, judged: Judged) -> None:
+    """Write the slide on what a detector calls generated pictures."""
+    slide = deck.slide(
+        deck.words.say("What a detector sees in generated pictures"), [judged.told, judged.caption, judged.caution]
+    )
+    deck.table(slide, _ends(judged.table, 9, _PHOTOGRAPHS), (_MARGIN_IN, _TOP_IN, _FULL_IN, 3.6), most_rows=9)
+    deck.bullets(slide, [judged.told, judged.caution], (_MARGIN_IN, 5.5, _FULL_IN, 1.4))
 
 
 def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:

@@ -92,13 +92,30 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))
     add(say("memory (MiB)"), lambda row: row.memory_mb, words.count_rounded, say("peak in training"))
-    add(say("latency (ms)"), lambda row: row.latency_ms, words.significant, say("one picture, in this process"))
+    columns.append(
+        (
+            Column(say("latency (ms)"), hint=say("one picture, in this process")),
+            lambda row: row.latency_ms,
+            lambda row: tell_latency(row, words) or ABSENT,
+        )
+    )
     add(say("size (MB)"), lambda row: row.size_mb, words.significant, say("weights"))
     add(say("runs"), lambda row: row.n_runs, words.count, say("finished runs"))
     kept = [entry for entry in columns if any(entry[1](row) is not None for row in rows)]
     body = tuple((Cell(row.candidate), *(Cell(write(row), get(row)) for _, get, write in kept)) for row in rows)
     marked = frozenset(place for place, row in enumerate(rows) if row.candidate == record.baseline)
     return Table((Column(say("candidate"), numeric=False), *(entry[0] for entry in kept)), body, marked)
+
+
+def tell_latency(row: LeaderboardRow, words: Words) -> str:
+    """Write the latency of a candidate without its unit, with quartiles where they were recorded; empty for none."""
+    if row.latency_ms is None:
+        return ""
+    median = words.significant(row.latency_ms)
+    if row.latency_q1_ms is None or row.latency_q3_ms is None:
+        return median
+    ends = words.interval(words.significant(row.latency_q1_ms), words.significant(row.latency_q3_ms))
+    return f"{median} {ends}"
 
 
 def _low_of(pick: Callable[[LeaderboardRow], Any]) -> Callable[[LeaderboardRow], float | None]:
@@ -124,7 +141,7 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
         Column(say("candidate"), numeric=False),
         Column(say("verdict"), numeric=False),
         Column(metric.gain_heading),
-        Column(say("95% interval")),
+        Column(say("95% interval"), hint=say("of this comparison alone, not corrected")),
         Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of this section")),
         Column(say("pairs"), hint=say("same seed, same fold")),
         Column(say("smallest detectable gain"), hint=say("shown 8 times out of 10 by so many runs")),

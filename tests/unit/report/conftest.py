@@ -81,6 +81,8 @@ def fake_record(refs: tuple[RunRef, ...]) -> StudyRecord:
             macs=COSTS[name][4],
             memory_mb=812.4,
             latency_ms=COSTS[name][1],
+            latency_q1_ms=0.9 * COSTS[name][1] if name == "resnet" else None,
+            latency_q3_ms=1.2 * COSTS[name][1] if name == "resnet" else None,
             size_mb=COSTS[name][2],
         )
         for name, score in SCORES.items()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from etude.check import kinship, quality
+from etude.core.run_record import AdversarialLook, Epoch
 from etude.report.recorded import FINDINGS, PATTERNS, tell_finding, tell_recorded
 from etude.report.words import Words
 from etude.study.cautions import cautions
@@ -17,6 +18,7 @@ from etude.study.file import CombineConfig
 from etude.study.guard import leak_notes
 from etude.study.parse import parse_study
 from etude.study.resolve import resolve_candidate
+from etude.train.adversarial import collapse_note
 
 
 def leaky(mode, test=(), n_test=0, dropped=()):
@@ -50,7 +52,22 @@ def cautioned():
     yield from cautions(pretrained, SimpleNamespace(items=items, classes=("road", "void")), masks)
 
 
+def collapsed():
+    look = dict.fromkeys(
+        ("discriminator_loss", "real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"), 0.0
+    )
+    lines = [
+        Epoch(
+            epoch=n, step=10 * n, train_loss=0, lr=1, seconds=1, images_per_s=1,
+            adversarial=AdversarialLook(**look, diversity=diversity),
+        )
+        for n, diversity in enumerate((0.5, 0.043, 0.043, 0.043), 1)
+    ]  # fmt: skip
+    return collapse_note(lines, 0.1, 100)
+
+
 NOTES = [
+    *(f"{label}: {collapsed()}" for label in ("dcgan, seed 0", "dcgan, seed 12, fold 3")),
     *leak_notes(leaky("allow", range(1353), 10_000)),
     *leak_notes(leaky("allow", range(101), 101)),
     *leak_notes(leaky("allow")),
@@ -66,6 +83,13 @@ def test_every_note_of_a_study_is_told_in_french(note):
     assert "{" not in told
     assert sorted(re.sub(r"\D", "", told)) == sorted(re.sub(r"\D", "", note))
     assert tell_recorded(note, Words("en")) == note
+
+
+def test_a_collapse_names_its_run_and_its_share_as_the_language_does():
+    told = tell_recorded(NOTES[1], Words("fr"))
+    assert told.startswith("dcgan, graine 12, pli 3")
+    assert "4,3 %" in told.replace("\xa0", " ")
+    assert "effondré" in told
 
 
 def test_every_kind_of_finding_is_told_in_french():

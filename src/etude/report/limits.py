@@ -1,0 +1,80 @@
+"""What a reader must know of how little is known: few runs, few test pictures, several comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from etude.core.study_record import StudyRecord, Verdict
+from etude.evaluate.small_parts import FEW_PICTURES, least_seen
+from etude.report.words import MetricWords, Words
+
+_FEW_RUNS = 3
+"""With fewer, an interval over runs is wider than what it is to tell apart: of two, 9 of their deviations each way."""
+
+
+def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
+    """Return what is to be known to read a leaderboard."""
+    notes = [tell_few_runs(record, words)]
+    if any(row.latency_q1_ms is not None for row in record.leaderboard):
+        notes.append(
+            words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")
+        )
+    return [note for note in notes if note]
+
+
+def tell_few_runs(record: StudyRecord, words: Words) -> str:
+    """Say of which candidates two runs make an interval; empty where there is none."""
+    known = [row.candidate for row in record.leaderboard if row.interval_runs is not None]
+    few = [name for name in known if record.draws_of(name) < _FEW_RUNS]
+    if not few:
+        return ""
+    if len(few) == len(known):
+        return words.say("Two runs a candidate: too few for an interval over runs that says much.")
+    return words.say("Two runs of {names}: too few for an interval over runs that says much.", names=words.listing(few))
+
+
+def tell_small_test(record: StudyRecord, words: Words, metric: MetricWords) -> str:
+    """Say what a small test part leaves unseen; empty where it is not small, or nothing was scored on it."""
+    best = next((row for row in record.leaderboard if row.score is not None), None)
+    if best is None or record.n_tested is None or record.n_tested >= FEW_PICTURES:
+        return ""
+    told = [
+        words.say_count(
+            "The test part holds {n} picture only.", "The test part holds {n} pictures only.", record.n_tested
+        )
+    ]
+    if (interval := best.interval_pictures) is not None:
+        told.append(
+            words.say(
+                "With others {candidate} might have scored anything in {interval} (95% over pictures).",
+                candidate=best.candidate,
+                interval=metric.interval(interval.low, interval.high),
+            )
+        )
+    least = least_seen(record.n_tested, max(1, _most_compared(record.verdicts)))
+    if record.metric == "accuracy" and least is not None:
+        told.append(
+            words.say(
+                "Between two single runs, nothing below {least} can be shown on them at all: {pictures} pictures that "
+                "one gets right and the other does not, and none the other way round.",
+                least=metric.points(least.share),
+                pictures=words.count(least.pictures),
+            )
+        )
+    return " ".join(told)
+
+
+def tell_correction(verdicts: Sequence[Verdict], words: Words) -> str:
+    """Say what of several comparisons is corrected for their number, and what is not; empty for fewer than two."""
+    if sum(verdict.p_adjusted is not None for verdict in verdicts) < 2:
+        return ""
+    return words.say(
+        "The p-values are corrected for the number of comparisons, the intervals are not: each is that of its "
+        "comparison alone. Where one leaves zero out and the verdict shows no difference, the correction is why."
+    )
+
+
+def _most_compared(verdicts: Sequence[Verdict]) -> int:
+    """Count the comparisons of the largest group that is corrected together."""
+    groups = [verdict.group for verdict in verdicts if verdict.p_adjusted is not None]
+    return max((groups.count(name) for name in set(groups)), default=0)

@@ -1,0 +1,45 @@
+"""Verdicts in a terminal: what is corrected for the number of comparisons is told apart from what is not."""
+
+from __future__ import annotations
+
+from etude.cli.tables import few_runs_line, verdict_lines
+from etude.core.run_record import Interval
+from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
+
+
+def verdict(candidate, low, word, p_adjusted=0.08, group=""):
+    return Verdict(
+        baseline="plain", candidate=candidate, metric="accuracy", n_pairs=5, gain=0.02, low=low, high=0.04, p=0.04,
+        p_adjusted=p_adjusted, verdict=word, smallest_detectable=0.01, method="paired t", group=group,
+    )  # fmt: skip
+
+
+def board(*verdicts, n_runs=2):
+    row = LeaderboardRow(candidate="wide", n_runs=n_runs, score=0.9, interval_runs=Interval(low=0.5, high=1.0))
+    return StudyRecord(
+        name="study", question="", task="classification", metric="accuracy", higher_is_better=True, baseline="plain",
+        config={}, classes=(), counts={}, runs=(), leaderboard=(row,), verdicts=verdicts,
+    )  # fmt: skip
+
+
+def lines(*verdicts):
+    return [line.plain for line in verdict_lines(board(*verdicts))]
+
+
+def test_the_number_of_comparisons_is_told_and_the_interval_that_is_not_corrected():
+    nothing = "no difference shown"
+    found = lines(verdict("a", 0.001, nothing), verdict("b", -0.01, nothing), verdict("c", 0.01, "better", 0.001))
+    assert found[0].endswith("p = 0.08 corrected for 3 comparisons, as the interval is not)")
+    assert found[1].endswith("p = 0.08 corrected for 3 comparisons)")
+    assert found[2].endswith("p = 0.001 corrected for 3 comparisons)")
+
+
+def test_one_comparison_alone_is_not_called_corrected_and_groups_are_counted_apart():
+    assert lines(verdict("a", 0.01, "better", 0.04))[0].endswith("p = 0.04)")
+    found = lines(verdict("a", 0.01, "better", 0.04), verdict("b", 0.01, "better", 0.04, group="plain: augment.use"))
+    assert not any("corrected" in line for line in found)
+
+
+def test_two_runs_are_called_few_and_three_are_not():
+    assert "too few" in few_runs_line(board())
+    assert few_runs_line(board(n_runs=3)) == ""

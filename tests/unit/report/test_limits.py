@@ -1,0 +1,124 @@
+"""What a report says of how little is known: few runs, few pictures, several comparisons."""
+
+from __future__ import annotations
+
+import pytest
+
+from etude.core.study_record import StudyRecord, Verdict
+from etude.report.limits import list_board_notes, tell_correction, tell_few_runs, tell_small_test
+from etude.report.note import gather
+from etude.report.reading import read_study
+from etude.report.sentences import Teller
+from etude.report.words import MetricWords, Words
+
+EN = Words("en")
+
+
+@pytest.fixture
+def record(study_folder):
+    return StudyRecord.load(study_folder / "study.json")
+
+
+def small(record, n, **changes):
+    return record.model_copy(update={"n_pictures": {"train": 100, "validation": 10, "test": n}} | changes)
+
+
+def tell_small(record, words=EN):
+    return tell_small_test(record, words, MetricWords(words, record.metric)).replace("\xa0", " ")
+
+
+def verdict(**changes):
+    fields = {
+        "baseline": "plain", "candidate": "wide", "metric": "accuracy", "n_pairs": 1, "gain": 0.02, "low": 0.003,
+        "high": 0.04, "p": 0.03, "p_adjusted": 0.12, "verdict": "no difference shown", "smallest_detectable": None,
+        "method": "exact McNemar",
+    }  # fmt: skip
+    return Verdict(**fields | changes)
+
+
+class TestFewRuns:
+    def test_two_runs_are_told_in_both_languages_and_three_are_not(self, record):
+        assert "too few for an interval over runs" in tell_few_runs(record, EN)
+        assert "trop peu pour que l’intervalle" in tell_few_runs(record, Words("fr"))
+        more = [ref.model_copy(update={"seed": 2, "identity": f"{ref.candidate}-2"}) for ref in record.runs[::2]]
+        assert tell_few_runs(record.model_copy(update={"runs": (*record.runs, *more)}), EN) == ""
+        one_more = record.model_copy(update={"runs": (*record.runs, more[0])})
+        assert "Two runs of resnet, cnn-flip-shift, cnn-noise and mlp:" in tell_few_runs(one_more, EN)
+
+    def test_two_folds_of_many_seeds_are_two_draws(self, record):
+        refs = [
+            ref.model_copy(update={"fold": fold, "identity": f"{ref.identity}-{fold}"})
+            for ref in record.runs
+            for fold in (0, 1)
+        ]
+        folded = record.model_copy(update={"runs": tuple(refs)})
+        assert folded.draws_of("cnn") == 2
+        assert tell_few_runs(folded, EN)
+
+    def test_one_run_has_no_interval_to_warn_of(self, record):
+        rows = tuple(row.model_copy(update={"interval_runs": None}) for row in record.leaderboard)
+        assert tell_few_runs(record.model_copy(update={"leaderboard": rows}), EN) == ""
+
+    def test_brackets_around_a_latency_are_explained_where_there_are_some(self, record):
+        assert "quartiles" in list_board_notes(record, EN)[1]
+        rows = [row.model_copy(update={"latency_q1_ms": None}) for row in record.leaderboard]
+        assert len(list_board_notes(record.model_copy(update={"leaderboard": tuple(rows)}), EN)) == 1
+
+
+class TestSmallTest:
+    def test_a_large_part_is_not_called_small(self, record):
+        assert tell_small(record) == ""
+        assert tell_small(small(record, 200)) == ""
+
+    def test_it_says_how_many_what_is_open_and_what_could_be_seen(self, record):
+        text = tell_small(small(record, 100))
+        assert text.startswith("The test part holds 100 pictures only.")
+        assert "resnet might have scored anything in [80.5, 82.1]" in text
+        assert "nothing below 8.0 points" in text, "of 4 comparisons: 2 / 2^8 is the first below 0.05 / 4"
+        assert "ne contient que 100 images" in tell_small(small(record, 100), Words("fr"))
+
+    def test_of_another_metric_it_does_not_count_pictures(self, record):
+        assert "nothing below" not in tell_small(small(record, 100, metric="f1_macro"))
+        assert "F1" not in tell_small(small(record, 100))
+
+    def test_folds_are_taken_together(self, record):
+        folds = tuple(ref.model_copy(update={"fold": place % 5}) for place, ref in enumerate(record.runs))
+        assert "holds 150 pictures" in tell_small(small(record, 40, runs=folds))
+        assert tell_small(small(record, 100, runs=folds)) == ""
+
+
+class TestCorrection:
+    def tell(self, language="en", **changes):
+        words = Words(language)
+        return Teller(words, MetricWords(words, "accuracy")).tell_verdict(verdict(**changes)).replace("\xa0", " ")
+
+    def test_a_verdict_that_its_interval_seems_to_deny_says_why(self):
+        assert "corrected for the number of comparisons, it is not enough (p = 0.12)" in self.tell()
+        assert "corrigé du nombre de comparaisons" in self.tell("fr")
+        assert "corrected" not in self.tell(low=-0.01)
+        assert "corrected" not in self.tell(p_adjusted=0.03, verdict="better")
+
+    def test_where_the_test_itself_shows_nothing_no_correction_is_blamed(self):
+        text = self.tell(p=0.07, p_adjusted=0.07)
+        assert "more careful than the interval (p = 0.070)" in text
+        assert "corrected" not in text
+
+    def test_it_is_said_once_where_several_are_corrected(self):
+        assert tell_correction([verdict(), verdict()], EN)
+        assert tell_correction([verdict()], EN) == ""
+        assert tell_correction([verdict(), verdict(p=None, p_adjusted=None)], EN) == ""
+
+    def test_the_answer_warns_of_intervals_that_are_not_corrected(self, record):
+        missed = record.model_copy(update={"verdicts": (verdict(candidate="cnn-noise", baseline="cnn"),)})
+        answer = " ".join(Teller(EN, MetricWords(EN, "accuracy")).tell_answer(missed))
+        assert "Their intervals are not corrected" in answer
+        usual = " ".join(Teller(EN, MetricWords(EN, "accuracy")).tell_answer(record))
+        assert "not corrected" not in usual
+
+
+def test_reports_hold_what_was_to_be_said(study_folder, record):
+    small(record, 100).save(study_folder / "study.json")
+    told = gather(read_study(study_folder), EN, name=str)
+    assert told["leaderboard_notes"]
+    assert told["small_test"]
+    assert told["correction"]
