@@ -87,7 +87,10 @@ def test_what_it_finds_is_trained_under_the_protocol_and_gets_its_verdicts(tmp_p
     assert rows["plain"].search_seconds is None
     assert len(rows) == 3
 
-    for language, told in (("en", "6 trials (6 complete, 0 stopped early, 0 failed)"), ("fr", "6 essais (6 complets,")):
+    for language, told in (
+        ("en", "6 trials (6 complete, 0 stopped early, 0 failed)"),
+        ("fr", "6 essais (jusqu’au bout\N{NO-BREAK SPACE}: 6"),
+    ):
         page = write_note(tmp_path / "searched", language).read_text()
         part = page[page.index('<section id="searches"') : page.index('<section id="curves"')]
         assert told in part

@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.check.kinship import MOST_MEMBERS, MOST_SETS, Family, components
-from etude.check.quality import MOST_FILES, pictures
+from etude.check.quality import MOST_FILES
 from etude.check.records import Finding
+from etude.core.counting import how_many
 from etude.core.words import Part
 from etude.data.prepared import prepare_items
 from etude.data.source import Source
@@ -88,13 +89,17 @@ def find_alike(
         return
     count = sum(len(members) for members in sets)
     crossing = [members for members in sets if any(_crosses(parts[members]) for parts in splits)]
-    across = f" {pictures(sum(map(len, crossing)))} of them lie in sets that several parts hold." if crossing else ""
+    across = (
+        f" {how_many(sum(map(len, crossing)), 'picture')} of them lie in sets that several parts hold."
+        if crossing
+        else ""
+    )
     shown = sorted(crossing, key=len, reverse=True) + sorted(sets, key=len, reverse=True)
     once = {tuple(members.tolist()): members for members in shown}
     yield Finding(
         kind="alike",
         severity="warning" if crossing else "note",
-        sentence=f"{pictures(count)} in {len(sets):,} {'set' if len(sets) == 1 else 'sets'} show so much the same that "
+        sentence=f"{how_many(count, 'picture')} in {how_many(len(sets), 'set')} show so much the same that "
         f"{name} can hardly tell them apart, though they are no copies: look at them.{across}",
         count=count,
         files=family.names(np.sort(np.concatenate(sets))[:MOST_FILES]),

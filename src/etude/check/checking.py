@@ -15,6 +15,7 @@ from etude.check.quality import count_sizes, find_balance, find_faults, find_loo
 from etude.check.records import CheckRecord, Finding, FoldLeaks
 from etude.check.survey import Survey, survey
 from etude.check.twins import MOST_PAIRS, Twins
+from etude.core.counting import how_many
 from etude.core.machine import usable_threads
 from etude.core.records import Config, fingerprint
 from etude.core.words import Part
@@ -145,7 +146,8 @@ def _twins(
         return None
     if len(seen) > limits.near:
         skipped.append(
-            f"Near duplicates were not looked for among {len(seen):,} pictures (limit {limits.near:,}); equal ones "
+            f"Near duplicates were not looked for among {how_many(len(seen), 'picture')} (limit {limits.near:,}); "
+            f"equal ones "
             f"were. `etude data check --limit {len(seen)}` compares all, in a time that grows with the square."
         )
         return None
@@ -178,7 +180,7 @@ def _alike(
         return []
     if len(rows) > limits.alike:
         skipped.append(
-            f"{embedder.name} did not look at {len(rows):,} pictures for others that show the same (limit "
+            f"{embedder.name} did not look at {how_many(len(rows), 'picture')} for others that show the same (limit "
             f"{limits.alike:,}). `etude data check --limit {len(rows)}` has it look at all."
         )
         return []

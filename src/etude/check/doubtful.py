@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.check.alike import EMBED_PX, embed_items
-from etude.check.quality import MOST_FILES, pictures
+from etude.check.quality import MOST_FILES
 from etude.check.records import Finding
+from etude.core.counting import how_many
 from etude.core.errors import DataError, MissingPartError, sentence
 from etude.data.prepared import prepare_items
 from etude.data.source import Source
@@ -64,7 +65,8 @@ def find_doubtful(
     return Finding(
         kind="label-errors",
         severity="warning",
-        sentence=f"{pictures(len(ranked))} of {len(indices):,} ({len(ranked) / len(indices):.1%}) are suspected of a "
+        sentence=f"{how_many(len(ranked), 'picture')} of {len(indices):,} ({len(ranked) / len(indices):.1%}) "
+        f"{'is' if len(ranked) == 1 else 'are'} suspected of a "
         f"wrong label, by {origin}. {such}",
         count=len(ranked),
         files=tuple(str(name) for name in source.items.ids[indices[ranked[:MOST_FILES]]]),

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.check.leaks import Kin, leaked_test, leaked_validation, reach_of, to_drop
-from etude.check.quality import MOST_FILES, names_of, pictures
+from etude.check.quality import MOST_FILES, names_of
 from etude.check.records import Finding, FoldLeaks, Severity
 from etude.check.survey import Survey
 from etude.check.twins import Twins, find_twins
+from etude.core.counting import how_many
 from etude.core.texts import number_texts
 from etude.core.words import Part
 from etude.data.items import UNLABELLED
@@ -85,7 +86,8 @@ def find_duplicates(family: Family) -> Iterator[Finding]:
         frames = sum(len(rows) for rows in near if len(np.unique(group_N[rows])) == 1)
         near = [rows for rows in near if len(np.unique(group_N[rows])) > 1]
         if frames:
-            sentence = f"{pictures(frames)} look like another of their own sequence, as frames do."
+            look = how_many(frames, "picture looks", "pictures look")
+            sentence = f"{look} like another of their own sequence, as frames do."
             yield Finding(kind="frames", severity="note", sentence=sentence, count=frames)
     if near:
         yield _of_sets(family, "near-duplicates", "warning", "nearly the same look", near)
@@ -190,11 +192,10 @@ def _of_sets(
 ) -> Finding:  # fmt: skip
     """Tell of sets of pictures that have something in common."""
     count = sum(len(rows) for rows in sets)
-    plural = "1 set" if len(sets) == 1 else f"{len(sets):,} sets"
     return Finding(
         kind=kind,
         severity=severity,
-        sentence=f"{pictures(count)} in {plural} have {words}.",
+        sentence=f"{how_many(count, 'picture')} in {how_many(len(sets), 'set')} have {words}.",
         count=count,
         files=family.names(np.sort(np.concatenate(sets))[:MOST_FILES]),
         sets=tuple(family.names(rows[:MOST_MEMBERS]) for rows in sorted(sets, key=len, reverse=True)[:MOST_SETS]),

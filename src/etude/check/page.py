@@ -70,7 +70,7 @@ def render_page(
         f"<!doctype html>\n<html lang=en>\n<meta charset=utf-8>\n"
         f'<meta name=viewport content="width=device-width, initial-scale=1">\n<title>{head}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>{head}</h1>\n"
-        f"<p>{record.n_checked:,} of {record.n_items:,} pictures were looked at.</p>\n{skipped}\n{_summary(record)}\n"
+        f"<p>{record.looked_at}</p>\n{skipped}\n{_summary(record)}\n"
         f"{found}\n{_table('Pictures by class', record.counts)}\n{_table('Pictures by size', record.sizes)}\n</html>\n"
     )
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from etude.check.records import Finding, Severity
 from etude.check.survey import Survey
 from etude.check.twins import PLAIN_BELOW
+from etude.core.counting import how_many
 from etude.data.source import Source
 
 MOST_FILES = 1000
@@ -97,15 +98,6 @@ def count_sizes(seen: Survey, most: int = 20) -> dict[str, int]:
     return {f"{width}x{height}": count for (height, width), count in pairs.most_common(most)}
 
 
-def pictures(count: int) -> str:
-    """Say how many pictures.
-
-    >>> pictures(1), pictures(2000)
-    ('1 picture', '2,000 pictures')
-    """
-    return f"{count:,} picture{'' if count == 1 else 's'}"
-
-
 def _light(
     thumbnails_NHW: npt.NDArray[np.uint8],
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
@@ -138,7 +130,7 @@ def _finding(
     source: Source, seen: Survey, kind: str, severity: Severity, words: str, rows: list[int], more: str = ""
 ) -> Finding:
     are, have = ("is", "has") if len(rows) == 1 else ("are", "have")
-    told = words.format(n=pictures(len(rows)), are=are, have=have)
+    told = words.format(n=how_many(len(rows), "picture"), are=are, have=have)
     if len(rows) == 1:
         told = told.replace(" end too early", " ends too early")
     files = names_of(source, seen.indices_N[rows[:MOST_FILES]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from etude.core.counting import how_many
 from etude.core.records import Config, Record
 
 Severity = Literal["error", "warning", "note"]
@@ -62,6 +63,12 @@ class CheckRecord(Record):
     """What each fold leaks; none where no split was checked."""
     skipped: tuple[str, ...] = ()
     """A sentence for each test that was left out."""
+
+    @property
+    def looked_at(self) -> str:
+        """How many of the pictures were looked at, in a sentence."""
+        were = "was" if self.n_checked == 1 else "were"
+        return f"{self.n_checked:,} of {how_many(self.n_items, 'picture')} {were} looked at."
 
     @property
     def leaks_any(self) -> bool:

@@ -6,6 +6,8 @@ import json
 import sys
 from pathlib import Path
 
+from etude.core.counting import how_many
+
 
 def generate_pictures(
     bundle: Path, to: Path, count: int, seed: int, label: str | None, first: int, as_json: bool
@@ -25,4 +27,7 @@ def generate_pictures(
         }
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
         return
-    sys.stdout.write(f"{len(files)} pictures of {generator.name} from seed {seed} are in {to}\n")
+    sys.stdout.write(
+        f"{how_many(len(files), 'picture')} of {generator.name} from seed {seed} "
+        f"{'is' if len(files) == 1 else 'are'} in {to}\n"
+    )

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
 
@@ -40,7 +41,8 @@ def index_pictures(
         for path, reason in library.broken() if summary.broken else []:
             sys.stderr.write(f"{path}: {reason}\n" if path not in reason else f"{reason}\n")
         sys.stdout.write(
-            f"{to}: {summary.pictures} pictures, {summary.looked_at} of them new or changed, {summary.broken} broken, "
+            f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new or changed, "
+            f"{summary.broken} broken, "
             f"{summary.gone} gone, in {summary.seconds:.1f} s\n"
         )
         for label, count, doubt in library.counts():
@@ -61,7 +63,7 @@ def _bar(is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
             tenth = 10 * done // max(1, total)
             if tenth != shown:
                 shown = tenth
-                console.print(f"{done} of {total} pictures", highlight=False)
+                console.print(f"{done:,} of {how_many(total, 'picture')}", highlight=False)
 
         yield line
         return
@@ -114,7 +116,7 @@ def search_library(
     for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):
         if folder is not None:
             made = bring(found, folder, "link" if way == "link" else "copy", by_class=by_class)
-            sys.stderr.write(f"{len(made)} files in {folder}\n")
+            sys.stderr.write(f"{how_many(len(made), 'file')} in {folder}\n")
 
 
 def show_gallery(path: Path, port: int, browse: bool) -> None:

@@ -9,6 +9,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from etude.core.counting import how_many
 from etude.core.run_record import Epoch, RunRecord
 
 
@@ -49,13 +50,14 @@ class PlainWatcher:
     def counted(self, what: str, done: int, total: int) -> None:
         """Print the end of counted work."""
         if done == total:
-            self._print(f"{total} {what} {'prepared' if what == 'pictures' else 'read'}")
+            done_words = "prepared" if what == "pictures" else "read"
+            self._print(f"{how_many(total, what.removesuffix('s'))} {done_words}")
 
     def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
         """Print which run starts, or goes on."""
         self._label, self._epochs = f"[{position}/{of}] {label}", epochs
         resumed = f", resumed at step {steps_done} of {steps}" if steps_done else ""
-        self._print(f"{self._label}: {epochs} epochs{resumed}")
+        self._print(f"{self._label}: {how_many(epochs, 'epoch')}{resumed}")
 
     def stepped(self, steps_done: int, loss: float, images_per_s: float) -> None:
         """Print nothing: a line an epoch is enough."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from etude.core.counting import how_many
 from etude.core.errors import MistakeError
 from etude.core.files import write_text
 
@@ -58,7 +59,9 @@ class Record(BaseModel):
         try:
             return cls.model_validate(cls.upgrade(content))
         except ValidationError as error:
-            raise MistakeError(f"{path}: is not a {cls.__name__} ({error.error_count()} faults).") from error
+            raise MistakeError(
+                f"{path}: is not a {cls.__name__} ({how_many(error.error_count(), 'fault')})."
+            ) from error
 
     @classmethod
     def upgrade(cls, content: dict[str, Any]) -> dict[str, Any]:

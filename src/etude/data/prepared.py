@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, StorageError, sentence
 from etude.core.files import storage_errors
 from etude.core.machine import cache_folder, usable_threads
@@ -342,7 +343,7 @@ def _unreadable(name: str, left_out: tuple[tuple[str, str], ...], n_all: int) ->
     more = f"\n  … and {len(left_out) - _MOST_SHOWN} more" if len(left_out) > _MOST_SHOWN else ""
     remedy = "Replace them or take them away"
     remedy += ", or set data.unreadable: skip to leave them out." if len(left_out) < n_all else "."
-    return f"data: {len(left_out)} of {n_all} pictures of {name} cannot be read. {remedy}\n{shown}{more}"
+    return f"data: {len(left_out):,} of {how_many(n_all, 'picture')} of {name} cannot be read. {remedy}\n{shown}{more}"
 
 
 def _pack(array: Pixels, kept: Indices) -> Pixels:

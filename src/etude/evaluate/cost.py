@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from etude.core.counting import how_many
 from etude.core.machine import processor_name, usable_threads
 
 _STATUS = Path("/proc/self/status")
@@ -102,7 +103,7 @@ def machine_words() -> str:
     Such as 'AMD EPYC, 2 threads, 8 GiB, Linux'.
     """
     threads, memory_gib = usable_threads(), _memory_gib()
-    words = [processor_name(), f"{threads} thread{'s' if threads > 1 else ''}"]
+    words = [processor_name(), f"{how_many(threads, 'thread')}"]
     if memory_gib:
         words.append(f"{memory_gib:.0f} GiB")
     return ", ".join([*words, platform.system()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etude.core.bundle_record import BundleRecord, Score, Speed
+from etude.core.counting import how_many
 from etude.pictures.prepare import Prepare
 
 
@@ -73,10 +74,10 @@ def _origin_lines(record: BundleRecord) -> list[str]:
 
 def _what(record: BundleRecord) -> str:
     if record.task == "segmentation":
-        return f"It gives each pixel of a picture one of {len(record.classes)} classes."
+        return f"It gives each pixel of a picture one of {how_many(len(record.classes), 'class', 'classes')}."
     if record.threshold is not None:
         return f"It tells {record.classes[1]} from {record.classes[0]}."
-    return f"It gives a picture one of {len(record.classes)} classes."
+    return f"It gives a picture one of {how_many(len(record.classes), 'class', 'classes')}."
 
 
 def _intended(record: BundleRecord) -> str:
@@ -119,11 +120,12 @@ def _gate(record: BundleRecord) -> str:
     gate = record.gate
     moved = f", mIoU moved by {gate.score_moved:+.4f}" if gate.score_moved is not None else ""
     largest = f", largest difference of a probability {gate.largest_difference:.2g}" if gate.largest_difference else ""
-    text = f"{gate.agreement:.3%} equal decisions on {gate.pictures} validation pictures{moved}{largest}."
+    text = f"{gate.agreement:.3%} equal decisions on {how_many(gate.pictures, 'validation picture')}{moved}{largest}."
     if (lost := record.quantisation) is None:
         return text
     return (
-        f"With 32 bits: {text}\n\nWith 8 bits, the {lost.metric} on {lost.pictures} validation pictures goes from "
+        f"With 32 bits: {text}\n\nWith 8 bits, the {lost.metric} on "
+        f"{how_many(lost.pictures, 'validation picture')} goes from "
         f"{lost.score_fp32:.4f} to {lost.score_int8:.4f}: a loss of {lost.loss:.2f} points "
         f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]. Ranges were taken from {lost.calibration_pictures} "
         "training pictures."
@@ -153,7 +155,7 @@ def _data_lines(record: BundleRecord) -> str:
     lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`."]
     for part, counts in data.counts.items():
         told = ", ".join(f"{name} {count}" for name, count in counts.items() if name)
-        lines.append(f"- {part}: {sum(counts.values())} pictures{f' ({told})' if told else ''}")
+        lines.append(f"- {part}: {how_many(sum(counts.values()), 'picture')}{f' ({told})' if told else ''}")
     return "\n".join([*lines, *(f"- {note}" for note in data.notes)])
 
 

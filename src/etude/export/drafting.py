@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from etude.core.bundle_record import BundleRecord, Gate
+from etude.core.counting import how_many
 from etude.core.machine import processor_name, usable_threads
 from etude.evaluate.cost import versions
 from etude.export.bundling import with_entries
@@ -46,7 +47,7 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         graph=GRAPH_FILE,
         prepare=request.prepare.model_dump(mode="json"),
         scores=request.scores,
-        machine=f"{processor_name()}, {usable_threads()} threads",
+        machine=f"{processor_name()}, {how_many(usable_threads(), 'thread')}",
         origin=request.origin,
         data=request.data,
         files={},

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from etude.core.bundle_record import BundleRecord, Certainty, GraphKind, Quantisation, Speed
+from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.seeds import derive
 from etude.core.words import Part
@@ -62,7 +63,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     validation = request.indices(Part.VALIDATION)
     told("finding what a familiar picture looks like")
     plain, pictures = _with_means(request)
-    told(f"asking the network about {len(validation)} validation pictures")
+    told(f"asking the network about {how_many(len(validation), 'validation picture')}")
     network = network_answers(request, validation, plain)
     request, deployed, network, certainty = _calibrated(request, plain, network, validation, wishes)
     doubt = _Doubt(certainty, pictures, wishes.familiar)

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.bundle_record import Gate, Quantisation
+from etude.core.counting import how_many
 from etude.core.errors import GateError
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
@@ -70,7 +71,7 @@ def _mask_gate(request: Request, indices: Indices, network_NHW: Answers, bundle_
 
 
 def _disagreement(gate: Gate) -> str:
-    told = f"{gate.agreement:.3%} of the decisions on {gate.pictures} validation pictures are equal"
+    told = f"{gate.agreement:.3%} of the decisions on {how_many(gate.pictures, 'validation picture')} are equal"
     if gate.score_moved is not None:
         rule = f"its mIoU must move by at most {MOST_MOVED}. It moved by {gate.score_moved:+.4f}; {told}"
     else:
@@ -124,7 +125,8 @@ def check_loss(
     if measured.loss > max_loss:
         told = f"{measured.loss:.2f} points [{measured.interval.low:.2f}, {measured.interval.high:.2f}]"
         raise GateError(
-            f"export: with 8 bits the {metric} on {len(indices)} validation pictures must lose at most {max_loss:g} "
+            f"export: with 8 bits the {metric} on {how_many(len(indices), 'validation picture')} must lose at most "
+            f"{max_loss:g} "
             f"points. It loses {told}. Nothing was written; leave --int8 out, or allow more with --max-loss."
         )
     return measured

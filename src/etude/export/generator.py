@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.core.bundle_record import BundleRecord, Gate, Speed
+from etude.core.counting import how_many
 from etude.core.errors import GateError, MistakeError, sentence
 from etude.export.bundling import with_entries, write_bundle
 from etude.export.drafting import GRAPH_FILE, REFERENCE_FILE, make_draft
@@ -144,7 +145,8 @@ def check_generator(generator: Generator, deployed: DeployedGenerator) -> Gate:
     if gate.agreement < LEAST_AGREEMENT:
         raise GateError(
             f"export: the bundle disagrees with PyTorch: at least {LEAST_AGREEMENT:.1%} of the levels must differ by "
-            f"at most 1 of 255. {gate.agreement:.3%} do, on {gate.pictures} generated pictures. Nothing was written."
+            f"at most 1 of 255. {gate.agreement:.3%} do, on {how_many(gate.pictures, 'generated picture')}. "
+            f"Nothing was written."
         )
     return gate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etude.core.bundle_record import BundleRecord
+from etude.core.counting import how_many
 from etude.export.documents import as_page, closing_parts, score_table
 from etude.pictures.prepare import Prepare
 
@@ -47,7 +48,8 @@ def _gate(record: BundleRecord) -> str:
         "" if gate.largest_difference is None else f"; the largest difference is {255 * gate.largest_difference:.0f}"
     )
     return (
-        f"{gate.agreement:.3%} of the levels of {gate.pictures} pictures of a fixed seed differ by at most 1 of 255"
+        f"{gate.agreement:.3%} of the levels of {how_many(gate.pictures, 'picture')} of a fixed seed differ by at "
+        f"most 1 of 255"
         f"{largest}."
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from etude.core.counting import how_many
 from etude.core.errors import EtudeError, ModelError, sentence
 from etude.core.seeds import derive
 from etude.models.model_spec import ModelSpec
@@ -63,7 +64,7 @@ def build_model(
             raise
         except Exception as error:
             raise ModelError(
-                f"model {_label(resolved.spec)}: cannot be built for {n_outputs} outputs and pictures of "
+                f"model {_label(resolved.spec)}: cannot be built for {how_many(n_outputs, 'output')} and pictures of "
                 f"{size_px[0]}×{size_px[1]} px ({type(error).__name__}: {error})."
             ) from error
     if resolved.spec.checkpoint is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from etude.core.allocator import keep_freed_memory
+from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_json
 from etude.core.machine import cache_folder, processor_name
@@ -54,7 +55,7 @@ class Execution:
 
         if self.device.type == "cuda":
             return f"{self.device}: {torch.cuda.get_device_name(self.device)}"
-        return f"{self.device}: {processor_name()}, {torch.get_num_threads()} threads"
+        return f"{self.device}: {processor_name()}, {how_many(torch.get_num_threads(), 'thread')}"
 
 
 def choose_execution(device: str = "auto", precision: str = "auto", memory_format: str = "auto") -> Execution:

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image
 from PIL.ImageFile import ImageFile
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, sentence
 
 Pixels = npt.NDArray[np.uint8]
@@ -176,7 +177,7 @@ class OpenPicture:
         except DataError:
             raise
         except Exception as error:  # decoders raise nearly anything on a forged file
-            found = f"{len(self._content)} bytes that end too early or are damaged ({error})"
+            found = f"{how_many(len(self._content), 'byte')} that end too early or are damaged ({error})"
             raise DataError(sentence("pictures", self.name, "a whole picture file", found, _REMEDY)) from error
 
 
@@ -314,7 +315,7 @@ def _describe(content: bytes) -> tuple[str, str]:
             return f"a web page or an SVG drawing, {text!r}", "Download the picture itself."
         if head.decode("utf-8", "ignore").isprintable() or head.isascii():
             return f"a text, {text!r}", _REMEDY
-    return f"{len(content)} bytes of another kind", _REMEDY
+    return f"{how_many(len(content), 'byte')} of another kind", _REMEDY
 
 
 def _has_metadata(content: bytes) -> bool:

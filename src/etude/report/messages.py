@@ -45,6 +45,11 @@ def mark(message: str) -> str:
     return message
 
 
+def mark_count(singular: str, plural: str) -> tuple[str, str]:
+    """Mark the two forms of a text that counts, where they stand in a table of constants."""
+    return singular, plural
+
+
 @functools.cache
 def read_messages(language: str) -> Messages:
     """Read the catalogue of a language.

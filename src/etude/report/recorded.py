@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from etude.report.messages import mark
+from etude.report.messages import mark, mark_count
 from etude.report.words import Words
 
 PATTERNS = (
@@ -35,7 +35,10 @@ PATTERNS = (
         "No clean test picture remains: training or validation holds a twin, or another frame of the "
         "sequence, of each of the {total} (on_leak: allow). The scores say nothing about new pictures."
     ),
-    mark("{dropped} pictures left training or validation, as another part holds a twin (on_leak: drop)."),
+    mark_count(
+        "{n} picture left training or validation, as another part holds a twin (on_leak: drop).",
+        "{n} pictures left training or validation, as another part holds a twin (on_leak: drop).",
+    ),
     mark("Training holds twins of validation pictures (on_leak: allow): choices are made too hopefully."),
     mark("One run a candidate: what another seed would give is not known."),
     mark(
@@ -67,21 +70,29 @@ PATTERNS = (
         "One of the classes is void: it counts in the mean as a class. Published values over categories leave"
         " it out; the IoU of each class is in the note."
     ),
-    mark(
-        "{candidate}: beside its photographs its training part holds {count} generated pictures of a class, "
-        "from a generator trained on the photographs of that training part alone."
+    mark_count(
+        "{candidate}: beside its photographs its training part holds {n} generated picture of a class, "
+        "from a generator trained on the photographs of that training part alone.",
+        "{candidate}: beside its photographs its training part holds {n} generated pictures of a class, "
+        "from a generator trained on the photographs of that training part alone.",
+    ),
+    mark_count(
+        "{n} picture without a mask was passed over.",
+        "{n} pictures without a mask were passed over.",
     ),
     mark(
         "{label}: The generator has collapsed: at step {step} of {steps} its samples differ by {share} % of what "
         "training pictures do, for {looks} looks in a row. Training stopped there. Lower train.optimizer.lr, or give "
         "train.adversarial an r1 or an augment; collapse: 0 lets it go on."
     ),
-    mark("{count} pictures without a mask were passed over."),
     mark("The official test part is left out, as its labels are not public."),
     mark("The official test part is left out, as its labels are not public; the official val is the test."),
-    mark("{count} pictures are left out, as no official list names them."),
+    mark_count(
+        "{n} picture is left out, as no official list names it.",
+        "{n} pictures are left out, as no official list names them.",
+    ),
 )
-"""Every note that a study's own code writes; a place in braces holds what changes."""
+"""Every note that a study's own code writes; a place in braces holds what changes, `{n}` in two forms what counts."""
 
 
 FINDINGS = {
@@ -100,7 +111,7 @@ FINDINGS = {
     "plain": mark("Pictures of one colour: {n}."),
     "blurred": mark("Blurred pictures: {n}."),
     "tiny": mark("Pictures of a few pixels: {n}."),
-    "balance": mark("The classes are unbalanced; the smallest holds {n} pictures."),
+    "balance": mark("The classes are unbalanced; pictures in the smallest: {n}."),
     "extension": mark("Files whose ending is not that of the format inside: {n}."),
     "rotated": mark("Pictures turned upright by their EXIF orientation: {n}."),
     "cmyk": mark("Pictures converted from CMYK: {n}."),
@@ -130,10 +141,19 @@ def tell_finding(sentence: str, kind: str, count: int | None, words: Words) -> s
 def tell_recorded(sentence: str, words: Words) -> str:
     """Tell a recorded sentence in the language of the report; a sentence that is not known stays as it is."""
     for pattern in PATTERNS:
-        found = _expression(pattern).fullmatch(sentence)
-        if found is not None:
-            return str(words.say(pattern, **{name: _number(text, words) for name, text in found.groupdict().items()}))
+        for form in (pattern,) if isinstance(pattern, str) else pattern:
+            found = _expression(form).fullmatch(sentence)
+            if found is not None:
+                return str(_say(pattern, found.groupdict(), words))
     return sentence
+
+
+def _say(pattern: str | tuple[str, str], places: dict[str, str], words: Words) -> str:
+    """Say a known sentence with what stands in its places."""
+    told = {name: _number(text, words) for name, text in places.items() if isinstance(pattern, str) or name != "n"}
+    if isinstance(pattern, str):
+        return words.say(pattern, **told)
+    return words.say_count(*pattern, int(places["n"].replace(",", "")), **told)
 
 
 _RUN = re.compile(r"(?P<candidate>.+), seed (?P<seed>\d+)(, fold (?P<fold>\d+))?")

@@ -57,9 +57,10 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
 
 def tell_cost(summary: SearchSummary, record: StudyRecord, words: Words) -> str:
     """Say how many trials there were and what they cost, beside one run of what was searched."""
-    told = words.say(
-        "{count} trials ({complete} complete, {pruned} stopped early, {failed} failed) trained for {time} in all.",
-        count=words.count(summary.n_trials),
+    told = words.say_count(
+        "{n} trial ({complete} complete, {pruned} stopped early, {failed} failed) trained for {time} in all.",
+        "{n} trials ({complete} complete, {pruned} stopped early, {failed} failed) trained for {time} in all.",
+        summary.n_trials,
         complete=words.count(summary.n_complete),
         pruned=words.count(summary.n_pruned),
         failed=words.count(summary.n_failed),

@@ -18,6 +18,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from etude.core.bundle_record import BundleRecord
+from etude.core.counting import how_many
 from etude.core.errors import BundleError, sentence
 
 RECORD_FILE: Final = "bundle.json"
@@ -82,7 +83,7 @@ class Archive:
     def _take(self, names: list[str], read: Reader) -> None:
         """Read the record, then every file that it lists, and nothing else."""
         if RECORD_FILE not in names:
-            raise _refused(self.path, f"a bundle with a {RECORD_FILE}", f"{len(names)} other files")
+            raise _refused(self.path, f"a bundle with a {RECORD_FILE}", how_many(len(names), "other file"))
         self.record = _read_record(self.path, read(RECORD_FILE, MAX_RECORD_BYTES))
         listed = set(self.record.files) | {RECORD_FILE}
         if listed != set(names):
@@ -149,7 +150,7 @@ def _read_member(path: Path, packed: zipfile.ZipFile, name: str, limit: int) -> 
 
 def _read_record(path: Path, content: bytes) -> BundleRecord:
     if len(content) > MAX_RECORD_BYTES:
-        raise _refused(path, "a bundle with a small record", f"{len(content)} bytes")
+        raise _refused(path, "a bundle with a small record", how_many(len(content), "byte"))
     try:
         raw = json.loads(content)
         written = raw["format"]

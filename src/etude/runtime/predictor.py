@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from etude.core.bundle_record import BundleRecord
+from etude.core.counting import how_many
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import VOID, Box, Placement, place, prepare_opened, prepare_picture
 from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, read_file
@@ -206,7 +207,9 @@ def _check_record(record: BundleRecord) -> None:
         remedy = "Ask it with `etude generate`, or etude.load_generator."
         raise BundleError(sentence("bundle", record.name, "one that answers about pictures", record.task, remedy))
     if record.task == "segmentation" and len(record.palette) != len(record.classes):
-        raise BundleError(sentence("bundle", "palette", f"{len(record.classes)} colours", len(record.palette)))
+        raise BundleError(
+            sentence("bundle", "palette", f"{how_many(len(record.classes), 'colour')}", len(record.palette))
+        )
     if record.threshold is not None and len(record.classes) != 2:
         raise BundleError(sentence("bundle", "threshold", "left out but for two classes", record.threshold))
     wanted = {"classification": "probabilities", "segmentation": "ids"}[record.task]

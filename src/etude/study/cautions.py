@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from etude.core.counting import how_many
 from etude.data.source import Source
 from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
@@ -27,8 +28,9 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         yield from mask_cautions(study, candidate, source)
     if candidate.generated is not None:
         yield (
-            f"{candidate.name}: beside its photographs its training part holds {candidate.generated.pictures} "
-            f"generated pictures of a class, from a generator trained on the photographs of that training part alone."
+            f"{candidate.name}: beside its photographs its training part holds "
+            f"{how_many(candidate.generated.pictures, 'generated picture')} of a class, from a generator trained "
+            f"on the photographs of that training part alone."
         )
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":

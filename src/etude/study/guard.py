@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from etude.check import CheckLimits, CheckRecord, check_key, check_source
 from etude.check.page import write_page
+from etude.core.counting import how_many
 from etude.core.errors import DataError, LeakError, MistakeError, StorageError, sentence
 from etude.core.machine import cache_folder
 from etude.core.watch import Watcher
@@ -79,7 +80,7 @@ def guard(workspace: Workspace) -> None:
     record, data = workspace.check, workspace.study.data
     grave = sum(finding.severity == "error" for finding in record.findings)
     if record.findings:
-        told = f"{len(record.findings)} finding{'s' if len(record.findings) > 1 else ''}"
+        told = how_many(len(record.findings), "finding")
         workspace.watch.said(f"Data check: {told}, {grave} grave; see {workspace.folder.root / 'check.html'}")
     if not record.leaks_any:
         return
@@ -87,7 +88,10 @@ def guard(workspace: Workspace) -> None:
         raise LeakError(_tell_leak(record, workspace))
     n_dropped = max(len(fold.dropped) for fold in record.leaks)
     if data.on_leak == "drop":
-        workspace.watch.said(f"{n_dropped} pictures that leak are left out of training or validation (on_leak: drop)")
+        workspace.watch.said(
+            f"{how_many(n_dropped, 'picture that leaks is', 'pictures that leak are')} left out of training or "
+            f"validation (on_leak: drop)"
+        )
 
 
 def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) -> list[Parts]:
@@ -102,7 +106,8 @@ def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) ->
         left = np.where(dropped, np.int8(Part.LEFT_OUT), parts)
         gone = np.setdiff1d(items.labels[parts == Part.TRAIN], items.labels[left == Part.TRAIN])
         if len(gone):
-            found = f"{int(dropped.sum())} pictures leak, all of a class of the training part among them"
+            leak = how_many(int(dropped.sum()), "picture leaks", "pictures leak")
+            found = f"{leak}, all of a class of the training part among them"
             rule = "a split that keeps training pictures of every class once what leaks is dropped"
             raise DataError(sentence("data", "on_leak: drop", rule, found, "Split by group, or set on_leak: allow."))
         kept.append(left)
@@ -118,7 +123,10 @@ def leak_notes(workspace: Workspace) -> list[str]:
     n_test = sum(fold.n_test for fold in record.leaks)
     if mode == "drop":
         n_dropped = sum(len(fold.dropped) for fold in record.leaks)
-        return [f"{n_dropped:,} pictures left training or validation, as another part holds a twin (on_leak: drop)."]
+        return [
+            f"{how_many(n_dropped, 'picture')} left training or validation, as another part holds a twin (on_leak: "
+            f"drop)."
+        ]
     if n_leaked == n_test:
         return [
             f"No clean test picture remains: training or validation holds a twin, or another frame of the sequence, of "
@@ -148,7 +156,8 @@ def _tell_leak(record: CheckRecord, workspace: Workspace) -> str:
         by_group = "Leave more frames out between the stretches (data.split.gap), split by group"
     return (
         f"{record.source}: the split leaks. {told}{such_as} {by_group}, or set data.on_leak: drop to leave "
-        f"{n_dropped:,} twins out of training and validation, or data.on_leak: allow to go on and have the score with "
+        f"{how_many(n_dropped, 'twin')} out of training and validation, or data.on_leak: allow to go on and have "
+        f"the score with "
         f"and without them. The pictures are side by side in {workspace.folder.root / 'check.html'}"
     )
 

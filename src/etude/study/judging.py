@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.judgement_record import JudgedPictures, JudgementRecord, Kind
 from etude.core.records import fingerprint
@@ -84,8 +85,8 @@ def judge_generators(
     path = workspace.folder.judgement
     if path.exists() and (known := JudgementRecord.load(path)).key == key:
         return known
-    said = f"{len(refs)} generators are judged by {judges[0].candidate} of {judged_by.name} ({len(judges)} networks)"
-    workspace.watch.said(said)
+    judged, by = how_many(len(refs), "generator is", "generators are"), how_many(len(judges), "network")
+    workspace.watch.said(f"{judged} judged by {judges[0].candidate} of {judged_by.name} ({by})")
     bench = Bench.open(folder, judged_by, judges, workspace)
     prepare = next(iter(candidates.values())).prepare
     targets = _targets(judged_by.classes, workspace.source.classes)

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from etude.core.counting import how_many
 from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
@@ -265,5 +266,5 @@ def _report(name: str, problems: list[str]) -> StudyFileError:
         return (int(number) if number.isdigit() else 0, told)
 
     ordered = tuple(sorted(dict.fromkeys(problems), key=order))
-    count = "1 mistake" if len(ordered) == 1 else f"{len(ordered)} mistakes"
+    count = how_many(len(ordered), "mistake")
     return StudyFileError(f"{name}: {count}.\n" + "\n".join(f"  {told}" for told in ordered), ordered)

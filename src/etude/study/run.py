@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from etude.core.counting import how_many
 from etude.core.errors import BudgetError, RuleError
 from etude.core.files import write_json, write_text
 from etude.core.machine import command_words
@@ -268,12 +269,12 @@ class _Session:
         left = sum(ref.status in ("planned", "running") for ref in record.runs)
         if self.is_out_of_time and left:
             raise BudgetError(
-                f"{self.study.study}: the budget is spent with {left} of {len(record.runs)} runs left. "
+                f"{self.study.study}: the budget is spent with {left} of {how_many(len(record.runs), 'run')} left. "
                 f"The same command goes on from there; --set protocol.budget=2h gives it more."
             )
         if self.failures:
             first = next(iter(self.failures.values()))
-            raise RuleError(f"{self.study.study}: {len(self.failures)} of {len(record.runs)} runs failed. {first}")
+            raise RuleError(f"{self.study.study}: {len(self.failures)} of {how_many(len(record.runs), 'run')} failed. {first}")
         return record
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from etude.core.counting import how_many
 from etude.core.errors import EtudeError, MistakeError, StudyFileError
 from etude.core.registry import nearest
 from etude.search import Parameter, SearchConfig, Space, make_space
@@ -171,6 +172,7 @@ def _check_length(search: SearchConfig, space: Space, here: FieldPath) -> Iterat
     elif search.trials is not None and search.trials < count:
         yield (
             (*here, "trials"),
-            f"search.trials must be at least the {count} points of the grid. Got {search.trials}. Leave it out, or "
+            f"search.trials must be at least the {how_many(count, 'point')} of the grid. Got {search.trials}. "
+            f"Leave it out, or "
             f"give fewer points.",
         )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from etude.core.counting import how_many
 from etude.core.errors import BudgetError, MistakeError, RuleError
 from etude.core.records import fingerprint
 from etude.core.search_record import SearchRecord, TrialRecord
@@ -115,13 +116,15 @@ class Searching:
             record.save(self.workspace.folder.search_record(config.candidate, fold))
         if not search.is_over():
             raise BudgetError(
-                f"{study.study}: the budget is spent with {len(record.trials)} of {record.n_trials} trials of "
-                f"{config.candidate} done. The same command goes on from there; --set protocol.budget=2h gives it more."
+                f"{study.study}: the budget is spent with {len(record.trials)} of "
+                f"{how_many(record.n_trials, 'trial')} of {config.candidate} done. The same command goes on "
+                f"from there; --set protocol.budget=2h gives it more."
             )
         if record.best is None:
             failures = [trial.failure for trial in record.trials if trial.failure]
             raise RuleError(
-                f"{study.study}: all {len(record.trials)} trials of {config.candidate} ended without a score. "
+                f"{study.study}: all {how_many(len(record.trials), 'trial')} of {config.candidate} ended "
+                f"without a score. "
                 f"{failures[0] if failures else ''}".strip()
             )
         return record

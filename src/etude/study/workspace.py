@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from etude.check import CheckRecord
+from etude.core.counting import how_many
 from etude.core.errors import DataError
 from etude.core.files import write_json
 from etude.core.records import fingerprint
@@ -181,7 +182,8 @@ class Workspace:
             )
             if made.left_out:
                 self.watch.said(
-                    f"{len(made.left_out)} unreadable pictures are left out (data.unreadable: skip); "
+                    f"{how_many(len(made.left_out), 'unreadable picture is', 'unreadable pictures are')} left out "
+                    f"(data.unreadable: skip); "
                     f"the first: {made.left_out[0][0]} ({made.left_out[0][1]})"
                 )
             self._prepared[key] = made

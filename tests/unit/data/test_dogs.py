@@ -44,7 +44,7 @@ def test_official_parts_and_boxes(tmp_path):
     assert isinstance(source, DogsSource)
     assert source.classes == ("Pug", "Saluki")
     assert source.items.official.tolist() == [Part.TRAIN, Part.TEST] * 3 + [Part.TRAIN, Part.LEFT_OUT]
-    assert source.notes == ("1 pictures are left out, as no official list names them.",)
+    assert source.notes == ("1 picture is left out, as no official list names it.",)
     assert source.box(0) == (20.0, 10.0, 50.0, 30.0)
     prepared = prepare_items(source, np.arange(8), Prepare(size_px=8, crop_to_box=True))
     assert (prepared.pictures_NHWC > 100).all()

@@ -47,7 +47,7 @@ def test_a_picture_without_a_mask_is_passed_over_and_told(tmp_path):
     (root / "trainannot/0001TP_1.png").unlink()
     source = open_source(str(root), task="segmentation")
     assert len(source.items) == 3
-    assert source.notes == ("1 pictures without a mask were passed over.",)
+    assert source.notes == ("1 picture without a mask was passed over.",)
 
 
 def test_the_original_colours_become_the_eleven_classes(tmp_path):

@@ -18,7 +18,8 @@ from etude.report.messages import LANGUAGES, read_messages
 from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
 
 ROOM = Path(etude.report.__file__).parent
-KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_count": (1, 2), "get_plural": (1, 2)}
+KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_count": (1, 2), "get_plural": (1, 2),
+            "mark_count": (1, 2)}  # fmt: skip
 METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext:babel_extract")]
 PLACE = re.compile(r"{(\w*)}")
 

@@ -11,6 +11,7 @@ import pytest
 
 from etude.check import kinship, quality
 from etude.core.run_record import AdversarialLook, Epoch
+from etude.data.sources.paired import note_without_mask
 from etude.report.recorded import FINDINGS, PATTERNS, tell_finding, tell_recorded
 from etude.report.words import Words
 from etude.study.cautions import cautions
@@ -112,7 +113,16 @@ def test_a_note_that_nobody_knows_stands_as_it_is():
 
 
 def test_no_pattern_swallows_the_notes_of_another():
-    for pattern in PATTERNS:
-        sample = re.sub(r"{(\w+)}", "12", pattern)
+    forms = [form for pattern in PATTERNS for form in ([pattern] if isinstance(pattern, str) else pattern)]
+    for form in forms:
+        sample = re.sub(r"{(\w+)}", "12", form)
         assert sum(re.fullmatch(re.sub(r"\\{\w+\\}", ".+?", re.escape(other)), sample) is not None
-                   for other in PATTERNS) == 1  # fmt: skip
+                   for other in forms) == 1  # fmt: skip
+
+
+def test_a_note_of_one_picture_is_told_in_the_singular():
+    (note,) = leak_notes(leaky("drop", dropped=range(1)))
+    assert note.startswith("1 picture left training")
+    assert tell_recorded(note, Words("fr")).startswith("1 image a quitté")
+    assert tell_recorded(note_without_mask(1)[0], Words("fr")) == "1 image sans masque a été laissée de côté."
+    assert tell_recorded(note_without_mask(2000)[0], Words("fr")).startswith("2\N{NARROW NO-BREAK SPACE}000 images")

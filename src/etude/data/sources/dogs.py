@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, MissingPartError, sentence
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
@@ -78,7 +79,8 @@ class DogsSource(FolderSource):
         found = [part_of.get(item, Part.LEFT_OUT) for item in self.items.ids.tolist()]
         n_unnamed = found.count(Part.LEFT_OUT)
         if n_unnamed:
-            self.notes = (*self.notes, f"{n_unnamed} pictures are left out, as no official list names them.")
+            left_out, them = how_many(n_unnamed, "picture is", "pictures are"), "it" if n_unnamed == 1 else "them"
+            self.notes = (*self.notes, f"{left_out} left out, as no official list names {them}.")
         return np.array(found, np.int8)
 
     @cached_property

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, sentence
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
@@ -163,4 +164,8 @@ def match_stems(
 
 def note_without_mask(count: int) -> tuple[str, ...]:
     """Say that pictures were passed over."""
-    return (f"{count} pictures without a mask were passed over.",) if count else ()
+    return (
+        (f"{how_many(count, 'picture')} without a mask {'was' if count == 1 else 'were'} passed over.",)
+        if count
+        else ()
+    )

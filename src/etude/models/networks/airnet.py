@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from etude.core.counting import how_many
 from etude.core.errors import ModelError, sentence
 from etude.models.families.airnet import AirnetParams
 
@@ -114,4 +115,6 @@ def _check_size(params: AirnetParams, size_px: tuple[int, int]) -> None:
     least = 2**groups + 1
     if side_px < least:
         remedy = "Give larger pictures (prepare.size_px) or fewer widths."
-        raise ModelError(sentence("model airnet", "size_px", f"at least {least} for {groups} groups", side_px, remedy))
+        raise ModelError(
+            sentence("model airnet", "size_px", f"at least {least} for {how_many(groups, 'group')}", side_px, remedy)
+        )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from etude.core.counting import how_many
 from etude.core.errors import ModelError, sentence
 from etude.models.families.cnn import CnnParams
 from etude.models.networks.layers import activation, draw_he, draw_head
@@ -87,4 +88,6 @@ def _check_size(params: CnnParams, size_px: tuple[int, int], map_px: tuple[int, 
         blocks, side_px = len(params.widths), min(size_px)
         most = side_px.bit_length() - 1
         remedy = f"Give larger pictures (prepare.size_px), at most {most} blocks, or pool: stride."
-        raise ModelError(sentence("model cnn", "size_px", f"at least {2**blocks} for {blocks} blocks", side_px, remedy))
+        raise ModelError(
+            sentence("model cnn", "size_px", f"at least {2**blocks} for {how_many(blocks, 'block')}", side_px, remedy)
+        )
