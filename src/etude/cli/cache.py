@@ -7,10 +7,9 @@ import json
 import sys
 from datetime import datetime
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
 from etude.data.cache import Entry, PreparedCache, read_bytes_size
 
 
@@ -24,11 +23,10 @@ def list_cache(as_json: bool) -> None:
         rows = [dataclasses.asdict(entry) for entry in entries]
         sys.stdout.write(json.dumps({**content, "entries": rows}, indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = answer_console()
     if entries:
-        console.print(_table(entries))
-    text = f"{cache.folder}: {size_words(used)} of {size_words(cache.limit_bytes)}."
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+        print_table(_table(entries), console)
+    print_line(f"{cache.folder}: {size_words(used)} of {size_words(cache.limit_bytes)}.", console)
 
 
 def clear_cache() -> None:
@@ -58,12 +56,10 @@ def size_words(n_bytes: int) -> str:
 
 
 def _table(entries: list[Entry]) -> Table:
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("source", "pictures", "size", "on disk", "last used"):
-        table.add_column(heading, no_wrap=True)
+    table = make_table("source", "pictures", "size", "on disk", "last used", right=("pictures", "on disk"))
     for entry in entries:
         masks = " + masks" if entry.has_masks else ""
         used = datetime.fromtimestamp(entry.used_at).strftime("%Y-%m-%d %H:%M")
         size = f"{entry.height_px} × {entry.width_px}{masks}"
-        table.add_row(entry.source, f"{entry.pictures:,}", size, size_words(entry.n_bytes), used)
+        add_row(table, entry.source, f"{entry.pictures:,}", size, size_words(entry.n_bytes), used)
     return table

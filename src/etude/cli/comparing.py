@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from etude.cli.printing import answer_console, print_line, print_table
 from etude.cli.tables import few_runs_line, leaderboard_table, verdict_lines
 from etude.core.files import write_text
 from etude.study.comparing import compare_studies
@@ -24,11 +23,11 @@ def show_comparison(
     if as_json:
         sys.stdout.write(found.model_dump_json(indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(leaderboard_table(found, console.width))
+    console = answer_console()
+    print_table(leaderboard_table(found, console.width), console)
     if few := few_runs_line(found):
-        console.print(few, highlight=False, markup=False, soft_wrap=True)
+        print_line(few, console)
     for line in verdict_lines(found):
         console.print(line, highlight=False, soft_wrap=True)
     for note in found.notes:
-        console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
+        print_line(f"Note: {note}", console)

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich import box
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
+from rich.text import Text
 
 from etude.check import CheckLimits, CheckRecord, check_source
 from etude.check.page import write_page
+from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
+from etude.core.counting import how_many
 from etude.core.errors import DataError
 from etude.core.files import write_bytes, write_text
 from etude.core.texts import count_distinct
@@ -47,14 +48,12 @@ def list_sources(as_json: bool) -> None:
         content["layouts"] = [{"name": layout.name} for layout in LAYOUTS]
         sys.stdout.write(json.dumps(content, indent=1) + "\n")
         return
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("source", no_wrap=True)
-    table.add_column("where it comes from")
+    table = make_table("source", "where it comes from")
     for name, what in rows:
-        table.add_row(name, what)
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(table)
-    console.print(f"A path works too: {', '.join(layout.name for layout in LAYOUTS)}.", highlight=False, soft_wrap=True)
+        add_row(table, name, what)
+    console = answer_console()
+    print_table(table, console)
+    print_line(f"A path works too: {', '.join(layout.name for layout in LAYOUTS)}.", console)
 
 
 def show_source(spec: str, out: Path | None, as_json: bool) -> None:
@@ -66,7 +65,7 @@ def show_source(spec: str, out: Path | None, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps({**content, "files": [str(path) for path in paths]}, indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = answer_console()
     for key, value in content.items():
         if isinstance(value, dict):
             shown = ", ".join(f"{name} {count:,}" for name, count in list(value.items())[:30])
@@ -74,9 +73,9 @@ def show_source(spec: str, out: Path | None, as_json: bool) -> None:
             value = shown + more
         if value not in ("", None, []):
             told = "; ".join(value) if isinstance(value, list) else value
-            console.print(f"{key.replace('_', ' ')}: {told}", highlight=False, markup=False, soft_wrap=True)
+            print_line(f"{key.replace('_', ' ')}: {told}", console)
     for path in paths:
-        console.print(str(path), highlight=False, markup=False, soft_wrap=True)
+        print_line(str(path), console)
 
 
 def run_check(
@@ -116,28 +115,25 @@ def fetch(name: str) -> None:
     if source is None:
         sys.stdout.write(f"{name}: drawn by Étude, there is nothing to fetch.\n")
         return
-    sys.stdout.write(f"{name}: {len(source.items):,} pictures are there. {source.licence}\n")
+    sys.stdout.write(f"{name}: {how_many(len(source.items), 'picture is', 'pictures are')} there. {source.licence}\n")
 
 
 def _print_record(record: CheckRecord, folder: Path) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = answer_console()
     if record.findings:
-        table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-        for heading in ("severity", "finding", "what was found"):
-            table.add_column(heading, no_wrap=heading != "what was found")
+        table = make_table("severity", "finding", "what was found")
         for finding in record.findings:
             named = f" Such as {', '.join(finding.files[:3])}." if finding.files else ""
-            colour = _COLOURS[finding.severity]
-            sentence = f"{finding.sentence}{named}".replace("[", "\\[")
-            table.add_row(f"[{colour}]{finding.severity}[/]", finding.kind, sentence)
-        console.print(table)
+            severity = Text(finding.severity, _COLOURS[finding.severity])
+            add_row(table, severity, finding.kind, f"{finding.sentence}{named}")
+        print_table(table, console)
     else:
-        console.print("Nothing amiss was found.")
+        print_line("Nothing amiss was found.", console)
     for sentence in record.skipped:
-        console.print(sentence, highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{record.n_checked:,} of {record.n_items:,} pictures were looked at.", highlight=False)
+        print_line(sentence, console)
+    print_line(record.looked_at, console)
     for name in ("check.html", "check.json"):
-        console.print(str(folder / name), highlight=False, markup=False, soft_wrap=True)
+        print_line(str(folder / name), console)
 
 
 def _describe(source: Source) -> dict[str, Any]:

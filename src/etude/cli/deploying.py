@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
 from etude.core.bundle_record import BundleRecord
+from etude.core.counting import how_many
 from etude.core.errors import DataError, MistakeError, sentence
 
 if TYPE_CHECKING:
@@ -37,10 +38,11 @@ def export_study(
 
 
 def _print_record(record: BundleRecord, path: Path) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = answer_console()
     gate = record.gate
     lines = [
-        f"{path}: {record.name}, {len(record.classes)} classes, candidate {record.origin.candidate}, "
+        f"{path}: {record.name}, {how_many(len(record.classes), 'class', 'classes')}, candidate "
+        f"{record.origin.candidate}, "
         f"run {record.origin.run}, {record.kind}",
         f"agreement with PyTorch: {gate.agreement:.3%} of {_compared(record)}",
     ]
@@ -62,25 +64,24 @@ def _print_record(record: BundleRecord, path: Path) -> None:
             f"{1 - known.familiar_share:.1%} of the validation pictures do not reach; their answers are unsure too"
         )
     for line in lines:
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(line, console)
     if record.speeds:
-        console.print(_speeds(record))
+        print_table(_speeds(record), console)
 
 
 def _compared(record: BundleRecord) -> str:
     if record.task == "generation":
-        return f"the levels of {record.gate.pictures} generated pictures, but for one of 255"
-    return f"the decisions on {record.gate.pictures} validation pictures"
+        return f"the levels of {how_many(record.gate.pictures, 'generated picture')}, but for one of 255"
+    return f"the decisions on {how_many(record.gate.pictures, 'validation picture')}"
 
 
 def _speeds(record: BundleRecord) -> Table:
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("variant", "p50 ms", "p95 ms", "p99 ms", "pictures/s", "MB", "memory MiB"):
-        table.add_column(heading, justify="left" if heading == "variant" else "right", no_wrap=True)
+    numbers = ("p50 ms", "p95 ms", "p99 ms", "pictures/s", "MB", "memory MiB")
+    table = make_table("variant", *numbers, right=numbers)
     for speed in record.speeds:
         times = [f"{value:.2f}" for value in (speed.p50_ms, speed.p95_ms, speed.p99_ms)]
         memory = "" if speed.memory_mb is None else f"{speed.memory_mb:.0f}"
-        table.add_row(speed.name, *times, f"{speed.images_per_s:.0f}", f"{speed.size_mb:.2f}", memory)
+        add_row(table, speed.name, *times, f"{speed.images_per_s:.0f}", f"{speed.size_mb:.2f}", memory)
     return table
 
 
@@ -115,7 +116,7 @@ def predict_pictures(
         told = {"model": model.name, "predictions": rows} | ({"self_test": "passed"} if self_test else {})
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     if failures:
-        raise DataError(f"predict: {failures} of {len(pictures)} pictures could not be read.")
+        raise DataError(f"predict: {failures:,} of {how_many(len(pictures), 'picture')} could not be read.")
 
 
 def _told(model: Predictor, path: Path, answer: Answer, top: int, to: Path | None) -> dict[str, Any]:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from rich import box
-from rich.console import Console
-from rich.table import Table
-
+from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
 from etude.models import MODELS, card_of
 
 
@@ -18,12 +15,10 @@ def list_models(as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps([card.model_dump(mode="json") for card in cards], indent=1) + "\n")
         return
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("name", no_wrap=True)
-    table.add_column("what it is")
+    table = make_table("name", "what it is")
     for card in cards:
-        table.add_row(card.name, card.sentence)
-    Console(width=None if sys.stdout.isatty() else 120).print(table)
+        add_row(table, card.name, card.sentence)
+    print_table(table, answer_console())
 
 
 def show_model(name: str, as_json: bool) -> None:
@@ -35,14 +30,13 @@ def show_model(name: str, as_json: bool) -> None:
         content = {**card.model_dump(mode="json"), "parameters": parameters}
         sys.stdout.write(json.dumps(content, indent=1, default=str) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = answer_console()
     for key, value in card.model_dump().items():
         if value not in (None, "", ()):
-            console.print(f"{key}: {value}", highlight=False, markup=False)
+            told = "; ".join(map(str, value)) if isinstance(value, tuple) else value
+            print_line(f"{key.replace('_', ' ')}: {told}", console)
     if fields:
-        table = Table(title="Parameters", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
-        for heading in ("parameter", "default", "what it is"):
-            table.add_column(heading)
+        table = make_table("parameter", "default", "what it is", title="Parameters")
         for key, field in fields.items():
-            table.add_row(key, str(field.default), field.description or "")
-        console.print(table)
+            add_row(table, key, str(field.default), field.description or "")
+        print_table(table, console)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 
+from etude.cli.printing import add_row, make_table
 from etude.cli.watching import duration
+from etude.core.counting import how_many
 from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP
 
 if TYPE_CHECKING:
@@ -17,23 +18,20 @@ if TYPE_CHECKING:
 
 def plan_table(plan: StudyPlan) -> Table:
     """Return the runs of a plan, in the order of training."""
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("", "candidate", "seed", "fold", "run", "status"):
-        table.add_column(heading, no_wrap=True, justify="right" if heading == "" else "left")
+    table = make_table("", "candidate", "seed", "fold", "run", "status", right=("", "seed", "fold"))
     for number, ref in enumerate(plan.runs, 1):
         fold = "" if ref.fold is None else str(ref.fold)
-        table.add_row(str(number), ref.candidate, str(ref.seed), fold, ref.identity, ref.status)
+        add_row(table, str(number), ref.candidate, str(ref.seed), fold, ref.identity, ref.status)
     return table
 
 
 def plan_times_table(plan: StudyPlan) -> Table:
     """Return what the runs of each candidate take."""
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    table.add_column("candidate", no_wrap=True)
-    for heading in ("runs left", "steps", "ms a step", "MiB", "a run", "in all"):
-        table.add_column(heading, justify="right", no_wrap=True)
+    numbers = ("runs left", "steps", "ms a step", "MiB", "a run", "in all")
+    table = make_table("candidate", *numbers, right=numbers)
     for entry in plan.candidates:
-        table.add_row(
+        add_row(
+            table,
             entry.candidate,
             f"{entry.n_left} of {entry.n_runs}",
             "" if entry.steps is None else f"{entry.steps:,}",
@@ -54,11 +52,12 @@ def _run_time(entry: CandidatePlan) -> str:
 def plan_lines(plan: StudyPlan) -> Iterator[str]:
     """Give the sum of it in sentences."""
     left = sum(ref.status != "finished" for ref in plan.runs)
-    yield f"{len(plan.runs)} runs, {left} of them to be trained."
+    yield f"{how_many(len(plan.runs), 'run')}, {left} of them to be trained."
     for search in plan.searches:
         left_trials = search.n_trials - search.n_done
         time = "" if search.seconds_left is None or not left_trials else f", at most {duration(search.seconds_left)}"
-        yield f"Before them {search.n_trials} trials for {search.candidate}, {left_trials} of them left{time}."
+        trials = how_many(search.n_trials, "trial")
+        yield f"Before them {trials} for {search.candidate}, {left_trials} of them left{time}."
     if left and plan.seconds_left is not None:
         yield f"They will take about {duration(plan.seconds_left)} here."
     for resolution in plan.resolutions:
@@ -73,10 +72,22 @@ def _tell_resolution(resolution: Resolution, metric: str) -> str:
         whose = f"The {resolution.group}"
     if resolution.smallest is None:
         return f"{whose}: one pair says nothing of other seeds. Give protocol.seeds two or more."
-    source = "assumed" if resolution.is_assumed else "as in the finished runs"
-    count = resolution.n_comparisons
+    pairs, comparisons = how_many(resolution.n_pairs, "pair"), how_many(resolution.n_comparisons, "comparison")
     return (
-        f"{whose}: {resolution.n_pairs} pairs and {count} comparison{'s' if count > 1 else ''} show a difference in "
-        f"{metric} from about {resolution.smallest:.3g} on (8 times out of 10; the differences vary with a standard "
-        f"deviation of {resolution.deviation:.2g}, {source})."
+        f"{whose}: {pairs} and {comparisons} show a difference in {metric} from about {resolution.smallest:.3g} on, "
+        f"8 times out of 10. {_tell_deviation(resolution)}"
+    )
+
+
+def _tell_deviation(resolution: Resolution) -> str:
+    """Say what the answer rests on: a deviation that finished runs have shown, or one that is only assumed."""
+    if resolution.is_assumed:
+        return (
+            f"That rests on an assumption: differences that vary from pair to pair with a standard deviation of "
+            f"{resolution.deviation:.2g}, as no two pairs are finished yet. Were it twice as large, the difference "
+            f"would have to be too; once two pairs are finished theirs is taken, and the answer changes with it."
+        )
+    return (
+        f"That rests on the finished pairs, whose differences vary with a standard deviation of "
+        f"{resolution.deviation:.2g}; the answer changes as more are finished."
     )

@@ -7,10 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from rich import box
-from rich.console import Console
 from rich.table import Table
 
+from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
 from etude.cli.watching import duration
 from etude.core.files import storage_errors
 from etude.core.run_record import RunRecord
@@ -25,20 +24,20 @@ def list_runs(study: str, results: Path, as_json: bool) -> None:
         rows = [{"study": name, **record.model_dump(mode="json")} for name, record in records]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = answer_console()
     if not records:
-        console.print(f"No finished run in {results}.", highlight=False, markup=False)
+        print_line(f"No finished run in {results}.", console)
         return
-    console.print(_table(records))
+    print_table(_table(records), console)
 
 
 def _table(records: list[tuple[str, RunRecord]]) -> Table:
-    table = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    for heading in ("study", "run", "candidate", "seed", "fold", "test", "time", "finished"):
-        table.add_column(heading, no_wrap=True)
+    numbers = ("seed", "fold", "test", "time")
+    table = make_table("study", "run", "candidate", *numbers, "finished", right=numbers)
     for name, record in records:
         score = next(iter(record.test.values()), None)
-        table.add_row(
+        add_row(
+            table,
             name,
             record.identity,
             record.candidate,
@@ -46,7 +45,7 @@ def _table(records: list[tuple[str, RunRecord]]) -> Table:
             "" if record.fold is None else str(record.fold),
             "" if score is None else f"{score:.4f}",
             duration(record.cost.seconds),
-            record.finished_at,
+            record.finished_at[:16].replace("T", " "),
         )
     return table
 

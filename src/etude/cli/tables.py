@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from etude.cli.printing import add_row, make_table
 from etude.cli.watching import duration
+from etude.core.counting import how_many
 from etude.core.run_record import Interval
 from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
 
@@ -42,21 +43,19 @@ class Board(Protocol):
 
 
 def leaderboard_table(record: Board, width: int) -> Table:
-    """Return the leaderboard, with as many columns as the width has room for."""
-    table = Table(
-        title=f"{record.name}: {record.metric} on the test part",
-        title_justify="left",
-        header_style="bold",
-        box=box.SIMPLE_HEAD,
-    )
+    """Return the leaderboard, with as many columns as the width has room for; below it the names of the others."""
     columns = [(heading, right, [tell(row) for row in record.leaderboard], rank)
                for heading, right, tell, rank in _columns(record)]  # fmt: skip
     shown = _fitting([(rank, max(map(cell_len, (heading, *texts)))) for heading, _, texts, rank in columns], width)
-    for place in shown:
-        heading, right, _, _ = columns[place]
-        table.add_column(heading, justify="right" if right else "left", no_wrap=True)
+    headings = [heading for heading, *_ in columns]
+    right = [heading for heading, is_right, *_ in columns if is_right]
+    title = f"{record.name}: {record.metric} on the test part"
+    table = make_table(*(headings[place] for place in shown), right=right, title=title)
+    if hidden := [heading for place, heading in enumerate(headings) if place not in shown]:
+        table.caption = f"A wider terminal, or a file, has room for more: {', '.join(hidden)}"
+        table.caption_justify = "left"
     for number in range(len(record.leaderboard)):
-        table.add_row(*(columns[place][2][number] for place in shown))
+        add_row(table, *(columns[place][2][number] for place in shown))
     return table
 
 
@@ -140,7 +139,7 @@ def _verdict_words(verdict: Verdict, n_compared: int) -> str:
         p += f" corrected for {n_compared} comparisons"
         if verdict.verdict == "no difference shown" and verdict.leaves_zero_out:
             p += ", as the interval is not"
-    pairs = f"{verdict.n_pairs} pair{'s' if verdict.n_pairs != 1 else ''}"
+    pairs = how_many(verdict.n_pairs, "pair")
     return (
         f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"
     )
@@ -156,7 +155,8 @@ def search_lines(record: StudyRecord) -> list[Text]:
         gain += f" ({verdict.gain:+.4f})" if verdict else ""
         lines.append(
             Text(
-                f"Search {search.candidate}: {search.n_trials} trials ({search.n_complete} complete, {search.n_pruned} "
+                f"Search {search.candidate}: {how_many(search.n_trials, 'trial')} ({search.n_complete} complete, "
+                f"{search.n_pruned} "
                 f"stopped early, {search.n_failed} failed), {duration(search.seconds)} of training{gain}"
             )
         )

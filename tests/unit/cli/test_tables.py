@@ -43,5 +43,12 @@ def test_no_column_is_cut_at_any_width(width):
 def test_a_wide_terminal_shows_all_and_a_narrow_one_the_score():
     assert "memory MiB" in printed(220)
     assert "balanced_accuracy" in printed(58)
-    assert "memory" not in printed(160)
+    assert "room for more" not in printed(220)
     assert len(printed(100).splitlines()[3]) > len(printed(58).splitlines()[3])
+
+
+@pytest.mark.parametrize("width", [58, 160])
+def test_the_columns_that_have_no_room_are_named_below(width):
+    table, below = printed(width).split("A wider terminal, or a file, has room for more:")
+    assert "memory MiB" not in table
+    assert "memory MiB" in " ".join(below.split())

@@ -1,0 +1,53 @@
+"""What a command answers with: as wide as the terminal, and without end into a file, so that no cell is ever cut."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+_ENDLESS = 100_000
+"""Columns of a file or a pipe: more than any table has."""
+
+
+def answer_console() -> Console:
+    """Return the console of standard output."""
+    return Console(width=None if sys.stdout.isatty() else _ENDLESS)
+
+
+def make_table(*headings: str, right: Collection[str] = (), title: str | None = None) -> Table:
+    """Return an empty table whose cells go on in a further line where the terminal is too narrow for them.
+
+    Args:
+        headings: one a column.
+        right: the headings of the columns that are set flush right.
+        title: what stands above it.
+    """
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+    return table
+
+
+def add_row(table: Table, *cells: str | Text) -> None:
+    """Add a row; what stands in brackets in a name is no markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table; its lines end where their text ends."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as printed:
+        console.print(table)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+
+
+def print_line(text: str, console: Console) -> None:
+    """Print a sentence as it is: names in it are no markup, and the terminal breaks it."""
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
