@@ -274,6 +274,8 @@ def test_the_description_has_examples_and_the_docs_page_no_outside_asset(client)
     assert "multipart/form-data" in answer["requestBody"]["content"]
     page = client.get("/docs").text
     assert "/v1/segment" in page
+    assert "`" not in page
+    assert "<code>Authorization: Bearer KEY</code>" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert "https://" not in page
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from typing import Any
 
 from etude.runtime.serving.schemas import Refused
@@ -88,7 +89,7 @@ def docs_page(openapi: dict[str, Any]) -> str:
     """Return the description of the API as one page without scripts or outside assets."""
     parts = [
         f"<h1>{html.escape(openapi['info']['title'])}</h1>",
-        f"<p>{html.escape(openapi['info']['description'])}</p>",
+        f"<p>{_prose(openapi['info']['description'])}</p>",
     ]
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():
@@ -101,16 +102,26 @@ def docs_page(openapi: dict[str, Any]) -> str:
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><th scope=row><code>{html.escape(entry['name'])}</code></th>"
-        f"<td>{html.escape(entry.get('description', ''))}</td></tr>"
+        f"<td>{_prose(entry.get('description', ''))}</td></tr>"
         for entry in operation.get("parameters", [])
     )
     table = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     answers = "".join(
-        f"<li><b>{code}</b> {html.escape(answer['description'])}</li>"
+        f"<li><b>{code}</b> {_prose(answer['description'])}</li>"
         for code, answer in operation.get("responses", {}).items()
     )
     content = operation.get("responses", {}).get("200", {}).get("content", {}).get("application/json", {})
     example = content.get("example")
     shown = f"<pre>{html.escape(json.dumps(example, indent=1))}</pre>" if example else ""
     title = f"<h2><code>{method.upper()} {html.escape(path)}</code> {html.escape(operation.get('summary', ''))}</h2>"
-    return f"{title}<p>{html.escape(operation.get('description', ''))}</p>{table}<ul>{answers}</ul>{shown}"
+    told = f"<p>{_prose(operation['description'])}</p>" if operation.get("description") else ""
+    return f"{title}{told}{table}<ul>{answers}</ul>{shown}"
+
+
+def _prose(markdown: str) -> str:
+    """Return a description as HTML: of Markdown, which a description is written in, it knows what stands in backticks.
+
+    >>> _prose("Use `as=json` for <several>.")
+    'Use <code>as=json</code> for &lt;several&gt;.'
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(markdown))

@@ -108,7 +108,7 @@ class Guard:
         key = given[7:] if given[:7].lower() == "bearer " else headers.get("x-api-key", "")
         name = self.keys.name_of(key)
         if name is None:
-            raise RefusedError(401, "key", "An API key is needed: send it as `Authorization: Bearer KEY`.")
+            raise RefusedError(401, "key", "An API key is needed: send it as Authorization: Bearer KEY.")
         return name
 
     async def _read_body(self, headers: Headers, receive: Receive) -> bytes:
