@@ -85,7 +85,7 @@ class OpenedRun:
             MistakeError: if the study has none of this name.
         """
         try:
-            return Candidate.of_dump(name, self._resolved["candidates"][name])
+            return Candidate.of_fields(name, self._resolved["candidates"][name])
         except (KeyError, ValidationError) as error:
             raise MistakeError(f"{self.folder.resolved}: holds no candidate {name} ({error}).") from error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from etude.core.errors import StudyFileError
@@ -64,19 +64,21 @@ class Candidate:
         return dumped
 
     @classmethod
-    def of_dump(cls, name: str, dumped: Mapping[str, Any]) -> Candidate:
-        """Return a candidate from what `dump` gave."""
+    def of_fields(cls, name: str, fields: Mapping[str, Any]) -> Candidate:
+        """Return a candidate from its fields, merged from a study file or given by `dump`; defaults fill the rest."""
+        data = fields.get("data", {})
+        generated = data.get("generated")
         return cls(
             name=name,
-            model=ModelSpec.model_validate(dumped["model"]),
-            augment=AugmentConfig.model_validate(dumped.get("augment", {})),
-            prepare=Prepare.model_validate(dumped.get("prepare", {})),
-            train=TrainConfig.model_validate(dumped.get("train", {})),
-            finetune=FinetuneConfig.model_validate(dumped.get("finetune", {})),
-            combine=CombineConfig.model_validate(dumped.get("combine", {})),
-            train_items=dumped.get("data", {}).get("split", {}).get("train_items"),
-            generated=_read_generated(dumped.get("data", {})),
-            by_fold=tuple(cls.of_dump(name, each) for each in dumped.get("by_fold", ())),
+            model=ModelSpec.model_validate(fields["model"]),
+            augment=AugmentConfig.model_validate(fields.get("augment", {})),
+            prepare=Prepare.model_validate(fields.get("prepare", {})),
+            train=TrainConfig.model_validate(fields.get("train", {})),
+            finetune=FinetuneConfig.model_validate(fields.get("finetune", {})),
+            combine=CombineConfig.model_validate(fields.get("combine", {})),
+            train_items=data.get("split", {}).get("train_items"),
+            generated=None if generated is None else GeneratedConfig.model_validate(generated),
+            by_fold=tuple(cls.of_fields(name, each) for each in fields.get("by_fold", ())),
         )
 
 
@@ -92,23 +94,9 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
     if not merged.get("model", {}).get("name"):
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
-    train_items = merged.get("data", {}).get("split", {}).get("train_items")
-    return Candidate(
-        name=name,
-        model=ModelSpec.model_validate(merged["model"]),
-        augment=AugmentConfig.model_validate(merged.get("augment", {})),
-        prepare=Prepare.model_validate(merged.get("prepare", {})),
-        train=TrainConfig.model_validate(merged.get("train", {})),
-        finetune=FinetuneConfig.model_validate(merged.get("finetune", {})),
-        combine=CombineConfig.model_validate(merged.get("combine", {})),
-        train_items=None if train_items == study.data.split.train_items else train_items,
-        generated=_read_generated(merged.get("data", {})),
-    )
-
-
-def _read_generated(data: Mapping[str, Any]) -> GeneratedConfig | None:
-    given = data.get("generated")
-    return None if given is None else GeneratedConfig.model_validate(given)
+    candidate = Candidate.of_fields(name, merged)
+    is_whole = candidate.train_items == study.data.split.train_items
+    return replace(candidate, train_items=None) if is_whole else candidate
 
 
 def resolve_candidates(study: StudyConfig) -> dict[str, Candidate]:

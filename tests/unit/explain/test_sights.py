@@ -27,18 +27,28 @@ def draw(n: int = 6, size_px: int = 16) -> torch.Tensor:
     return torch.randn(n, 3, size_px, size_px, generator=torch.Generator().manual_seed(3))
 
 
-class Corner(nn.Module):
-    """Answers class 1 by how bright the upper left corner is; nothing else matters."""
+class Bright(nn.Module):
+    """Answers class 1 by how bright the picture is where `look` reads it; nothing else matters."""
 
-    def __init__(self):
+    def __init__(self, look):
         super().__init__()
-        self.conv = nn.Conv2d(3, 2, 1, bias=False)
+        self.look, self.conv = look, nn.Conv2d(3, 2, 1, bias=False)
         with torch.no_grad():
             self.conv.weight.fill_(1.0)
 
     def forward(self, images):
-        bright = self.conv(images)[:, :1, :4, :4].mean((1, 2, 3))
+        bright = self.look(self.conv(images)[:, 0])
         return torch.stack([-bright, bright], 1)
+
+
+def at_the_corner(maps_BHW):
+    """Give one number a picture: the brightness of its upper left corner."""
+    return maps_BHW[:, :4, :4].mean((1, 2))
+
+
+def to_the_left(maps_BHW):
+    """Give each pixel the brightness eight pixels to its left."""
+    return maps_BHW.roll(8, 2)
 
 
 def bright_corner() -> torch.Tensor:
@@ -48,7 +58,7 @@ def bright_corner() -> torch.Tensor:
 
 
 def test_attributions_mark_what_matters_and_the_check_sees_it():
-    model = Corner().train()
+    model = Bright(at_the_corner).train()
     maps = explain_answer(model, bright_corner(), OfPicture(1), "conv")
     for found in (maps.grad_cam_HW, maps.integrated_HW):
         assert found.shape == (16, 16)
@@ -61,26 +71,12 @@ def test_attributions_mark_what_matters_and_the_check_sees_it():
     assert all(parameter.grad is None and parameter.requires_grad for parameter in model.parameters())
 
 
-class Looking(nn.Module):
-    """Gives a pixel class 1 by how bright the picture is eight pixels to its left; nothing else matters."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv = nn.Conv2d(3, 2, 1, bias=False)
-        with torch.no_grad():
-            self.conv.weight.fill_(1.0)
-
-    def forward(self, images):
-        bright = self.conv(images)[:, 0].roll(8, 2)
-        return torch.stack([-bright, bright], 1)
-
-
 def test_attributions_of_pixels_mark_what_their_class_was_read_from_and_not_the_pixels():
     image = torch.zeros(1, 3, 16, 16)
     image[:, :, :, :8] = 1.0
     pixels = torch.zeros(16, 16, dtype=torch.bool)
     pixels[4:8, 12:] = True  # read from columns 4 to 7
-    asked, model = OfPixels(1, pixels), Looking()
+    asked, model = OfPixels(1, pixels), Bright(to_the_left)
     assert asked.logit(model(image)).item() == pytest.approx(16 * 3.0)
     assert asked.probability(model(image)).item() == pytest.approx(torch.sigmoid(torch.tensor(6.0)).item())
     maps = explain_answer(model, image, asked, "conv")
@@ -186,7 +182,7 @@ def test_layers_that_give_maps_are_found_and_looked_into():
 
 def test_the_most_exciting_pictures_are_those_with_the_largest_numbers():
     images = torch.stack([torch.full((3, 16, 16), float(value)) for value in (0, 5, 1, 9, 2)])
-    found = most_exciting(Corner(), images, ["conv"], channels=1, pictures=2)
+    found = most_exciting(Bright(at_the_corner), images, ["conv"], channels=1, pictures=2)
     _, places, values = found["conv"][0]
     assert places == [3, 1]
     assert values == [27.0, 15.0]
