@@ -20,6 +20,11 @@ Every error that a person may meet is one of these, with a sentence of the form
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from typing import Self
+
+FieldPath = tuple[str | int, ...]
 EXIT_DONE = 0
 EXIT_FAULT = 1
 EXIT_MISTAKE = 2
@@ -31,6 +36,13 @@ class EtudeError(Exception):
     """Any error that Étude raises on purpose; its text is a sentence for a person."""
 
     exit_code = EXIT_FAULT
+    field: FieldPath = ()
+    """The field of a study file that it belongs to, as ("data", "source"); empty where it belongs to none."""
+
+    def at(self, *field: str | int) -> Self:
+        """Return the error with the field that it belongs to; one that is known already stays."""
+        self.field = self.field or field
+        return self
 
 
 class MistakeError(EtudeError):
@@ -87,6 +99,19 @@ class DivergenceError(RuleError):
 
 class StorageError(RuleError):
     """The disk is full or cannot be written."""
+
+
+@contextlib.contextmanager
+def mistakes_at(*field: str | int) -> Iterator[None]:
+    """Say of the mistakes that come up in a block which field of a study file they belong to.
+
+    Whoever raises a mistake may know better, and say so with `at`.
+    """
+    try:
+        yield
+    except MistakeError as error:
+        error.at(*field)
+        raise
 
 
 def sentence(owner: str, name: str, rule: str, value: object, remedy: str = "") -> str:

@@ -325,7 +325,9 @@ def check_boxes(source: Source, indices: Indices, prepare: Prepare) -> None:
     """
     if prepare.crop_to_box and all(source.box(int(index)) is None for index in indices):
         remedy = "Set it to false, or give a CSV file with the columns left, top, right, bottom."
-        raise DataError(sentence("prepare", "crop_to_box", f"false, as {source.name} gives no boxes", True, remedy))
+        raise DataError(sentence("prepare", "crop_to_box", f"false, as {source.name} gives no boxes", True, remedy)).at(
+            "prepare", "crop_to_box"
+        )
 
 
 def _mask(source: Source, index: int) -> bytes | Pixels:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
-from etude.core.errors import DataError, sentence
+from etude.core.errors import DataError, mistakes_at, sentence
 from etude.core.registry import Registry, nearest
 from etude.data.fingerprint import Raw
 from etude.data.items import Items
@@ -144,12 +144,16 @@ def open_source(
         rule = f"a source with {wanted}, as the task is {task}"
         raise DataError(sentence("data", "source", rule, spec, f"Give another source, or set task: {source.kind}."))
     if classes is not None:
-        source = _choose(source, classes, task, positive)
+        with mistakes_at("data", "classes"):
+            source = _choose(source, classes, task, positive)
     if positive is None:
         return source
     if source.kind != "classification":
-        raise DataError(sentence("data", "positive", "left out, as the source has masks", positive))
-    return BinarySource(source, positive)
+        raise DataError(sentence("data", "positive", "left out, as the source has masks", positive)).at(
+            "data", "positive"
+        )
+    with mistakes_at("data", "positive"):
+        return BinarySource(source, positive)
 
 
 def _choose(source: Source, classes: Sequence[str], task: str, positive: str | None) -> Source:

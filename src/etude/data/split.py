@@ -170,7 +170,7 @@ class _Draw:
         known = [] if groups is None else sorted(set(groups[self.usable].tolist()))
         for name in self.config.leave_out:
             if name not in known:
-                raise DataError(unknown("split.leave_out", name, known))
+                raise DataError(unknown("split.leave_out", name, known)).at("data", "split", "leave_out")
         assert groups is not None
         return indices[~np.isin(groups[indices].astype(object), np.array(self.config.leave_out, object))]
 
@@ -178,7 +178,9 @@ class _Draw:
         """Cut a stretch of time of each sequence: return what is left for training, and the stretches."""
         if self.items.groups is None:
             remedy = "Leave it out, or use a source with sequences."
-            raise DataError(sentence("split", "validation_by", "auto, as the source gives no groups", "blocks", remedy))
+            raise DataError(
+                sentence("split", "validation_by", "auto, as the source gives no groups", "blocks", remedy)
+            ).at("data", "split", "validation_by")
         cut = cut_blocks(
             self.items.ids[rest],
             self.items.groups[rest],
@@ -216,7 +218,9 @@ class _Draw:
             if 0 < count < 1 + keep:
                 remedy = "Add pictures of the class, or take it away."
                 rule = f"a part with a picture of {name} that leaves {keep} or more"
-                raise DataError(sentence("split", word.split("/")[0], rule, f"{count} in all", remedy))
+                raise DataError(sentence("split", word.split("/")[0], rule, f"{count} in all", remedy)).at(
+                    "data", "split", word.split("/")[0]
+                )
         wanted = apportion(counts, round(fraction * len(indices)))
         wanted = np.where(counts > 0, np.clip(wanted, 1, np.maximum(1, counts - keep)), 0)
         return self._draw(indices, wanted, word)
@@ -237,7 +241,9 @@ class _Draw:
         if len(names) < 1 + keep:
             rule = f"a part of one group or more that leaves {keep} or more"
             remedy = "Give more groups, or use a kind of split without groups."
-            raise DataError(sentence("split", word.split("/")[0], rule, f"{len(names)} in all", remedy))
+            raise DataError(sentence("split", word.split("/")[0], rule, f"{len(names)} in all", remedy)).at(
+                "data", "split", word.split("/")[0]
+            )
         counts = count_by_group(group_of, self.labels[indices], len(self.names))
         shares = np.array([fraction, 1 - fraction])
         chosen = assign_groups(counts, shares, np.array([1, keep]), self._generator(word)) == 0
@@ -253,13 +259,17 @@ class _Draw:
             smallest = int(counts[counts > 0].min())
             if n_folds > smallest:
                 rule = f"at most {smallest}, the size of the smallest class"
-                raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or add pictures of that class."))
+                raise DataError(
+                    sentence("split", "folds", rule, n_folds, "Take fewer, or add pictures of that class.")
+                ).at("data", "split", "folds")
             return deal(labels, n_folds, rng)
         assert self.items.groups is not None
         names, group_of = number_texts(self.items.groups[self.usable])
         if n_folds > len(names):
             rule = f"at most {len(names)}, the number of groups"
-            raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or give more groups."))
+            raise DataError(sentence("split", "folds", rule, n_folds, "Take fewer, or give more groups.")).at(
+                "data", "split", "folds"
+            )
         counts = count_by_group(group_of, labels, len(self.names))
         # What one of two folds leaves must still be cut in two: a group for validation, and one to train on.
         at_least = np.full(n_folds, 2 if n_folds == 2 and len(names) >= 4 else 1)
@@ -276,7 +286,7 @@ class _Draw:
         n_present = int(np.count_nonzero(counts))
         if not n_present <= n_kept <= len(train):
             rule = f"between {n_present} (one picture a class) and {len(train)} (the training part)"
-            raise DataError(sentence("split", "train_items", rule, n_kept))
+            raise DataError(sentence("split", "train_items", rule, n_kept)).at("data", "split", "train_items")
         wanted = apportion(counts, n_kept)
         while (absent := (wanted == 0) & (counts > 0)).any():  # a rare class keeps one picture, the largest gives it
             wanted[np.argmax(wanted)] -= 1
@@ -291,8 +301,12 @@ def _resolve(items: Items, kind: SplitKind) -> SplitKind:
         return "official" if has_parts else "random" if items.groups is None else "group"
     if kind == "official" and not has_parts:
         remedy = "Use `random`, or `group` where pictures belong together."
-        raise DataError(sentence("split", "kind", "one that needs no parts, as the source gives none", kind, remedy))
+        raise DataError(
+            sentence("split", "kind", "one that needs no parts, as the source gives none", kind, remedy)
+        ).at("data", "split", "kind")
     if kind in ("group", "blocks", "stratified-group-kfold") and items.groups is None:
         remedy = "Use `random` or `kfold`, or a CSV file with a column `group`."
-        raise DataError(sentence("split", "kind", "one that needs no groups, as the source gives none", kind, remedy))
+        raise DataError(
+            sentence("split", "kind", "one that needs no groups, as the source gives none", kind, remedy)
+        ).at("data", "split", "kind")
     return kind

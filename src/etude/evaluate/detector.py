@@ -95,7 +95,11 @@ def check_adjustable(n_classes: int, n_validation: int, rule: ThresholdConfig | 
     """
     if rule is not None and n_classes != 2:
         remedy = "Give data.positive to make a detector of one class, or leave protocol.threshold out."
-        raise MistakeError(sentence("protocol", "the number of classes for a threshold", "2", n_classes, remedy))
+        raise MistakeError(sentence("protocol", "the number of classes for a threshold", "2", n_classes, remedy)).at(
+            "protocol", "threshold"
+        )
     if n_validation == 0:
         remedy = "Temperature and threshold are chosen there: set data.split.validation to 0.1, say."
-        raise MistakeError(sentence("protocol", "the validation part", "of at least 1 picture", 0, remedy))
+        raise MistakeError(sentence("protocol", "the validation part", "of at least 1 picture", 0, remedy)).at(
+            "data", "split", "validation"
+        )

@@ -77,7 +77,9 @@ def choose_execution(device: str = "auto", precision: str = "auto", memory_forma
         precision = profile["precision"] if precision == "auto" else precision
         memory_format = profile["memory_format"] if memory_format == "auto" else memory_format
     if precision == "fp16" and chosen.type == "cpu":
-        raise MistakeError(sentence("train", "precision", "fp32 or bf16 on a CPU", precision, "Use bf16."))
+        raise MistakeError(sentence("train", "precision", "fp32 or bf16 on a CPU", precision, "Use bf16.")).at(
+            "train", "precision"
+        )
     return Execution(chosen, precision, memory_format == "channels_last")  # type: ignore[arg-type]
 
 

@@ -75,4 +75,6 @@ def find_features(name: str = "auto") -> PictureFeatures:
         return PictureFeatures(PIXELS)
     remedy = f"Put its weights into the folder that {FOLDER_VARIABLE} names, or give pixels or auto."
     rule = "auto, pixels, or a network whose weights are at hand"
-    raise MissingPartError(sentence("protocol", "generation.features", rule, name, remedy))
+    raise MissingPartError(sentence("protocol", "generation.features", rule, name, remedy)).at(
+        "protocol", "generation", "features"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from etude.core.errors import mistakes_at
 from etude.models import build_model, resolve_spec
 from etude.study.cautions import cautions
 from etude.study.combining import members_of, without_views
@@ -115,11 +116,12 @@ def build_network(candidate: Candidate, workspace: Workspace, seed: int) -> Any:
     """
     size_px = (candidate.prepare.height_px, candidate.prepare.width_px)
     n_outputs = len(workspace.source.classes)
-    return build_model(
-        candidate.model,
-        n_outputs=n_outputs,
-        size_px=size_px,
-        seed=seed,
-        base=workspace.base,
-        task=workspace.study.task,
-    )
+    with mistakes_at("candidates", candidate.name, "model"):
+        return build_model(
+            candidate.model,
+            n_outputs=n_outputs,
+            size_px=size_px,
+            seed=seed,
+            base=workspace.base,
+            task=workspace.study.task,
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from etude.core.errors import mistakes_at
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
 from etude.models.picture_features import find_features
@@ -67,9 +68,10 @@ def _order_all(
     workspace: Workspace, candidates: Mapping[str, Candidate], seed: int, fold: int | None
 ) -> Iterator[Order]:  # fmt: skip
     """Give the runs of one seed and fold: a run whose last epochs another averages keeps them."""
-    plain_ones = {
-        name: run_identity(workspace, plain(candidate.at(fold)), seed, fold) for name, candidate in candidates.items()
-    }
+    plain_ones = {}
+    for name, candidate in candidates.items():
+        with mistakes_at("candidates", name):
+            plain_ones[name] = run_identity(workspace, plain(candidate.at(fold)), seed, fold)
     kept: dict[str, int] = {}
     for name, candidate in candidates.items():
         kept[plain_ones[name]] = max(kept.get(plain_ones[name], 0), candidate.combine.last_epochs or 0)

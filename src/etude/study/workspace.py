@@ -11,7 +11,7 @@ import numpy as np
 
 from etude.check import CheckRecord
 from etude.core.counting import how_many
-from etude.core.errors import DataError
+from etude.core.errors import DataError, mistakes_at
 from etude.core.files import write_json
 from etude.core.records import fingerprint
 from etude.core.watch import Watcher
@@ -55,14 +55,15 @@ class Workspace:
             DataError: if there is no such source or it cannot be used.
         """
         data = self.study.data
-        return open_source(
-            data.source,
-            task=self.study.task,
-            positive=data.positive,
-            base=self.base,
-            labels=data.labels,
-            classes=data.classes,
-        )
+        with mistakes_at("data", "source"):
+            return open_source(
+                data.source,
+                task=self.study.task,
+                positive=data.positive,
+                base=self.base,
+                labels=data.labels,
+                classes=data.classes,
+            )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -100,7 +101,8 @@ class Workspace:
         beside = path.with_suffix(".json")
         if path.exists() and beside.exists() and f'"{made_of}"' in beside.read_text():
             return read_split(path, self.source.items)
-        splits = make_splits(self.source.items, len(self.source.classes), config)
+        with mistakes_at("data", "split"):
+            splits = make_splits(self.source.items, len(self.source.classes), config)
         write_split(path, self.source.items, splits)
         digests = [split_digest(self.source.items, parts) for parts in splits]
         write_json(beside, {"made_of": made_of, "digests": digests, "config": config.model_dump(mode="json")})

@@ -7,13 +7,13 @@ from collections import Counter
 
 import pytest
 from rich.console import Console
+from tests.unit.cli.test_tables import board
 
 from etude.cli.plans import plan_lines, plan_table, plan_times_table
 from etude.cli.printing import add_row, answer_console, make_table, print_table
 from etude.cli.tables import leaderboard_table
 from etude.core.study_record import RunRef
 from etude.study.estimate import CandidatePlan, Resolution, StudyPlan
-from tests.unit.cli.test_tables import board
 
 CANDIDATE = "a candidate with augment.use=[flip, shift] and a long name"
 
