@@ -11,6 +11,7 @@ EXAMPLES = {
     "run": (
         "etude run quickstart",
         "etude run photos/ --set protocol.seeds=3",
+        "etude run photos/ --set train.epochs=40 --name photos-longer",
         "etude run studies/cifar10-models.yaml --results /data/results",
     ),
     "plan": ("etude plan breeds.yaml", "etude plan breeds.yaml --no-measure --json"),

@@ -38,6 +38,9 @@ Sets = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Results = Annotated[Path, typer.Option(help="Folder that holds the folders of studies.")]
+Name = Annotated[
+    str, typer.Option(help="Name of the study and of its folder, in place of that of the file or of the pictures.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
@@ -64,6 +67,10 @@ def run(
     set_: Sets = None,
     device: Device = "auto",
     results: Results = Path("results"),
+    name: Name = "",
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Replace the leaderboard of another study that lies there; runs are kept.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the trials of a search.")] = 1,
     json: Json = False,
     quiet: Quiet = False,
@@ -71,11 +78,12 @@ def run(
 ) -> None:
     """Run a study: train what is missing, compare, and write the note.
 
-    What was trained before is not trained again; what was interrupted goes on from its last epoch.
+    What was trained before is not trained again; what was interrupted goes on from its last epoch. All that it gives
+    lies in results/NAME: leaderboard.csv, verdicts.json, the note in report/, the trained networks in runs/.
     """
     from etude.cli.running import run_target
 
-    run_target(target, set_ or [], device, results, json, quiet, workers)
+    run_target(target, set_ or [], device, results, json, quiet, workers, name=name, take_over=yes)
 
 
 @app.command()
@@ -84,6 +92,7 @@ def plan(
     set_: Sets = None,
     measure: Annotated[bool, typer.Option(help="Time a few steps of each candidate, once.")] = True,
     results: Results = Path("results"),
+    name: Name = "",
     device: Device = "auto",
     json: Json = False,
     debug: Debug = False,
@@ -96,7 +105,7 @@ def plan(
     """
     from etude.cli.running import show_plan
 
-    show_plan(target, set_ or [], device, results, json, measure)
+    show_plan(target, set_ or [], device, results, json, measure, name)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from etude.cli.plans import plan_lines, plan_table, plan_times_table
+from etude.cli.printing import answer_console, print_line, print_table
 from etude.cli.tables import few_runs_line, leaderboard_table, search_lines, verdict_lines
 from etude.cli.targets import find_target
 from etude.cli.watching import duration, make_watcher
@@ -17,16 +18,25 @@ from etude.study.folder import StudyFolder
 
 
 def run_target(
-    target: str, sets: list[str], device: str, results: Path, as_json: bool, quiet: bool, processes: int = 1
+    target: str,
+    sets: list[str],
+    device: str,
+    results: Path,
+    as_json: bool,
+    quiet: bool,
+    processes: int = 1,
+    *,
+    name: str = "",
+    take_over: bool = False,
 ) -> None:
     """Run a study, print its leaderboard and verdicts, write its note."""
-    study = find_target(target, sets)
+    study = find_target(target, sets, name)
     progress = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     folder = StudyFolder(results, study.config.study)
     stopped: RuleError | None = None
     with make_watcher(progress) as watch:
         try:
-            study.run(results, device=device, watch=watch, processes=processes)
+            study.run(results, device=device, watch=watch, processes=processes, take_over=take_over)
         except RuleError as error:
             # Runs failed or the budget is spent: what is finished is still worth its leaderboard and note.
             stopped = error
@@ -50,19 +60,19 @@ def record_has_scores(record: StudyRecord) -> bool:
 
 def print_record(record: StudyRecord, notes: list[Path]) -> None:
     """Print the leaderboard, the verdicts and where the note lies."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(leaderboard_table(record, console.width))
+    console = answer_console()
+    print_table(leaderboard_table(record, console.width), console)
     if few := few_runs_line(record):
-        console.print(few, highlight=False, markup=False, soft_wrap=True)
+        print_line(few, console)
     for line in verdict_lines(record):
         console.print(line, highlight=False, soft_wrap=True)
     for line in search_lines(record):
         console.print(line, highlight=False, soft_wrap=True)
     for note in record.notes:
-        console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"Training took {duration(record.seconds)} in all.", highlight=False)
+        print_line(f"Note: {note}", console)
+    print_line(f"Training took {duration(record.seconds)} in all.", console)
     for path in notes:
-        console.print(f"{path}", highlight=False, markup=False, soft_wrap=True)
+        print_line(str(path), console)
 
 
 def write_reports(
@@ -74,19 +84,19 @@ def write_reports(
     return writing.write_reports(folder, formats, languages, to=to)
 
 
-def show_plan(target: str, sets: list[str], device: str, results: Path, as_json: bool, measure: bool) -> None:
+def show_plan(
+    target: str, sets: list[str], device: str, results: Path, as_json: bool, measure: bool, name: str = ""
+) -> None:
     """Print what a study will train, in what order, how long it will take here and what it can show."""
-    from etude.study.run import preview_study
-
-    study = find_target(target, sets)
+    study = find_target(target, sets, name)
     progress = Console(stderr=True, quiet=as_json, width=None if sys.stderr.isatty() else 200)
     with make_watcher(progress) as watch:
-        plan = preview_study(study.config, study.base, results, watch, device=device, measure=measure)
+        plan = study.plan(results, device=device, watch=watch, measure=measure)
     if as_json:
         sys.stdout.write(plan.model_dump_json(indent=1) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(plan_table(plan))
-    console.print(plan_times_table(plan))
+    console = answer_console()
+    print_table(plan_table(plan), console)
+    print_table(plan_times_table(plan), console)
     for line in plan_lines(plan):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        print_line(line, console)

@@ -16,24 +16,32 @@ def embedded_studies() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
-def find_target(target: str, sets: list[str]) -> Study:
+def find_target(target: str, sets: list[str], name: str = "") -> Study:
     """Return the study that a target names.
+
+    Args:
+        target: a file, a folder of pictures, or an embedded study.
+        sets: overrides `key=value`.
+        name: what the study and its folder are called, in place of the name that it has.
 
     Raises:
         MistakeError: if it names nothing.
         StudyFileError: if its file does not hold.
     """
     path = Path(target)
+    sets = [*sets, f"study={name}"] if name else sets
     if path.is_dir():
         from etude.study.starter import folder_study
 
-        return Study.from_text(folder_study(path), name=target, base=Path.cwd(), sets=sets)
+        whole = str(path.resolve())
+        return Study.from_text(folder_study(path), name=target, base=Path.cwd(), sets=sets, origin=whole)
     for file in (path, Path("studies") / f"{target}.yaml"):
         if file.is_file():
             return Study.from_file(file, sets)
     if target in embedded_studies():
         text = (resources.files("etude.study") / "embedded" / f"{target}.yaml").read_text(encoding="utf-8")
-        return Study.from_text(text, name=target, base=Path.cwd(), sets=sets, default_name=target)
+        origin = f"embedded {target}"
+        return Study.from_text(text, name=target, base=Path.cwd(), sets=sets, default_name=target, origin=origin)
     raise MistakeError(_nothing(target))
 
 

@@ -246,6 +246,9 @@ class StudyRecord(Record):
     """The candidates that combine the trainings of others."""
     command: str = ""
     """The last command line that ran it."""
+    origin: str = ""
+    """What it was made of: its file or its folder of pictures, as a path from the study's own folder, or the name of an
+    embedded study; empty where a program made it, and in records of earlier versions."""
     device: str = ""
     """The machine in words."""
     versions: dict[str, str] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from etude.core.counting import how_many
-from etude.core.errors import BudgetError, RuleError
+from etude.core.errors import BudgetError, RuleError, mistakes_at
 from etude.core.files import write_json, write_text
 from etude.core.machine import command_words
 from etude.core.run_record import RunRecord
@@ -32,6 +32,7 @@ from etude.study.robustness import measure_robustness
 from etude.study.searches import waiting_candidates
 from etude.study.searching import Searching, candidates_of
 from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
+from etude.study.taking_over import check_place, tell_other, write_origin
 from etude.study.tracking import make_mirror
 from etude.study.workers import workers
 from etude.study.workspace import Workspace
@@ -47,6 +48,8 @@ def run_study(
     device: str = "auto",
     engine: Engine | None = None,
     processes: int = 1,
+    origin: str = "",
+    take_over: bool = False,
 ) -> StudyRecord:
     """Run a study: whatever of it was trained before is kept, whatever was interrupted goes on.
 
@@ -62,18 +65,24 @@ def run_study(
         device: auto, cpu, cuda or mps.
         engine: who does the runs; by default this process.
         processes: how many share the trials of a search, this one among them.
+        origin: what the study was made of; see `Study.from_text`.
+        take_over: replace the leaderboard and the report of another study that lies in that folder.
 
     Raises:
         EtudeError: a sentence for each thing that can go wrong; what was finished is kept.
+        MistakeError: if another study lies in that folder, and `take_over` does not say that it may be replaced.
         BudgetError: once the budget is spent and runs are left.
     """
     folder, started = StudyFolder(results, study.study), time.monotonic()
     workspace = Workspace(study, base, folder, device, watch)
+    if not take_over:
+        check_place(workspace, origin)
     has_helped = _help(Searching(study, workspace, watch, started))
     with folder.locked(wait=has_helped):
         check_networks(resolve_candidates(study), workspace)
         if study.protocol.generation.judge:
-            find_judge(study, workspace.source.classes, results)
+            with mistakes_at("protocol", "generation", "judge"):
+                find_judge(study, workspace.source.classes, results)
         guard(workspace)
         with workers(processes, study, base, results, device, watch):
             found = Searching(study, workspace, watch, started).run()
@@ -82,7 +91,7 @@ def run_study(
         orders = plan_runs(study, workspace, candidates)
         write_text(folder.given, text)
         write_json(folder.resolved, resolved_json(study, candidates))
-        session = _Session(study, workspace, folder, candidates, orders, watch, started, found.records)
+        session = _Session(study, workspace, folder, candidates, orders, watch, started, found.records, origin)
         session.write()
         session.train(engine or InProcess())
         record = session.close()
@@ -94,7 +103,14 @@ def run_study(
 
 
 def preview_study(
-    study: StudyConfig, base: Path, results: Path, watch: Watcher, *, device: str = "auto", measure: bool = True
+    study: StudyConfig,
+    base: Path,
+    results: Path,
+    watch: Watcher,
+    *,
+    device: str = "auto",
+    measure: bool = True,
+    origin: str = "",
 ) -> StudyPlan:
     """Return what a study will train, in what order, how long it will take here and what it can show.
 
@@ -107,12 +123,14 @@ def preview_study(
         watch: hears where the work stands.
         device: auto, cpu, cuda or mps.
         measure: whether to time what was not timed before.
+        origin: what the study was made of; see `Study.from_text`.
 
     Raises:
         EtudeError: if the data or a network cannot be used.
     """
     folder = StudyFolder(results, study.study)
     workspace = Workspace(study, base, folder, device, watch)
+    other = tell_other(workspace, origin)
     found, left = Searching(study, workspace, watch, time.monotonic()).known()
     study = found.study
     candidates = candidates_of(found, workspace, expand_ablations(study).groups)
@@ -124,7 +142,9 @@ def preview_study(
     session = _Session(study, workspace, folder, candidates, orders, watch, time.monotonic(), found.records)
     while all(ref.status == "finished" for ref in session.refs()) and session.add_seed():
         pass
-    return make_plan(study, workspace, candidates, session.refs(), measure=measure, searches=found.records)
+    plan = make_plan(study, workspace, candidates, session.refs(), measure=measure, searches=found.records)
+    note = (f"{other}. `etude run` asks for another --name or --results, or for --yes.",) if other else ()
+    return plan.model_copy(update={"notes": (*plan.notes, *note)})
 
 
 def _help(searching: Searching) -> bool:
@@ -145,9 +165,10 @@ def check_networks(candidates: dict[str, Candidate], workspace: Workspace) -> No
     Raises:
         ModelError: if one cannot be built for these pictures and classes.
     """
-    for candidate in candidates.values():
+    for name, candidate in candidates.items():
         build_network(candidate, workspace, 0)
-        make_extras(workspace, candidate, Order(candidate.name, 0, None, ""))
+        with mistakes_at("candidates", name):
+            make_extras(workspace, candidate, Order(name, 0, None, ""))
 
 
 class _Session:
@@ -163,13 +184,14 @@ class _Session:
         watch: Watcher,
         started: float,
         searches: tuple[SearchRecord, ...],
+        origin: str = "",
     ) -> None:
         self.study, self.workspace, self.folder, self.candidates = study, workspace, folder, candidates
         self.orders, self.watch = orders, watch
         self.mirror = make_mirror(study.track, study.study, watch)
         self.failures: dict[str, str] = {}
         self.seen: set[str] = set()
-        self.started, self.searches = started, searches
+        self.started, self.searches, self.origin = started, searches, origin
         self.is_out_of_time = False
         self.next_write = 0.0
 
@@ -230,6 +252,7 @@ class _Session:
             candidates=self.candidates,
             command=command_words(),
             searches=self.searches,
+            origin=write_origin(self.origin, self.folder),
         )
         # Between runs this may take one part in twenty of the time, no more, however many runs there are.
         self.next_write = time.monotonic() + 20 * (time.monotonic() - started)
@@ -274,7 +297,9 @@ class _Session:
             )
         if self.failures:
             first = next(iter(self.failures.values()))
-            raise RuleError(f"{self.study.study}: {len(self.failures)} of {how_many(len(record.runs), 'run')} failed. {first}")
+            raise RuleError(
+                f"{self.study.study}: {len(self.failures)} of {how_many(len(record.runs), 'run')} failed. {first}"
+            )
         return record
 
 

@@ -50,6 +50,7 @@ def summarize(
     candidates: Mapping[str, Candidate],
     command: str,
     searches: Sequence[SearchRecord] = (),
+    origin: str = "",
 ) -> StudyRecord:
     """Score, compare, and write `study.json`, the leaderboard and the verdicts as they stand."""
     runs = finished_runs(study, folder, refs)
@@ -83,6 +84,7 @@ def summarize(
         searches=summaries,
         combinations=list_combinations(study),
         command=command,
+        origin=origin,
         device=machine_words(),
         versions=versions(),
         seconds=sum(record.cost.seconds for record in records) + sum(search.seconds for search in searches),
