@@ -14,7 +14,7 @@ from etude.core.bundle_record import BundleRecord, DataSummary, FileEntry, Gate,
 from etude.export.graph import OUTPUTS, Deployed, export_graph
 from etude.export.quantise import quantise
 from etude.models import build_model
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.runtime.reference import Reference, drawn_pictures
 from etude.runtime.session import Session
 
@@ -57,7 +57,7 @@ def write_bundle(path: Path, case: Case, graph: bytes) -> Path:
                for name, content in contents.items()},
     )  # fmt: skip
     with zipfile.ZipFile(path, "w") as packed:
-        packed.writestr("bundle.json", record.model_dump_json())
+        packed.writestr("bundle.json", record.text())
         for name, content in contents.items():
             packed.writestr(name, content)
     return path

@@ -49,7 +49,8 @@ from etude.data.prepared import prepare_items
 from etude.data.source import Source, open_source
 from etude.data.stock import ArrayStock, SourceStock
 from etude.evaluate.cost import machine_words, peak_memory_mb, reset_peak_memory
-from etude.pictures.prepare import Prepare, normalisation, prepare_picture
+from etude.pictures.prepare import normalisation, prepare_picture
+from etude.pictures.prepare_config import Prepare
 from etude.pictures.reading import decode
 
 LARGE_PX, SIZE_PX = (1024, 2048), (256, 512)

@@ -27,7 +27,8 @@ from etude.data.prepared import PreparedSet
 from etude.evaluate.cost import machine_words
 from etude.models import build_model
 from etude.models.execution import Execution, choose_execution
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 from etude.train.config import TrainConfig
 from etude.train.job import Job
 from etude.train.loop import fit

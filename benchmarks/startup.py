@@ -1,7 +1,9 @@
 """The time of `etude --help`, of `import etude` and of `import etude.runtime`, and whether they load torch.
 
-`import etude.runtime` imports its parts when they are asked for; `load` is the time until a bundle can be opened,
-with all that this imports. The programs take turns; times are medians of wall time.
+`import etude.runtime` imports its parts when they are asked for; `load` is the time until a bundle can be named, and
+`load_and_compute` until its graph can be computed too: onnxruntime is imported when the first bundle is opened. Beside
+them stand their guests alone: NumPy and Pillow, and those with onnxruntime. The programs take turns; times are medians
+of wall time.
 
     python benchmarks/startup.py [--rounds 10]
 """
@@ -22,7 +24,10 @@ PROGRAMS = {
     "import_etude": [sys.executable, "-c", "import etude, sys; assert 'torch' not in sys.modules"],
     "import_runtime": [sys.executable, "-c", "import etude.runtime, sys; assert 'torch' not in sys.modules"],
     "load": [sys.executable, "-c", "from etude.runtime import load; import sys; assert 'torch' not in sys.modules"],
+    "load_and_compute": [sys.executable, "-c", "from etude.runtime import load; import onnxruntime"],
     "numpy": [sys.executable, "-c", "import numpy"],
+    "numpy_pillow": [sys.executable, "-c", "import numpy, PIL.Image"],
+    "numpy_pillow_onnxruntime": [sys.executable, "-c", "import numpy, PIL.Image, onnxruntime"],
     "python": [sys.executable, "-c", "pass"],
 }
 BOUND_S = 0.3

@@ -27,7 +27,8 @@ from etude.core.files import write_json
 from etude.core.watch import Silent
 from etude.evaluate.cost import machine_words
 from etude.models import build_model
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 from etude.study.folder import StudyFolder
 from etude.study.workspace import Workspace
 from etude.train.schedules import lr_factor

@@ -15,7 +15,7 @@ from etude.data.augment import AugmentConfig
 from etude.data.prepared import PreparedSet
 from etude.models import MODELS, build_model
 from etude.models.execution import Execution
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
 from etude.train.adversarial import Duel, collapse_note, fit_generator
 from etude.train.config import TrainConfig

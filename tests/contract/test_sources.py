@@ -15,7 +15,7 @@ from etude.data.source import LAYOUTS, SOURCES, open_source
 from etude.data.sources.shapes import shapes
 from etude.data.sources.streets import streets
 from etude.data.split import SplitConfig, make_splits
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.pictures.reading import decode
 
 CLASSES = ("cat", "dog", "owl")

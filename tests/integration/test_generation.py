@@ -11,7 +11,8 @@ from PIL import Image
 from etude import Study
 from etude.core.errors import DataError, StudyFileError
 from etude.core.generation_record import GeneratedMeasure, GenerationRecord
-from etude.core.run_record import Interval, RunRecord
+from etude.core.interval import Interval
+from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures

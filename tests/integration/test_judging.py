@@ -77,7 +77,7 @@ def test_photographs_are_answered_by_the_networks_that_held_them_out(results: Pa
     from etude.core.watch import Silent
     from etude.core.words import Part
     from etude.evaluate.predictions import Predictions
-    from etude.pictures.prepare import Prepare
+    from etude.pictures.prepare_config import Prepare
     from etude.study.folder import StudyFolder
     from etude.study.judging import Bench, _best_refs
     from etude.study.workspace import Workspace

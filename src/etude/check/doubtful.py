@@ -23,7 +23,7 @@ from etude.core.errors import DataError, MissingPartError, sentence
 from etude.data.prepared import prepare_items
 from etude.data.source import Source
 from etude.models.embedding import Embedder
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 FOLDS: Final = 5
 _LEAST_OF_CLASS: Final = FOLDS

@@ -32,7 +32,7 @@ def export_study(
     request = export_request(target, results, run=run, name=name, data=data)
     record = export_bundle(request, wishes, lambda text: console.print(text, highlight=False, markup=False))
     if as_json:
-        sys.stdout.write(record.model_dump_json(indent=1) + "\n")
+        sys.stdout.write(record.text(indent=1) + "\n")
         return
     _print_record(record, wishes.to)
 

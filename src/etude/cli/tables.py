@@ -12,7 +12,7 @@ from rich.text import Text
 from etude.cli.printing import add_row, make_table
 from etude.cli.watching import duration
 from etude.core.counting import how_many
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
 
 _BETWEEN = 3

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from etude.core.records import Config, Record
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
+from etude.core.plain import Plain
 
 Rgb = tuple[int, int, int]
 GraphKind = Literal["fp32", "int8"]
 
 
-class FileEntry(Config):
+@dataclass(frozen=True, kw_only=True)
+class FileEntry(Plain):
     """A file of the bundle."""
 
     sha256: str
@@ -20,7 +22,8 @@ class FileEntry(Config):
     """Its length."""
 
 
-class Score(Config):
+@dataclass(frozen=True, kw_only=True)
+class Score(Plain):
     """A score of the model, measured by the study."""
 
     part: str
@@ -33,7 +36,8 @@ class Score(Config):
     """95 % interval over the pictures of the part; none where it was not computed."""
 
 
-class Origin(Config):
+@dataclass(frozen=True, kw_only=True)
+class Origin(Plain):
     """Where the model comes from."""
 
     study: str
@@ -58,7 +62,8 @@ class Origin(Config):
     """ISO 8601 date and time, UTC, of the end of the training."""
 
 
-class DataSummary(Config):
+@dataclass(frozen=True, kw_only=True)
+class DataSummary(Plain):
     """What the model was trained and scored on."""
 
     source: str
@@ -67,13 +72,14 @@ class DataSummary(Config):
     """Hash of pictures and labels."""
     licence: str = ""
     """Terms of use of the pictures; empty where the source does not say."""
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
     """Pictures by part and class: counts['train']['cat']; without classes of pictures, counts['train']['']."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
 
 
-class Gate(Config):
+@dataclass(frozen=True, kw_only=True)
+class Gate(Plain):
     """The agreement of the bundle with the network that was trained.
 
     It is asked from the bytes of the validation pictures on, or, of a generator, from the seed on.
@@ -91,7 +97,8 @@ class Gate(Config):
     """Largest difference of a familiarity; none where the graph gives none."""
 
 
-class Quantisation(Config):
+@dataclass(frozen=True, kw_only=True)
+class Quantisation(Plain):
     """What 8 bits cost in score."""
 
     metric: str
@@ -110,7 +117,8 @@ class Quantisation(Config):
     """95 % interval of the loss over the pictures, in points."""
 
 
-class Speed(Config):
+@dataclass(frozen=True, kw_only=True)
+class Speed(Plain):
     """One way to run the model, measured on the machine that exported it."""
 
     name: str
@@ -129,7 +137,8 @@ class Speed(Config):
     """Peak memory in MiB of a process that does nothing else; none where it was not measured."""
 
 
-class Certainty(Config):
+@dataclass(frozen=True, kw_only=True)
+class Certainty(Plain):
     """When an answer counts as unsure; chosen on validation, with the temperature applied."""
 
     unsure_below: float
@@ -140,7 +149,8 @@ class Certainty(Config):
     """Share of right answers among them; none where none is sure."""
 
 
-class Familiarity(Config):
+@dataclass(frozen=True, kw_only=True)
+class Familiarity(Plain):
     """When a picture counts as unlike those of the training; chosen on validation, on this very graph."""
 
     unfamiliar_below: float
@@ -151,11 +161,14 @@ class Familiarity(Config):
     """Training pictures that the means of the classes were taken from."""
 
 
-class BundleRecord(Record):
+@dataclass(frozen=True, kw_only=True)
+class BundleRecord(Plain):
     """What a bundle holds and what it can do (`bundle.json`)."""
 
     FORMAT: ClassVar[int] = 1
 
+    format: int = 1
+    """The number of the format that this record was written in."""
     name: str
     """Name of the model, by which the server offers it."""
     etude: str

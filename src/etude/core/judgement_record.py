@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
+from etude.core.interval import Interval
 from etude.core.records import Config, Record
-from etude.core.run_record import Interval
 
 JUDGEMENT_FILE: Final = "judgement.json"
 """Its name in the folder of a study."""

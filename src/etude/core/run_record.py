@@ -7,15 +7,6 @@ from typing import Any, ClassVar, Literal
 from etude.core.records import Config, Record
 
 
-class Interval(Config):
-    """A 95 % interval."""
-
-    low: float
-    """Lower end, in the unit of what it is an interval of."""
-    high: float
-    """Upper end."""
-
-
 class AdversarialLook(Config):
     """What a look at the training of a generator saw, since the look before; its epoch is the number of the look."""
 

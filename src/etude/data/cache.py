@@ -35,7 +35,7 @@ from etude.core.files import locked, storage_errors, write_json
 from etude.core.machine import cache_folder
 from etude.core.records import fingerprint
 from etude.data.items import Indices
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -26,7 +26,8 @@ from etude.core.machine import cache_folder, usable_threads
 from etude.data.cache import PreparedCache, Stored, cache_key, take_space
 from etude.data.items import Indices
 from etude.data.source import Source
-from etude.pictures.prepare import VOID, Prepare, prepare_pair, prepare_picture
+from etude.pictures.prepare import VOID, prepare_pair, prepare_picture
+from etude.pictures.prepare_config import Prepare
 
 Pixels = npt.NDArray[np.uint8]
 Progress = Callable[[int, int], None]

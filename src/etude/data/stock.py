@@ -13,7 +13,8 @@ import numpy.typing as npt
 from etude.core.errors import DataError, sentence
 from etude.data.items import Indices
 from etude.data.prepared import Pixels, check_boxes, read_item
-from etude.pictures.prepare import VOID, Prepare
+from etude.pictures.prepare import VOID
+from etude.pictures.prepare_config import Prepare
 
 if TYPE_CHECKING:
     from etude.data.source import Source

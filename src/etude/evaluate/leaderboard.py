@@ -6,7 +6,8 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from etude.core.run_record import Cost, Interval
+from etude.core.interval import Interval
+from etude.core.run_record import Cost
 from etude.core.study_record import LeaderboardRow
 from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.run_result import RunResult

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import Ratio
 from etude.core.texts import number_texts
 from etude.evaluate.run_result import RunResult

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MissingPartError
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.explain.records import ClassSeparation
 from etude.metrics.statistics import bootstrap_interval
 

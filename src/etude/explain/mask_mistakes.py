@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.records import GroupScore, HardMask, MaskDoubt, MaskErrorsRecord
 from etude.metrics.statistics import percentile_interval, resampling_weights

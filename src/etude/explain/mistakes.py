@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.explain.records import Doubtful, ErrorsRecord, GroupScore, PictureRef
 
 _SHOWN = 12

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from etude.core.interval import Interval
 from etude.core.records import Config, Record
-from etude.core.run_record import Interval
 
 Kind = Literal[
     "convolution",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 from etude.core.bundle_record import BundleRecord, FileEntry
@@ -21,7 +22,7 @@ def with_entries(record: BundleRecord, contents: dict[str, bytes]) -> BundleReco
         name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), bytes=len(content))
         for name, content in contents.items()
     }
-    return record.model_copy(update={"files": entries})
+    return replace(record, files=entries)
 
 
 def write_bundle(path: Path, record: BundleRecord, contents: dict[str, bytes], *, as_folder: bool = False) -> None:
@@ -31,7 +32,7 @@ def write_bundle(path: Path, record: BundleRecord, contents: dict[str, bytes], *
         MistakeError: if something that is no bundle is in the place of the folder.
         StorageError: if the disk is full or protected.
     """
-    everything = {RECORD_FILE: (record.model_dump_json(indent=1) + "\n").encode(), **contents}
+    everything = {RECORD_FILE: (record.text(indent=1) + "\n").encode(), **contents}
     if as_folder:
         _write_folder(path, everything)
         return

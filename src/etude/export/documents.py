@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etude.core.bundle_record import BundleRecord, Score, Speed
 from etude.core.counting import how_many
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare import Preparation
 
 
 def model_card(record: BundleRecord) -> str:
@@ -161,7 +161,7 @@ def _data_lines(record: BundleRecord) -> str:
 
 def contract(record: BundleRecord) -> str:
     """Return what goes in and what comes out, with an example in plain onnxruntime."""
-    prepare = Prepare.model_validate(record.prepare)
+    prepare = Preparation.read(record.prepare)
     height, width = prepare.height_px, prepare.width_px
     fit = {
         "stretch": "scaled to that size, whatever its proportions",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -97,7 +98,7 @@ def export_generator(request: Request, wishes: Wishes, told: Told) -> BundleReco
     if wishes.measure:
         told("measuring the variants")
         speeds = _measure(request, generator, deployed, len(graph))
-    record = draft.record.model_copy(update={"gate": gate, "speeds": speeds})
+    record = replace(draft.record, gate=gate, speeds=speeds)
     reference = Reference(
         generator(_REFERENCE_PICTURES, seed=REFERENCE_SEED),
         draw_latents(REFERENCE_SEED, range(_REFERENCE_PICTURES), networks.latent),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from etude.core.bundle_record import BundleRecord
 from etude.core.counting import how_many
 from etude.export.documents import as_page, closing_parts, score_table
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare import Preparation
 
 
 def generator_card(record: BundleRecord) -> str:
     """Return the model card: what it makes, what it must not be used for, how near it comes, what it may have kept."""
-    prepare = Prepare.model_validate(record.prepare)
+    prepare = Preparation.read(record.prepare)
     size = f"{prepare.height_px} × {prepare.width_px} px"
     which = ", ".join(record.classes)
     told = "It can be asked for one of its classes." if record.conditional else "It is not told which class is wanted."
@@ -56,7 +56,7 @@ def _gate(record: BundleRecord) -> str:
 
 def generator_contract(record: BundleRecord) -> str:
     """Return what goes in and what comes out, with an example in plain onnxruntime."""
-    prepare = Prepare.model_validate(record.prepare)
+    prepare = Preparation.read(record.prepare)
     classes = "\n\n`classes`: int64 (B,); positions in the list of classes (`classes` in `bundle.json`)."
     example = _EXAMPLE.format(
         graph=record.graph, latent=record.latent, classes=', "classes": np.zeros(4, np.int64)' * record.conditional

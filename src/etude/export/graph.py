@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from etude.core.errors import ModelError
 from etude.export.familiarity import features_of, nearest_mean
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 from etude.runtime.session import FAMILIARITY
 
 if TYPE_CHECKING:

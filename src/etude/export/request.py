@@ -14,7 +14,7 @@ from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
 from etude.core.errors import MistakeError, sentence
 from etude.core.words import Part
 from etude.data.source import Source
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 if TYPE_CHECKING:
     from torch import nn

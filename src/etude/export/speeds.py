@@ -35,4 +35,4 @@ def _measure_graph(name: str, graph: bytes, task: str, size_px: tuple[int, int])
         Path(file.name).write_bytes(graph)
         command = [sys.executable, "-m", "etude.runtime.measuring", file.name, OUTPUTS[task], *map(str, size_px)]
         told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300)
-    return Speed.model_validate({**json.loads(told.stdout), "name": name})
+    return Speed.read({**json.loads(told.stdout), "name": name})

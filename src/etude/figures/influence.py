@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.figures.theme import BLUE, INK, MUTED, SMALL_PT, WIDE_IN, dress, new_figure
 
 if TYPE_CHECKING:

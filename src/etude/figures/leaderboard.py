@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow
 from etude.figures.rows import lay_rows
 from etude.figures.theme import BLUE, INK, MUTED, SMALL_PT, WIDE_IN, new_figure

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.figures.theme import (
     INK,
     MUTED,

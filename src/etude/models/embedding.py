@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.models.weights import local_file
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 
 if TYPE_CHECKING:
     from torch import nn

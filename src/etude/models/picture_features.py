@@ -12,7 +12,8 @@ import numpy.typing as npt
 from etude.core.errors import MissingPartError, sentence
 from etude.models.embedding import PREFERRED, find_embedder, open_embedder
 from etude.models.weights import FOLDER_VARIABLE
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 
 PIXELS: Final = "pixels"
 _PIXELS_PX: Final = 16

@@ -7,14 +7,13 @@ served goes through this very code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Final, Literal, Protocol
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
 
 from etude.core.errors import DataError, sentence
-from etude.core.records import Config
+from etude.core.plain import Plain
 from etude.pictures.reading import (
     MAX_PIXELS,
     OpenPicture,
@@ -29,7 +28,10 @@ from etude.pictures.reading import (
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in pixels of the upright picture; right and bottom excluded."""
-Side = Annotated[int, Field(ge=1, le=8192)]
+Fit = Literal["stretch", "crop", "letterbox"]
+Range = Literal["imagenet", "half", "none"]
+MAX_SIDE: Final = 8192
+"""The longest side in pixels that a picture is brought to."""
 
 VOID: Final = 255
 """The id of mask pixels that belong to no class: the border of a letterbox, and what the annotators left out."""
@@ -37,17 +39,48 @@ BORDER_RGB: Final = (128, 128, 128)
 """The grey that a letterbox adds around a picture."""
 
 
-class Prepare(Config):
-    """How pictures are brought to the size and range that the network takes."""
+class Rule(Protocol):
+    """How pictures are brought to size: what a study file says of it, or what a bundle does."""
 
-    size_px: Side | tuple[Side, Side] = 32
+    @property
+    def height_px(self) -> int:
+        """Height of a prepared picture."""
+
+    @property
+    def width_px(self) -> int:
+        """Width of a prepared picture."""
+
+    @property
+    def fit(self) -> Fit:
+        """Whether proportions change, the centre is kept, or a border is added."""
+
+    @property
+    def crop_to_box(self) -> bool:
+        """Whether only the annotated box of each picture is kept, where there is one."""
+
+    @property
+    def normalize(self) -> Range:
+        """Which mean and deviation are taken off."""
+
+
+@dataclass(frozen=True)
+class Preparation(Plain):
+    """The rule of a bundle: the fields of `Prepare`, read without pydantic."""
+
+    size_px: int | tuple[int, int] = 32
     """Side of the square in pixels, or (height, width)."""
-    fit: Literal["stretch", "crop", "letterbox"] = "stretch"
+    fit: Fit = "stretch"
     """`stretch` changes the proportions, `crop` keeps the centre, `letterbox` adds a grey border."""
     crop_to_box: bool = False
-    """Keep only the annotated box of each picture, where the source gives boxes."""
-    normalize: Literal["imagenet", "half", "none"] = "imagenet"
+    """Keep only the annotated box of each picture, where it has one."""
+    normalize: Range = "imagenet"
     """Mean and deviation taken off: ImageNet's, 0.5 and 0.5, or nothing (0..1)."""
+
+    def __post_init__(self) -> None:
+        """Refuse sides that no network takes."""
+        for side in (self.height_px, self.width_px):
+            if not 1 <= side <= MAX_SIDE:
+                raise ValueError(f"size_px must be from 1 to {MAX_SIDE}. Got {side}.")
 
     @property
     def height_px(self) -> int:
@@ -76,16 +109,16 @@ _NORMALISATIONS: Final[dict[str, tuple[Triple, Triple]]] = {
 }
 
 
-def normalisation(prepare: Prepare) -> tuple[Triple, Triple]:
+def normalisation(prepare: Rule) -> tuple[Triple, Triple]:
     """Return the mean and the deviation, per channel, that are taken off a picture scaled to 0..1.
 
-    >>> normalisation(Prepare(normalize="half"))
+    >>> normalisation(Preparation(normalize="half"))
     ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """
     return _NORMALISATIONS[prepare.normalize]
 
 
-def place(size_px: SizePx, prepare: Prepare, *, box: Box | None = None, name: str = "") -> Placement:
+def place(size_px: SizePx, prepare: Rule, *, box: Box | None = None, name: str = "") -> Placement:
     """Compute which part of a picture goes where.
 
     Args:
@@ -97,9 +130,9 @@ def place(size_px: SizePx, prepare: Prepare, *, box: Box | None = None, name: st
     Raises:
         DataError: if the box does not touch the picture.
 
-    >>> place((100, 200), Prepare(size_px=50, fit="crop"))
+    >>> place((100, 200), Preparation(size_px=50, fit="crop"))
     Placement(source=(50.0, 0.0, 150.0, 100.0), target=(0, 0, 50, 50))
-    >>> place((100, 200), Prepare(size_px=50, fit="letterbox"))
+    >>> place((100, 200), Preparation(size_px=50, fit="letterbox"))
     Placement(source=(0.0, 0.0, 200.0, 100.0), target=(0, 12, 50, 37))
     """
     left, top, right, bottom = _region(size_px, box if prepare.crop_to_box else None, name)
@@ -119,7 +152,7 @@ def place(size_px: SizePx, prepare: Prepare, *, box: Box | None = None, name: st
 
 
 def prepare_picture(
-    raw: RawPicture, prepare: Prepare, *, box: Box | None = None, name: str = "", max_pixels: int = MAX_PIXELS
+    raw: RawPicture, prepare: Rule, *, box: Box | None = None, name: str = "", max_pixels: int = MAX_PIXELS
 ) -> Pixels:
     """Read a picture and bring it to size, with anti-aliased bilinear interpolation.
 
@@ -145,7 +178,7 @@ def prepare_picture(
     return prepare_opened(OpenPicture(raw, name=name, max_pixels=max_pixels), prepare, box)
 
 
-def prepare_mask(raw: RawPicture, prepare: Prepare, *, box: Box | None = None, name: str = "") -> Pixels:
+def prepare_mask(raw: RawPicture, prepare: Rule, *, box: Box | None = None, name: str = "") -> Pixels:
     """Read a mask of ids and bring it to size as its picture is, taking the nearest id.
 
     Args:
@@ -177,7 +210,7 @@ def prepare_mask(raw: RawPicture, prepare: Prepare, *, box: Box | None = None, n
 
 
 def prepare_pair(
-    raw: RawPicture, raw_mask: RawPicture, prepare: Prepare, *, box: Box | None = None, name: str = ""
+    raw: RawPicture, raw_mask: RawPicture, prepare: Rule, *, box: Box | None = None, name: str = ""
 ) -> tuple[Pixels, Pixels]:
     """Prepare a picture and its mask, after checking that they have the same size.
 
@@ -216,7 +249,7 @@ def read_mask(raw: RawPicture, *, name: str = "") -> Pixels:
     return ids
 
 
-def prepare_opened(opened: OpenPicture, prepare: Prepare, box: Box | None = None) -> Pixels:
+def prepare_opened(opened: OpenPicture, prepare: Rule, box: Box | None = None) -> Pixels:
     """Decode no more of an opened picture than is needed, and bring it to size, as `prepare_picture` does."""
     placement = place(opened.size_px, prepare, box=box, name=opened.name)
     image, reduction = opened.rgb(_needed(opened.size_px, placement))
@@ -238,7 +271,7 @@ def _region(size_px: SizePx, box: Box | None, name: str) -> Box:
     return (left, top, right, bottom)
 
 
-def _is_identity(placement: Placement, size_px: SizePx, prepare: Prepare) -> bool:
+def _is_identity(placement: Placement, size_px: SizePx, prepare: Rule) -> bool:
     """Whether a picture of this size passes unchanged."""
     height, width = size_px
     whole = (0.0, 0.0, float(width), float(height))
@@ -255,7 +288,7 @@ def _needed(size_px: SizePx, placement: Placement) -> SizePx:
     )
 
 
-def _fit(image: Image.Image, placement: Placement, reduction: float, prepare: Prepare) -> Image.Image:
+def _fit(image: Image.Image, placement: Placement, reduction: float, prepare: Rule) -> Image.Image:
     """Scale the source part of a picture that was reduced already, and lay it on the border if there is one."""
     x0, y0, x1, y1 = placement.target
     left, top, right, bottom = (side / reduction for side in placement.source)

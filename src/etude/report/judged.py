@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
-from etude.core.run_record import Interval
 from etude.report.reading import StudyResults
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import MetricWords, Words

@@ -214,7 +214,8 @@ from safetensors.torch import load_file  # noqa: E402
 
 from etude.core.run_record import RunRecord  # noqa: E402
 from etude.models import build_model  # noqa: E402
-from etude.pictures.prepare import Prepare, normalisation, prepare_picture  # noqa: E402
+from etude.pictures.prepare import normalisation, prepare_picture  # noqa: E402
+from etude.pictures.prepare_config import Prepare  # noqa: E402
 
 if __name__ == "__main__":
     record = RunRecord.load(ROOT / "models" / "best.json")

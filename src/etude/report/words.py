@@ -13,7 +13,7 @@ from babel.dates import format_date
 from babel.numbers import format_decimal
 from markupsafe import Markup
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.report.messages import Messages, mark, read_messages
 
 PERCENT_METRICS = frozenset(

@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
-
 from etude.core.bundle_record import BundleRecord
 from etude.core.counting import how_many
 from etude.core.errors import BundleError, sentence
@@ -157,8 +155,8 @@ def _read_record(path: Path, content: bytes) -> BundleRecord:
         if isinstance(written, int) and written > BundleRecord.FORMAT:
             remedy = "It was written by a later version of Étude: update Étude to read it."
             raise BundleError(sentence(path.name, "format", f"at most {BundleRecord.FORMAT}", written, remedy))
-        return BundleRecord.model_validate(BundleRecord.upgrade(raw))
-    except (ValueError, TypeError, KeyError, RecursionError, ValidationError) as error:
+        return BundleRecord.read(raw)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _refused(path, f"a bundle whose {RECORD_FILE} can be read", type(error).__name__) from error
 
 

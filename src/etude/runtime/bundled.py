@@ -7,7 +7,7 @@ from typing import Protocol
 
 from etude.core.bundle_record import BundleRecord
 from etude.core.errors import BundleError, sentence
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare import Preparation
 
 
 class Files(Protocol):
@@ -40,7 +40,7 @@ class Bundled:
         self._threads = threads
         self._opening = threading.Lock()
         try:
-            self.prepare = Prepare.model_validate(self.record.prepare)
+            self.prepare = Preparation.read(self.record.prepare)
         except ValueError as error:
             raise BundleError(sentence("bundle", "prepare", "a rule that can be read", self.record.prepare)) from error
 

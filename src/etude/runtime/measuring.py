@@ -78,7 +78,7 @@ def main(words: list[str]) -> None:
     content = Path(path).read_bytes()
     session = Session(content, "pictures", output, threads=usable_threads(), name=path)
     speed = measure_answering("graph", session.run, (int(height), int(width)), len(content))
-    sys.stdout.write(json.dumps({**speed.model_dump(), "memory_mb": peak_memory_mb()}) + "\n")
+    sys.stdout.write(json.dumps({**speed.plain(), "memory_mb": peak_memory_mb()}) + "\n")
 
 
 if __name__ == "__main__":

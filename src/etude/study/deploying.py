@@ -19,7 +19,7 @@ from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.run_result import RunResult
 from etude.models import build_model, card_of
 from etude.pictures.palette import palette_of
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.study.file import CombineConfig
 from etude.study.folder import StudyFolder, find_study
 

@@ -18,7 +18,7 @@ from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.search.config import SearchConfig
 from etude.study.generated_config import GeneratedConfig
 from etude.study.tasks import add_defaults

@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
+from etude.core.interval import Interval
 from etude.core.judgement_record import JudgedPictures, JudgementRecord, Kind
 from etude.core.records import fingerprint
-from etude.core.run_record import Interval
 from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.words import Part
@@ -27,7 +27,8 @@ from etude.data.prepared import PreparedSet, prepare_items
 from etude.evaluate.detector import Adjustment
 from etude.evaluate.predictions import Predictions
 from etude.metrics.statistics import bootstrap_interval
-from etude.pictures.prepare import Prepare, prepare_picture
+from etude.pictures.prepare import prepare_picture
+from etude.pictures.prepare_config import Prepare
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder, find_study
 from etude.study.jobs import make_job

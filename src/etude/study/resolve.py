@@ -10,7 +10,7 @@ from etude.core.errors import StudyFileError
 from etude.data.augment import AugmentConfig
 from etude.data.subsets import HeldOut
 from etude.models import ModelSpec
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.study.file import CandidateConfig, CombineConfig, StudyConfig
 from etude.study.generated_config import GeneratedConfig
 from etude.train.config import TrainConfig

@@ -21,7 +21,8 @@ from etude.data.source import Source, open_source
 from etude.data.split import make_splits, read_split, split_digest, write_split
 from etude.data.subsets import HeldOut, hold_out, resize_training_part
 from etude.models.execution import Execution, choose_execution
-from etude.pictures.prepare import Prepare, read_mask
+from etude.pictures.prepare import read_mask
+from etude.pictures.prepare_config import Prepare
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import check_splits, without_leaks

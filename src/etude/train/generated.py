@@ -17,7 +17,8 @@ import torch
 from etude.core.seeds import derive
 from etude.core.watch import Silent, Watcher
 from etude.data.prepared import Pixels, PreparedSet
-from etude.pictures.prepare import Prepare, prepare_picture
+from etude.pictures.prepare import prepare_picture
+from etude.pictures.prepare_config import Prepare
 from etude.train.job import Extra, Job
 from etude.train.samples import FINAL_FILE, draw_wanted, generate, to_bytes, watched_samples, write_samples
 from etude.train.state import load_tensors, save_tensors

@@ -12,7 +12,7 @@ import numpy as np
 from etude.data.augment import AugmentConfig
 from etude.evaluate.detector import ThresholdConfig
 from etude.evaluate.generation_config import GenerationConfig
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
 

@@ -15,7 +15,7 @@ from etude.check.alike import find_pairs
 from etude.check.doubtful import answer_linearly, find_doubtful, read_answers
 from etude.core.errors import DataError
 from etude.data.sources.folder import FolderSource
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 COLOURS = {"blue": (40, 60, 200), "green": (40, 190, 60), "red": (200, 50, 40)}
 

@@ -11,7 +11,7 @@ from etude.core.errors import DataError
 from etude.data.cache import PreparedCache
 from etude.data.prepared import prepare_items
 from etude.data.sources.streets import streets
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 
 @pytest.fixture(autouse=True)

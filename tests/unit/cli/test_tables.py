@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from etude.cli.tables import leaderboard_table
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, StudyRecord
 
 

@@ -15,7 +15,7 @@ from etude.data import prepared as module
 from etude.data.cache import PreparedCache, cache_key, read_bytes_size
 from etude.data.items import Items, texts
 from etude.data.prepared import prepare_items
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 SIZE = Prepare(size_px=8)
 ENTRY = 30 * 8 * 8 * 3

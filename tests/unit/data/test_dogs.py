@@ -9,7 +9,7 @@ from etude.core.words import Part
 from etude.data.prepared import prepare_items
 from etude.data.source import open_source
 from etude.data.sources.dogs import DogsSource
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 scipy_io = pytest.importorskip("scipy.io")
 BREEDS = ("n00000001-Pug", "n00000002-Saluki")

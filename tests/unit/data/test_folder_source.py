@@ -14,7 +14,7 @@ from etude.core.words import Part
 from etude.data.prepared import prepare_items
 from etude.data.source import open_source
 from etude.data.sources.folder import FolderSource
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 
 def save(path, value=0):

@@ -17,7 +17,8 @@ from etude.data.loader import ImageLoader
 from etude.data.pipeline import Work, run_ahead
 from etude.data.prepared import prepare_items
 from etude.data.stock import ArrayStock, SourceStock
-from etude.pictures.prepare import Prepare, normalisation
+from etude.pictures.prepare import normalisation
+from etude.pictures.prepare_config import Prepare
 
 N = 21
 SIZE = Prepare(size_px=(96, 160), normalize="none")

@@ -14,7 +14,7 @@ from etude.data.cache import PreparedCache
 from etude.data.items import Items, texts
 from etude.data.prepared import available_bytes, prepare_items, take_rows
 from etude.data.sources.streets import streets
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 
 def encoded(number, size=(14, 10)):

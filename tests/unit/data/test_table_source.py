@@ -8,7 +8,7 @@ from etude.core.errors import DataError
 from etude.core.words import Part
 from etude.data.prepared import prepare_items
 from etude.data.sources.table import TableSource
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 
 def write(tmp_path, text):

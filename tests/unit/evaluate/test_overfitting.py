@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
 from etude.evaluate.overfitting import gap_of
 

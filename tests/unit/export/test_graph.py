@@ -11,7 +11,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx: install etude[train]")
 from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head  # noqa: E402
 from etude.export.graph import Deployed, export_graph  # noqa: E402
 from etude.export.quantise import quantise  # noqa: E402
-from etude.pictures.prepare import Prepare  # noqa: E402
+from etude.pictures.prepare_config import Prepare  # noqa: E402
 from etude.runtime.reference import drawn_pictures  # noqa: E402
 from etude.runtime.session import Session  # noqa: E402
 

@@ -4,7 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from etude.core.run_record import Epoch, Interval
+from etude.core.interval import Interval
+from etude.core.run_record import Epoch
 from etude.core.study_record import LeaderboardRow, Verdict
 from etude.figures.confusion import draw_confusion, list_confusions, share_rows
 from etude.figures.curves import draw_curves, draw_gaps, gather_curve

@@ -12,7 +12,7 @@ from etude.core.errors import MissingPartError
 from etude.models import picture_features
 from etude.models.embedding import Embedder
 from etude.models.picture_features import PictureFeatures, find_features
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (70, 32, 48, 3), dtype=np.uint8)
 

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from etude.core.errors import DataError
 from etude.pictures.prepare import (
-    Prepare,
     normalisation,
     place,
     prepare_mask,
@@ -19,6 +18,7 @@ from etude.pictures.prepare import (
     prepare_picture,
     read_mask,
 )
+from etude.pictures.prepare_config import Prepare
 
 
 def encode(image, file_format="PNG", **options):

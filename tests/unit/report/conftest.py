@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from etude.core.run_record import Cost, Epoch, Interval, RunRecord
+from etude.core.interval import Interval
+from etude.core.run_record import Cost, Epoch, RunRecord
 from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions, write_predictions

@@ -1,7 +1,7 @@
 import pytest
 from markupsafe import Markup
 
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.report.words import MetricWords, Words
 
 EN, FR = Words("en"), Words("fr")

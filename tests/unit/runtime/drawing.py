@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from etude.core.bundle_record import BundleRecord, Certainty, DataSummary, FileEntry, Gate, Origin
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.runtime.latents import draw_latents
 from etude.runtime.reference import Reference, drawn_pictures
 from etude.runtime.session import LatentSession, Session
@@ -88,8 +89,8 @@ def make_contents(task: str = "classification", size: int = 16, **changes: objec
         data=DataSummary(source="drawn", fingerprint="0"),
         files=_entries(contents),
     )
-    record = record.model_copy(update=changes)
-    return {"bundle.json": record.model_dump_json().encode(), **contents}
+    record = replace(record, **changes)
+    return {"bundle.json": record.text().encode(), **contents}
 
 
 def make_generator_graph(size: int, latent: int, *, conditional: bool) -> bytes:
@@ -158,8 +159,8 @@ def make_generator_contents(
         origin=Origin(study="colours", candidate="shades", run="0", network="shades", trained_at="2026-01-01T00:00:00"),
         data=DataSummary(source="drawn", fingerprint="0"),
         files=_entries(contents),
-    ).model_copy(update=changes)
-    return {"bundle.json": record.model_dump_json().encode(), **contents}
+    )
+    return {"bundle.json": replace(record, **changes).text().encode(), **contents}
 
 
 def _entries(contents: dict[str, bytes]) -> dict[str, FileEntry]:

@@ -239,7 +239,7 @@ def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes
 def test_the_runtime_loads_no_training_library_and_no_server_until_asked(bundles) -> None:
     probe = (
         "import sys, etude.runtime\n"
-        "heavy = {'torch', 'timm', 'matplotlib', 'scipy', 'pyarrow', 'pandas', 'onnx', 'onnxruntime', 'fastapi'}\n"
+        "heavy = {'torch', 'timm', 'matplotlib', 'scipy', 'pyarrow', 'pandas', 'onnx', 'onnxruntime', 'fastapi', 'pydantic'}\n"
         "assert not heavy & set(sys.modules), heavy & set(sys.modules)\n"
         f"from etude import load; model = load({str(bundles['classification'])!r}); model.self_test()\n"
         "heavy -= {'onnxruntime'}\n"

@@ -16,7 +16,7 @@ from etude.data.augment import AugmentConfig
 from etude.data.prepared import PreparedSet
 from etude.models import build_model
 from etude.models.execution import Execution
-from etude.pictures.prepare import Prepare
+from etude.pictures.prepare_config import Prepare
 from etude.train import loop, state
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig, plan_stages

@@ -18,7 +18,7 @@ from PIL import Image
 from starlette.exceptions import HTTPException
 
 from etude.core.errors import DataError, EtudeError, MistakeError
-from etude.pictures.prepare import Prepare, prepare_picture
+from etude.pictures.prepare import Preparation, prepare_picture
 from etude.pictures.reading import MAX_PIXELS, read_file
 from etude.runtime.library.database import Found, Library
 from etude.runtime.library.heic import decode_heic, is_heic
@@ -97,7 +97,7 @@ def make_thumb(picture: Found) -> bytes:
     """
     content = read_file(picture.file, picture.path)
     raw = decode_heic(content, picture.path) if is_heic(content) else content
-    rule = Prepare(size_px=_THUMB_PX, fit="letterbox")
+    rule = Preparation(size_px=_THUMB_PX, fit="letterbox")
     pixels = prepare_picture(raw, rule, name=picture.path, max_pixels=MAX_PIXELS)
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "JPEG", quality=80)

@@ -206,7 +206,7 @@ def describe(model: Bundled) -> dict[str, Any]:
         "threshold": record.threshold,
         "unsure_below": record.certainty.unsure_below if record.certainty else None,
         "unfamiliar_below": record.familiarity.unfamiliar_below if record.familiarity else None,
-        "scores": [score.model_dump(mode="json") for score in record.scores],
+        "scores": [score.plain() for score in record.scores],
         "licence_weights": record.origin.licence_weights,
         "version": model.fingerprint[:16],
         "card": model.document("MODEL_CARD.md"),
