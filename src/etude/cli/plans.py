@@ -62,6 +62,11 @@ def plan_lines(plan: StudyPlan) -> Iterator[str]:
         yield f"They will take about {duration(plan.seconds_left)} here."
     for resolution in plan.resolutions:
         yield _tell_resolution(resolution, plan.metric)
+    if any(resolution.is_assumed and resolution.smallest is not None for resolution in plan.resolutions):
+        yield (
+            "The assumed deviation is no measurement: with twice as much the difference must be twice as large. Once "
+            "two pairs are finished theirs takes its place, and the answer changes with it."
+        )
     yield from plan.notes
 
 
@@ -73,21 +78,9 @@ def _tell_resolution(resolution: Resolution, metric: str) -> str:
     if resolution.smallest is None:
         return f"{whose}: one pair says nothing of other seeds. Give protocol.seeds two or more."
     pairs, comparisons = how_many(resolution.n_pairs, "pair"), how_many(resolution.n_comparisons, "comparison")
+    source = "assumed" if resolution.is_assumed else "that of the finished pairs"
     return (
         f"{whose}: {pairs} and {comparisons} show a difference in {metric} from about {resolution.smallest:.3g} on, "
-        f"8 times out of 10. {_tell_deviation(resolution)}"
-    )
-
-
-def _tell_deviation(resolution: Resolution) -> str:
-    """Say what the answer rests on: a deviation that finished runs have shown, or one that is only assumed."""
-    if resolution.is_assumed:
-        return (
-            f"That rests on an assumption: differences that vary from pair to pair with a standard deviation of "
-            f"{resolution.deviation:.2g}, as no two pairs are finished yet. Were it twice as large, the difference "
-            f"would have to be too; once two pairs are finished theirs is taken, and the answer changes with it."
-        )
-    return (
-        f"That rests on the finished pairs, whose differences vary with a standard deviation of "
-        f"{resolution.deviation:.2g}; the answer changes as more are finished."
+        f"8 times out of 10, if the differences vary with a standard deviation of {resolution.deviation:.2g} "
+        f"({source})."
     )

@@ -68,14 +68,15 @@ def test_what_stands_in_brackets_is_no_markup():
 
 
 def test_the_plan_says_what_its_answer_rests_on():
-    (told,) = [line for line in plan_lines(plan()) if line.startswith("Against")]
+    lines = list(plan_lines(plan()))
+    (told,) = [line for line in lines if line.startswith("Against")]
     assert "2 pairs and 1 comparison show a difference in accuracy from about 0.04 on" in told
-    assert "an assumption" in told
-    assert "the answer changes" in told
-    (told,) = [line for line in plan_lines(plan(0.02, is_assumed=False)) if line.startswith("Against")]
-    assert "rests on the finished pairs" in told
-    assert "0.02" in told
-    assert "assum" not in told
+    assert "a standard deviation of 0.01 (assumed)" in told
+    assert any("no measurement" in line and "the answer changes" in line for line in lines)
+    lines = list(plan_lines(plan(0.02, is_assumed=False)))
+    (told,) = [line for line in lines if line.startswith("Against")]
+    assert "a standard deviation of 0.02 (that of the finished pairs)" in told
+    assert not any("assum" in line for line in lines)
 
 
 def test_one_is_singular():
