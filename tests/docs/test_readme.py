@@ -14,6 +14,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+SHORT = "--set train.epochs=2"
+"""A reader waits for a whole training; that a command runs, a short one shows as well."""
 
 
 def blocks(language: str) -> list[str]:
@@ -27,8 +29,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(0)
     for position, name in enumerate(("chihuahua", "husky")):
         (folder / "photos" / name).mkdir(parents=True)
-        for number in range(24):
-            pixels = rng.integers(0, 120, (48, 64, 3), dtype=np.uint8)
+        for number in range(16):
+            pixels = rng.integers(0, 120, (20, 28, 3), dtype=np.uint8)
             pixels[:, :, position] += 100
             Image.fromarray(pixels).save(folder / "photos" / name / f"{number:03}.jpg")
     (folder / "nets.py").write_text(
@@ -54,7 +56,7 @@ def test_the_first_command_installs_and_runs_what_ci_installs() -> None:
 
 @pytest.mark.slow
 def test_quickstart_ends_with_a_leaderboard_and_a_note(reader: Path) -> None:
-    told = shell("etude run quickstart", reader)
+    told = shell(f"etude run quickstart {SHORT} --set protocol.seeds=1", reader)
     for name in ("majority", "mlp", "cnn", "cnn-augmented", "resnet"):
         assert name in told
     assert (reader / "results/quickstart/report/note.en.html").stat().st_size > 10_000
@@ -65,13 +67,13 @@ def test_the_commands_on_ones_own_pictures_run(reader: Path) -> None:
     commands = [line for block in blocks("sh")[2:] for line in block.splitlines() if line.startswith("etude")]
     assert len(commands) >= 3
     for command in commands:
-        shell(command, reader)
+        shell(f"{command} {SHORT}" if command.startswith("etude run") else command, reader)
     assert (reader / "results/breeds/leaderboard.csv").exists()
 
 
 @pytest.mark.slow
 def test_the_study_file_and_the_python_of_the_readme_run(reader: Path) -> None:
-    (reader / "breeds.yaml").write_text(blocks("yaml")[0].replace("seeds: 5", "seeds: 2"))
+    (reader / "breeds.yaml").write_text(blocks("yaml")[0].replace("seeds: 5", "seeds: 2").replace("epochs: 20", "epochs: 2"))
     (reader / "use.py").write_text(blocks("python")[0])
     told = shell(f"{sys.executable} use.py", reader)
     assert "mine" in told
