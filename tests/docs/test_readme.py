@@ -73,7 +73,9 @@ def test_the_commands_on_ones_own_pictures_run(reader: Path) -> None:
 
 @pytest.mark.slow
 def test_the_study_file_and_the_python_of_the_readme_run(reader: Path) -> None:
-    (reader / "breeds.yaml").write_text(blocks("yaml")[0].replace("seeds: 5", "seeds: 2").replace("epochs: 20", "epochs: 2"))
+    (reader / "breeds.yaml").write_text(
+        blocks("yaml")[0].replace("seeds: 5", "seeds: 2").replace("epochs: 20", "epochs: 2")
+    )
     (reader / "use.py").write_text(blocks("python")[0])
     told = shell(f"{sys.executable} use.py", reader)
     assert "mine" in told

@@ -72,7 +72,7 @@ def show_source(spec: str, out: Path | None, as_json: bool) -> None:
             more = f" and {len(value) - 30} more" if len(value) > 30 else ""
             value = shown + more
         if value not in ("", None, []):
-            told = "; ".join(value) if isinstance(value, list) else value
+            told = "; ".join(value) if isinstance(value, list) else f"{value:,}" if isinstance(value, int) else value
             print_line(f"{key.replace('_', ' ')}: {told}", console)
     for path in paths:
         print_line(str(path), console)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def plan_table(plan: StudyPlan) -> Table:
     """Return the runs of a plan, in the order of training."""
-    table = make_table("", "candidate", "seed", "fold", "run", "status", right=("", "seed", "fold"))
+    table = make_table("", "candidate", "seed", "fold", "run", "status", right=("", "seed", "fold"), whole=("run",))
     for number, ref in enumerate(plan.runs, 1):
         fold = "" if ref.fold is None else str(ref.fold)
         add_row(table, str(number), ref.candidate, str(ref.seed), fold, ref.identity, ref.status)
@@ -46,7 +46,7 @@ def plan_times_table(plan: StudyPlan) -> Table:
 def _run_time(entry: CandidatePlan) -> str:
     if entry.run_seconds is None:
         return ""
-    return duration(entry.run_seconds) + (" (as finished)" if entry.is_real else "")
+    return duration(entry.run_seconds) + (" (real)" if entry.is_real else "")
 
 
 def plan_lines(plan: StudyPlan) -> Iterator[str]:

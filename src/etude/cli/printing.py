@@ -19,17 +19,23 @@ def answer_console() -> Console:
     return Console(width=None if sys.stdout.isatty() else _ENDLESS)
 
 
-def make_table(*headings: str, right: Collection[str] = (), title: str | None = None) -> Table:
+def make_table(
+    *headings: str, right: Collection[str] = (), whole: Collection[str] = (), title: str | None = None
+) -> Table:
     """Return an empty table whose cells go on in a further line where the terminal is too narrow for them.
 
     Args:
         headings: one a column.
-        right: the headings of the columns that are set flush right.
+        right: the headings of the columns that are set flush right: numbers, which are broken last of all.
+        whole: the headings of other columns that are broken last: what is copied from the terminal.
         title: what stands above it.
     """
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left", overflow="fold")
+        is_right = heading in right
+        table.add_column(
+            heading, justify="right" if is_right else "left", overflow="fold", no_wrap=is_right or heading in whole
+        )
     return table
 
 
@@ -40,6 +46,9 @@ def add_row(table: Table, *cells: str | Text) -> None:
 
 def print_table(table: Table, console: Console) -> None:
     """Print a table; its lines end where their text ends."""
+    if console.measure(table).minimum > console.width:
+        for column in table.columns:
+            column.no_wrap = False
     if console.is_terminal:
         console.print(table)
         return

@@ -17,9 +17,13 @@ from etude.study.folder import StudyFolder, find_study
 
 
 def list_runs(study: str, results: Path, as_json: bool) -> None:
-    """Print all finished runs, of one study or of all."""
+    """Print all finished runs, of one study or of all, each study's in the order in which they ended."""
     roots = [find_study(study, results).root] if study else sorted(path.parent for path in results.glob("*/runs"))
-    records = [(root.name, record) for root in roots for record in StudyFolder.of(root).finished()]
+    records = [
+        (root.name, record)
+        for root in roots
+        for record in sorted(StudyFolder.of(root).finished(), key=lambda record: record.finished_at)
+    ]
     if as_json:
         rows = [{"study": name, **record.model_dump(mode="json")} for name, record in records]
         sys.stdout.write(json.dumps(rows, indent=1) + "\n")
@@ -33,7 +37,7 @@ def list_runs(study: str, results: Path, as_json: bool) -> None:
 
 def _table(records: list[tuple[str, RunRecord]]) -> Table:
     numbers = ("seed", "fold", "test", "time")
-    table = make_table("study", "run", "candidate", *numbers, "finished", right=numbers)
+    table = make_table("study", "run", "candidate", *numbers, "finished", right=numbers, whole=("run",))
     for name, record in records:
         score = next(iter(record.test.values()), None)
         add_row(

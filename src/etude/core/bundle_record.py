@@ -10,6 +10,7 @@ from etude.core.plain import Plain
 
 Rgb = tuple[int, int, int]
 GraphKind = Literal["fp32", "int8"]
+Task = Literal["classification", "segmentation", "generation"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,7 +176,7 @@ class BundleRecord(Plain):
     """Version of Étude that wrote it."""
     created_at: str
     """ISO 8601 date and time, UTC."""
-    task: Literal["classification", "segmentation", "generation"]
+    task: Task
     """One class a picture, one class a pixel, or new pictures."""
     classes: tuple[str, ...]
     """Names of the classes, in the order of their ids; of a generator, those that it was trained on."""

@@ -38,7 +38,12 @@ class Plain:
 
     def text(self, indent: int | None = None) -> str:
         """Return the record as JSON."""
-        return json.dumps(self.plain(), indent=indent, ensure_ascii=False)
+        return json.dumps(self.plain(), indent=indent, ensure_ascii=False, default=_number)
+
+
+def _number(value: Any) -> object:  # noqa: ANN401 - what JSON does not know
+    """Return a number of NumPy's as one of Python's."""
+    return value.item()
 
 
 def _read(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 - any annotation, and what it stands for

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from etude.core.bundle_record import BundleRecord, Gate
+from etude.core.bundle_record import BundleRecord, Gate, Task
 from etude.core.counting import how_many
 from etude.core.machine import processor_name, usable_threads
 from etude.evaluate.cost import versions
@@ -42,7 +42,7 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         name=request.name,
         etude=versions().get("etude", ""),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-        task=request.task,
+        task=cast("Task", request.task),  # a study has no other
         classes=request.classes,
         graph=GRAPH_FILE,
         prepare=request.prepare.model_dump(mode="json"),

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from etude.core.bundle_record import Gate, Quantisation
 from etude.core.counting import how_many
 from etude.core.errors import GateError
+from etude.core.interval import Interval
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
@@ -120,7 +121,7 @@ def check_loss(
         score_fp32=before.score(metric),
         score_int8=after.score(metric),
         loss=100 * (before.score(metric) - after.score(metric)),
-        interval={"low": 100 * low, "high": 100 * high},
+        interval=Interval(low=100 * low, high=100 * high),
     )
     if measured.loss > max_loss:
         told = f"{measured.loss:.2f} points [{measured.interval.low:.2f}, {measured.interval.high:.2f}]"
