@@ -44,15 +44,16 @@ class Board(Protocol):
 
 def leaderboard_table(record: Board, width: int) -> Table:
     """Return the leaderboard, with as many columns as the width has room for; below it the names of the others."""
-    columns = [(heading, right, [tell(row) for row in record.leaderboard], rank)
-               for heading, right, tell, rank in _columns(record)]  # fmt: skip
+    told = [(heading, right, [tell(row) for row in record.leaderboard], rank)
+            for heading, right, tell, rank in _columns(record)]  # fmt: skip
+    columns = [column for column in told if any(column[2]) or column[3] == 0]
     shown = _fitting([(rank, max(map(cell_len, (heading, *texts)))) for heading, _, texts, rank in columns], width)
     headings = [heading for heading, *_ in columns]
     right = [heading for heading, is_right, *_ in columns if is_right]
     title = f"{record.name}: {record.metric} on the test part"
     table = make_table(*(headings[place] for place in shown), right=right, title=title)
     if hidden := [heading for place, heading in enumerate(headings) if place not in shown]:
-        table.caption = f"A wider terminal, or a file, has room for more: {', '.join(hidden)}"
+        table.caption = f"A wider terminal, or a file, has room for more: {', '.join(hidden)}\n"
         table.caption_justify = "left"
     for number in range(len(record.leaderboard)):
         add_row(table, *(columns[place][2][number] for place in shown))

@@ -102,7 +102,7 @@ def _read_union(members: tuple[Any, ...], value: object, where: str) -> Any:  # 
 
 
 @functools.cache
-def _annotations(kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a class of these, which mypy takes for unhashable
+def _annotations(kind: type[Plain]) -> dict[str, Any]:
     hints = typing.get_type_hints(kind)
     return {field.name: hints[field.name] for field in dataclasses.fields(kind)}
 

@@ -52,3 +52,11 @@ def test_the_columns_that_have_no_room_are_named_below(width):
     table, below = printed(width).split("A wider terminal, or a file, has room for more:")
     assert "memory MiB" not in table
     assert "memory MiB" in " ".join(below.split())
+
+
+def test_a_column_without_a_value_takes_no_room():
+    rows = tuple(row.model_copy(update={"deviation": None}) for row in board().leaderboard)
+    console = Console(width=220, file=io.StringIO())
+    console.print(leaderboard_table(board().model_copy(update={"leaderboard": rows}), 220))
+    assert "±" not in console.file.getvalue()
+    assert "±" in printed(220)

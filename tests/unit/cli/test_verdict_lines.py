@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etude.cli.tables import few_runs_line, verdict_lines
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
 
 

@@ -9,8 +9,9 @@ from pptx import Presentation
 from pptx.util import Emu
 
 from etude.core.errors import MistakeError
+from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
-from etude.core.run_record import Interval, RunRecord
+from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
 from etude.report import cells, pdf
 from etude.report.markdown import write_markdown

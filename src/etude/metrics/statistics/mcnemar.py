@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
-from etude.core.run_record import Interval
+from etude.core.interval import Interval
 from etude.metrics.registry import Doubles
 
 
