@@ -46,7 +46,8 @@ def add_row(table: Table, *cells: str | Text) -> None:
 
 def print_table(table: Table, console: Console) -> None:
     """Print a table; its lines end where their text ends."""
-    if console.measure(table).minimum > console.width:
+    endless = console.options.update(width=_ENDLESS)  # within the console's own width a measure is cut to it
+    if console.measure(table, options=endless).minimum > console.width:
         for column in table.columns:
             column.no_wrap = False
     if console.is_terminal:
