@@ -72,6 +72,9 @@ def test_every_run_leaves_what_a_person_wants_to_see(finished: Path) -> None:
         assert all(line["adversarial"]["discriminator_gradient"] > 0 for line in lines)
         told = "Generated picture, no photograph."
         assert Image.open(folder / "samples" / "final.png").text["Description"].startswith(told)
+        beside = Image.open(folder / "samples" / "nearest.png").text
+        assert beside["Description"].startswith("Generated pictures beside photographs.")
+        assert "compositeSynthetic" in beside["XML:com.adobe.xmp"]
         with Image.open(folder / "samples" / "interpolation.gif") as film:
             assert film.is_animated
             assert film.info["comment"].decode().startswith(told)

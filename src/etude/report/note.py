@@ -174,7 +174,10 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
         "failures": [row for row in record.leaderboard if row.failed],
-        "notes": [(tell_recorded(note, words), names) for note, names in _list_notes(study)],
+        "notes": [
+            (told := tell_recorded(note, words), names, told == note and words.language != "en")
+            for note, names in _list_notes(study)
+        ],
         "cut_short": [run for run in finished if run.stopped == "budget"],
         "runs": tabulate_runs(study, words, metric),
         "seeds": sorted({ref.seed for ref in record.runs}),

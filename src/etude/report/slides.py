@@ -246,17 +246,21 @@ def _text_size(items: Sequence[str], width_in: float, height_in: float) -> float
 
 
 def _set_widths(made: Any, table: Table, rows: Sequence[Sequence[Any]], width_in: float) -> None:  # noqa: ANN401
-    """Give each column the share of the width that its longest text asks for."""
+    """Give each column what its longest text asks for; where that is too much, no less than its longest word."""
     from pptx.util import Inches
 
-    longest = [
-        min(46, max([len(head.heading), *(len(row[column].text) for row in rows)])) + 3
-        for column, head in enumerate(table.columns)
-    ]
-    needed_in = [0.095 * length for length in longest]
-    scale = min(1.25, width_in / sum(needed_in))
-    for column, need_in in enumerate(needed_in):
-        made.columns[column].width = Inches(need_in * scale)
+    texts = [[head.heading, *(row[column].text for row in rows)] for column, head in enumerate(table.columns)]
+    needed_in = [0.095 * (min(46, max(map(len, column))) + 3) for column in texts]
+    least_in = [0.1 * (max(len(word) for text in column for word in text.split() or [""]) + 2) for column in texts]
+    spare_in = sum(max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True))
+    if sum(needed_in) <= width_in or sum(least_in) >= width_in or not spare_in:
+        scale = min(1.25, width_in / sum(needed_in))
+        widths_in = [need * scale for need in needed_in]
+    else:
+        share = min(1.0, (width_in - sum(least_in)) / spare_in)
+        widths_in = [least + share * max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True)]
+    for column, column_in in enumerate(widths_in):
+        made.columns[column].width = Inches(column_in)
 
 
 def _ends(table: Table, most: int, last: int) -> Table:
@@ -406,7 +410,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         explained = told["explained"]
         kinds = [f"{name}: {what}" for name, what in explained.kinds]
         slide = deck.slide(say("Its layers"), [*explained.told, *explained.lacking, *kinds])
-        deck.bullets(slide, [*explained.told, *kinds[:3]], _BOX)
+        deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
         for part in explained.chapters:
             for exhibit in part.exhibits[:1]:
                 deck.picture(deck.slide(part.heading, [*part.told, exhibit.caption]), exhibit.drawing, _BOX)

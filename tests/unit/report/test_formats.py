@@ -13,7 +13,7 @@ from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
-from etude.report import cells, pdf
+from etude.report import cells, pdf, slides
 from etude.report.markdown import write_markdown
 from etude.report.note import gather
 from etude.report.notebook import _chapters
@@ -96,6 +96,22 @@ def test_slides_can_be_edited_and_nothing_is_outside_them(whole_study, tmp_path,
                 assert one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
     assert n_tables >= 2
     assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts_of(tmp_path / "slides.pptx")
+
+
+def test_no_word_is_parted_in_a_table_that_fills_its_slide(tmp_path):
+    heads = ("candidate", "what is averaged", "accuracy (%)", "gain in accuracy (points)", "verdict", "latency (ms)")
+    row = ("flipped-augmented", "answers to the picture, its mirror image and small moves of both", "81.5",
+           "+0.89", "no difference shown", "2.69 [2.60, 2.81]")  # fmt: skip
+    table = Table(tuple(Column(head) for head in heads), (tuple(Cell(text) for text in row),))
+    deck = slides.Deck(Words("en"), tmp_path)
+    slide = deck.slide("A table", ["told"])
+    deck.table(slide, table, (0.7, 1.4, 8.0, 3))
+    columns = next(shape for shape in slide.shapes if shape.has_table).table.columns
+    widths_in = [column.width.inches for column in columns]
+    assert sum(widths_in) <= 8.0 + 1e-6
+    for width_in, head, text in zip(widths_in, heads, row, strict=True):
+        longest = max(map(len, f"{head} {text}".split()))
+        assert width_in >= 0.2 + 0.085 * longest  # the margins of a cell, and a letter at 12 points
 
 
 def test_a_gain_that_its_verdict_no_longer_shows_vanishes_everywhere(study_folder, tmp_path):

@@ -301,3 +301,13 @@ class TestReading:
         counts_KK = read_study(whole_study).count_answers("resnet")
         assert counts_KK.sum() == 4000
         assert counts_KK.shape == (10, 10)
+
+
+def test_a_recorded_note_is_marked_as_english_only_where_it_was_not_translated(study_folder):
+    own = "One run a candidate: what another seed would give is not known."
+    mutate(study_folder, notes=(own, "A note of a source of my own."))
+    html = read(study_folder, "fr")
+    assert '<span lang="en">A note of a source of my own.</span>' in html
+    assert own not in html
+    assert '<span lang="en">Un' not in html
+    assert '<span lang="en">' not in read(study_folder, "en").split('id="limits"')[1].split("</section>")[0]
