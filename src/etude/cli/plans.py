@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from etude.cli.printing import add_row, make_table
+from etude.cli.printing import fill_table
 from etude.cli.watching import duration
 from etude.core.counting import how_many
 from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP
@@ -18,29 +18,35 @@ if TYPE_CHECKING:
 
 def plan_table(plan: StudyPlan) -> Table:
     """Return the runs of a plan, in the order of training."""
-    table = make_table("", "candidate", "seed", "fold", "run", "status", right=("", "seed", "fold"), whole=("run",))
-    for number, ref in enumerate(plan.runs, 1):
-        fold = "" if ref.fold is None else str(ref.fold)
-        add_row(table, str(number), ref.candidate, str(ref.seed), fold, ref.identity, ref.status)
-    return table
+    headings = ("", "candidate", "seed", "fold", "run", "status")
+    rows = [
+        (str(number), ref.candidate, str(ref.seed), _text(ref.fold), ref.identity, ref.status)
+        for number, ref in enumerate(plan.runs, 1)
+    ]
+    return fill_table(headings, rows, right=("", "seed", "fold"), whole=("run",))
 
 
 def plan_times_table(plan: StudyPlan) -> Table:
     """Return what the runs of each candidate take."""
     numbers = ("runs left", "steps", "ms a step", "MiB", "a run", "in all")
-    table = make_table("candidate", *numbers, right=numbers)
-    for entry in plan.candidates:
-        add_row(
-            table,
+    rows = [
+        (
             entry.candidate,
             f"{entry.n_left} of {entry.n_runs}",
-            "" if entry.steps is None else f"{entry.steps:,}",
-            "" if entry.step_ms is None else f"{entry.step_ms:.3g}",
-            "" if entry.memory_mb is None else f"{entry.memory_mb:,.0f}",
+            _text(entry.steps, ","),
+            _text(entry.step_ms, ".3g"),
+            _text(entry.memory_mb, ",.0f"),
             _run_time(entry),
             "" if entry.run_seconds is None else duration(entry.run_seconds * entry.n_left),
         )
-    return table
+        for entry in plan.candidates
+    ]
+    return fill_table(("candidate", *numbers), rows, right=numbers)
+
+
+def _text(value: float | None, form: str = "") -> str:
+    """Write a number; nothing where there is none."""
+    return "" if value is None else format(value, form)
 
 
 def _run_time(entry: CandidatePlan) -> str:

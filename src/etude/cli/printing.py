@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 _ENDLESS = 100_000
@@ -44,10 +45,20 @@ def add_row(table: Table, *cells: str | Text) -> None:
     table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
+def fill_table(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], *, right: Collection[str] = (), whole: Collection[str] = ()
+) -> Table:
+    """Return a table of rows; a column without a value takes no room. See `make_table`."""
+    shown = [place for place in range(len(headings)) if any(row[place] for row in rows)]
+    table = make_table(*(headings[place] for place in shown), right=right, whole=whole)
+    for row in rows:
+        add_row(table, *(row[place] for place in shown))
+    return table
+
+
 def print_table(table: Table, console: Console) -> None:
     """Print a table; its lines end where their text ends."""
-    endless = console.options.update(width=_ENDLESS)  # within the console's own width a measure is cut to it
-    if console.measure(table, options=endless).minimum > console.width:
+    if _least_width(table) > console.width:
         for column in table.columns:
             column.no_wrap = False
     if console.is_terminal:
@@ -56,6 +67,18 @@ def print_table(table: Table, console: Console) -> None:
     with console.capture() as printed:
         console.print(table)
     console.file.write("".join(f"{line.rstrip()}\n" for line in printed.get().splitlines()))
+
+
+def _least_width(table: Table) -> int:
+    """Return how wide a table is whose columns are as narrow as they may be."""
+    return 1 + sum(3 + _narrowest(column) for column in table.columns)
+
+
+def _narrowest(column: Column) -> int:
+    """Return the width of a column's longest word, or of its longest cell where cells are to stay whole."""
+    cells = [str(cell) for cell in (column.header, *column.cells)]
+    pieces = cells if column.no_wrap else [word for cell in cells for word in cell.split()]
+    return max(map(cell_len, pieces), default=0)
 
 
 def print_line(text: str, console: Console) -> None:

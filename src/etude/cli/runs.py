@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from etude.cli.printing import add_row, answer_console, make_table, print_line, print_table
+from etude.cli.printing import answer_console, fill_table, print_line, print_table
 from etude.cli.watching import duration
 from etude.core.files import storage_errors
 from etude.core.run_record import RunRecord
@@ -32,26 +32,28 @@ def list_runs(study: str, results: Path, as_json: bool) -> None:
     if not records:
         print_line(f"No finished run in {results}.", console)
         return
-    print_table(_table(records), console)
+    told = [("", record) for _, record in records] if study else records
+    print_table(_table(told), console)
 
 
 def _table(records: list[tuple[str, RunRecord]]) -> Table:
     numbers = ("seed", "fold", "test", "time")
-    table = make_table("study", "run", "candidate", *numbers, "finished", right=numbers, whole=("run",))
+    rows = []
     for name, record in records:
         score = next(iter(record.test.values()), None)
-        add_row(
-            table,
-            name,
-            record.identity,
-            record.candidate,
-            str(record.seed),
-            "" if record.fold is None else str(record.fold),
-            "" if score is None else f"{score:.4f}",
-            duration(record.cost.seconds),
-            record.finished_at[:16].replace("T", " "),
+        rows.append(
+            (
+                name,
+                record.identity,
+                record.candidate,
+                str(record.seed),
+                "" if record.fold is None else str(record.fold),
+                "" if score is None else f"{score:.4f}",
+                duration(record.cost.seconds),
+                record.finished_at[:16].replace("T", " "),
+            )
         )
-    return table
+    return fill_table(("study", "run", "candidate", *numbers, "finished"), rows, right=numbers, whole=("run",))
 
 
 def prune_runs(study: str, results: Path, is_sure: bool) -> None:

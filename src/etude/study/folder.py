@@ -134,7 +134,8 @@ def find_study(target: str, results: Path) -> StudyFolder:
     """
     for root in (Path(target), results / target, results / Path(target).stem):
         if (root / "study.json").exists():
-            return StudyFolder.of(root.resolve())
+            # A path is told as it was given; one without a name of its own, such as `.`, has to be looked up.
+            return StudyFolder.of(root if root.name not in ("", "..") else root.resolve())
     known = sorted(path.parent.name for path in results.glob("*/study.json"))
     hint = f"Studies there: {', '.join(known)}." if known else "There is none yet: `etude run` makes one."
     raise MistakeError(f"{target}: there is no such study in {results}. {hint}")

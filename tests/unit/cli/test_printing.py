@@ -81,3 +81,9 @@ def test_the_plan_says_what_its_answer_rests_on():
 
 def test_one_is_singular():
     assert next(plan_lines(plan(n_runs=1))) == "1 run, 1 of them to be trained."
+
+
+def test_a_column_without_a_value_takes_no_room():
+    text = printed(plan_table(plan()), 200)
+    assert "seed" in text
+    assert "fold" not in text
