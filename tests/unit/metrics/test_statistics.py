@@ -120,7 +120,7 @@ def test_weights_draw_as_many_pictures_as_there_are():
 
 
 def test_pictures_that_are_all_right_give_an_interval_without_width():
-    assert tuple(bootstrap_interval([1.0] * 50).model_dump().values()) == (1.0, 1.0)
+    assert tuple(bootstrap_interval([1.0] * 50).plain().values()) == (1.0, 1.0)
     same = paired_bootstrap([1.0, 0.0] * 50, [1.0, 0.0] * 50)
     assert (same.gain, same.low, same.high, same.p) == (0.0, 0.0, 0.0, 1.0)
 
