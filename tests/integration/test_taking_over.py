@@ -119,3 +119,8 @@ def test_the_plan_says_it_beforehand(place):
     (note,) = find_target("photos", [*SHORT, "train.epochs=3"]).plan(measure=False).notes
     assert "train.epochs (2 there, 3 here)" in note
     assert "--yes" in note
+
+
+def test_a_name_that_no_folder_should_have_is_refused(place):
+    with pytest.raises(MistakeError, match=r"study: --name must be letters.*Give my-photos, say"):
+        run(name="my photos")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-from etude.core.errors import MistakeError
+from etude.core.errors import MistakeError, sentence
 from etude.core.registry import nearest
 from etude.study.study import Study
 
@@ -29,7 +29,7 @@ def find_target(target: str, sets: list[str], name: str = "") -> Study:
         StudyFileError: if its file does not hold.
     """
     path = Path(target)
-    sets = [*sets, f"study={name}"] if name else sets
+    sets = [*sets, f"study={_checked(name)}"] if name else sets
     if path.is_dir():
         from etude.study.starter import folder_study
 
@@ -43,6 +43,16 @@ def find_target(target: str, sets: list[str], name: str = "") -> Study:
         origin = f"embedded {target}"
         return Study.from_text(text, name=target, base=Path.cwd(), sets=sets, default_name=target, origin=origin)
     raise MistakeError(_nothing(target))
+
+
+def _checked(name: str) -> str:
+    """Return a name that a folder can have."""
+    from etude.study.starter import study_name
+
+    if study_name(name) != name:
+        rule = "letters, digits, '.', '_' and '-', without spaces"
+        raise MistakeError(sentence("study", "--name", rule, name, f"Give {study_name(name)}, say."))
+    return name
 
 
 def _nothing(target: str) -> str:
