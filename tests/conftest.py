@@ -11,6 +11,9 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A network at hand adds findings of its own to each check: only the tests that want one see it.
+_WEIGHTS = os.environ.pop("ETUDE_WEIGHTS", None)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -25,3 +28,12 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs real pictures: set ETUDE_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture
+def real_weights() -> Path:
+    """Return the folder of real weights, or skip."""
+    folder = Path(_WEIGHTS or Path(os.environ.get("ETUDE_DATA", ".")).parent / "weights")
+    if not list(folder.glob("mobilenetv2_100*.safetensors")):
+        pytest.skip(f"mobilenetv2_100*.safetensors is not in {folder}: set ETUDE_WEIGHTS to the folder that has it")
+    return folder

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -76,11 +73,8 @@ def test_published_networks_build_for_small_pictures(name):
 
 
 @pytest.mark.slow
-def test_the_real_imagenet_file_gives_features(monkeypatch):
-    folder = Path(os.environ.get("ETUDE_WEIGHTS") or Path(os.environ.get("ETUDE_DATA", ".")).parent / "weights")
-    if not list(folder.glob("mobilenetv2_100*.safetensors")):
-        pytest.skip(f"mobilenetv2_100*.safetensors is not in {folder}: set ETUDE_WEIGHTS to the folder that has it")
-    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))
+def test_the_real_imagenet_file_gives_features(monkeypatch, real_weights):
+    monkeypatch.setenv(FOLDER_VARIABLE, str(real_weights))
     spec = {"name": "mobilenetv2_100", "weights": "imagenet"}
     whole = build_model(spec, n_outputs=1000, size_px=(224, 224), seed=0).eval()
     cut = build_model(spec, n_outputs=6, size_px=(64, 64), seed=0).eval()
