@@ -7,7 +7,7 @@ served goes through this very code.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import numpy as np
 from PIL import Image
@@ -63,8 +63,25 @@ class Rule(Protocol):
         """Which mean and deviation are taken off."""
 
 
+class Sided:
+    """The two sides that `size_px` stands for, wherever a rule is written."""
+
+    if TYPE_CHECKING:
+        size_px: int | tuple[int, int]
+
+    @property
+    def height_px(self) -> int:
+        """Height of a prepared picture."""
+        return self.size_px if isinstance(self.size_px, int) else self.size_px[0]
+
+    @property
+    def width_px(self) -> int:
+        """Width of a prepared picture."""
+        return self.size_px if isinstance(self.size_px, int) else self.size_px[1]
+
+
 @dataclass(frozen=True)
-class Preparation(Plain):
+class Preparation(Sided, Plain):
     """The rule of a bundle: the fields of `Prepare`, read without pydantic."""
 
     size_px: int | tuple[int, int] = 32
@@ -81,16 +98,6 @@ class Preparation(Plain):
         for side in (self.height_px, self.width_px):
             if not 1 <= side <= MAX_SIDE:
                 raise ValueError(f"size_px must be from 1 to {MAX_SIDE}. Got {side}.")
-
-    @property
-    def height_px(self) -> int:
-        """Height of a prepared picture."""
-        return self.size_px if isinstance(self.size_px, int) else self.size_px[0]
-
-    @property
-    def width_px(self) -> int:
-        """Width of a prepared picture."""
-        return self.size_px if isinstance(self.size_px, int) else self.size_px[1]
 
 
 @dataclass(frozen=True)

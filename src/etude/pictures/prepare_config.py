@@ -7,12 +7,12 @@ from typing import Annotated
 from pydantic import Field
 
 from etude.core.records import Config
-from etude.pictures.prepare import MAX_SIDE, Fit, Range
+from etude.pictures.prepare import MAX_SIDE, Fit, Range, Sided
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 
 
-class Prepare(Config):
+class Prepare(Sided, Config):
     """How pictures are brought to the size and range that the network takes."""
 
     size_px: Side | tuple[Side, Side] = 32
@@ -23,13 +23,3 @@ class Prepare(Config):
     """Keep only the annotated box of each picture, where the source gives boxes."""
     normalize: Range = "imagenet"
     """Mean and deviation taken off: ImageNet's, 0.5 and 0.5, or nothing (0..1)."""
-
-    @property
-    def height_px(self) -> int:
-        """Height of a prepared picture."""
-        return self.size_px if isinstance(self.size_px, int) else self.size_px[0]
-
-    @property
-    def width_px(self) -> int:
-        """Width of a prepared picture."""
-        return self.size_px if isinstance(self.size_px, int) else self.size_px[1]
