@@ -31,7 +31,7 @@ def draw_he(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def draw_head(head: nn.Linear) -> None:
+def draw_head(head: nn.Linear | nn.Conv2d) -> None:
     """Draw the layer that gives the logits: small, so that training starts from nearly equal probabilities."""
     nn.init.normal_(head.weight, std=0.01)
     if head.bias is not None:

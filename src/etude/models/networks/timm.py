@@ -17,6 +17,7 @@ from etude.models.card import Card
 from etude.models.families.timm import HeadParams, TimmParams
 from etude.models.model_spec import ModelSpec
 from etude.models.networks.depth import find_head
+from etude.models.networks.layers import draw_head
 from etude.models.networks.shortened import Shortened, hidden_head
 from etude.models.weights import locate_imagenet, missing_weights
 
@@ -96,7 +97,7 @@ def embedding_options(name: str, path: Path) -> dict[str, Any]:
 def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tuple[int, int]) -> nn.Module:
     """Build a network of timm with a head of `n_outputs` logits, and fill it with pretrained weights if asked.
 
-    A pretrained head is kept where it has `n_outputs` outputs, and drawn anew elsewhere.
+    A pretrained head is kept where it has `n_outputs` outputs; elsewhere it is drawn anew, and small.
 
     Raises:
         ModelError: if the file of weights cannot be read, or the network cannot be cut or given such a head.
@@ -107,9 +108,12 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
         options["drop_path_rate"] = params.drop_path
     if _pretrained(spec.name).get("fixed_input_size"):
         options["img_size"] = size_px
+    kept_outputs: int | None = None
     if spec.weights is not None:
         path = locate_imagenet(spec.name) if spec.weights == "imagenet" else Path(spec.weights)
-        options |= {"pretrained": True, "pretrained_cfg_overlay": _from_file(spec.name, path)}
+        kept_outputs = _head_outputs(path, _pretrained(spec.name))
+        overlay = {"file": str(path), "custom_load": False, "num_classes": kept_outputs}
+        options |= {"pretrained": True, "pretrained_cfg_overlay": overlay}
     if params.head.pool and not params.drop_blocks:
         options["global_pool"] = params.head.pool
     model = timm.create_model(spec.name, **(options | params.options))
@@ -119,6 +123,12 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
     if params.head.hidden:
         name = find_head(model)
         model.set_submodule(name, _with_hidden(model.get_submodule(name), params.head, n_outputs))
+    elif kept_outputs not in (None, n_outputs) or spec.new_head:
+        # timm draws some heads so large that, on the features of trained weights, the first answers are all but sure.
+        head = model.get_submodule(find_head(model))
+        layers = [layer for layer in head.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        if layers:
+            draw_head(layers[-1])
     return model
 
 
@@ -133,11 +143,6 @@ def _with_hidden(classifier: nn.Module, head: HeadParams, n_outputs: int) -> nn.
     if isinstance(classifier, nn.Conv2d):
         return nn.Sequential(nn.Flatten(), hidden_head(classifier.in_channels, head, n_outputs))
     raise ModelError(f"model: head.hidden must be 0 for a network whose head is a {type(classifier).__name__}.")
-
-
-def _from_file(name: str, path: Path) -> dict[str, Any]:
-    """Return what tells timm to load a local file, and how many outputs the head in it has."""
-    return {"file": str(path), "custom_load": False, "num_classes": _head_outputs(path, _pretrained(name))}
 
 
 def _head_outputs(path: Path, pretrained: dict[str, Any]) -> int:
