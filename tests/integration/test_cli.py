@@ -110,7 +110,9 @@ def test_a_folder_of_pictures_runs(tmp_path: Path) -> None:
 
 def test_new_writes_a_study_that_holds_and_does_not_overwrite(tmp_path: Path) -> None:
     assert etude("new", "mine", cwd=tmp_path).returncode == 0
-    assert etude("plan", "mine.yaml", "--no-measure", cwd=tmp_path).returncode == 0
+    planned = etude("plan", "mine.yaml", "--no-measure", cwd=tmp_path)
+    assert planned.returncode == 0
+    assert "How long they will take here is not known" in planned.stdout
     again = etude("new", "mine", cwd=tmp_path)
     assert again.returncode == 2
     assert "is there already" in again.stderr

@@ -66,6 +66,12 @@ def plan_lines(plan: StudyPlan) -> Iterator[str]:
         yield f"Before them {trials} for {search.candidate}, {left_trials} of them left{time}."
     if left and plan.seconds_left is not None:
         yield f"They will take about {duration(plan.seconds_left)} here."
+    elif left:
+        unknown = sum(bool(entry.n_left) and entry.run_seconds is None for entry in plan.candidates)
+        yield (
+            f"How long they will take here is not known: nothing was timed yet of {how_many(unknown, 'candidate')}. "
+            "Without --no-measure a few steps of each are timed."
+        )
     for resolution in plan.resolutions:
         yield _tell_resolution(resolution, plan.metric)
     if any(resolution.is_assumed and resolution.smallest is not None for resolution in plan.resolutions):

@@ -57,8 +57,8 @@ def storage_errors(target: Path) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise StorageError(
-            f"{target}: cannot be written ({os.strerror(error.errno or 0)}). Free some space, or give "
-            f"another folder with --results; what was finished is kept, and the same command goes on from there."
+            f"{target}: cannot be written ({os.strerror(error.errno or 0)}). Free some space, or write elsewhere "
+            "(--results, --to); what was finished is kept, and the same command goes on from there."
         ) from error
 
 
