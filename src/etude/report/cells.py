@@ -155,12 +155,13 @@ class Book:
 
     def ablations(self) -> None:
         """Show each ablation: what was varied, what was shown, drawn and set out."""
+        self._list(filter(None, [self.told["ablation_correction"]]))
         for ablation in self.told["ablations"]:
             title = self.words.say(
                 "{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of
             )
             _show_html(f"<h3>{html.escape(title)}</h3>")
-            told = [ablation.gap, *(sentence for _, sentence in ablation.sentences), ablation.correction]
+            told = [ablation.gap, *(sentence for _, sentence in ablation.sentences)]
             self._list(filter(None, told))
             show_drawing(ablation.drawing)
             if ablation.influence is not None:

@@ -16,12 +16,12 @@ from etude.report.reading import read_study
 from etude.report.words import Words
 
 _SHOWN = ("leaderboard", "pareto")
-"""The figures of the page; the note has all."""
+"""The figures of the page, beside one for each ablation; the note has all."""
 _COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
 
 
 def write_markdown(study_folder: Path, language: str, *, to: Path | None = None) -> list[Path]:
-    """Write leaderboard, verdicts, command and machine of a study as Markdown, with two figures beside.
+    """Write leaderboard, verdicts, command and machine of a study as Markdown, with figures beside.
 
     Args:
         study_folder: what `etude run` left: the folder that holds `study.json`.
@@ -37,18 +37,22 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
     words, study = Words(language), read_study(study_folder, language)
     folder = to or study_folder / "report"
     content = gather(study, words, name="`{}`".format)
-    figures: dict[str, Path] = {}
-    for name in _SHOWN:
-        drawing: Drawing | None = content[f"{name}_drawing"]
-        if drawing is not None:
-            figures[name] = folder / f"{name}.{language}.svg"
-            write_text(figures[name], to_svg(drawing.draw(WIDE_IN), label=drawing.label))
+    shown: dict[str, Drawing] = {
+        name: drawing for name in _SHOWN if (drawing := content[f"{name}_drawing"]) is not None
+    }
+    ablations = {f"ablation-{place}": entry for place, entry in enumerate(content["ablations"], 1)}
+    shown |= {name: entry.influence or entry.drawing for name, entry in ablations.items()}
+    files = {name: folder / f"{name}.{language}.svg" for name in shown}
+    for name, file in files.items():
+        write_text(file, to_svg(shown[name].draw(WIDE_IN), label=shown[name].label))
     page = folder / ("README.md" if language == "en" else f"README.{language}.md")
     text = _environment().get_template("results.md.j2").render(
-        _=words.say, ngettext=words.say_count, words=words, figures=figures, colon=_COLON[language], **content
+        _=words.say, ngettext=words.say_count, words=words, colon=_COLON[language],
+        figures={name: file for name, file in files.items() if name in _SHOWN},
+        ablation_figures=[files[name] for name in ablations], **content,
     )  # fmt: skip
     write_text(page, re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n")
-    return [page, *figures.values()]
+    return [page, *files.values()]
 
 
 def as_cell(text: object) -> str:

@@ -106,8 +106,6 @@ class Ablation:
     influence: Drawing | None
     """The score against the setting, where it is a number."""
     table: Table
-    correction: str
-    """What is corrected for the number of comparisons, and what is not."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +152,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "correction": tell_correction(verdicts, words),
         "ablations": _gather_ablations(record, artist, teller, settings),
+        "ablation_correction": _tell_ablation_correction(record, words),
         "searches": gather_searches(artist, teller),
         "combinations": gather_combinations(record, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
@@ -214,10 +213,18 @@ def _gather_ablations(
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),
                 table=tabulate_verdicts(verdicts, artist.words, artist.metric),
-                correction=tell_correction(verdicts, artist.words),
             )
         )
     return parts
+
+
+def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:
+    """Say once for all ablations what is corrected for the number of comparisons; empty where none compares two."""
+    told = (
+        tell_correction([verdict for verdict in record.verdicts if verdict.group == group.name], words)
+        for group in record.ablations
+    )
+    return next(filter(None, told), "")
 
 
 def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etude.core.study_record import StudyRecord
+from etude.core.study_record import AblationGroup, StudyRecord
 from etude.report.markdown import write_markdown
 from etude.report.writing import write_reports
 
@@ -25,6 +25,27 @@ def test_the_page_tells_leaderboard_verdicts_command_and_machine(study_folder, t
     assert [row[0] for row in body] == [row.candidate for row in record.leaderboard]
     assert {len(row) for row in body} == {len(heading)} == {len(rule)}
     assert all(figure.name in text for figure in figures)
+
+
+def test_each_ablation_has_its_picture_and_what_is_corrected_is_said_once(study_folder, tmp_path):
+    path = study_folder / "study.json"
+    record = StudyRecord.load(path)
+    groups = [
+        AblationGroup(name=f"cnn: {vary}", of="cnn", vary=vary, candidates=tuple(v.candidate for v in record.verdicts))
+        for vary in ("augment.use", "train.loss")
+    ]
+    verdicts = [
+        verdict.model_copy(update={"group": group.name, "p_adjusted": 0.01})
+        for group in groups
+        for verdict in record.verdicts
+    ]
+    record.model_copy(update={"ablations": tuple(groups), "verdicts": (*record.verdicts, *verdicts)}).save(path)
+    page, *figures = write_markdown(study_folder, "en", to=tmp_path)
+    chapter = page.read_text("utf-8").partition("## Ablations")[2].partition("\n## ")[0]
+    drawn = [figure for figure in figures if figure.name in ("ablation-1.en.svg", "ablation-2.en.svg")]
+    assert len(drawn) == 2
+    assert all(f"({figure.name})" in chapter and figure.exists() for figure in drawn)
+    assert chapter.count("The p-values are corrected") == 1
 
 
 def test_a_bar_in_a_name_stays_in_its_cell(study_folder, tmp_path):
