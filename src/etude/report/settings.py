@@ -10,6 +10,7 @@ from typing import Any
 from etude.report.reading import StudyResults
 
 _NOT_A_SETTING = ("seed", "fold", "study", "candidate", "format")
+_TRAIN_ITEMS = "data.split.train_items"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
         run = study.runs.get(ref.identity)
         if run is not None and ref.candidate not in settings:
             config = {key: value for key, value in run.config.items() if key not in _NOT_A_SETTING}
-            settings[ref.candidate] = flatten(config)
+            flat = flatten(config)
+            if flat.get(_TRAIN_ITEMS) == "null":  # all that the split leaves: told as a number, it joins its curve
+                flat[_TRAIN_ITEMS] = str(run.n_train)
+            settings[ref.candidate] = flat
     return settings
 
 

@@ -206,6 +206,15 @@ def test_a_setting_that_is_a_number_gets_its_curve(study_folder):
     svg = told["ablations"][0].influence.wide
     for tick in ("0.1", "0.2", "0.4", "0.5"):  # those of the variants, and that of what they vary
         assert f">{tick}<" in svg
+    sizes = group.model_copy(update={"vary": "data.split.train_items"})
+    mutate(study_folder, ablations=(sizes,))
+    for ref, n_train in zip(record.runs, range(1000, 9000, 100), strict=False):
+        path = study_folder / "runs" / ref.identity / "run.json"
+        if path.exists():
+            run = RunRecord.load(path)
+            data = {"source": "cifar10", "split": {"kind": "official", "train_items": None}}
+            run.model_copy(update={"config": run.config | {"data": data}, "n_train": n_train}).save(path)
+    assert gather(read_study(study_folder), Words("en"))["ablations"][0].influence is not None  # all pictures: a number
     others = group.model_copy(update={"vary": "model.name"})
     mutate(study_folder, ablations=(others,))
     assert gather(read_study(study_folder), Words("en"))["ablations"][0].influence is None
