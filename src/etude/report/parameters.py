@@ -48,6 +48,7 @@ PARAMETER_SENTENCES = {
     "train.average.name": mark("Whether weights are averaged over the last steps, which smooths the end of training."),
     "train.precision": mark("Digits that are computed with: bf16 is faster, fp32 finer."),
     "finetune.name": mark("What of a pretrained network is trained: its head alone, its last blocks, all, or one after the other."),  # noqa: E501
+    "finetune.norm": mark("Whether normalisations keep the statistics of the pretrained weights while training, or follow each batch."),  # noqa: E501
     "model.name": mark("The network."),
     "model.widths": mark("Channels of each block: more can hold more patterns, and cost more."),
     "model.depth": mark("Layers of the network."),

@@ -126,6 +126,12 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
     if task == "generation":
         yield from _check_generator(candidate)
         return
+    is_drawn = candidate.model.weights is None and candidate.model.checkpoint is None
+    if candidate.finetune.norm == "frozen" and (is_drawn or task != "classification"):
+        reason = (
+            "the network starts from random weights" if is_drawn else f"the task is {task}: its decoder has none yet"
+        )
+        yield f"{name}: finetune.norm must be trained or left out, as {reason}."
     if train.loss in _OF_GENERATORS or train.adversarial != AdversarialConfig():
         yield f"{name}: train.loss and train.adversarial must not be those of generators, as the task is {task}."
     if task == "classification":

@@ -110,6 +110,11 @@ class Job:
         return sum(extra.count for extra in self.extras)
 
     @property
+    def keeps_norm(self) -> bool:
+        """Whether the running statistics of normalisations stay those of the weights that training starts from."""
+        return self.finetune.norm == "frozen"
+
+    @property
     def is_augmented(self) -> bool:
         """Whether the training pictures are not just the photographs as they are: features of them cannot be kept."""
         return bool(self.augment.use) or bool(self.extras)

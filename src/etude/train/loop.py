@@ -190,7 +190,10 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         started = time.perf_counter()
         torch.manual_seed(derive(job.seed, "epoch", progress.epoch))
         loader.set_epoch(progress.epoch)
-        set_training(model) if stage.freezes and store is None else model.train()
+        if store is None and (stage.freezes or job.keeps_norm):
+            set_training(model, keeps_norm=job.keeps_norm)
+        else:
+            model.train()
         if hasattr(model, "set_epoch"):
             model.set_epoch(progress.epoch)  # type: ignore[operator]
         loss_sum = torch.zeros((), dtype=torch.float64 if execution.device.type != "mps" else torch.float32)

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from etude.data.prepared import PreparedSet
-from etude.models.networks.depth import lr_scales, train_last
+from etude.models.networks.depth import lr_scales, set_training, train_last
 from etude.train.adversarial_measure import measure_generator
 from etude.train.averaging import WeightAverage
 from etude.train.finetune import Stage, plan_stages
@@ -113,7 +113,7 @@ def _time_steps(
     train_last(model, stage.blocks, trainable)
     optimizer = build_optimizer(model, job.train.optimizer, lr_scales(model, stage.layer_decay))
     scaler = torch.amp.GradScaler(job.execution.device.type, enabled=job.execution.precision == "fp16")
-    model.train()
+    set_training(model, keeps_norm=job.keeps_norm)
     seconds: list[float] = []
     before = started = time.perf_counter()
     for batch in islice(training_loader(job, train_set), _MOST_STEPS):

@@ -118,6 +118,26 @@ def test_not_yaml_says_the_line() -> None:
         parse_study("train: {epochs: 1}\n  x: [", name="f.yaml")
 
 
+def test_pretrained_weights_keep_their_statistics_where_nothing_else_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mobilenetv2_100.safetensors").touch()
+    monkeypatch.setenv("ETUDE_WEIGHTS", str(tmp_path))
+    text = "model: {name: mobilenetv2_100, weights: imagenet}\ndata: {source: shapes}\nfinetune: "
+    ways = {"gradual": "frozen", "all": "frozen", "{name: all, norm: trained}": "trained"}
+    for given, norm in ways.items():
+        study = parse_study(text + given)
+        (candidate,) = resolve_candidates(study).values()
+        assert candidate.finetune.norm == norm
+    drawn = parse_study("model: cnn\ndata: {source: shapes}")
+    assert resolve_candidate(drawn, "cnn").finetune.norm is None
+
+
+def test_random_weights_have_no_statistics_to_keep() -> None:
+    (told,) = problems("model: cnn\ndata: {source: shapes}\nfinetune: {norm: frozen}")
+    assert "finetune.norm must be trained or left out, as the network starts from random weights" in told
+
+
 def test_candidates_inherit_and_override() -> None:
     study = parse_study("""
 train: {epochs: 7, optimizer: {name: sgd, lr: 0.5}}

@@ -123,6 +123,18 @@ def test_the_last_blocks_are_trained_and_the_first_keep_their_statistics(tmp_pat
         assert not torch.equal(fitted.model.state_dict()[layer], built.state_dict()[layer])
 
 
+@pytest.mark.parametrize("way", ["all", "last"])
+def test_frozen_statistics_stay_while_the_weights_beside_them_are_trained(tmp_path, way):
+    finetune = FinetuneConfig(name=way, blocks=1, norm="frozen")
+    job = make_job(finetune, augment=AugmentConfig(use=("flip",)))
+    fitted = fit(job, tmp_path, Silent())
+    before, after = job.build().state_dict(), fitted.model.state_dict()
+    statistics = [name for name in before if "running_" in name]
+    assert statistics
+    assert all(torch.equal(before[name], after[name]) for name in statistics)
+    assert not torch.equal(before["blocks.2.1.weight"], after["blocks.2.1.weight"])
+
+
 def test_more_blocks_than_there_are_is_a_mistake(tmp_path):
     with pytest.raises(ModelError, match=r"finetune: blocks must be at most 3.*Got 9.*Give fewer"):
         fit(make_job(FinetuneConfig(name="last", blocks=9)), tmp_path, Silent())

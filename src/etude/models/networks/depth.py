@@ -114,15 +114,18 @@ def lr_scales(model: nn.Module, layer_decay: float) -> dict[str, float]:
     return {name: layer_decay ** (n_blocks - number) for name, number in numbers.items()}
 
 
-def set_training(model: nn.Module) -> None:
+def set_training(model: nn.Module, *, keeps_norm: bool = False) -> None:
     """Put a network in training mode, but for the parts of which nothing is trained.
 
-    There the running statistics of the normalisations stay what they are, and nothing is dropped.
+    There the running statistics of the normalisations stay what they are, and nothing is dropped. With `keeps_norm`
+    they stay in the whole network, which is then normalised by them.
     """
     model.train()
     for module in model.modules():
         parameters = list(module.parameters())
-        if parameters and not any(parameter.requires_grad for parameter in parameters):
+        if (parameters and not any(parameter.requires_grad for parameter in parameters)) or (
+            keeps_norm and isinstance(module, nn.modules.batchnorm._BatchNorm)
+        ):
             module.eval()
 
 
