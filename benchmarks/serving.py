@@ -1,6 +1,7 @@
 """Deployment: the bundle against PyTorch eager, and the server against the bare loop of decoding and answering.
 
-Predictor: one JPEG picture at a time, prepared by the same code on both sides, in turns. Server: a real process and a
+Predictor: one picture at a time, prepared by the same code on both sides, in turns: a frame that has the network's size
+already, as a camera gives it, and a JPEG file of 640 × 480, whose decoding all pay alike. Server: a real process and a
 client on the same machine; the bare loop runs on the cores that the client leaves, while it drives an echo server at
 the same rate.
 
@@ -27,8 +28,12 @@ import torch
 from deployed import MOBILENET, UNET, Case, draw_jpeg, make_graphs, make_network, write_bundle
 from etude.core.machine import usable_threads
 from etude.evaluate.cost import machine_words
+from etude.export.graph import Deployed
 from etude.pictures.prepare import prepare_picture
+from etude.pictures.prepare_config import Prepare
+from etude.pictures.reading import RawPicture
 from etude.runtime.predictor import load
+from etude.runtime.reference import drawn_pictures
 from etude.runtime.session import Session
 
 CALLS = 12
@@ -36,13 +41,24 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 def measure_predictor(case: Case, rounds: int) -> dict[str, object]:
-    """Time PyTorch eager and both graphs on one picture at a time, in turns; return medians in ms and ratios."""
+    """Time PyTorch eager and both graphs on a frame and on a JPEG file; return medians in ms and ratios."""
     task, _, prepare, _ = case
     deployed = make_network(case)
     graphs = make_graphs(deployed, prepare)
-    raw = draw_jpeg((640, 480), 0)
     output = "probabilities" if task == "classification" else "ids"
     sessions = {name: Session(graph, "pictures", output, threads=usable_threads()) for name, graph in graphs.items()}
+
+    raws: dict[str, RawPicture] = {
+        "frame": drawn_pictures((prepare.height_px, prepare.width_px), 1)[0],
+        "jpeg": draw_jpeg((640, 480), 0),
+    }
+    return {form: _time_in_turns(deployed, sessions, raw, prepare, rounds) for form, raw in raws.items()}
+
+
+def _time_in_turns(
+    deployed: Deployed, sessions: dict[str, Session], raw: RawPicture, prepare: Prepare, rounds: int
+) -> dict[str, object]:
+    """Time one picture through each way in turns; the first round only warms up."""
 
     @torch.inference_mode()
     def eager() -> None:
