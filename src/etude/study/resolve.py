@@ -95,7 +95,8 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
     candidate = Candidate.of_fields(name, merged)
-    if study.task == "classification" and candidate.model.weights is not None and candidate.finetune.norm is None:
+    is_pretrained = candidate.model.weights is not None or candidate.model.checkpoint is not None
+    if study.task == "classification" and is_pretrained and candidate.finetune.norm is None:
         candidate = replace(candidate, finetune=candidate.finetune.model_copy(update={"norm": "frozen"}))
     is_whole = candidate.train_items == study.data.split.train_items
     return replace(candidate, train_items=None) if is_whole else candidate

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ FEATURES_FOLDER = "features"
 class FeatureStore:
     """What a network gives its head for each picture, by the position of the picture in the source.
 
-    The file's name is a hash of the network's weights without the head, of how pictures are prepared, of the data and
-    of the precision: another head, seed or fold finds the same file.
+    The file's name is a hash of the network without its head (weights and pooling), of how pictures are prepared, of
+    the data and of the precision: another head, seed or fold finds the same file.
     """
 
     def __init__(self, job: Job, trunk: Trunk, folder: Path) -> None:
@@ -82,12 +83,22 @@ class FeatureStore:
                 digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
         return fingerprint(
             {
-                "network": [str(type(self.trunk.model)), digest.hexdigest()],
+                "network": [str(type(self.trunk.model)), digest.hexdigest(), _beside_weights(self.job.config)],
                 "prepare": self.job.prepare.model_dump(mode="json"),
                 "data": self.job.data_key,
                 "precision": self.job.execution.precision,
             }
         )
+
+
+def _beside_weights(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what else of the model's configuration may change its features, the pooling say; a head's does not."""
+    model = dict(config.get("model", {}))
+    for name in ("weights", "checkpoint", "new_head", "dropout", "drop_path"):
+        model.pop(name, None)
+    if isinstance(head := model.get("head"), Mapping):
+        model["head"] = {"pool": head.get("pool", "")}
+    return model
 
 
 class FeatureLoader:

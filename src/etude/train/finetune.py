@@ -24,8 +24,8 @@ class FinetuneConfig(Config):
     """For last and gradual: how many of the last blocks are trained beside the head."""
     norm: Literal["frozen", "trained"] | None = None
     """Running statistics of normalisations: frozen keeps those of the weights and normalises by them while training,
-    trained takes those of each batch and follows them. By default frozen for a classifier with pretrained weights:
-    with few pictures in small batches the features would shift under the head."""
+    trained takes those of each batch and follows them. By default frozen for a classifier with pretrained weights
+    or a checkpoint: with few pictures in small batches the features would shift under the head."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
     """Factor on the learning rate from one block to the one before it; by default 1, and 0.8 for gradual."""
     head_epochs: Annotated[int, Field(ge=1)] = 30

@@ -12,8 +12,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,7 +25,6 @@ from etude.core.files import write_text
 from etude.core.run_record import Epoch
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
-from etude.data.batches import Batch
 from etude.data.prepared import PreparedSet
 from etude.evaluate.scores import metric_of
 from etude.models.networks.depth import cut_before_head, lr_scales, set_training, train_last
@@ -47,7 +45,8 @@ from etude.train.memory import device_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
 from etude.train.state import BEST_FILE, Progress, SavedState, load_tensors, read_state, save_state, save_tensors
-from etude.train.validation import infer, validate
+from etude.train.stepping import Stepper
+from etude.train.validation import Validated, infer, validate
 
 _PROBE_EVERY = 16  # steps between looks at the loss; each look waits for the device
 _SAVE_EVERY_S = 1.0  # an epoch over cached features takes less time than writing the state: it is written now and then
@@ -175,7 +174,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     scales = lr_scales(training.model, stage.layer_decay) if store is None else {}
     optimizer = build_optimizer(model, peak, scales)
     average = WeightAverage(model, config.average)
-    scaler = torch.amp.GradScaler(execution.device.type, enabled=execution.precision == "fp16")
+    stepper = Stepper.of(job, model, task, optimizer)
     if saved is not None:
         saved.restore(model, optimizer, average)
     is_better = math.inf if metric_of(job.metric).higher_is_better else -math.inf
@@ -206,19 +205,10 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             factor = lr_factor(config.schedule, step, steps)
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
-            optimizer.zero_grad(set_to_none=True)
-            for part in _parts(batch, config.accumulate):
-                with execution.autocast():
-                    result = task.step(model, part)
-                scaler.scale(result.loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
-                loss_sum += result.loss.detach() * len(part)
+            for result, size in stepper.step(batch):
+                loss_sum += result.loss.detach() * size
                 if result.right is not None:
                     right += result.right
-            if config.clip_norm is not None:
-                scaler.unscale_(optimizer)
-                nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
-            scaler.step(optimizer)
-            scaler.update()
             step += 1
             average.update(model, step, steps)
             seen += len(batch)
@@ -254,7 +244,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             stage=stage.name,
         )
         progress.history.append(epoch.model_dump())
-        if _is_kept(config, score, progress, is_better, is_last):
+        if _is_kept(config, validated, progress, is_better, is_last):
             progress.best_epoch, progress.best_score, progress.best_stage = progress.epoch, score, progress.stage
             progress.seconds_to_best = progress.seconds + time.perf_counter() - started
             if store is None:
@@ -278,24 +268,6 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             write_history(folder, progress)
             saved_at, best = time.perf_counter(), {}
         watch.epoch_done(epoch)
-
-
-def _parts(batch: Batch, count: int) -> Iterator[Batch]:
-    """Cut a batch into so many parts, whose gradients are summed before the step."""
-    if count == 1:
-        yield batch
-        return
-    size = math.ceil(len(batch) / count)
-    for start in range(0, len(batch), size):
-        place = slice(start, start + size)
-        others, mix = batch.other_targets, batch.mix_B
-        yield replace(
-            batch,
-            images_BCHW=batch.images_BCHW[place],
-            targets_B=batch.targets_B[place],
-            other_targets=None if others is None else others[place],
-            mix_B=None if mix is None else mix[place],
-        )
 
 
 def _head_weights(store: FeatureStore) -> dict[str, torch.Tensor]:
@@ -375,9 +347,11 @@ def now() -> str:
 
 
 def _is_kept(
-    config: TrainConfig, score: float | None, progress: Progress, direction: float, is_last: bool
+    config: TrainConfig, validated: Validated, progress: Progress, direction: float, is_last: bool
 ) -> bool:  # fmt: skip
-    """Say whether the epoch's weights are to be kept: a score that ties with an earlier one is not.
+    """Say whether the epoch's weights are to be kept: of equal scores, those with the lower validation loss.
+
+    Few validation pictures give many ties, and the first of them is mostly the one that is trained least.
 
     With `keep: last` a first stage is kept as it ends, and a later one where it ends better.
     """
@@ -385,8 +359,12 @@ def _is_kept(
         return True
     if config.keep == "last" and not is_last:
         return False
+    score = validated.score
     if score is None or progress.best_score is None or math.isnan(progress.best_score):
         return True
+    if score == progress.best_score and validated.loss is not None:
+        best_loss = progress.history[progress.best_epoch - 1]["validation_loss"]
+        return best_loss is not None and validated.loss < best_loss
     return score > progress.best_score if direction > 0 else score < progress.best_score
 
 

@@ -23,9 +23,11 @@ from etude.train.loaders import plain_loader, training_loader
 from etude.train.loop import build_task, length_of, prepare_model
 from etude.train.optimizers import build_optimizer
 from etude.train.state import BEST_FILE, Progress, save_state, save_tensors
+from etude.train.stepping import Stepper
 from etude.train.validation import infer
 
 _WARMUP_STEPS = 2
+_LEAST_STEPS = 6
 _MOST_STEPS = 12
 _MOST_SECONDS = 2.0
 _ANSWERED_MASKS = 6
@@ -112,22 +114,18 @@ def _time_steps(
     task = build_task(job, train_set)
     train_last(model, stage.blocks, trainable)
     optimizer = build_optimizer(model, job.train.optimizer, lr_scales(model, stage.layer_decay))
-    scaler = torch.amp.GradScaler(job.execution.device.type, enabled=job.execution.precision == "fp16")
+    stepper, average = Stepper.of(job, model, task, optimizer), WeightAverage(model, job.train.average)
     set_training(model, keeps_norm=job.keeps_norm)
     seconds: list[float] = []
     before = started = time.perf_counter()
     for batch in islice(training_loader(job, train_set), _MOST_STEPS):
-        with job.execution.autocast():
-            result = task.step(model, batch)
-        optimizer.zero_grad(set_to_none=True)
-        scaler.scale(result.loss).backward()  # type: ignore[no-untyped-call]
-        scaler.step(optimizer)
-        scaler.update()
-        result.loss.item()  # waits for the device
+        for result, _ in stepper.step(batch):
+            result.loss.item()  # waits for the device
+        average.update(model, len(seconds) + 1, _MOST_STEPS)
         now = time.perf_counter()
         seconds.append(now - before)
         before = now
-        if now - started > _MOST_SECONDS and len(seconds) > _WARMUP_STEPS:
+        if now - started > _MOST_SECONDS and len(seconds) >= _WARMUP_STEPS + _LEAST_STEPS:
             break
     return statistics.median(seconds[_WARMUP_STEPS:] or seconds), _time_saving(job, model, optimizer)
 

@@ -118,6 +118,12 @@ def test_not_yaml_says_the_line() -> None:
         parse_study("train: {epochs: 1}\n  x: [", name="f.yaml")
 
 
+def test_a_checkpoint_keeps_its_statistics_too(tmp_path: Path) -> None:
+    (tmp_path / "own.safetensors").touch()
+    text = f"model: {{name: cnn, checkpoint: {tmp_path / 'own.safetensors'}}}\ndata: {{source: shapes}}"
+    assert resolve_candidate(parse_study(text), "cnn").finetune.norm == "frozen"
+
+
 def test_pretrained_weights_keep_their_statistics_where_nothing_else_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 import pytest
@@ -98,6 +99,25 @@ def test_other_pictures_have_other_features(tmp_path, change):
     fit(make_job(FinetuneConfig(name="head"), features=tmp_path), tmp_path / "a", Silent())
     fit(make_job(FinetuneConfig(name="head"), features=tmp_path, **change), tmp_path / "b", Silent())
     assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+def test_another_pooling_has_other_features(tmp_path):
+    for pool in ("avg", "max"):
+        config = {"model": {"name": "cnn", "dropout": 0.2, "head": {"pool": pool, "dropout": 0.1}}}
+        fit(make_job(FinetuneConfig(name="head"), features=tmp_path, config=config), tmp_path / pool, Silent())
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+    config = {"model": {"name": "cnn", "dropout": 0.5, "head": {"pool": "max", "dropout": 0.5}}}
+    fit(make_job(FinetuneConfig(name="head"), features=tmp_path, config=config), tmp_path / "other", Silent())
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
+
+
+@pytest.mark.parametrize(("score", "loss", "kept"), [
+    (0.8, 0.4, True), (0.8, 0.6, False), (0.9, 0.9, True), (0.7, 0.1, False), (0.8, 0.5, False),
+])  # fmt: skip
+def test_of_equal_scores_the_lower_loss_is_kept(score, loss, kept):
+    progress = state.Progress(epoch=2, best_epoch=1, best_score=0.8, history=[{"validation_loss": 0.5}, {}])
+    found = loop._is_kept(TrainConfig(), loop.Validated(loss=loss, score=score), progress, math.inf, is_last=False)
+    assert found is kept
 
 
 def test_with_augmentation_the_head_sees_augmented_pictures(tmp_path):

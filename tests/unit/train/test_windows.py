@@ -9,7 +9,7 @@ from torch import nn
 
 from etude.data.batches import Batch
 from etude.tasks.segmentation import Segmentation
-from etude.train.loop import _parts
+from etude.train.stepping import cut_batch
 from etude.train.windows import answer_in_windows, starts
 
 
@@ -38,7 +38,7 @@ def test_gradients_of_a_batch_in_parts_add_up_to_those_of_the_batch():
     for count in (1, 3):
         model.zero_grad()
         batch = Batch(images, masks)
-        for part in _parts(batch, count):
+        for part in cut_batch(batch, count):
             (task.step(model, part).loss * (len(part) / len(batch))).backward()
         gradients.append(model.weight.grad.clone())
     torch.testing.assert_close(*gradients)

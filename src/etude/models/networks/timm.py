@@ -97,7 +97,7 @@ def embedding_options(name: str, path: Path) -> dict[str, Any]:
 def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tuple[int, int]) -> nn.Module:
     """Build a network of timm with a head of `n_outputs` logits, and fill it with pretrained weights if asked.
 
-    A pretrained head is kept where it has `n_outputs` outputs; elsewhere it is drawn anew, and small.
+    A pretrained head is kept where it has `n_outputs` outputs; any other is drawn small.
 
     Raises:
         ModelError: if the file of weights cannot be read, or the network cannot be cut or given such a head.
@@ -108,7 +108,7 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
         options["drop_path_rate"] = params.drop_path
     if _pretrained(spec.name).get("fixed_input_size"):
         options["img_size"] = size_px
-    kept_outputs: int | None = None
+    kept_outputs = -1
     if spec.weights is not None:
         path = locate_imagenet(spec.name) if spec.weights == "imagenet" else Path(spec.weights)
         kept_outputs = _head_outputs(path, _pretrained(spec.name))
@@ -123,8 +123,8 @@ def build_timm(spec: ModelSpec, params: TimmParams, n_outputs: int, size_px: tup
     if params.head.hidden:
         name = find_head(model)
         model.set_submodule(name, _with_hidden(model.get_submodule(name), params.head, n_outputs))
-    elif kept_outputs not in (None, n_outputs) or spec.new_head:
-        # timm draws some heads so large that, on the features of trained weights, the first answers are all but sure.
+    elif kept_outputs != n_outputs or spec.new_head:
+        # timm draws some heads so large that the first answers are all but sure, and training begins by undoing them.
         head = model.get_submodule(find_head(model))
         layers = [layer for layer in head.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
         if layers:

@@ -1,0 +1,68 @@
+"""One optimiser step, from a batch: what the loop makes, and what the time of a training is measured with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
+from torch import nn
+
+from etude.data.batches import Batch
+from etude.models.execution import Execution
+from etude.tasks.task import Step, Task
+from etude.train.config import TrainConfig
+from etude.train.job import Job
+
+
+@dataclass(frozen=True)
+class Stepper:
+    """Makes optimiser steps on batches."""
+
+    model: nn.Module
+    task: Task
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    config: TrainConfig
+    execution: Execution
+
+    @classmethod
+    def of(cls, job: Job, model: nn.Module, task: Task, optimizer: torch.optim.Optimizer) -> Stepper:
+        """Return the stepper of a job's training of a model."""
+        scaler = torch.amp.GradScaler(job.execution.device.type, enabled=job.execution.precision == "fp16")
+        return cls(model, task, optimizer, scaler, job.train, job.execution)
+
+    def step(self, batch: Batch) -> list[tuple[Step, int]]:
+        """Make one step on a batch, and return what each of its parts gave, with its number of pictures."""
+        results = []
+        self.optimizer.zero_grad(set_to_none=True)
+        for part in cut_batch(batch, self.config.accumulate):
+            with self.execution.autocast():
+                result = self.task.step(self.model, part)
+            self.scaler.scale(result.loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
+            results.append((result, len(part)))
+        if self.config.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return results
+
+
+def cut_batch(batch: Batch, count: int) -> Iterator[Batch]:
+    """Cut a batch into so many parts, whose gradients are summed before the step."""
+    if count == 1:
+        yield batch
+        return
+    size = math.ceil(len(batch) / count)
+    for start in range(0, len(batch), size):
+        place = slice(start, start + size)
+        others, mix = batch.other_targets, batch.mix_B
+        yield replace(
+            batch,
+            images_BCHW=batch.images_BCHW[place],
+            targets_B=batch.targets_B[place],
+            other_targets=None if others is None else others[place],
+            mix_B=None if mix is None else mix[place],
+        )
