@@ -141,9 +141,14 @@ def _verdict_words(verdict: Verdict, n_compared: int) -> str:
         if verdict.verdict == "no difference shown" and verdict.leaves_zero_out:
             p += ", as the interval is not"
     pairs = how_many(verdict.n_pairs, "pair")
-    return (
+    told = (
         f"{verdict.candidate} against {verdict.baseline}: {verdict.gain:+.4f}{interval} ({verdict.method}, {pairs}{p})"
     )
+    if verdict.may_vanish and verdict.pictures is not None:
+        told += (
+            f"; over pictures [{verdict.pictures.low:+.4f}, {verdict.pictures.high:+.4f}], so it may vanish on others"
+        )
+    return told
 
 
 def search_lines(record: StudyRecord) -> list[Text]:

@@ -101,11 +101,20 @@ class Verdict(Config):
     """The smallest gain that so many runs with this spread would show 8 times out of 10."""
     method: str
     """Name of the test: 'paired t' over seeds, 'corrected resampled t' over folds, 'exact McNemar' with one pair."""
+    pictures: Interval | None = None
+    """95 % interval of the gain over the pictures of the test part, by the paired bootstrap, where the test is over
+    runs: those that share a test part say nothing of other pictures. None for generators."""
     ratio: Ratio | None = None
     """For generators, the candidate's score over the baseline's; none for scores that are read as differences."""
     group: str = ""
     """Name of the ablation, search or combination that it belongs to, within which p was corrected; empty for the
     study's candidates."""
+
+    @property
+    def may_vanish(self) -> bool:
+        """Whether a difference that is shown over runs may be one of these test pictures alone."""
+        is_shown = self.verdict != "no difference shown"
+        return is_shown and self.pictures is not None and self.pictures.low <= 0 <= self.pictures.high
 
     @property
     def leaves_zero_out(self) -> bool:

@@ -8,17 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.interval import Interval
 from etude.core.study_record import Verdict
 from etude.evaluate.leaderboard import means_by_fold, test_to_train
 from etude.evaluate.pictures import aligned_values, compare_over_pictures
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
+from etude.metrics.generation import FeatureMetric
 from etude.metrics.statistics import (
     ALPHA,
     POWER,
     AutoSeeds,
     Look,
     PairedTest,
+    PictureComparison,
     corrected_resampled_t,
     holm,
     mcnemar_exact,
@@ -28,6 +31,8 @@ from etude.metrics.statistics import (
     smallest_detectable,
     verdict,
 )
+
+_OVER_PICTURES = ("paired bootstrap", "exact McNemar")
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def compare(
     Over seeds: the paired t-test (where seeds were added while looking, the one that allows for it). Over folds: the
     corrected resampled t-test, on the means over the seeds of a fold. With one pair, or where identical differences
     show no spread over runs: exact McNemar for the accuracy of one pair, else the paired bootstrap; they say what the
-    test pictures leave open, not what another training would give. Holm's correction goes over all of them.
+    test pictures leave open, not what another training would give. Holm's correction goes over all of them. A test over
+    runs is told with the interval over pictures beside it, which decides nothing.
 
     Args:
         runs: finished runs by candidate, the baseline's among them.
@@ -105,6 +111,7 @@ def compare(
             verdict=verdict(entry.gain, p_adjusted, alpha),
             smallest_detectable=_smallest_detectable(entry, len(comparisons)),
             method=entry.method,
+            pictures=None if entry.method in _OVER_PICTURES else _interval_over_pictures(*pairs[name], metric),
         )
         for (name, entry), p_adjusted in zip(comparisons.items(), adjusted, strict=True)
     ]
@@ -158,7 +165,7 @@ def compare_pairs(
     else:
         found = _from_test("paired t", paired_t(ours, theirs), len(ours))
     if found.p is None and (auto is None or len(ours) >= auto.first):
-        return _over_pictures(candidate, baseline, metric, sign)
+        return _over_pictures(candidate, baseline, metric)
     return _within_reach(found, metric)
 
 
@@ -186,12 +193,28 @@ def _from_test(method: str, test: PairedTest, n_pairs: int, ratio: float = 0.0, 
     return Comparison(method, n_pairs, test.gain, test.low, test.high, test.p, test.sd, test.n_pairs, ratio, level)
 
 
-def _over_pictures(
-    candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str, sign: float
-) -> Comparison:
+def _interval_over_pictures(
+    candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str
+) -> Interval | None:  # fmt: skip
+    """Return the interval of the gain over the test pictures; none for generators, whose ratio has one."""
+    if isinstance(metric_of(metric), FeatureMetric):
+        return None
+    found = _gain_over_pictures(candidate, baseline, metric)
+    return Interval(low=found.low, high=found.high)
+
+
+def _gain_over_pictures(
+    candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str
+) -> PictureComparison:  # fmt: skip
+    """Compare over the test pictures; the gain is signed so that more is better."""
+    if metric_of(metric).higher_is_better:
+        return compare_over_pictures(candidate, baseline, metric)
+    return compare_over_pictures(baseline, candidate, metric)
+
+
+def _over_pictures(candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str) -> Comparison:
     """Compare over the pictures of the test part: for one pair, or for runs that do not vary."""
-    first, second = (candidate, baseline) if sign > 0 else (baseline, candidate)
-    found = compare_over_pictures(first, second, metric)
+    found = _gain_over_pictures(candidate, baseline, metric)
     n_pictures = len(candidate[0].open_test().ids)
     # Half the interval is 1.96 standard errors: a score that is no mean has no deviation of its own.
     sd = (found.high - found.low) / (2 * 1.96) * n_pictures**0.5

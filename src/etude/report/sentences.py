@@ -60,7 +60,7 @@ class Teller:
             "candidate": self.name(verdict.candidate),
             "baseline": self.name(verdict.baseline),
             "gain": self.metric.points(verdict.gain),
-            "interval": self._size_interval(verdict),
+            "interval": self._size_interval(verdict, verdict.low, verdict.high),
         }
         if self.metric.in_percent:
             if better:
@@ -73,7 +73,17 @@ class Teller:
                 text = self.words.say("{candidate} improves {metric} by {gain} {interval} over {baseline}.", **places)
             else:
                 text = self.words.say("{candidate} worsens {metric} by {gain} {interval} against {baseline}.", **places)
-        return text if places["interval"] else type(text)(text.replace("  ", " "))
+        text = text if places["interval"] else type(text)(text.replace("  ", " "))
+        return text + self._tell_pictures(verdict)
+
+    def _tell_pictures(self, verdict: Verdict) -> str:
+        """Write that the test pictures leave open what the runs have shown; empty where they do not."""
+        if not verdict.may_vanish or verdict.pictures is None:
+            return ""
+        interval = self._size_interval(verdict, verdict.pictures.low, verdict.pictures.high)
+        return " " + self.words.say(
+            "On other test pictures this may vanish: over pictures the interval is {interval}.", interval=interval
+        )
 
     def _tell_nothing_shown(self, verdict: Verdict) -> str:
         """Write that nothing was shown, and what could have been."""
@@ -105,11 +115,11 @@ class Teller:
             p=p,
         )
 
-    def _size_interval(self, verdict: Verdict) -> str:
-        """Write the interval of the size of a gain or a loss, turned round for a loss."""
-        if verdict.low is None or verdict.high is None or verdict.verdict == "better":
-            return self.metric.interval(verdict.low, verdict.high)
-        return self.metric.interval(0.0 - verdict.high, 0.0 - verdict.low)
+    def _size_interval(self, verdict: Verdict, low: float | None, high: float | None) -> str:
+        """Write an interval of the size of a gain or a loss, turned round for a loss."""
+        if low is None or high is None or verdict.verdict == "better":
+            return self.metric.interval(low, high)
+        return self.metric.interval(0.0 - high, 0.0 - low)
 
     def tell_answer(self, record: StudyRecord) -> list[str]:
         """Write the answer to the study's question, in a few sentences, from its leaderboard and verdicts alone."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from etude.core.errors import DataError
+from etude.evaluate.pictures import compare_over_pictures
 from etude.evaluate.verdicts import compare
 from etude.metrics.statistics import AutoSeeds, corrected_resampled_t, holm, mcnemar_exact, paired_t
 
@@ -23,6 +24,30 @@ def test_over_seeds_the_paired_t_decides(seeds):
         assert (entry.gain, entry.low, entry.high) == pytest.approx((test.gain, test.low, test.high))
         assert (entry.p, entry.p_adjusted) == pytest.approx((test.p, adjusted))
         assert entry.smallest_detectable > 0
+
+
+def test_a_test_over_runs_is_told_with_the_interval_over_pictures(seeds, one):
+    runs = {"plain": seeds(0.7, base=1), "better": seeds(0.8, base=2)}
+    (verdict,) = compare(runs, "plain", "accuracy")
+    found = compare_over_pictures(runs["better"], runs["plain"], "accuracy")
+    assert (verdict.pictures.low, verdict.pictures.high) == pytest.approx((found.low, found.high))
+    assert verdict.pictures.low < verdict.gain < verdict.pictures.high
+    (turned,) = compare(runs, "plain", "log_loss")
+    assert turned.pictures.low < turned.gain < turned.pictures.high
+    (single,) = compare({"plain": [runs["plain"][0]], "better": [runs["better"][0]]}, "plain", "accuracy")
+    assert single.pictures is None  # its own interval is over pictures
+
+
+def test_what_runs_have_shown_may_vanish_on_other_pictures(one):
+    # Every seed wins ten of the 400 pictures and loses eight: sure over seeds, and of no weight over pictures.
+    at = np.arange(400)
+    plain = [one(at < 280, seed) for seed in range(5)]
+    better = [one((at >= 8) & (at < 290 + seed % 2), seed) for seed in range(5)]
+    (verdict,) = compare({"plain": plain, "better": better}, "plain", "accuracy")
+    assert (verdict.verdict, verdict.may_vanish) == ("better", True)
+    best = [one(at < 380 + seed % 2, seed) for seed in range(5)]
+    (clear,) = compare({"plain": plain, "best": best}, "plain", "accuracy")
+    assert (clear.verdict, clear.may_vanish) == ("better", False)
 
 
 def test_a_metric_where_less_is_better_is_turned_round(seeds):

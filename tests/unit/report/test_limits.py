@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from etude.core.interval import Interval
 from etude.core.study_record import StudyRecord, Verdict
 from etude.report.limits import list_board_notes, tell_correction, tell_few_runs, tell_small_test
 from etude.report.note import gather
@@ -122,3 +123,21 @@ def test_reports_hold_what_was_to_be_said(study_folder, record):
     assert told["leaderboard_notes"]
     assert told["small_test"]
     assert told["correction"]
+
+
+@pytest.mark.parametrize(
+    ("language", "verdict", "told"),
+    [
+        ("en", "better", "On other test pictures this may vanish: over pictures the interval is [−0.5, 9.0]."),
+        ("en", "worse", "On other test pictures this may vanish: over pictures the interval is [−9.0, 0.5]."),
+        ("fr", "better", "Sur d’autres images de test, cela peut disparaître"),
+    ],
+)
+def test_a_gain_that_other_pictures_may_undo_says_so(study_folder, language, verdict, told):
+    words = Words(language)
+    teller = Teller(words, MetricWords(words, "accuracy"))
+    (entry, *_) = read_study(study_folder).record.verdicts
+    shown = entry.model_copy(update={"verdict": verdict, "pictures": Interval(low=-0.005, high=0.09)})
+    assert told in teller.tell_verdict(shown)
+    sure = shown.model_copy(update={"pictures": Interval(low=0.005, high=0.09)})
+    assert told not in teller.tell_verdict(sure)
