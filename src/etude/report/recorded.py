@@ -51,6 +51,10 @@ PATTERNS = (
         "about new ones."
     ),
     mark(
+        "{candidate}: prepare.normalize is {given}, but the statistics in the pretrained weights are those of "
+        "pictures normalised by {best}. Give prepare.normalize that value, or they see pictures unlike any they know."
+    ),
+    mark(
         "{candidate}: finetune is {way}, yet the network starts from random weights: what stays frozen was "
         "never trained. Give model.weights or model.checkpoint."
     ),

@@ -42,6 +42,7 @@ from etude.train.generated import train_generators, training_part
 from etude.train.job import Job
 from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
 from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.misfit import tell_misfit
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
 from etude.train.state import BEST_FILE, Progress, SavedState, load_tensors, read_state, save_state, save_tensors
@@ -105,6 +106,9 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     progress.interruptions += saved is not None
     progress.seconds += 0.0 if saved is not None else seconds_of_generators
     store = open_store(job, model, stages, folder)
+    if saved is None and (told := tell_misfit(job, model, train_set)):
+        progress.notes.append(told)
+        watch.said(told)
     training = _Training(job, folder, watch, task, model, stages, progress, store, trainable)
     steps_done = progress.history[-1]["step"] if progress.history else 0
     n_pictures = len(train_set.labels_N) * job.augment.times

@@ -60,5 +60,5 @@ def make_record(
         test=scores["test"],
         test_opened_at=opened_at,
         cost=cost,
-        notes=job.notes,
+        notes=(*job.notes, *progress.notes),
     )

@@ -46,6 +46,8 @@ class Progress:
     """Optimiser steps that were made before the stage."""
     best_stage: int = 0
     """Stage of the best epoch."""
+    notes: list[str] = field(default_factory=list)
+    """What was found before the training that a reader must know."""
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def epochs(self) -> list[Epoch]:

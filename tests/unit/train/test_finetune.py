@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import functools
 import math
@@ -153,6 +154,20 @@ def test_frozen_statistics_stay_while_the_weights_beside_them_are_trained(tmp_pa
     assert statistics
     assert all(torch.equal(before[name], after[name]) for name in statistics)
     assert not torch.equal(before["blocks.2.1.weight"], after["blocks.2.1.weight"])
+
+
+def test_weights_of_another_normalisation_are_told_and_recorded(tmp_path):
+    network = build_model(NETWORK, n_outputs=3, size_px=SIZE_PX, seed=3)
+    seen = torch.from_numpy(PARTS["train"].pictures_NHWC).permute(0, 3, 1, 2).float() / 255
+    for _ in range(60):
+        network(seen)  # its statistics are now those of pictures from 0 to 1
+    pretrained = {"build": lambda: copy.deepcopy(network), "config": {"model": {"weights": "imagenet"}}}
+    record = run_job(make_job(FinetuneConfig(), epochs=1, **pretrained), tmp_path / "half", Silent())
+    (told,) = record.notes
+    assert "prepare.normalize is half" in told
+    assert "normalised by none. Give prepare.normalize that value" in told
+    fitting = make_job(FinetuneConfig(), epochs=1, **pretrained, prepare=Prepare(size_px=SIZE_PX, normalize="none"))
+    assert run_job(fitting, tmp_path / "none", Silent()).notes == ()
 
 
 def test_more_blocks_than_there_are_is_a_mistake(tmp_path):
