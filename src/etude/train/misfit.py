@@ -31,7 +31,18 @@ def tell_misfit(job: Job, model: nn.Module, train_set: PreparedSet) -> str:
     best = min(misfits, key=misfits.__getitem__, default=given)
     if best == given or misfits[given] < max(_LEAST, _TIMES * misfits[best]):
         return ""
+    return misfit_note(job.candidate, given, best)
+
+
+def misfit_note(candidate: str, given: str, best: str) -> str:
+    """Return the sentence of a misfit.
+
+    Args:
+        candidate: its name.
+        given: how its pictures are normalised.
+        best: how they were for the weights.
+    """
     return (
-        f"{job.candidate}: prepare.normalize is {given}, but the statistics in the pretrained weights are those of "
+        f"{candidate}: prepare.normalize is {given}, but the statistics in the pretrained weights are those of "
         f"pictures normalised by {best}. Give prepare.normalize that value, or they see pictures unlike any they know."
     )

@@ -20,6 +20,7 @@ from etude.study.guard import leak_notes
 from etude.study.parse import parse_study
 from etude.study.resolve import resolve_candidate
 from etude.train.adversarial import collapse_note
+from etude.train.misfit import misfit_note
 
 
 def leaky(mode, test=(), n_test=0, dropped=()):
@@ -69,6 +70,7 @@ def collapsed():
 
 NOTES = [
     *(f"{label}: {collapsed()}" for label in ("dcgan, seed 0", "dcgan, seed 12, fold 3")),
+    misfit_note("gradual", "imagenet", "half"),
     *leak_notes(leaky("allow", range(1353), 10_000)),
     *leak_notes(leaky("allow", range(101), 101)),
     *leak_notes(leaky("allow")),
