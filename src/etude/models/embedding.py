@@ -28,6 +28,7 @@ PREFERRED: Final = (
 )
 """Networks whose weights are looked for, the most telling first."""
 _BATCH: Final = 128
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,8 @@ class Embedder:
     """The file of its weights."""
 
     def prepare(self, size_px: int) -> Prepare:
-        """Return how pictures are prepared for it: squares of `size_px`, with the statistics it was trained with."""
-        from etude.models.networks.timm import timm_card
-
-        return Prepare.model_validate({"size_px": size_px, "normalize": timm_card(self.name).normalize or "imagenet"})
+        """Return how pictures are brought to size for it: squares of `size_px`."""
+        return Prepare(size_px=size_px)
 
     def embed(
         self, pictures_NHWC: npt.NDArray[np.uint8], progress: Callable[[int, int], None] | None = None
@@ -57,7 +56,7 @@ class Embedder:
         import torch
 
         model = open_embedder(self.name, self.file)
-        mean, std = (torch.tensor(values) for values in normalisation(self.prepare(pictures_NHWC.shape[1])))
+        mean, std = (torch.tensor(values) for values in statistics_for(self.name, model, pictures_NHWC))
         found: list[npt.NDArray[np.float32]] = []
         with torch.inference_mode():
             for start in range(0, len(pictures_NHWC), _BATCH):
@@ -73,6 +72,19 @@ def find_embedder(names: Iterable[str] = PREFERRED) -> Embedder | None:
     """Return the first network whose weights lie in `$ETUDE_WEIGHTS` or in the hub's cache; none if none does."""
     found = ((name, local_file(name)) for name in names)
     return next((Embedder(name, file) for name, file in found if file is not None), None)
+
+
+def statistics_for(name: str, model: nn.Module, photographs_NHWC: npt.NDArray[np.uint8]) -> Statistics:
+    """Return the mean and the deviation, per channel, that photographs scaled to 0..1 are normalised by for a network.
+
+    They are those of timm's card, unless the statistics in its weights plainly ask for others: a file of another origin
+    than timm's is often of another training.
+    """
+    from etude.models.networks.input_range import better_range
+    from etude.models.networks.timm import timm_card
+
+    card = timm_card(name).normalize or "imagenet"
+    return normalisation(Prepare(normalize=better_range(model, photographs_NHWC, card) or card))
 
 
 @functools.lru_cache(maxsize=1)

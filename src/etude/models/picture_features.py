@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -10,10 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MissingPartError, sentence
-from etude.models.embedding import PREFERRED, find_embedder, open_embedder
+from etude.models.embedding import PREFERRED, Statistics, find_embedder, open_embedder, statistics_for
 from etude.models.weights import FOLDER_VARIABLE
-from etude.pictures.prepare import normalisation
-from etude.pictures.prepare_config import Prepare
 
 PIXELS: Final = "pixels"
 _PIXELS_PX: Final = 16
@@ -31,6 +29,15 @@ class PictureFeatures:
     """The timm name of the network, or `pixels`."""
     file: Path | None = None
     """The file of its weights."""
+    statistics: Statistics = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    """The mean and the deviation by which pictures scaled to 0..1 are normalised for the network."""
+
+    def fitted_to(self, photographs_NHWC: npt.NDArray[np.uint8]) -> PictureFeatures:
+        """Return the same with pictures normalised as the network's weights ask for, found on real photographs."""
+        if self.file is None:
+            return self
+        found = statistics_for(self.name, open_embedder(self.name, self.file), photographs_NHWC)
+        return replace(self, statistics=found)
 
     def of(self, pictures_NHWC: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Return the features (N, D) of uint8 pictures, not scaled to a length: kernels of them want their size."""
@@ -42,7 +49,7 @@ class PictureFeatures:
             return np.asarray(F.adaptive_avg_pool2d(pixels, _PIXELS_PX).flatten(1).numpy(), np.float32)
         model = open_embedder(self.name, self.file)
         side = _SIDE_PX.get(self.name, _USUAL_SIDE_PX)
-        mean, std = (torch.tensor(values) for values in normalisation(self._prepare()))
+        mean, std = (torch.tensor(values) for values in self.statistics)
         found = []
         with torch.inference_mode():
             for start in range(0, len(pictures_NHWC), _BATCH):
@@ -51,11 +58,6 @@ class PictureFeatures:
                 images_BCHW = F.interpolate(images_BCHW, (side, side), mode="bilinear", antialias=True)
                 found.append(model(images_BCHW).float().numpy())
         return np.concatenate(found)
-
-    def _prepare(self) -> Prepare:
-        from etude.models.networks.timm import timm_card
-
-        return Prepare.model_validate({"normalize": timm_card(self.name).normalize or "imagenet"})
 
 
 def find_features(name: str = "auto") -> PictureFeatures:

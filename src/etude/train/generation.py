@@ -78,6 +78,7 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
 def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeatures) -> RunRecord:
     """Generate, embed, score against each part, and write what was found."""
     train_set = job.parts("train")
+    features = features.fitted_to(np.asarray(train_set.pictures_NHWC))
     seed = derive(job.seed, "measured")
     pictures_MHWC, classes_M = generate_pictures(job, fitted.model, job.generation.pictures, seed)
     generated_MD, training_TD = features.of(pictures_MHWC), features.of(train_set.pictures_NHWC)

@@ -12,7 +12,6 @@ from etude.core.errors import MissingPartError
 from etude.models import picture_features
 from etude.models.embedding import Embedder
 from etude.models.picture_features import PictureFeatures, find_features
-from etude.pictures.prepare_config import Prepare
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (70, 32, 48, 3), dtype=np.uint8)
 
@@ -62,7 +61,6 @@ def test_a_network_sees_every_picture_at_one_size_normalised_as_it_was_trained(m
         return images_BCHW.mean((2, 3))
 
     monkeypatch.setattr(picture_features, "open_embedder", lambda *_: means)
-    monkeypatch.setattr(PictureFeatures, "_prepare", lambda _: Prepare(normalize="half"))
     grey = np.arange(70, dtype=np.uint8)[:, None, None, None] * np.ones((1, 32, 48, 3), np.uint8)
     features = PictureFeatures(name, Path("weights.safetensors")).of(grey)
     assert {shape[1:] for shape in seen} == {(3, side_px, side_px)}

@@ -15,6 +15,11 @@ from torch import Tensor, nn
 from etude.pictures.prepare import Range, normalisation
 from etude.pictures.prepare_config import Prepare
 
+_TIMES = 5.0
+"""How many times better another range must fit before it is believed."""
+_LEAST = 0.1
+"""Nats below which a misfit is that of other pictures, not of another normalisation."""
+
 
 class _SeenError(Exception):
     """Ends a forward pass at the first normalisation."""
@@ -49,6 +54,23 @@ def range_misfits(model: nn.Module, pictures_BHWC: npt.NDArray[np.uint8]) -> dic
     finally:
         model.train(was_training)
     return found
+
+
+def better_range(model: nn.Module, pictures_NHWC: npt.NDArray[np.uint8], given: Range, few: int = 32) -> Range | None:
+    """Return the range that plainly fits a network better than the given one; none where no other does.
+
+    Args:
+        model: as for `range_misfits`.
+        pictures_NHWC: photographs, of which a few are taken.
+        given: how they are to be normalised.
+        few: how many are taken, spread evenly.
+    """
+    if not len(pictures_NHWC):
+        return None
+    chosen = np.unique(np.linspace(0, len(pictures_NHWC) - 1, few).astype(np.int64))
+    misfits = range_misfits(model, np.asarray(pictures_NHWC[chosen]))
+    best = min(misfits, key=misfits.__getitem__, default=given)
+    return best if misfits and misfits[given] >= max(_LEAST, _TIMES * misfits[best]) and best != given else None
 
 
 def _misfit(model: nn.Module, layers: list[nn.modules.batchnorm._BatchNorm], images_BCHW: Tensor) -> float:
