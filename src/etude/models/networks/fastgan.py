@@ -98,17 +98,25 @@ class _Generator(nn.Module):
 
 
 class _Down(nn.Module):
-    """Half the side, two ways that are averaged: convolutions, and a plain mean of pixels."""
+    """Half the side, two ways that are averaged: convolutions, and a plain mean of pixels.
+
+    Batch normalisation stands behind each spectral norm, as in the authors' code: without it the maps shrink with depth,
+    and what the redrawing sends back drowns what the judgement does.
+    """
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
         self.main = nn.Sequential(
             spectral_norm(nn.Conv2d(before, after, 4, 2, 1, bias=False)),
+            nn.BatchNorm2d(after),
             nn.LeakyReLU(0.2, inplace=True),
             spectral_norm(nn.Conv2d(after, after, 3, padding=1, bias=False)),
+            nn.BatchNorm2d(after),
             nn.LeakyReLU(0.2, inplace=True),
         )
-        self.direct = nn.Sequential(nn.AvgPool2d(2), spectral_norm(nn.Conv2d(before, after, 1, bias=False)))
+        self.direct = nn.Sequential(
+            nn.AvgPool2d(2), spectral_norm(nn.Conv2d(before, after, 1, bias=False)), nn.BatchNorm2d(after)
+        )
 
     def forward(self, maps_BCHW: Tensor) -> Tensor:
         halved: Tensor = (self.main(maps_BCHW) + F.leaky_relu(self.direct(maps_BCHW), 0.2)) / 2
