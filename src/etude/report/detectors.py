@@ -44,6 +44,10 @@ class _Detector:
     found_N: np.ndarray
     thresholds: list[float]
     temperatures: list[float]
+    precisions: list[float]
+    """Average precision of each run: networks of several folds have scales of their own, and are ranked apart."""
+    areas: list[float]
+    """Area under the ROC curve of each run."""
 
     def rates(self) -> tuple[float, float, float]:
         """Return recall, precision and the rate of false positives of what was found; NaN where there is none."""
@@ -90,6 +94,8 @@ def _read(study: StudyResults, candidate: str) -> _Detector | None:
         found_N=np.concatenate([entry.labels == 1 for entry in answers]),
         thresholds=[run.threshold for run in runs if run.threshold is not None],
         temperatures=[run.temperature for run in runs if run.temperature is not None],
+        precisions=[average_precision(entry.truth, entry.probabilities) for entry in answers],
+        areas=[roc_auc(entry.truth, entry.probabilities) for entry in answers],
     )
 
 
@@ -129,13 +135,12 @@ def _tabulate(detectors: dict[str, _Detector], words: Words) -> Table:
     )
     rows = []
     for name, detector in detectors.items():
-        truth_N = detector.positive_N.astype(np.int64)
         recall, precision, false_rate = detector.rates()
         rows.append(
             (
                 Cell(name),
-                _number(average_precision(truth_N, detector.probabilities_N2), words),
-                _number(roc_auc(truth_N, detector.probabilities_N2), words),
+                _number(statistics.fmean(detector.precisions), words),
+                _number(statistics.fmean(detector.areas), words),
                 _number((recall + 1 - false_rate) / 2, words),
                 _number(recall, words),
                 _number(precision, words),

@@ -64,9 +64,9 @@ def test_the_table_agrees_with_scikit_learn(folder):
         runs = study.runs_of(row[0].text)
         answers = [Predictions.read(folder / "runs" / run.identity / "predictions.parquet", Part.TEST) for run in runs]
         truth = np.concatenate([entry.truth for entry in answers])
-        score = np.concatenate([entry.probabilities[:, 1] for entry in answers])
         labels = np.concatenate([entry.labels for entry in answers])
-        assert row[1].sort == pytest.approx(average_precision_score(truth, score), abs=1e-6)
+        of_runs = [average_precision_score(entry.truth, entry.probabilities[:, 1]) for entry in answers]
+        assert row[1].sort == pytest.approx(np.mean(of_runs), abs=1e-6)  # as the leaderboard averages it
         assert row[4].sort == pytest.approx(recall_score(truth, labels))
         assert row[5].sort == pytest.approx(precision_score(truth, labels))
         assert row[6].sort == pytest.approx(np.mean([run.threshold for run in runs]))
