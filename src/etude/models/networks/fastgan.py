@@ -100,8 +100,8 @@ class _Generator(nn.Module):
 class _Down(nn.Module):
     """Half the side, two ways that are averaged: convolutions, and a plain mean of pixels.
 
-    Batch normalisation stands behind each spectral norm, as in the authors' code: without it the maps shrink with depth,
-    and what the redrawing sends back drowns what the judgement does.
+    Batch normalisation stands behind each spectral norm, as in the authors' code. Without it the maps shrink with
+    depth, and what the redrawing sends back drowns what the judgement does.
     """
 
     def __init__(self, before: int, after: int) -> None:
