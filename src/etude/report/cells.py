@@ -155,7 +155,8 @@ class Book:
 
     def ablations(self) -> None:
         """Show each ablation: what was varied, what was shown, drawn and set out."""
-        self._list(filter(None, [self.told["ablation_correction"]]))
+        if self.told["ablation_correction"]:
+            self._list([self.told["ablation_correction"]])
         for ablation in self.told["ablations"]:
             title = self.words.say(
                 "{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of
