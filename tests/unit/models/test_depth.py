@@ -51,6 +51,24 @@ def test_any_network_of_timm_is_cut_before_its_head(name):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["mobilenetv3_small_050", "convnext_atto"])
+@pytest.mark.parametrize("name", ["smp-unet", "smp-fpn", "smp-deeplabv3plus", "smp-segformer"])
+def test_a_segmentation_network_has_blocks_from_its_pictures_to_its_head(name, encoder):
+    if (name, encoder) == ("smp-deeplabv3plus", "convnext_atto"):
+        pytest.skip("the library cannot dilate this encoder")
+    spec = {"name": name, "encoder": encoder}
+    model = build_model(spec, n_outputs=5, size_px=SIZE_PX, seed=0, task="segmentation")
+    numbers = number_blocks(model)
+    parts = {"encoder": "body.encoder.", "decoder": "body.decoder.", "head": "body.segmentation_head."}
+    of = {part: {n for name, n in numbers.items() if name.startswith(prefix)} for part, prefix in parts.items()}
+    assert len(of["encoder"]) > 4
+    assert min(of["encoder"]) == 0
+    assert max(of["encoder"]) < min(of["decoder"]) <= max(of["decoder"]) < min(of["head"])
+    assert len(of["head"]) == 1
+    assert set(numbers.values()) == set(range(max(numbers.values()) + 1))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["resnetv2_50", "convnext_atto", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"]
 )

@@ -75,8 +75,8 @@ class ClassMatch(nn.Module):
         if self.of_class is None:
             return 0.0
         assert classes_B is not None
-        means_BC = maps_BCHW.float().mean((2, 3))
-        matches: Tensor = (means_BC * self.of_class(classes_B)).sum(1)
+        sums_BC = maps_BCHW.float().sum((2, 3))  # sums, as in the paper: the logit beside it is a sum over places too
+        matches: Tensor = (sums_BC * self.of_class(classes_B)).sum(1)
         return matches
 
 

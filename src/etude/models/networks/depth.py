@@ -35,16 +35,19 @@ def number_blocks(model: nn.Module) -> dict[str, int]:
     """Return the number of the block of each parameter, by its name: 0 next to the pictures; the head has the largest.
 
     timm's networks name their own blocks (`group_matcher`). Elsewhere each child is a block; a child that holds
-    others in a row gives one block for each of them.
+    others in a row gives one block for each of them. A network may name `parts`, of which each has blocks of its own.
     """
     names = [name for name, _ in model.named_parameters()]
     head = find_head(model)
     in_head = [name for name in names if _is_in(name, head)]
     body = [name for name in names if not _is_in(name, head)]
     inner = "body" if hasattr(getattr(model, "body", None), "group_matcher") else ""  # a network of timm with our head
-    network = model.get_submodule(inner)
-    raw = _timm_numbers(network) if hasattr(network, "group_matcher") else _child_numbers(network)
-    raw = {f"{inner}.{name}" if inner else name: number for name, number in raw.items()}
+    raw: dict[str, int] = {}
+    for part in getattr(model, "parts", (inner,)):
+        network = model.get_submodule(part)
+        found = _timm_numbers(network) if hasattr(network, "group_matcher") else _child_numbers(network)
+        before = max(raw.values(), default=-1) + 1
+        raw |= {f"{part}.{name}" if part else name: before + number for name, number in found.items()}
     raw = _with_last_norm(model, {name: raw[name] for name in body})
     order = {number: index for index, number in enumerate(sorted(set(raw.values())))}
     return {name: order[raw[name]] for name in body} | dict.fromkeys(in_head, len(order))

@@ -69,6 +69,11 @@ class Padded(nn.Module):
         """The layers that give the logits."""
         return self.body.get_submodule("segmentation_head")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of what stands before the head, next to the pictures first."""
+        return ("body.encoder.model", "body.decoder")
+
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return logits (B, K, H, W)."""
         height_px, width_px = images_BCHW.shape[2:]
