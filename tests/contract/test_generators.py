@@ -124,6 +124,34 @@ def test_a_killed_run_goes_on_with_the_same_random_stream(rung, tmp_path):
     assert (tmp_path / "whole" / final).read_bytes() == (tmp_path / "killed" / final).read_bytes()
 
 
+@pytest.mark.parametrize("rung", ["dcgan", "conditional"])
+def test_the_batch_norms_of_an_averaged_generator_are_settled_on_its_own_pictures(rung):
+    duel = Duel(make_job(RUNGS[rung], batch=8))
+    norms = [layer for layer in duel.model.generator.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+    with torch.no_grad():
+        for weights in duel.model.generator.parameters():
+            weights += torch.randn_like(weights)
+
+    def far_off() -> list[float]:
+        """Return, for each norm, how far its variance is from that of many pictures, as a logarithm."""
+        kept, seen = [(layer.running_mean.clone(), layer.running_var.clone()) for layer in norms], []
+        hooks = [layer.register_forward_pre_hook(lambda _, maps: seen.append(maps[0])) for layer in norms]
+        wanted = draw_wanted(duel.model, 512, 3, torch.arange(9) % 3)
+        with torch.no_grad():
+            duel.model.train()(wanted.latents_NZ, wanted.classes_N)
+        for layer, (mean, variance), hook in zip(norms, kept, hooks, strict=True):
+            layer.running_mean.copy_(mean)
+            layer.running_var.copy_(variance)
+            hook.remove()
+        ratios = [maps.var((0, 2, 3)) / variance for maps, (_, variance) in zip(seen, kept, strict=True)]
+        return [float(ratio.log().abs().mean()) for ratio in ratios]
+
+    assert min(far_off()) > 1
+    duel.settle()
+    assert max(far_off()) < 0.2
+    assert {layer.momentum for layer in norms} == {0.1}
+
+
 @pytest.mark.parametrize("size_px", [8, 32])
 @pytest.mark.parametrize("name", ["dcgan", "fastgan"])
 def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from etude.core.interval import Interval
 from etude.core.records import Config, Record
@@ -39,14 +39,19 @@ class NearestPair(Config):
     item: str
     """Id of the training picture."""
     distance: float
-    """Distance of their features."""
+    """How near it is, measured as `GenerationRecord.near_by` says."""
 
 
 class GenerationRecord(Record):
-    """What a finished generator was found to give."""
+    """What a finished generator was found to give.
 
-    FORMAT: ClassVar[int] = 1
+    Format 2 says by what nearness was measured; in format 1 it was by the distance of features alone.
+    """
 
+    FORMAT: ClassVar[int] = 2
+
+    format: int = FORMAT
+    """The number of the format that this record was written in."""
     features: str
     """What the measures are over: the name of a pretrained network, or pixels. Over another they are others."""
     comparable: bool = False
@@ -63,13 +68,22 @@ class GenerationRecord(Record):
     """What trivial generators get."""
     classes: dict[str, dict[str, float]] = {}
     """For a conditional generator, measures by class that was asked for, against held-out pictures of that class."""
+    near_by: Literal["distance", "ratio"] = "ratio"
+    """Nearness to a training picture: the distance of features, or its ratio to the mean of the next nine's."""
     near_limit: float
-    """Distance to the nearest training picture under which 1 of 20 held-out real pictures lie."""
+    """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float
-    """Median distance of a generated picture to the nearest training picture."""
+    """Median nearness of a generated picture to the nearest training picture."""
     nearest_real: float
     """The same of a held-out real picture."""
     nearest: tuple[NearestPair, ...]
     """Generated pictures that are nearest to a training picture, nearest first, as in `samples/nearest.png`."""
     note: str = ""
     """Why training stopped before its last step; empty where it did not."""
+
+    @classmethod
+    def upgrade(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Say of format 1 how it measured what is near."""
+        if content.get("format", 1) == 1:
+            content = content | {"near_by": "distance", "format": cls.FORMAT}
+        return content

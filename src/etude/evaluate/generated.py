@@ -18,6 +18,7 @@ from etude.core.words import Part
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 
 _GENERATED: Final = "generated"
+_MIRRORED: Final = f"{Part.TRAIN.label} mirrored"
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +61,19 @@ class GeneratedFeatures:
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
 
-        Columns: `item` (string, empty for generated pictures), `part` (string; `generated` for those) and `features`
-        (fixed-size list of D float32).
+        Columns: `item` (string, empty for generated pictures), `part` (string; `generated` for those, `train mirrored`
+        for the training pictures as a mirror shows them) and `features` (fixed-size list of D float32).
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        parts = ((self.part.label, self.sets.real_ND), (_GENERATED, self.sets.generated_MD),
-                 (Part.TRAIN.label, self.sets.training_TD))  # fmt: skip
+        parts = [
+            (self.part.label, self.sets.real_ND),
+            (_GENERATED, self.sets.generated_MD),
+            (Part.TRAIN.label, self.sets.training_TD),
+        ]
+        if self.sets.mirrored_TD is not None:
+            parts.append((_MIRRORED, self.sets.mirrored_TD))
         flat = np.concatenate([features for _, features in parts]).astype(np.float32)
         unnamed = [""] * (len(flat) - len(self))
         table = pa.table(
@@ -102,6 +108,7 @@ class GeneratedFeatures:
             raise MistakeError(f"{path}: cannot be read as features ({error}). {remedy}") from error
         if part.label not in names or part is Part.TRAIN:
             raise MistakeError(sentence(str(path), "part", "test", part.label))
-        at = {name: names == name for name in (part.label, _GENERATED, Part.TRAIN.label)}
-        sets = FeatureSets(features[at[_GENERATED]], features[at[part.label]], features[at[Part.TRAIN.label]])
+        at = {name: names == name for name in (part.label, _GENERATED, Part.TRAIN.label, _MIRRORED)}
+        mirrored = features[at[_MIRRORED]] if at[_MIRRORED].any() else None
+        sets = FeatureSets(features[at[_GENERATED]], features[at[part.label]], features[at[Part.TRAIN.label]], mirrored)
         return cls(items[at[part.label]], part, sets)

@@ -6,6 +6,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, D features, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -52,7 +53,7 @@ def measure_trivial(
         ("noise", embed(np.random.default_rng(seed).integers(0, 256, pictures_THWC.shape, dtype=np.uint8))),
     )
     for name, features in given:
-        of_it = FeatureSets(features, sets.real_ND, sets.training_TD)
+        of_it = replace(sets, generated_MD=features)
         scores = {metric: float(GENERATION_METRICS[metric].function(of_it)) for metric in GENERATION_METRICS}
         yield TrivialGenerator(name=name, scores=scores)
 

@@ -23,6 +23,8 @@ NEIGHBOURS: Final = 5
 """Of density and coverage, as in their paper."""
 NEAR_QUANTILE: Final = 0.05
 """Share of the held-out real pictures that count as near copies of training pictures, by which 'near' is defined."""
+COPY_NEIGHBOURS: Final = 10
+"""Training pictures of which the nearest is set against the others, to tell a copy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +42,13 @@ class FeatureSets:
     """(N, D), of real pictures that were not trained on."""
     training_TD: Floats
     """(T, D), of the training pictures."""
+    mirrored_TD: Floats | None = None
+    """(T, D), of the training pictures as a mirror shows them: a copy of those is a copy too."""
 
     def __post_init__(self) -> None:
-        for name in ("generated_MD", "real_ND", "training_TD"):
+        for name in ("generated_MD", "real_ND", "training_TD", "mirrored_TD"):
+            if getattr(self, name) is None:
+                continue
             features = np.asarray(getattr(self, name), np.float64)
             object.__setattr__(self, name, features)
             if features.ndim != 2 or len(features) < 2 or features.shape[1] != self.generated_MD.shape[1]:
@@ -51,6 +57,9 @@ class FeatureSets:
             if not np.isfinite(features).all():
                 remedy = "The generator gave NaN or infinity: its training diverged."
                 raise DataError(sentence("metrics", f"the {name[:-3]} features", "finite", float("nan"), remedy))
+        if self.mirrored_TD is not None and len(self.mirrored_TD) != len(self.training_TD):
+            rule = f"as many as the training pictures, {len(self.training_TD)}"
+            raise DataError(sentence("metrics", "the number of mirrored pictures", rule, len(self.mirrored_TD)))
 
 
 @dataclass(frozen=True)
@@ -203,27 +212,40 @@ def _diversity_under(features_MD: Floats, weights_RM: Doubles) -> Doubles:
     return _mean_of_pairs(distances(features_MD, features_MD), weights_RM)
 
 
-def nearest(features_MD: Floats, training_TD: Floats) -> tuple[Doubles, npt.NDArray[np.int64]]:
-    """Return each picture's distance (M,) to the nearest training picture, and which one that is."""
+def nearness(
+    features_MD: Floats, training_TD: Floats, mirrored_TD: Floats | None = None
+) -> tuple[Doubles, npt.NDArray[np.int64]]:
+    """Return how near each picture (M,) is to its nearest training picture, and which one that is.
+
+    The distance to the nearest over the mean distance to the next nine: in 0..1, 0 for a copy. Beside those nine a
+    picture that is only less various than photographs, and so near to all of them, is no copy. The distance to a
+    training picture is the lesser of those to it and to its mirror image.
+
+    Source: Carlini et al. 2023, arXiv 2301.13188, section 5, with their distance over features rather than pixels.
+    """
     found_MT = distances(features_MD, training_TD)
+    if mirrored_TD is not None:
+        found_MT = np.minimum(found_MT, distances(features_MD, mirrored_TD))
     at_M = found_MT.argmin(1)
-    return found_MT[np.arange(len(at_M)), at_M], at_M
+    near_MK = np.sort(found_MT, axis=1)[:, :COPY_NEIGHBOURS]
+    others_M = near_MK[:, 1:].mean(1)
+    ratios_M = np.divide(near_MK[:, 0], others_M, out=np.zeros_like(others_M), where=others_M > 0)
+    return ratios_M, at_M
 
 
-def near_copies(generated_MD: Floats, real_ND: Floats, training_TD: Floats) -> float:
-    """Share of the generated pictures that lie nearer to a training picture than 19 of 20 held-out real ones do.
+def near_copies(sets: FeatureSets) -> float:
+    """Share of the generated pictures that are nearer to a training picture than 19 of 20 held-out real ones are.
 
     In 0..1; lower is better. Held-out real pictures give about 0.05 by definition: clearly more tells memorisation.
+    What near means: `nearness`.
     """
-    of_real, _ = nearest(real_ND, training_TD)
-    of_generated, _ = nearest(generated_MD, training_TD)
-    return float((of_generated < near_limit(of_real)).mean())
+    return float(_near_copies_under(sets, np.ones((1, len(sets.real_ND))))[0])
 
 
-def near_limit(distances_N: Doubles, weights_N: Doubles | None = None) -> float:
-    """Return the distance under which a picture counts as a near copy, from those of held-out real pictures."""
-    counts = np.ones(len(distances_N), np.int64) if weights_N is None else weights_N.astype(np.int64)
-    return float(np.quantile(np.repeat(distances_N, counts), NEAR_QUANTILE))
+def near_limit(nearness_N: Doubles, weights_N: Doubles | None = None) -> float:
+    """Return the nearness under which a picture counts as a near copy, from those of held-out real pictures."""
+    counts = np.ones(len(nearness_N), np.int64) if weights_N is None else weights_N.astype(np.int64)
+    return float(np.quantile(np.repeat(nearness_N, counts), NEAR_QUANTILE))
 
 
 def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
@@ -238,8 +260,8 @@ def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
 
 
 def _near_copies_under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
-    of_real, _ = nearest(sets.real_ND, sets.training_TD)
-    of_generated, _ = nearest(sets.generated_MD, sets.training_TD)
+    of_real, _ = nearness(sets.real_ND, sets.training_TD, sets.mirrored_TD)
+    of_generated, _ = nearness(sets.generated_MD, sets.training_TD, sets.mirrored_TD)
     return np.array([float((of_generated < near_limit(of_real, weights_N)).mean()) for weights_N in weights_RN])
 
 
@@ -296,7 +318,7 @@ _register(
 )  # fmt: skip
 _register(
     "near_copies",
-    lambda sets: near_copies(sets.generated_MD, sets.real_ND, sets.training_TD),
+    near_copies,
     _near_copies_under,
     higher=False, low=0.0, high=1.0, unit="fraction",
     words="Share of the generated pictures nearer to a training picture than 19 of 20 held-out real ones are.",

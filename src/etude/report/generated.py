@@ -124,13 +124,14 @@ def tell_plainly(candidate: str, record: GenerationRecord, words: Words) -> Iter
         share = words.percent(copies.value, 0)
         if copies.interval.low > NEAR_QUANTILE:
             yield say(
-                "{share} of its pictures lie as near to a training picture as 5% of photographs do: it copies.",
+                "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
+                "photographs do: it copies.",
                 share=share,
             )
         else:
             yield say(
-                "{share} of its pictures lie as near to a training picture as 5% of photographs do: that it copies was "
-                "not shown.",
+                "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
+                "photographs do: that it copies was not shown.",
                 share=share,
             )
 

@@ -50,6 +50,7 @@ from etude.train.state import (
 _LOOKS_OF_COLLAPSE: Final = 3
 _YOUNG: Final = 1 / 3
 """Share of the training before which samples that look alike may still become different."""
+_SETTLING_BATCHES: Final = 64
 _MONITORED: Final = 6
 """Values that are summed between looks: both losses, both logits, both lengths of gradients."""
 
@@ -119,18 +120,20 @@ class Duel:
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
         lazily = self.config.adversarial.r1 > 0 and number % self.config.adversarial.r1_every == 0
-        judged = self._teach_discriminator(with_penalty=lazily)
-        taught = self._teach_generator()
+        with self.execution.autocast():
+            fake_BCHW, wanted_B = self._draw_fake()
+        # Both learn from the same batch, as in the code of both papers: it is drawn once.
+        fake_BCHW = augment(fake_BCHW.float(), self.config.adversarial.augment)
+        judged = self._teach_discriminator(fake_BCHW.detach(), wanted_B, with_penalty=lazily)
+        taught = self._teach_generator(fake_BCHW, wanted_B)
         self.average.update(self.model.generator, number + 1, self.steps)
         self.sums += torch.stack([*taught, *judged])
 
-    def _teach_discriminator(self, *, with_penalty: bool) -> list[Tensor]:
+    def _teach_discriminator(self, fake_BCHW: Tensor, wanted_B: Tensor | None, *, with_penalty: bool) -> list[Tensor]:
         """Make its step; return its loss, the mean logits of real and generated pictures, and its gradient's length."""
         config, model = self.config.adversarial, self.model
         real_BCHW, classes_B = self._draw_real()
-        with torch.no_grad(), self.execution.autocast():
-            fake_BCHW, wanted_B = self._draw_fake()
-        real_BCHW, fake_BCHW = augment(real_BCHW, config.augment), augment(fake_BCHW.float(), config.augment)
+        real_BCHW = augment(real_BCHW, config.augment)
         with self.execution.autocast():
             real: Judged = model.discriminator(self._laid(real_BCHW), classes_B, redraw=config.redraw > 0)
             fake: Judged = model.discriminator(self._laid(fake_BCHW), wanted_B)
@@ -148,13 +151,10 @@ class Duel:
         self.of_discriminator.step()
         return [loss.detach(), real.logits_B.detach().mean(), fake.logits_B.detach().mean(), length]
 
-    def _teach_generator(self) -> list[Tensor]:
+    def _teach_generator(self, fake_BCHW: Tensor, wanted_B: Tensor | None) -> list[Tensor]:
         """Make its step; return its loss and its gradient's length."""
         model = self.model
         model.discriminator.requires_grad_(False)
-        with self.execution.autocast():
-            fake_BCHW, wanted_B = self._draw_fake()
-        fake_BCHW = augment(fake_BCHW.float(), self.config.adversarial.augment)
         with self.execution.autocast():
             logits_B = model.discriminator(self._laid(fake_BCHW), wanted_B).logits_B
         loss = self.loss.of_generator(logits_B)
@@ -216,6 +216,27 @@ class Duel:
         """Exchange the generator's weights with their average, where one is kept."""
         if self.config.average.name == "ema":
             self.average.swap(self.model.generator)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Gather the statistics of the averaged generator's batch norms anew, over pictures of its own.
+
+        The average of the statistics of many generators is not the statistics of the averaged one. Source: Brock et al.
+        2019, arXiv 1809.11096 (standing statistics); Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
+        """
+        norms = [layer for layer in self.model.generator.modules() if isinstance(layer, nn.BatchNorm2d)]
+        if self.config.average.name != "ema" or not norms:
+            return
+        momenta = [layer.momentum for layer in norms]
+        for layer in norms:
+            layer.reset_running_stats()
+            layer.momentum = None  # a plain mean over all batches
+        self.begin(-1)
+        for _ in range(_SETTLING_BATCHES):
+            with self.execution.autocast():
+                self._draw_fake()
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
 
 
 def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
@@ -290,6 +311,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
 
     note = note or collapse_note(progress.epochs(), config.collapse, steps)
     duel.swap_average()
+    duel.settle()
     rates = [line.images_per_s for line in progress.epochs()]
     rate = statistics.median(rates) if rates else 0.0
     return Generated(model.eval(), progress, rate, step, execution.precision, note)

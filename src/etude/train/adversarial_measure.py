@@ -47,6 +47,7 @@ def measure_generator(job: Job) -> TrainingTime:
     if config.r1 > 0:
         _time_step(duel, 0)
         step_s += max(0.0, _time_step(duel, 0) - step_s) / config.r1_every
+    _time_look(duel)  # the first is a cold one
     look_s, finish_s = _time_look(duel), _time_finish(duel)
     looks = math.ceil(duel.steps / config.look_every)
     total = duel.steps * step_s + looks * look_s + finish_s
@@ -73,9 +74,10 @@ def _time_finish(duel: Duel) -> float:
     """Return the seconds in which as many pictures are generated and embedded as will be measured."""
     from etude.train.samples import to_bytes
 
+    features = find_features(duel.job.generation.features)
+    features.of(to_bytes(watched_samples(duel.model, duel.execution, 0))[:1])  # opens the network
     started = time.perf_counter()
-    pictures = to_bytes(watched_samples(duel.model, duel.execution, 0))
-    find_features(duel.job.generation.features).of(pictures)
+    features.of(pictures := to_bytes(watched_samples(duel.model, duel.execution, 0)))
     each_s = (time.perf_counter() - started) / len(pictures)
     real = sum(len(duel.job.parts(part)) for part in ("train", "validation", "test"))
-    return each_s * (duel.job.generation.pictures + 3 * real)
+    return each_s * (duel.job.generation.pictures + 4 * real)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from etude.evaluate.cost import measure_latency
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.figures.samples import write_grid
-from etude.metrics.generation import FeatureSets, near_limit, nearest
+from etude.metrics.generation import FeatureSets, near_limit, nearness
 from etude.models import count_parameters
 from etude.models.networks.adversaries import Adversaries
 from etude.models.picture_features import PictureFeatures, find_features
@@ -50,7 +50,6 @@ _SHOWN_PAIRS: Final = 12
 _FEWEST_OF_CLASS: Final = 2
 
 Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.floating[Any]]
 
 
 def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
@@ -78,19 +77,26 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
 def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeatures) -> RunRecord:
     """Generate, embed, score against each part, and write what was found."""
     train_set = job.parts("train")
-    features = features.fitted_to(np.asarray(train_set.pictures_NHWC))
+    photographs_THWC = np.asarray(train_set.pictures_NHWC)
+    features = features.fitted_to(photographs_THWC)
     seed = derive(job.seed, "measured")
     pictures_MHWC, classes_M = generate_pictures(job, fitted.model, job.generation.pictures, seed)
-    generated_MD, training_TD = features.of(pictures_MHWC), features.of(train_set.pictures_NHWC)
+    generated_MD, training_TD = features.of(pictures_MHWC), features.of(photographs_THWC)
+    mirrored_TD = features.of(photographs_THWC[:, :, ::-1])
+
+    def beside(real: PreparedSet, part: Part) -> GeneratedFeatures:
+        sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD, mirrored_TD)
+        return GeneratedFeatures(job.item_ids(real.indices_N), part, sets)
+
     scores: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
     names = (job.metric, *job.also)
     validation = job.parts("validation")
     if len(validation) >= _FEWEST_OF_CLASS:
-        answers = _answers(job, validation, Part.VALIDATION, features, generated_MD, training_TD)
+        answers = beside(validation, Part.VALIDATION)
         scores["validation"] = {name: answers.score(name) for name in names}
     opened_at = now()
     test_set = job.parts("test")
-    answers = _answers(job, test_set, Part.TEST, features, generated_MD, training_TD)
+    answers = beside(test_set, Part.TEST)
     answers.write(folder / "predictions.parquet")
     measures = measure_generated(answers)
     by_name = {measure.name: measure for measure in measures}
@@ -98,11 +104,11 @@ def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeature
     scores["train"] = {
         name: value for name in names if (value := by_name[name].against_training) is not None
     }  # fmt: skip
-    limit_N, _ = nearest(answers.sets.real_ND, training_TD)
-    distances_M, at_M = nearest(generated_MD, training_TD)
-    order = np.argsort(distances_M, kind="stable")[:_SHOWN_PAIRS]
+    of_real_N, _ = nearness(answers.sets.real_ND, training_TD, mirrored_TD)
+    of_generated_M, at_M = nearness(generated_MD, training_TD, mirrored_TD)
+    order = np.argsort(of_generated_M, kind="stable")[:_SHOWN_PAIRS]
     ids_T = job.item_ids(train_set.indices_N)
-    pairs = np.concatenate([pictures_MHWC[order], np.asarray(train_set.pictures_NHWC)[at_M[order]]])
+    pairs = np.concatenate([pictures_MHWC[order], photographs_THWC[at_M[order]]])
     made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
     path = folder / SAMPLES_FOLDER / NEAREST_FILE
     write_grid(path, pairs, columns=len(order), made_by=made_by, has_photographs=True)
@@ -112,14 +118,12 @@ def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeature
         n_real=len(answers),
         n_training=len(training_TD),
         measures=measures,
-        trivial=tuple(
-            measure_trivial(np.asarray(train_set.pictures_NHWC), answers.sets, features.of, derive(job.seed, "noise"))
-        ),
+        trivial=tuple(measure_trivial(photographs_THWC, answers.sets, features.of, derive(job.seed, "noise"))),
         classes=_by_class(job, answers, test_set, train_set, classes_M),
-        near_limit=near_limit(limit_N),
-        nearest_generated=float(np.median(distances_M)),
-        nearest_real=float(np.median(limit_N)),
-        nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(distances_M[row])) for row in order),
+        near_limit=near_limit(of_real_N),
+        nearest_generated=float(np.median(of_generated_M)),
+        nearest_real=float(np.median(of_real_N)),
+        nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(of_generated_M[row])) for row in order),
         note=fitted.note,
     ).save(folder / GENERATION_FILE)
     return _record(job, fitted, folder, scores, opened_at)
@@ -146,13 +150,6 @@ def open_generator(job: Job, folder: Path) -> Adversaries:
     return model.eval()
 
 
-def _answers(
-    job: Job, real: PreparedSet, part: Part, features: PictureFeatures, generated_MD: Floats, training_TD: Floats
-) -> GeneratedFeatures:
-    sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD)
-    return GeneratedFeatures(job.item_ids(real.indices_N), part, sets)
-
-
 def _by_class(
     job: Job,
     answers: GeneratedFeatures,
@@ -169,7 +166,12 @@ def _by_class(
         if min(int(rows.sum()) for rows in chosen) < _FEWEST_OF_CLASS:
             continue
         sets = answers.sets
-        own = FeatureSets(sets.generated_MD[chosen[0]], sets.real_ND[chosen[1]], sets.training_TD[chosen[2]])
+        own = FeatureSets(
+            sets.generated_MD[chosen[0]],
+            sets.real_ND[chosen[1]],
+            sets.training_TD[chosen[2]],
+            None if sets.mirrored_TD is None else sets.mirrored_TD[chosen[2]],
+        )
         part = GeneratedFeatures(answers.ids[chosen[1]], answers.part, own)
         found[name] = {metric: part.score(metric) for metric in (job.metric, *job.also)}
     return found

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from etude.core.errors import DataError
-from etude.metrics.generation import GENERATION_METRICS, FeatureSets
+from etude.metrics.generation import GENERATION_METRICS, FeatureSets, distances, nearness
 
 
 def draw(count, seed, shift=0.0):
@@ -47,6 +47,29 @@ def test_a_collapsed_generator_has_no_diversity_and_a_copying_one_is_found_out()
     assert score("coverage", np.repeat(draw(1, 3), 50, axis=0)) < 0.2
 
 
+def test_a_mirrored_copy_is_a_copy_and_what_is_only_less_various_is_none():
+    real, training, mirrored = draw(400, 1), draw(80, 2), draw(80, 6)
+    near = GENERATION_METRICS["near_copies"].function
+    copies = mirrored + 0.01
+    assert near(FeatureSets(copies, real, training, mirrored)) == 1.0
+    assert near(FeatureSets(copies, real, training)) < 0.2
+    dull = 0.6 * draw(400, 12)  # all distances to training pictures are shorter: the nearest one's no more than others'
+    assert (distances(dull, training).min(1) < np.quantile(distances(real, training).min(1), 0.05)).mean() > 0.3
+    assert near(FeatureSets(dull, real, training, mirrored)) < 0.1
+
+
+def test_nearness_is_the_ratio_of_carlini_and_others():
+    found, training, mirrored = draw(5, 3), draw(30, 2), draw(30, 6)
+    ratios, at = nearness(found, training, mirrored)
+    for row, picture in enumerate(found):
+        lengths = np.minimum(np.linalg.norm(training - picture, axis=1), np.linalg.norm(mirrored - picture, axis=1))
+        assert at[row] == lengths.argmin()
+        lengths.sort()
+        assert ratios[row] == pytest.approx(lengths[0] / lengths[1:10].mean())
+    alike = np.zeros((12, 4))
+    assert nearness(alike, alike)[0].max() == 0  # all the same: copies, and no division by nothing
+
+
 @pytest.mark.parametrize("name", GENERATION_METRICS.names())
 def test_equal_weights_give_the_score_itself(name):
     metric, given = GENERATION_METRICS[name], sets(draw(30, 4))
@@ -59,3 +82,5 @@ def test_features_that_cannot_be_compared_are_refused():
         FeatureSets(draw(4, 1), draw(4, 2)[:, :3], draw(4, 3))
     with pytest.raises(DataError, match="finite"):
         FeatureSets(draw(4, 1) * np.nan, draw(4, 2), draw(4, 3))
+    with pytest.raises(DataError, match="mirrored"):
+        FeatureSets(draw(4, 1), draw(4, 2), draw(4, 3), draw(5, 3))
