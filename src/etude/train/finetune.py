@@ -11,8 +11,6 @@ from pydantic import BeforeValidator, Field
 from etude.core.records import Config
 from etude.train.config import TrainConfig
 
-_GRADUAL_DECAY = 0.8
-
 
 class FinetuneConfig(Config):
     """What of a network is trained; `finetune: head`, `last-3`, `all` or `gradual` alone is accepted too."""
@@ -27,14 +25,14 @@ class FinetuneConfig(Config):
     trained takes those of each batch and follows them. By default frozen for a classifier with pretrained weights
     or a checkpoint: with few pictures in small batches the features would shift under the head."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Factor on the learning rate from one block to the one before it; by default 1, and 0.8 for gradual."""
+    """Factor on the learning rate from one block to the one before it; by default 1."""
     head_epochs: Annotated[int, Field(ge=1)] = 30
     """For gradual: passes of the head over the features of the frozen network, which are computed once."""
-    last_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    last_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
     """For gradual: share of train.epochs that trains the last blocks; the rest trains all."""
     last_lr_scale: Annotated[float, Field(gt=0)] = 0.3
     """For gradual: highest learning rate while the last blocks are trained, as a share of the optimiser's."""
-    all_lr_scale: Annotated[float, Field(gt=0)] = 0.1
+    all_lr_scale: Annotated[float, Field(gt=0)] = 0.3
     """For gradual: highest learning rate while all is trained, as a share of the optimiser's."""
 
 
@@ -78,7 +76,7 @@ def plan_stages(config: FinetuneConfig, train: TrainConfig, *, augmented: bool) 
     always is: what augmentation gives comes with the later stages.
 
     >>> [(s.name, s.epochs) for s in plan_stages(FinetuneConfig(name="gradual"), TrainConfig(epochs=9), augmented=True)]
-    [('head', 30), ('last-3', 4), ('all', 5)]
+    [('head', 30), ('last-3', 2), ('all', 7)]
     """
     decay = config.layer_decay if config.layer_decay is not None else 1.0
     if config.name == "all":
@@ -87,9 +85,10 @@ def plan_stages(config: FinetuneConfig, train: TrainConfig, *, augmented: bool) 
         return (Stage("head", train.epochs, 0, cached=not augmented),)
     if config.name == "last":
         return (Stage(f"last-{config.blocks}", train.epochs, config.blocks, layer_decay=decay),)
-    decay = config.layer_decay if config.layer_decay is not None else _GRADUAL_DECAY
     share = config.last_share
     last_epochs = round(train.epochs * share)
+    if train.epochs > 1:  # a short training has both stages too
+        last_epochs = min(max(last_epochs, 1), train.epochs - 1)
     stages = (
         Stage("head", config.head_epochs, 0, cached=True, share=None),
         Stage(f"last-{config.blocks}", last_epochs, config.blocks, False, config.last_lr_scale, decay, share),

@@ -29,7 +29,9 @@ from etude.train.loop import fit
 
 SIZE_PX = (16, 16)
 NETWORK = {"name": "cnn", "widths": [8, 8, 8], "convs": 1, "dropout": 0.2}
-HEAD_FIRST = FinetuneConfig(name="gradual", blocks=1, head_epochs=4, last_lr_scale=1.0, all_lr_scale=1.0)
+HEAD_FIRST = FinetuneConfig(
+    name="gradual", blocks=1, head_epochs=4, last_share=0.5, last_lr_scale=1.0, all_lr_scale=1.0
+)
 
 
 def colored(count: int, seed: int, start: int) -> PreparedSet:
@@ -278,6 +280,10 @@ def test_the_names_of_a_study_file():
 def test_stages_that_are_empty_are_left_out():
     stages = plan_stages(FinetuneConfig(name="gradual", last_share=0.9), TrainConfig(epochs=1), augmented=False)
     assert [stage.name for stage in stages] == ["head", "last-3"]
+    for share in (0.1, 0.9):
+        config = FinetuneConfig(name="gradual", last_share=share)
+        stages = plan_stages(config, TrainConfig(epochs=2), augmented=False)
+        assert [(stage.name, stage.epochs) for stage in stages] == [("head", 30), ("last-3", 1), ("all", 1)]
 
 
 def test_steps_are_shared_by_the_stages_after_the_head():
