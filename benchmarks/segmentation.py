@@ -1,8 +1,8 @@
 """Segmentation: what a step costs, what counting costs, and how far a mobile encoder gets in a given time.
 
 The first part trains each network for a few steps in turns: as a study trains it, and in a plain PyTorch loop (float32,
-contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part answers the test part and
-times the counting of pixels in it. With `--minutes` the recipe of studies/street-scenes-final.yaml is trained for so
+contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part times each loss with its
+gradient. The third answers the test part and times the counting of pixels in it. With `--minutes` the recipe of studies/street-scenes-final.yaml is trained for so
 long, and the test part is scored at the size of its labels.
 
     ETUDE_WEIGHTS=/path/to/weights python benchmarks/segmentation.py --data /path/to/data/camvid [--steps 6] \
@@ -36,6 +36,7 @@ from etude.study.jobs import make_job
 from etude.study.plan import Order
 from etude.study.resolve import resolve_candidate
 from etude.study.workspace import Workspace
+from etude.tasks.mask_losses import MASK_LOSSES, VOID
 from etude.train import mask_answers
 from etude.train.job import Job
 from etude.train.loaders import training_loader
@@ -174,6 +175,26 @@ def time_counting(job: Job) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def time_losses(repeats: int = 7) -> dict[str, float]:
+    """Return the milliseconds of each loss and its gradient for one batch, and of the library's Dice beside them."""
+    from segmentation_models_pytorch.losses import DiceLoss
+
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(BATCH, 11, *SIZE_PX, generator=generator).to(memory_format=torch.channels_last)
+    masks = torch.randint(0, 12, (BATCH, *SIZE_PX), generator=generator)
+    masks[masks == 11] = VOID
+    library = DiceLoss("multiclass", ignore_index=VOID)
+    ways = {**{name: MASK_LOSSES[name] for name in MASK_LOSSES}, "dice of the library": lambda x, y, _: library(x, y)}
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            given = logits.clone(memory_format=torch.preserve_format).requires_grad_()
+            started = time.perf_counter()
+            way(given, masks, None).backward()
+            seconds[name].append(time.perf_counter() - started)
+    return {name: round(1000 * statistics.median(own), 1) for name, own in seconds.items()}
+
+
 def train_long(data: Path, minutes: float, folder: Path) -> list[dict[str, Any]]:
     """Train the recipe of the final study for so many minutes a network; return its rows."""
     result = Study.from_file(FINAL, [f"data.source={data}", f"train.budget={minutes}min"]).run(folder)
@@ -195,6 +216,7 @@ def main() -> None:
         jobs = make_jobs(given.data, Path(folder))
         found: dict[str, Any] = {"machine": machine_words(), "torch_threads": torch.get_num_threads()}
         found["steps"] = {name: compare_steps(job, given.data, given.steps, given.rounds) for name, job in jobs.items()}
+        found["losses_ms"] = time_losses()
         found["counting"] = {name: time_counting(job) for name, job in jobs.items()}
         if given.minutes:
             found["trained"] = train_long(given.data, given.minutes, Path(folder))

@@ -75,6 +75,34 @@ def test_a_batch_of_void_alone_gives_nothing(loss, n_classes):
     assert logits.grad.abs().max() == 0
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    ("name", "theirs", "options"),
+    [("dice", "DiceLoss", {}), ("tversky", "TverskyLoss", {"alpha": 0.3, "beta": 0.7})],
+)
+def test_overlaps_are_those_of_the_library_and_so_are_their_gradients(name, theirs, options, weighted, n_classes):
+    from segmentation_models_pytorch import losses
+
+    logits, masks = draw(n_classes)
+    masks[masks == 2] = 0  # a class that is not there
+    weights = torch.linspace(0.5, 2, n_classes) if weighted else None
+    given = {} if weights is None else {"class_weights": weights.tolist()}
+    reference = getattr(losses, theirs)("multiclass", ignore_index=VOID, **options, **given)
+    (expected,) = torch.autograd.grad(reference(logits, masks), logits)
+    (found,) = torch.autograd.grad(MASK_LOSSES[name](logits, masks, weights), logits)
+    torch.testing.assert_close(MASK_LOSSES[name](logits, masks, weights), reference(logits, masks))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_cross_entropy_is_torchs_mean_over_what_is_not_void(n_classes):
+    logits, masks = draw(n_classes)
+    weights = torch.linspace(0.5, 2, n_classes)
+    reference = torch.nn.functional.cross_entropy(logits, masks, weights, ignore_index=VOID)
+    torch.testing.assert_close(MASK_LOSSES["cross-entropy"](logits, masks, weights), reference)
+    both = MASK_LOSSES["cross-entropy+dice"](logits, masks, weights)
+    torch.testing.assert_close(both, reference + MASK_LOSSES["dice"](logits, masks, weights))
+
+
 def test_focal_loss_with_void_and_weights_is_that_worked_by_hand():
     """Of a class it is the mean over the pixels that are not void of (1 - p)^2 (-ln p), p the share given to the truth.
 
