@@ -2,8 +2,8 @@
 
 The first part trains each network for a few steps in turns: as a study trains it, and in a plain PyTorch loop (float32,
 contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part times each loss with its
-gradient. The third answers the test part and times the counting of pixels in it. With `--minutes` the recipe of studies/street-scenes-final.yaml is trained for so
-long, and the test part is scored at the size of its labels.
+gradient. The third answers the test part and times the counting of pixels in it. With `--minutes` the recipe of
+studies/street-scenes-final.yaml is trained for so long, and the test part is scored at the size of its labels.
 
     ETUDE_WEIGHTS=/path/to/weights python benchmarks/segmentation.py --data /path/to/data/camvid [--steps 6] \
         [--rounds 3] [--minutes 90]
