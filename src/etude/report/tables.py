@@ -137,11 +137,15 @@ def _also(rows: Iterable[LeaderboardRow], metric: str) -> list[str]:
 def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricWords) -> Table:
     """Set out the comparisons."""
     say = words.say
+    has_pictures = any(verdict.pictures is not None for verdict in verdicts)
+    hint = say("95% interval over the pictures of the test part")
+    over_pictures = (Column(say("over pictures"), hint=hint),) if has_pictures else ()
     columns = (
         Column(say("candidate"), numeric=False),
         Column(say("verdict"), numeric=False),
         Column(metric.gain_heading),
         Column(say("95% interval"), hint=say("of this comparison alone, not corrected")),
+        *over_pictures,
         Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of this section")),
         Column(say("pairs"), hint=say("same seed, same fold")),
         Column(say("smallest detectable gain"), hint=say("shown 8 times out of 10 by so many runs")),
@@ -153,6 +157,7 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
             Cell(say(VERDICT_WORDS[verdict.verdict]), kind="verdict-" + verdict.verdict.split()[0]),
             Cell(metric.signed(verdict.gain), verdict.gain),
             Cell(metric.interval(verdict.low, verdict.high) or ABSENT, verdict.low),
+            *([_cell_over_pictures(verdict, metric)] if has_pictures else []),
             Cell(ABSENT if verdict.p_adjusted is None else words.p_value(verdict.p_adjusted), verdict.p_adjusted),
             Cell(words.count(verdict.n_pairs), verdict.n_pairs),
             Cell(
@@ -164,6 +169,12 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
         for verdict in verdicts
     )
     return Table(columns, body)
+
+
+def _cell_over_pictures(verdict: Verdict, metric: MetricWords) -> Cell:
+    if verdict.pictures is None:
+        return Cell(ABSENT)
+    return Cell(metric.interval(verdict.pictures.low, verdict.pictures.high), verdict.pictures.low)
 
 
 PART_WORDS = {

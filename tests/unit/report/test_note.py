@@ -6,7 +6,9 @@ import pytest
 from markupsafe import Markup
 
 from etude.core.errors import MistakeError
+from etude.core.interval import Interval
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict
+from etude.report import tables
 from etude.report.note import render_note, write_note
 from etude.report.reading import read_history, read_study
 from etude.report.sentences import Teller
@@ -166,6 +168,21 @@ def test_without_overfitting_the_note_says_that_the_budget_is_too_short(study_fo
     assert "The budget is too short to show anything of augmentation." in page.text
     assert "nothing was shown to gain" in answer(study_folder)
     assert "verdicts" not in page.ids
+
+
+def test_the_verdicts_have_a_column_over_pictures_where_one_has_such_an_interval(study_folder):
+    verdicts = StudyRecord.load(study_folder / "study.json").verdicts
+    words = Words("en")
+    metric = MetricWords(words, "accuracy")
+
+    def headings(given):
+        return [column.heading for column in tables.tabulate_verdicts(given, words, metric).columns]
+
+    assert "over pictures" not in headings(verdicts)
+    some = [verdicts[0].model_copy(update={"pictures": Interval(low=-0.01, high=0.05)}), *verdicts[1:]]
+    at = headings(some).index("over pictures")
+    texts = [str(row[at].text).replace("\xa0", " ") for row in tables.tabulate_verdicts(some, words, metric).rows]
+    assert texts == ["[−1.0, 5.0]", *[tables.ABSENT] * (len(some) - 1)]
 
 
 def test_without_a_gain_none_is_claimed(study_folder):
