@@ -212,8 +212,16 @@ def _check_task(
         candidate = put_together(study, name)
         path = origins.get(name, ("candidates", name))
         if candidate is not None:
-            told_of = (*check_candidate(candidate, study.task), *check_combine(candidate, study.task))
-            yield from (f"{_where(path, lines)}: {told}" for told in told_of)
+            for told in (*check_candidate(candidate, study.task), *check_combine(candidate, study.task)):
+                yield f"{_where(_place_of(name, told, lines) or path, lines)}: {told}"
+
+
+def _place_of(name: str, told: str, lines: dict[FieldPath, int]) -> FieldPath | None:
+    """Return where the field stands that a sentence of a candidate begins with: in the candidate, or for all of them."""
+    field = tuple(told.removeprefix(f"{name}: ").split(" ", 1)[0].split("."))
+    shortened = [field[:length] for length in range(len(field), 0, -1)]
+    places = [("candidates", name, *one) for one in shortened] + shortened
+    return next((place for place in places if place in lines), None)
 
 
 def _is_circular(study: StudyConfig, name: str) -> bool:

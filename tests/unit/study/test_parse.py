@@ -144,6 +144,21 @@ def test_random_weights_have_no_statistics_to_keep() -> None:
     assert "finetune.norm must be trained or left out, as the network starts from random weights" in told
 
 
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("model: cnn\ntrain: {epochs: 1}\nfinetune:\n  name: all\n  norm: frozen\n", 6),
+        ("finetune: {norm: frozen}\ncandidates:\n  small: {model: cnn}\nbaseline: small\n", 2),
+        ("candidates:\n  small:\n    model: cnn\n    finetune: {norm: frozen}\nbaseline: small\n", 5),
+        ("candidates:\n  small:\n    model: cnn\n    combine: {windows: sliding}\nbaseline: small\n", 5),
+    ],
+)
+def test_what_a_candidate_cannot_have_is_told_at_the_line_of_the_field(text, line):
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(f"data: {{source: digits}}\n{text}")
+    assert [problem.split(":")[0] for problem in caught.value.problems] == [f"line {line}"]
+
+
 def test_candidates_inherit_and_override() -> None:
     study = parse_study("""
 train: {epochs: 7, optimizer: {name: sgd, lr: 0.5}}
