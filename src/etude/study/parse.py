@@ -217,7 +217,7 @@ def _check_task(
 
 
 def _place_of(name: str, told: str, lines: dict[FieldPath, int]) -> FieldPath | None:
-    """Return where the field stands that a sentence of a candidate begins with: in the candidate, or for all of them."""
+    """Return where the field stands that a sentence of a candidate begins with: in the candidate, or above all."""
     field = tuple(told.removeprefix(f"{name}: ").split(" ", 1)[0].split("."))
     shortened = [field[:length] for length in range(len(field), 0, -1)]
     places = [("candidates", name, *one) for one in shortened] + shortened
