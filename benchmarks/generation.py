@@ -87,19 +87,20 @@ def plain_step(job: Job) -> Callable[[], None]:
     def step() -> None:
         chosen = torch.randint(0, len(pictures), (batch,), device=device)
         real = pictures[chosen].float() / 127.5 - 1
-        with torch.no_grad():
-            fake = draw_fake()
+        fake = augment(draw_fake(), AUGMENT)
         judged = discriminator(augment(real, AUGMENT), redraw=True)
-        fooled = discriminator(augment(fake, AUGMENT))
+        fooled = discriminator(fake.detach())
         loss = F.relu(1 - judged.logits_B).mean() + F.relu(1 + fooled.logits_B).mean()
         loss = loss + sum(F.l1_loss(drawn, wanted) for drawn, wanted in judged.redrawn)
         optimizers[1].zero_grad()
         loss.backward()
         optimizers[1].step()
-        loss = -discriminator(augment(draw_fake(), AUGMENT)).logits_B.mean()
+        discriminator.requires_grad_(False)
+        loss = -discriminator(fake).logits_B.mean()
         optimizers[0].zero_grad()
         loss.backward()
         optimizers[0].step()
+        discriminator.requires_grad_(True)
         with torch.no_grad():
             for name, value in generator.state_dict().items():
                 if value.is_floating_point():

@@ -11,6 +11,7 @@ from etude.core.errors import MistakeError
 from etude.core.records import Config
 from etude.core.registry import unknown
 from etude.models import ModelSpec
+from etude.study.merging import merge
 from etude.study.tasks import training_defaults
 from etude.train.config import TrainConfig
 
@@ -27,7 +28,7 @@ def _read_train(given: Any) -> Any:  # noqa: ANN401 - raw input
     if not isinstance(given, dict):
         return given
     length = {} if given.keys() & {"steps", "epochs", "budget"} else {"steps": _STEPS}
-    return {**training_defaults("generation"), "adversarial": {"augment": _AUGMENT}, **length, **given}
+    return merge({**training_defaults("generation"), "adversarial": {"augment": _AUGMENT}, **length}, given)
 
 
 class GeneratedConfig(Config):

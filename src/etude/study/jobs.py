@@ -10,8 +10,9 @@ from etude.models import build_model, resolve_spec
 from etude.study.cautions import cautions
 from etude.study.combining import members_of, without_views
 from etude.study.extras import make_extras
+from etude.study.merging import merge
 from etude.study.plan import Order, run_identity
-from etude.study.resolve import Candidate, merge
+from etude.study.resolve import Candidate
 from etude.study.workspace import Workspace
 
 if TYPE_CHECKING:

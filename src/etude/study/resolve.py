@@ -13,6 +13,7 @@ from etude.models import ModelSpec
 from etude.pictures.prepare_config import Prepare
 from etude.study.file import CandidateConfig, CombineConfig, StudyConfig
 from etude.study.generated_config import GeneratedConfig
+from etude.study.merging import merge
 from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
 
@@ -105,29 +106,6 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
 def resolve_candidates(study: StudyConfig) -> dict[str, Candidate]:
     """Resolve all candidates, in the order of the file."""
     return {name: resolve_candidate(study, name) for name in study.candidates}
-
-
-def merge(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    """Lay one group of fields over another.
-
-    A group with a `name` (a model, an optimiser) whose name changes is replaced whole: the learning rate of
-    one optimiser says nothing about another's.
-
-    >>> merge({"lr": 1, "schedule": {"name": "step", "gamma": 0.5}}, {"schedule": {"name": "cosine"}})
-    {'lr': 1, 'schedule': {'name': 'cosine'}}
-    """
-    merged = dict(under)
-    for key, value in over.items():
-        below = merged.get(key)
-        if isinstance(below, dict) and isinstance(value, dict) and not _is_another(below, value):
-            merged[key] = merge(below, value)
-        else:
-            merged[key] = value
-    return merged
-
-
-def _is_another(below: dict[str, Any], value: dict[str, Any]) -> bool:
-    return "name" in value and value["name"] != below.get("name", value["name"])
 
 
 def _layers(study: StudyConfig, name: str) -> list[CandidateConfig]:

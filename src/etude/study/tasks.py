@@ -10,6 +10,7 @@ from etude.core.registry import Registry, unknown
 from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.models.spec import check_task, family_of
+from etude.study.merging import merge
 from etude.tasks.task import TaskName
 from etude.train.adversarial_config import AdversarialConfig
 
@@ -81,7 +82,7 @@ def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
     for group, fields in _DEFAULTS[tree["task"]].items():
         given = tree.get(group)
         if given is None or isinstance(given, dict):
-            filled[group] = {**fields, **(given or {})}
+            filled[group] = merge(fields, given or {})
     return filled
 
 

@@ -145,6 +145,20 @@ def test_random_weights_have_no_statistics_to_keep() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "path"), [("optimizer: {lr: 0.0001}", "optimizer"), ("average: {decay: 0.9}", "average")]
+)
+@pytest.mark.parametrize("task", ["generation", "segmentation"])
+def test_one_field_of_a_group_leaves_the_others_at_what_the_task_starts_from(task, field, path):
+    source = "{source: animals, classes: [red_panda]}" if task == "generation" else "{source: camvid}"
+    text = f"task: {task}\ndata: {source}\n"
+    plain = getattr(parse_study(text).train, path)
+    given = yaml.safe_load(field)[path]
+    changed = getattr(parse_study(f"{text}train: {{{field}}}\n").train, path)
+    assert changed.name == plain.name
+    assert changed == plain.model_copy(update=given)
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ("model: cnn\ntrain: {epochs: 1}\nfinetune:\n  name: all\n  norm: frozen\n", 6),
