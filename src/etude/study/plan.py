@@ -110,7 +110,7 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["train"].pop("epochs", None)  # steps take their place
     if not content["augment"].get("use"):
         content["augment"] = {}  # without an augmentation its strength means nothing
-    if finetune := candidate.finetune.model_dump(mode="json", exclude_defaults=True):
+    if finetune := candidate.finetune.identity():
         content["finetune"] = finetune
     if combine := candidate.combine.model_dump(mode="json", exclude_defaults=True):
         content["combine"] = combine

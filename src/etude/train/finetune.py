@@ -11,6 +11,8 @@ from pydantic import BeforeValidator, Field
 from etude.core.records import Config
 from etude.train.config import TrainConfig
 
+_GRADUAL_DECAY = 0.9
+
 
 class FinetuneConfig(Config):
     """What of a network is trained; `finetune: head`, `last-3`, `all` or `gradual` alone is accepted too."""
@@ -25,7 +27,7 @@ class FinetuneConfig(Config):
     trained takes those of each batch and follows them. By default frozen for a classifier with pretrained weights
     or a checkpoint: with few pictures in small batches the features would shift under the head."""
     layer_decay: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Factor on the learning rate from one block to the one before it; by default 1."""
+    """Factor on the learning rate from one block to the one before it; by default 1, and 0.9 for gradual."""
     head_epochs: Annotated[int, Field(ge=1)] = 30
     """For gradual: passes of the head over the features of the frozen network, which are computed once."""
     last_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
@@ -33,7 +35,18 @@ class FinetuneConfig(Config):
     last_lr_scale: Annotated[float, Field(gt=0)] = 0.3
     """For gradual: highest learning rate while the last blocks are trained, as a share of the optimiser's."""
     all_lr_scale: Annotated[float, Field(gt=0)] = 0.3
-    """For gradual: highest learning rate while all is trained, as a share of the optimiser's."""
+    """For gradual: highest learning rate while all is trained, as a share of the optimiser's, before the decay."""
+
+    @property
+    def gradual_decay(self) -> float:
+        """The factor by depth of the later stages of gradual."""
+        return _GRADUAL_DECAY if self.layer_decay is None else self.layer_decay
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a run depends on; the rates of gradual as they are, so that a changed default is another run."""
+        if self.name != "gradual":
+            return self.model_dump(mode="json", exclude_defaults=True)
+        return self.model_dump(mode="json", exclude_none=True) | {"layer_decay": self.gradual_decay}
 
 
 def _read_finetune(given: Any) -> Any:  # noqa: ANN401 - raw input
@@ -85,6 +98,7 @@ def plan_stages(config: FinetuneConfig, train: TrainConfig, *, augmented: bool) 
         return (Stage("head", train.epochs, 0, cached=not augmented),)
     if config.name == "last":
         return (Stage(f"last-{config.blocks}", train.epochs, config.blocks, layer_decay=decay),)
+    decay = config.gradual_decay
     share = config.last_share
     last_epochs = round(train.epochs * share)
     if train.epochs > 1:  # a short training has both stages too

@@ -277,6 +277,21 @@ def test_the_names_of_a_study_file():
     assert CandidateConfig.model_validate({"finetune": "gradual"}).finetune == FinetuneConfig(name="gradual")
 
 
+def test_the_rates_of_gradual_fall_from_stage_to_stage_and_towards_the_pictures():
+    stages = plan_stages(FinetuneConfig(name="gradual"), TrainConfig(epochs=12), augmented=True)
+    found = [(stage.name, stage.epochs, stage.lr_scale, stage.layer_decay) for stage in stages]
+    assert found == [("head", 30, 1.0, 1.0), ("last-3", 3, 0.3, 0.9), ("all", 9, 0.3, 0.9)]
+
+
+def test_the_identity_of_gradual_holds_its_rates_and_that_of_others_what_was_given():
+    assert FinetuneConfig(name="gradual").identity() == {
+        "name": "gradual", "blocks": 3, "head_epochs": 30, "last_share": 0.25, "last_lr_scale": 0.3,
+        "all_lr_scale": 0.3, "layer_decay": 0.9,
+    }  # fmt: skip
+    assert FinetuneConfig(name="head", norm="frozen").identity() == {"name": "head", "norm": "frozen"}
+    assert FinetuneConfig().identity() == {}
+
+
 def test_stages_that_are_empty_are_left_out():
     stages = plan_stages(FinetuneConfig(name="gradual", last_share=0.9), TrainConfig(epochs=1), augmented=False)
     assert [stage.name for stage in stages] == ["head", "last-3"]
