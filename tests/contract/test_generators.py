@@ -17,7 +17,7 @@ from etude.models import MODELS, build_model
 from etude.models.execution import Execution
 from etude.pictures.prepare_config import Prepare
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
-from etude.train.adversarial import Duel, collapse_note, fit_generator
+from etude.train.adversarial import Duel, collapse_note, fit_generator, without_halves
 from etude.train.config import TrainConfig
 from etude.train.differentiable import DIFFERENTIABLE
 from etude.train.job import Job
@@ -159,6 +159,14 @@ def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):
     fitted = fit_generator(job, tmp_path, Silent())
     assert generate(fitted.model, draw_wanted(fitted.model, 2, 1), job.execution).shape == (2, 3, size_px, size_px)
     assert all(tensor.dtype == torch.float32 for tensor in fitted.model.parameters())
+
+
+def test_where_the_device_would_take_float16_all_is_done_in_full_precision(tmp_path):
+    job = make_job(RUNGS["dcgan"], precision="fp16")
+    assert without_halves(job).execution.precision == "fp32"
+    assert fit_generator(job, tmp_path, Silent()).precision == "fp32"
+    plain = make_job(RUNGS["dcgan"], precision="bf16")
+    assert without_halves(plain) is plain
 
 
 def test_the_class_that_is_asked_for_changes_the_picture(tmp_path):

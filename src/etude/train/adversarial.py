@@ -70,16 +70,20 @@ class Generated:
     """Why it stopped before its last step; empty where it did not."""
 
 
+def without_halves(job: Job) -> Job:
+    """Return the job in full precision where the device would take float16, which two losses in a duel overflow."""
+    if job.execution.precision != "fp16":
+        return job
+    return replace(job, execution=replace(job.execution, precision="fp32"))
+
+
 class Duel:
     """Two networks, their optimisers and the pictures: all that one step needs."""
 
     def __init__(self, job: Job) -> None:
         train_set = job.parts("train")
+        job = without_halves(job)
         execution = job.execution
-        if (
-            execution.precision == "fp16"
-        ):  # gradient penalties overflow it, and scaling two losses is a study of its own
-            execution = replace(execution, precision="fp32")
         self.job, self.config, self.execution = job, job.train, execution
         networks = execution.place(job.build())
         assert isinstance(networks, Adversaries)

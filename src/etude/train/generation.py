@@ -27,7 +27,7 @@ from etude.metrics.generation import FeatureSets, near_limit, nearness
 from etude.models import count_parameters
 from etude.models.networks.adversaries import Adversaries
 from etude.models.picture_features import PictureFeatures, find_features
-from etude.train.adversarial import Generated, fit_generator
+from etude.train.adversarial import Generated, fit_generator, without_halves
 from etude.train.job import Job
 from etude.train.loop import now, write_history
 from etude.train.memory import device_memory_mb
@@ -60,6 +60,7 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
         MissingPartError: if the features that are asked for cannot be had.
         StorageError: if the disk is full.
     """
+    job = without_halves(job)
     features = find_features(job.generation.features)
     folder.mkdir(parents=True, exist_ok=True)
     fitted = fit_generator(job, folder, watch)
