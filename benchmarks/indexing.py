@@ -1,15 +1,19 @@
 """The photo indexer against a bare loop of decoding and answering at its best batch and number of threads.
 
-Large: generated 12-megapixel JPEG files. Small: many little ones, where the overhead of a file shows. Memory: the
-resident memory while the first and while the last thousand of the small ones are indexed.
+Large: generated 12-megapixel JPEG files. Small: many little ones, where the overhead of a file shows. Both are indexed
+by `etude index` in a process of its own, so that nothing else is in its memory. That is told over the first and over
+the last twentieth of its time: of 20,000 files the first and the last thousand.
 
-    python benchmarks/indexing.py [--large 200] [--small 20000]
+    python benchmarks/indexing.py [--large 2000] [--small 20000]
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -20,9 +24,10 @@ import numpy as np
 from deployed import MOBILENET, draw_jpeg, make_graphs, make_network, write_bundle
 from etude.core.machine import usable_threads
 from etude.evaluate.cost import machine_words
-from etude.runtime.library.database import Library
-from etude.runtime.library.indexing import index_folder
 from etude.runtime.predictor import Predictor, load
+
+EVERY_S = 0.02
+"""Seconds between two looks at the memory of the process."""
 
 
 def draw_disk(folder: Path, count: int, size: tuple[int, int]) -> list[Path]:
@@ -55,14 +60,43 @@ def bare(model: Predictor, paths: list[Path], threads: int, batch: int) -> float
     return len(paths) / (time.perf_counter() - started)
 
 
-def resident_mb() -> float:
-    """Return the resident memory of this process in MiB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024
+def resident_mb(process: int) -> float | None:
+    """Return the resident memory of a process in MiB; none once it has ended."""
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("VmRSS")]
+    return int(found[0]) / 1024 if found else None
 
 
-def compare(model: Predictor, folder: Path, count: int, size: tuple[int, int]) -> dict[str, object]:
+def index(bundle: Path, folder: Path) -> tuple[dict[str, float], list[float]]:
+    """Index a disk in a process of its own.
+
+    Returns:
+        What it says of its work, and its resident memory in MiB while it worked, at even times.
+    """
+    command = [
+        sys.executable, "-m", "etude", "index", str(bundle), str(folder / "disk"),
+        "--to", str(folder / "library.sqlite"), "--json",
+    ]  # fmt: skip
+    looks: list[tuple[float, float]] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            if (memory := resident_mb(process.pid)) is not None:
+                looks.append((time.monotonic(), memory))
+            time.sleep(EVERY_S)
+        ended = time.monotonic()
+        told = process.communicate()[0]
+    if process.returncode:
+        raise SystemExit(f"etude index ended with {process.returncode}")
+    summary = json.loads(told)
+    return summary, [memory for at, memory in looks if at >= ended - summary["seconds"]]
+
+
+def compare(bundle: Path, folder: Path, count: int, size: tuple[int, int]) -> dict[str, object]:
     """Index a disk, and run the bare loop over the same files before and after."""
+    model = load(bundle, threads=1)
     paths = draw_disk(folder / "disk", count, size)
     probe = paths[: max(16, count // 5)]
     for path in paths:  # both sides read from the system's cache
@@ -72,33 +106,25 @@ def compare(model: Predictor, folder: Path, count: int, size: tuple[int, int]) -
     }
     best = max(ways, key=lambda way: ways[way])
     before = bare(model, paths, *best)
-    memory: list[float] = []
-    library = Library(folder / "library.sqlite", create=True)
-
-    def heard(done: int, total: int) -> None:
-        if done // 100 >= len(memory):
-            memory.append(resident_mb())
-
-    summary = index_folder(model, folder / "disk", library, threads=usable_threads(), progress=heard)
-    library.close()
+    summary, memory = index(bundle, folder)
     after = bare(model, paths, *best)
-    bare_rate, rate = (before + after) / 2, count / summary.seconds
-    first, last = memory[1:11], memory[-10:]
+    bare_rate, rate = (before + after) / 2, count / summary["seconds"]
+    part = max(1, len(memory) // 20)
     return {
         "files": count,
         "best_bare": {"threads": best[0], "batch": best[1], "per_s": round(bare_rate, 1)},
         "indexed_per_s": round(rate, 1),
         "of_bare": round(rate / bare_rate, 3),
         "overhead_ms_a_file": round(1000 * (1 / rate - 1 / bare_rate), 3),
-        "resident_mb_first_last": [round(float(np.mean(first)), 1), round(float(np.mean(last)), 1)] if first else [],
-        "broken": summary.broken,
+        "resident_mb_first_last": [round(statistics.median(memory[at]), 1) for at in (slice(part), slice(-part, None))],
+        "broken": summary["broken"],
     }
 
 
 def main() -> None:
     """Measure and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--large", type=int, default=200)
+    parser.add_argument("--large", type=int, default=2000)
     parser.add_argument("--small", type=int, default=20_000)
     given = parser.parse_args()
     told: dict[str, object] = {"benchmark": "indexing", "machine": machine_words()}
@@ -107,7 +133,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             bundle = write_bundle(Path(folder) / "mobilenet.bundle", MOBILENET, graph)
             if count:
-                told[name] = compare(load(bundle, threads=1), Path(folder), count, size)
+                told[name] = compare(bundle, Path(folder), count, size)
     print(json.dumps(told, indent=1))
 
 

@@ -86,7 +86,7 @@ def test_the_command_line_writes_marked_files_without_pytorch(bundle: Path, tmp_
     generator = load_generator(bundle)
     with Image.open(files[3]) as picture:
         np.testing.assert_array_equal(np.asarray(picture), generator(1, seed=7, label="square", first=3)[0])
-        assert generator.fingerprint in picture.text["Description"]
+        assert generator.graph_sha256 in picture.text["Description"]
 
 
 def test_the_contract_s_example_runs_as_it_stands(bundle: Path, tmp_path: Path) -> None:

@@ -18,7 +18,14 @@ from etude.core.machine import usable_threads
 
 
 def index_pictures(
-    bundle: Path, folder: Path, to: Path, threads: int, max_megapixels: float, as_json: bool, quiet: bool
+    bundle: Path,
+    folder: Path,
+    to: Path,
+    threads: int,
+    max_megapixels: float,
+    replace: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     """Index a folder, tell what came of it, and write the table where one is asked for."""
     from etude.runtime.library.database import Library
@@ -32,7 +39,9 @@ def index_pictures(
     library = Library(to.with_suffix(".sqlite"), create=True)
     try:
         with _bar(quiet or as_json) as progress:
-            summary = index_folder(model, folder, library, threads=threads or usable_threads(), progress=progress)
+            summary = index_folder(
+                model, folder, library, threads=threads or usable_threads(), progress=progress, replace=replace
+            )
         if to.suffix != ".sqlite":
             write_table(library, to)
         if as_json:
@@ -41,9 +50,8 @@ def index_pictures(
         for path, reason in library.broken() if summary.broken else []:
             sys.stderr.write(f"{path}: {reason}\n" if path not in reason else f"{reason}\n")
         sys.stdout.write(
-            f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new or changed, "
-            f"{summary.broken} broken, "
-            f"{summary.gone} gone, in {summary.seconds:.1f} s\n"
+            f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new, changed or broken "
+            f"before, {summary.broken} broken, {summary.gone} gone, in {summary.seconds:.1f} s\n"
         )
         for label, count, doubt in library.counts():
             sys.stdout.write(f"{count:8} {label}" + (f" ({doubt} unsure)" if doubt else "") + "\n")

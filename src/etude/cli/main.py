@@ -310,17 +310,20 @@ def index(
     to: Annotated[Path, typer.Option(help="library.sqlite; .csv and .parquet write a table beside it.")],
     threads: Annotated[int, typer.Option(min=0, help="Threads; 0: all cores.")] = 0,
     max_megapixels: Annotated[float, typer.Option(help="Pictures with more are listed as broken.")] = 100.0,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Take this folder in place of the one that the library was made of.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Answer about every picture of a folder.
 
-    Run again, it looks at new and changed ones only.
+    Run again, it looks at new and changed ones only, and tries those that could not be read.
     """
     from etude.cli.library import index_pictures
 
-    index_pictures(bundle, folder, to, threads, max_megapixels, json, quiet)
+    index_pictures(bundle, folder, to, threads, max_megapixels, replace, json, quiet)
 
 
 @app.command()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import threading
-from typing import Protocol
+from functools import cached_property
+from typing import Final, Protocol
 
 from etude.core.bundle_record import BundleRecord
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import Preparation
+
+_DECIDING: Final = ("task", "classes", "palette", "prepare", "threshold", "latent", "conditional")
+"""Fields of the record that an answer depends on beside the graph."""
 
 
 class Files(Protocol):
@@ -60,9 +66,21 @@ class Bundled:
         return self.record.task
 
     @property
-    def fingerprint(self) -> str:
-        """SHA-256 of the graph: the same graph gives the same answers."""
+    def graph_sha256(self) -> str:
+        """SHA-256 of the graph alone."""
         return self.record.files[self.record.graph].sha256
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 of the graph with all that decides beside it: the same fingerprint gives the same answers."""
+        record = self.record
+        deciding = {name: getattr(record, name) for name in _DECIDING} | {
+            "graph": self.graph_sha256,
+            "unsure_below": record.certainty and record.certainty.unsure_below,
+            "unfamiliar_below": record.familiarity and record.familiarity.unfamiliar_below,
+        }
+        # The record is what somebody sent: unlike `core.records.canonical` this takes any text and number of JSON's.
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
     def document(self, name: str) -> str:
         """Return a text of the bundle, such as `MODEL_CARD.md`.

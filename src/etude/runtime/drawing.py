@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import os
 from pathlib import Path
 
 from PIL import Image
@@ -26,11 +28,24 @@ def rgb_png(pixels: Pixels) -> bytes:
 
 
 def write_masks(answer: MaskAnswer, folder: Path, stem: str) -> list[Path]:
-    """Write the ids and the overlay of a picture, and return the two files."""
-    files = {folder / f"{stem}.ids.png": mask_png(answer), folder / f"{stem}.overlay.png": rgb_png(answer.overlay())}
+    """Write the ids and the overlay of a picture, and return the two files.
+
+    A name that other masks have gets the beginning of these ones' hash: pictures of several folders are often called
+    the same.
+    """
+    contents = {"ids.png": mask_png(answer), "overlay.png": rgb_png(answer.overlay())}
+    files = {folder / f"{stem}.{kind}": content for kind, content in contents.items()}
+    if any(os.path.lexists(path) and not _holds(path, content) for path, content in files.items()):
+        digest = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
+        files = {folder / f"{stem}-{digest}.{kind}": content for kind, content in contents.items()}
     for path, content in files.items():
         write_bytes(path, content)
     return list(files)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has a content."""
+    return path.is_file() and path.read_bytes() == content
 
 
 def _png(image: Image.Image) -> bytes:

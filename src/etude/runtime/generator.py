@@ -153,14 +153,14 @@ class Generator(Bundled):
         numbers = f"pictures {first.number} to {wishes[-1].number}" if several else f"picture {first.number}"
         labels = dict.fromkeys(self.classes[wish.class_id] for wish in wishes) if self.is_conditional else ()
         of = f" of {', '.join(labels)}" if labels else ""
-        return f"bundle {self.name}, graph SHA-256 {self.fingerprint}, seed {first.seed}, {numbers}{of}"
+        return f"bundle {self.name}, graph SHA-256 {self.graph_sha256}, seed {first.seed}, {numbers}{of}"
 
     def _fields(self, wishes: Sequence[Wish]) -> dict[str, str]:
         """Return the same for programs."""
         told = {
             "Software": f"Étude {self.record.etude}".strip(),
             "etude:bundle": self.name,
-            "etude:graph-sha256": self.fingerprint,
+            "etude:graph-sha256": self.graph_sha256,
             "etude:seed": str(wishes[0].seed),
             "etude:number": ",".join(str(wish.number) for wish in wishes),
         }

@@ -30,7 +30,7 @@ def as_raw(picture: Picture, name: str = "") -> RawPicture:
     if isinstance(picture, np.ndarray):
         return _of_array(picture, name or "the array")
     if hasattr(picture, "mode") and hasattr(picture, "convert"):  # a Pillow image, without importing its module
-        return _of_pillow(picture)
+        return _of_pillow(picture, name or "the Pillow image")
     if hasattr(picture, "__array__"):
         return _of_array(np.asarray(picture), name or "the array")
     raise DataError(sentence("predictor", name or "a picture", _RULE, type(picture).__name__))
@@ -61,14 +61,19 @@ def _of_array(array: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _of_pillow(image: Any) -> np.ndarray[Any, Any]:  # noqa: ANN401 - a Pillow image
+def _of_pillow(image: Any, name: str) -> np.ndarray[Any, Any]:  # noqa: ANN401 - a Pillow image
     """Return its pixels as a person sees them: turned upright where its EXIF says so."""
     from PIL import ImageOps
 
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16") or upright.mode == "I":
-        return (np.asarray(upright).astype(np.uint32) >> 8).clip(0, 255).astype(np.uint8)
-    if upright.mode not in ("RGB", "RGBA", "L"):
-        has_alpha = "transparency" in upright.info or upright.mode in ("LA", "PA", "RGBa", "La")
-        upright = upright.convert("RGBA" if has_alpha else "RGB")
-    return np.asarray(upright)
+    try:  # a file is decoded only now, and a decoder raises nearly anything
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode not in ("RGB", "RGBA", "L", "I", "F") and not upright.mode.startswith("I;16"):
+            has_alpha = "transparency" in upright.info or upright.mode in ("LA", "PA", "RGBa", "La")
+            upright = upright.convert("RGBA" if has_alpha else "RGB")
+        pixels = np.asarray(upright)
+    except Exception as error:
+        remedy = "Open the file anew, or replace it by a good copy."
+        raise DataError(sentence("predictor", name, "a whole picture", str(error)[:200], remedy)) from error
+    if upright.mode.startswith("I;16"):
+        return (pixels >> 8).astype(np.uint8)
+    return _of_array(pixels, name)  # I and F say as little of their range as an array does

@@ -85,7 +85,7 @@ def test_the_files_say_that_they_are_generated_by_what_and_how(bundle: Path, tmp
         told = picture.text
         np.testing.assert_array_equal(np.asarray(picture), generator(1, seed=7, first=4)[0])
     assert told["Description"].startswith("Generated picture, no photograph. Made by Étude: bundle shades")
-    assert told["etude:graph-sha256"] == generator.fingerprint
+    assert told["etude:graph-sha256"] == generator.graph_sha256
     assert (told["etude:seed"], told["etude:number"], told["etude:class"]) == ("7", "4", "green")
     assert SOURCE_TYPE in told["XML:com.adobe.xmp"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import errno
 import io
 import os
 import shutil
@@ -11,6 +12,8 @@ import sqlite3
 import subprocess
 import sys
 import time
+import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +22,15 @@ from PIL import Image
 from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip
 
 from etude import load
-from etude.core.bundle_record import Familiarity
-from etude.core.errors import MistakeError
+from etude.cli.library import index_pictures, search_library
+from etude.core.bundle_record import Certainty, Familiarity
+from etude.core.errors import DataError, MistakeError
+from etude.data.source import open_source
+from etude.pictures.reading import decode
+from etude.runtime.library import indexing
 from etude.runtime.library.database import Library
 from etude.runtime.library.indexing import Summary, index_folder
-from etude.runtime.library.walking import find_pictures
+from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.library.writing import bring, write_table
 
 COLOURS = {"red": (220, 30, 20), "green": (10, 200, 40), "blue": (0, 30, 240)}
@@ -96,15 +103,17 @@ def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path,
 def test_again_it_looks_at_new_and_changed_files_only(model, disk: Path, tmp_path: Path) -> None:
     run(model, disk, tmp_path / "l.sqlite")[1].close()
     summary, library = run(model, disk, tmp_path / "l.sqlite")
-    assert (summary.looked_at, summary.answered) == (0, 0)
+    assert (summary.looked_at, summary.answered, summary.broken) == (3, 0, 3)  # the broken ones are tried again
     library.close()
+    for name in ("broken.jpg", "empty.jpg", "page.jpg"):
+        (disk / name).unlink()
     draw(disk / "new.jpg", COLOURS["blue"], (50, 50))
     draw(disk / "2020/deep/er/red 0.jpg", COLOURS["green"], (31, 41))
     os.utime(disk / "2022/deep/er/blue 2.jpg", ns=(1, 1))  # touched, not changed
     (disk / "2021/deep/er/red 1.jpg").rename(disk / "moved.jpg")
     (disk / "2021/deep/er/green 1.jpg").unlink()
     summary, library = run(model, disk, tmp_path / "l.sqlite")
-    assert (summary.looked_at, summary.answered, summary.gone) == (4, 2, 2)
+    assert (summary.looked_at, summary.answered, summary.gone) == (4, 2, 5)
     labels = {entry.path: entry.label for entry in library.search()}
     assert (labels["new.jpg"], labels["2020/deep/er/red 0.jpg"], labels["moved.jpg"]) == ("blue", "green", "red")
     assert "2021/deep/er/green 1.jpg" not in labels
@@ -190,6 +199,32 @@ def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) ->
     assert len(bring(both, tmp_path / "both", "copy")) == 2
 
 
+def test_corrected_pictures_of_a_phone_become_pictures_to_train_on(model, tmp_path: Path, capsys) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    disk, train = tmp_path / "disk", tmp_path / "train"
+    for name, colour in (("a/IMG_1.HEIC", "green"), ("b/IMG_1.HEIC", "blue"), ("sent.jpg", "red")):
+        (disk / name).parent.mkdir(parents=True, exist_ok=True)
+        packed = io.BytesIO()
+        heif.from_pillow(Image.fromarray(plain(COLOURS[colour], 64))).save(packed)
+        (disk / name).write_bytes(packed.getvalue())
+    draw(disk / "c/IMG_1.jpg", COLOURS["green"], (64, 64)).rename(disk / "only called so.heic")
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    for entry in library.search():
+        library.correct(entry.sha256, {"red": "blue"}.get(entry.label, entry.label))
+    library.close()
+    chosen = {"unsure": None, "unfamiliar": None, "corrected": True}
+    for count in (4, 0):
+        search_library(tmp_path / "l.sqlite", "", 0.0, chosen, 0, None, None, train, False)
+        assert f"{count} files in {train}" in capsys.readouterr().err
+    source = open_source(str(train))
+    found = [
+        (source.classes[label], list(COLOURS)[decode(source.raw(row)).mean((0, 1)).argmax()])
+        for row, label in enumerate(source.items.labels)
+    ]
+    assert sorted(found) == [("blue", "blue"), ("blue", "red"), ("green", "green"), ("green", "green")]
+    assert source.notes == ()
+
+
 def test_the_table_as_csv_and_parquet(model, disk: Path, tmp_path: Path) -> None:
     draw(disk / "=cmd.jpg", COLOURS["red"])
     library = run(model, disk, tmp_path / "l.sqlite")[1]
@@ -242,6 +277,191 @@ def test_heic_is_read_where_its_library_is_there(model, tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     library = run(model, tmp_path / "disk", tmp_path / "m.sqlite")[1]
     assert "etude[heic]" in library.broken()[0][1]
+
+
+def test_what_was_too_large_is_read_once_it_is_permitted(bundles, model, disk: Path, tmp_path: Path) -> None:
+    narrow = load(bundles["classification"], threads=1, max_pixels=100)
+    summary, library = run(narrow, disk, tmp_path / "l.sqlite")
+    assert (summary.broken, library.search()) == (14, [])
+    library.close()
+    summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert (summary.looked_at, summary.broken, len(library.search()), len(library.broken())) == (14, 3, 11, 3)
+
+
+def test_what_could_not_be_opened_is_read_once_it_can(model, disk: Path, tmp_path: Path, monkeypatch) -> None:
+    read = indexing.read_file
+
+    def refuse(path: Path, name: str) -> bytes:
+        if name == "grey.PNG":
+            raise DataError("Permission denied")
+        return read(path, name)
+
+    with monkeypatch.context() as locked:
+        locked.setattr(indexing, "read_file", refuse)
+        library = run(model, disk, tmp_path / "l.sqlite")[1]
+        assert "grey.PNG" in dict(library.broken())
+        library.close()
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    assert "grey.PNG" in {entry.path for entry in library.search()}
+    assert "grey.PNG" not in dict(library.broken())
+
+
+def test_heic_is_read_once_its_library_is_installed(model, tmp_path: Path, monkeypatch) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    (tmp_path / "disk").mkdir()
+    heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pillow_heif", None)
+        library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
+        assert [path for path, _ in library.broken()] == ["phone.HEIC"]
+        library.close()
+    library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
+    assert [entry.label for entry in library.search()] == ["green"]
+    assert library.broken() == []
+
+
+def shut(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Keep everyone out of the folders of a name; the tests may run as a user whom no permission stops."""
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if Path(path).name == name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+
+
+def test_a_folder_that_cannot_be_entered_is_told_and_keeps_what_is_known(
+    model, disk: Path, tmp_path: Path, monkeypatch
+) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    (disk / "2022/deep/er/red 2.jpg").unlink()
+    with monkeypatch.context() as closed:
+        shut(closed, "2021")
+        summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert (summary.gone, summary.broken) == (1, 4)
+    assert "Permission denied" in dict(library.broken())["2021"]
+    assert len([entry for entry in library.search() if entry.path.startswith("2021/")]) == 4
+    library.close()
+    (disk / "2021/the same.jpg").unlink()
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    assert "2021" not in dict(library.broken())
+    assert len([entry for entry in library.search() if entry.path.startswith("2021/")]) == 3
+
+
+def test_a_folder_of_which_nothing_may_be_read_says_why(model, disk: Path, tmp_path: Path, monkeypatch) -> None:
+    shut(monkeypatch, "disk")
+    with pytest.raises(MistakeError, match="Permission denied"):
+        run(model, disk, tmp_path / "l.sqlite")
+
+
+def test_a_file_that_cannot_be_looked_at_stops_nothing(model, disk: Path, tmp_path: Path, monkeypatch) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    scandir = os.scandir
+
+    class Entry:
+        """An entry whose size the system does not tell where it is called grey or empty, and that goes meanwhile."""
+
+        def __init__(self, entry: os.DirEntry[str]) -> None:
+            self.name, self.is_dir, self.is_file, self._stat = entry.name, entry.is_dir, entry.is_file, entry.stat
+
+        def stat(self, **options: bool) -> os.stat_result:
+            if self.name in ("grey.PNG", "empty.jpg"):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            if self.name == "page.jpg":
+                raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            return self._stat(**options)
+
+    @contextlib.contextmanager
+    def odd(path: Path) -> Iterator[list[Entry]]:
+        with scandir(path) as entries:
+            yield [Entry(entry) for entry in entries]
+
+    monkeypatch.setattr(os, "scandir", odd)
+    found = list(find_pictures(disk))
+    assert [entry.path for entry in found if isinstance(entry, Shut)] == ["empty.jpg", "grey.PNG"]
+    assert len([entry for entry in found if isinstance(entry, File)]) == 11
+    summary, library = run(model, disk, tmp_path / "l.sqlite")
+    assert summary.gone == 1
+    assert "grey.PNG" in {entry.path for entry in library.search()}
+    assert "Permission denied" in dict(library.broken())["empty.jpg"]
+
+
+def test_another_folder_does_not_hide_the_one_that_is_known(bundles, model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    other = tmp_path / "other"
+    for name in ("grey.PNG", "2020/deep/er/red 0.jpg", "new.jpg"):  # cameras give the same names again
+        draw(other / name, COLOURS["blue"], (90, 90))
+    with pytest.raises(MistakeError, match=r"0 of 11 known pictures.*--replace"):
+        index_folder(model, other, library, threads=1)
+    assert len(library.search()) == 11
+    assert all(entry.file.is_file() for entry in library.search())
+    grey = next(entry for entry in library.search() if entry.path == "grey.PNG")
+    library.correct(grey.sha256, "red")
+    library.close()
+    index_pictures(bundles["classification"], other, tmp_path / "l.sqlite", 1, 100.0, True, False, True)
+    library = Library(tmp_path / "l.sqlite")
+    assert {entry.path for entry in library.search()} == {"grey.PNG", "2020/deep/er/red 0.jpg", "new.jpg"}
+    assert {entry.label for entry in library.search()} == {"blue"}
+    library.close()
+    summary, library = run(model, disk, tmp_path / "l.sqlite", replace=True)
+    assert summary.answered == 1  # the grey one, whose path the other folder had taken; a copy of the red one is known
+    assert next(entry for entry in library.search() if entry.path == "grey.PNG").label == "red"
+
+
+def test_a_folder_that_moved_is_the_same_folder(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    summary, library = run(model, disk.rename(tmp_path / "elsewhere"), tmp_path / "l.sqlite")
+    assert (summary.gone, summary.answered) == (0, 0)
+    assert all(entry.file.is_file() for entry in library.search())
+
+
+def test_stopped_in_another_folder_it_shows_no_picture_of_the_first(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    draw(tmp_path / "other/new.jpg", COLOURS["blue"], (90, 90))
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(model, tmp_path / "other", tmp_path / "l.sqlite", replace=True, progress=stop)
+    assert all(entry.file.is_file() for entry in Library(tmp_path / "l.sqlite").search())
+
+
+def test_other_thresholds_are_another_model(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    assert len(library.search(unsure=False)) == 10
+    library.close()
+    strict = Certainty(unsure_below=1.1, sure_share=0.0, sure_accuracy=None)
+    other = load(write_zip(tmp_path / "strict.bundle", make_contents(certainty=strict)), threads=1)
+    assert run(other, disk, tmp_path / "l.sqlite")[0].answered > 0
+    assert Library(tmp_path / "l.sqlite").search(unsure=False) == []
+
+
+def test_memory_does_not_grow_with_what_was_answered(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(indexing, "_WRITE_EVERY_S", 0.0)
+    names = tuple(letter * 10_000 for letter in "abc")  # an answer as JSON has 40 kB
+    model = load(write_zip(tmp_path / "long.bundle", make_contents(classes=names)), threads=1)
+    disk = tmp_path / "disk"
+    for number in range(200):
+        draw(disk / f"{number:04}.png", (number, 200 - number, 0), (8, 8))
+    held: list[int] = []
+
+    def heard(done: int, total: int) -> None:
+        if done >= 40:
+            held.append(tracemalloc.get_traced_memory()[0])
+
+    library = Library(tmp_path / "l.sqlite", create=True)
+    tracemalloc.start()
+    try:
+        index_folder(model, disk, library, threads=1, progress=heard)
+        shutil.copytree(disk, disk / "copies")
+        index_folder(model, disk, library, threads=1, progress=heard)
+    finally:
+        tracemalloc.stop()
+    assert len(library.search()) == 400
+    assert max(held) - min(held) < 2_000_000  # of the 6 MB of 160 answers
 
 
 def test_an_absent_disk_loses_nothing(model, disk: Path, tmp_path: Path) -> None:

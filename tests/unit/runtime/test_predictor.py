@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +15,12 @@ from PIL import Image
 from tests.unit.runtime.drawing import COLOURS, make_contents, make_graph, plain, with_record, write_zip
 
 from etude import load
-from etude.core.bundle_record import Familiarity
+from etude.cli.deploying import predict_pictures
+from etude.core.bundle_record import BundleRecord, Certainty, Familiarity
 from etude.core.errors import BundleError, DataError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
+from etude.runtime.bundled import Bundled
+from etude.runtime.inputs import as_raw
 
 KNOWN = Familiarity(unfamiliar_below=0.2, familiar_share=0.95, pictures=10)
 
@@ -119,11 +124,25 @@ def test_transparency_lies_over_white_and_exif_is_applied(model, segmenter) -> N
         (b"hello there", "a JPEG, PNG"),
         (b"", "empty file"),
         ("no/such/file.jpg", "file that can be read"),
+        (Image.fromarray(np.full((4, 4), 300.0, np.float32)), "floats from 0 to 1"),
+        (Image.new("I", (4, 4), 200), "uint8 array"),
     ],
 )
 def test_what_is_no_picture_is_a_clear_error(model, picture: object, told: str) -> None:
     with pytest.raises(DataError, match=told):
         model(picture)
+
+
+def test_a_pillow_image_of_a_truncated_file_is_a_clear_error(model) -> None:
+    content = encoded(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8), "JPEG")
+    with pytest.raises(DataError, match=r"a whole picture.*truncated"):
+        model(Image.open(io.BytesIO(content[: len(content) // 2])))
+
+
+def test_pillow_images_of_many_levels_keep_them() -> None:
+    half = np.full((4, 4), 0.5, np.float32)
+    np.testing.assert_array_equal(as_raw(Image.fromarray(half)), as_raw(half))
+    np.testing.assert_array_equal(as_raw(Image.fromarray(np.full((4, 4), 0x80FF, np.uint16))), np.full((4, 4), 0x80))
 
 
 def test_too_many_pixels_are_refused(bundles) -> None:
@@ -185,6 +204,88 @@ def test_a_mask_has_the_pictures_own_size_and_colours(segmenter) -> None:
         np.testing.assert_allclose(answer.overlay()[5, 5], expected, atol=1)
     with pytest.raises(ValueError, match="shape"):
         answer.overlay(np.zeros((3, 3, 3), np.uint8))
+
+
+def drawn_mask(height: int, width: int) -> tuple[MaskAnswer, np.ndarray]:
+    """Return a mask with all its ids, those of no class too, and a picture of its size."""
+    rng = np.random.default_rng(0)
+    mask = rng.choice(np.array([0, 1, 2, 255], np.uint8), (height, width))
+    answer = MaskAnswer(COLOURS, ((255, 0, 0), (7, 200, 31), (0, 0, 255)), mask)
+    return answer, rng.integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.mark.parametrize("opacity", [0.0, 0.2, 1 / 3, 0.5, 0.999, 1.0])
+def test_an_overlay_is_the_formula_within_a_level(opacity: float) -> None:
+    answer, picture = drawn_mask(211, 701)
+    weight = np.where(answer.mask == 255, 0.0, opacity)[..., None]
+    expected = picture * (1 - weight) + answer.colored * weight
+    laid = answer.overlay(picture, opacity)
+    assert laid.dtype == np.uint8
+    assert np.abs(laid - expected).max() <= 1
+    np.testing.assert_array_equal(laid[answer.mask == 255], picture[answer.mask == 255])
+    if opacity in (0.0, 1.0):
+        np.testing.assert_array_equal(laid, expected)
+
+
+def test_what_is_made_of_a_large_mask_takes_little_more_than_itself() -> None:
+    answer, picture = drawn_mask(2000, 3000)
+    for made, size in (
+        (lambda: answer.overlay(picture), picture.nbytes),
+        (lambda: answer.colored, picture.nbytes),
+        (lambda: answer.areas, 0),
+    ):
+        tracemalloc.start()
+        try:
+            made()
+            assert tracemalloc.get_traced_memory()[1] < size + 4_000_000
+        finally:
+            tracemalloc.stop()
+
+
+def test_masks_of_pictures_of_one_name_are_kept_apart(bundles, tmp_path: Path, capsys) -> None:
+    pictures = [tmp_path / "a/street.png", tmp_path / "b/street.png", tmp_path / "b/street.bmp"]
+    for path, colour in zip(pictures, (RED, GREEN, BLUE), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(plain(colour)).save(path)
+    told = []
+    for _ in range(2):  # the same again makes no other files
+        predict_pictures(bundles["segmentation"], pictures, 3, tmp_path / "masks", False, True)
+        told.append([row["files"] for row in json.loads(capsys.readouterr().out)["predictions"]])
+    assert told[0] == told[1]
+    assert len(list((tmp_path / "masks").iterdir())) == 6
+    for position, (ids, _) in enumerate(told[0]):
+        assert (np.asarray(Image.open(ids)) == position).all()
+    assert told[0][0] == [str(tmp_path / "masks/street.ids.png"), str(tmp_path / "masks/street.overlay.png")]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"certainty": Certainty(unsure_below=0.7, sure_share=0.9, sure_accuracy=0.95).plain()},
+        {"certainty": None},
+        {"familiarity": KNOWN.plain()},
+        {"classes": ["green", "red", "blue"]},
+        {"prepare": {"size_px": 16, "fit": "crop"}},
+        {"graph": "CONTRACT.md"},
+    ],
+)
+def test_what_changes_an_answer_changes_the_fingerprint(changes: dict[str, object]) -> None:
+    contents = make_contents()
+    assert fingerprint_of(with_record(contents, **changes)) != fingerprint_of(contents)
+
+
+def test_what_only_describes_does_not_change_the_fingerprint() -> None:
+    contents = make_contents()
+    share = Certainty(unsure_below=0.6, sure_share=0.5, sure_accuracy=None).plain()
+    same = with_record(contents, created_at="2027-01-01T00:00:00+00:00", etude="9", certainty=share, name="other")
+    assert fingerprint_of(same) == fingerprint_of(contents)
+
+
+def fingerprint_of(contents: dict[str, bytes]) -> str:
+    class Files(dict[str, bytes]):
+        record = BundleRecord.read(json.loads(contents["bundle.json"]))
+
+    return Bundled(Files(contents)).fingerprint
 
 
 @pytest.mark.parametrize("size", [(40, 80), (81, 37), (16, 16), (7, 300)])

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.unit.runtime.drawing import make_contents, write_zip
 
+from etude.core.bundle_record import Certainty
 from etude.core.errors import DataError, MistakeError
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.keys import Keys, add_key
 from etude.runtime.serving.pool import BusyError, Job, LateError, Pool
 from etude.runtime.serving.rate import RateLimit
+from etude.runtime.serving.shelf import Shelf
 
 
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
@@ -182,3 +185,11 @@ def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
     assert all(entry.future.result(0) == 1 for entry in jobs)
     with pytest.raises(BusyError):
         pool.submit([job(model, b"1")])
+
+
+def test_a_reload_notices_a_bundle_of_the_same_graph_with_another_threshold(tmp_path: Path) -> None:
+    path = write_zip(tmp_path / "c.bundle", make_contents())
+    shelf = Shelf([path], max_pixels=1000)
+    assert shelf.reload() == []
+    write_zip(path, make_contents(certainty=Certainty(unsure_below=0.99, sure_share=0.1, sure_accuracy=None)))
+    assert shelf.reload() == ["colours"]

@@ -10,7 +10,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,8 @@ from etude.core.errors import MistakeError, sentence
 from etude.pictures.reading import printable
 
 FORMAT: Final = 1
+Told = tuple[str, float | None, bool, str]
+"""What was answered about a content: label, probability, doubt, and the whole answer as JSON."""
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS pictures (
@@ -52,7 +54,8 @@ SELECT pictures.id, path, raw_path, size, mtime_ns, pictures.sha256, status, rea
     CASE WHEN corrections.label IS NULL THEN COALESCE(json_extract(answer, '$.unfamiliar'), 0) ELSE 0 END AS unfamiliar,
     corrections.label IS NOT NULL AS corrected, answer,
     (SELECT MIN(other.path) FROM pictures AS other
-        WHERE other.sha256 = pictures.sha256 AND other.gone = 0 AND other.path < pictures.path) AS duplicate_of
+        WHERE other.sha256 = pictures.sha256 AND other.sha256 != '' AND other.gone = 0
+        AND other.path < pictures.path) AS duplicate_of
 FROM pictures LEFT JOIN corrections ON corrections.sha256 = pictures.sha256
 WHERE gone = 0;
 COMMIT;
@@ -154,17 +157,26 @@ class Library:
             self._base.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def known(self) -> dict[str, tuple[int, int, str]]:
-        """Return size, time and model of every file, by its path."""
-        rows = self._rows("SELECT path, size, mtime_ns, model FROM pictures")
+        """Return size, time and model of every file that was answered, by its path.
+
+        A broken one is not known: what broke it may pass, as a permission, a limit or a missing decoder does.
+        """
+        rows = self._rows("SELECT path, size, mtime_ns, model FROM pictures WHERE status = 'answered'")
         return {row["path"]: (row["size"], row["mtime_ns"], row["model"]) for row in rows}
 
-    def answers_of(self, model: str) -> dict[str, tuple[str, float | None, bool, str]]:
-        """Return what a model answered, by the content of the pictures."""
+    def sizes(self) -> dict[str, int]:
+        """Return the size of every answered file that is not gone, by its path."""
+        rows = self._rows("SELECT path, size FROM pictures WHERE status = 'answered' AND gone = 0")
+        return {row["path"]: row["size"] for row in rows}
+
+    def told(self, sha256: str, model: str) -> Told | None:
+        """Return what a model answered about a content; none where it was not asked."""
         rows = self._rows(
-            "SELECT sha256, label, probability, unsure, answer FROM pictures WHERE model = ? AND status = 'answered'",
-            (model,),
+            "SELECT label, probability, unsure, answer FROM pictures "
+            "WHERE sha256 = ? AND model = ? AND status = 'answered' LIMIT 1",
+            (sha256, model),
         )
-        return {row[0]: (row[1], row[2], bool(row[3]), row[4]) for row in rows}
+        return (rows[0][0], rows[0][1], bool(rows[0][2]), rows[0][3]) if rows else None
 
     def write(self, rows: Iterable[Row]) -> None:
         """Write rows in one transaction: all of them, or none."""
@@ -186,13 +198,18 @@ class Library:
                 values,
             )
 
-    def mark_gone(self, present: set[str]) -> int:
-        """Note which files are no longer there, and which are again; return how many are gone."""
+    def mark_gone(self, present: set[str], shut: set[str]) -> int:
+        """Note which files are no longer there, and which are again; return how many are gone.
+
+        Args:
+            present: paths of the files that were found.
+            shut: paths of the folders and files that could not be looked at; what lies in them stays as it was.
+        """
         with self._lock, self._base:
             paths = [row["path"] for row in self._base.execute("SELECT path FROM pictures")]
-            gone = [(int(path not in present), path) for path in paths]
+            gone = [(int(path not in present), path) for path in paths if not _lies_in(path, shut)]
             self._base.executemany("UPDATE pictures SET gone = ? WHERE path = ? AND gone != ?1", gone)
-        return sum(state for state, _ in gone)
+            return int(self._base.execute("SELECT SUM(gone) FROM pictures").fetchone()[0] or 0)
 
     def correct(self, sha256: str, label: str | None) -> None:
         """Set what a picture shows, by hand; none takes the correction back.
@@ -276,6 +293,15 @@ class Library:
 def shown(path: str) -> str:
     """Return a path as the library shows it: bytes that are no text are escaped."""
     return printable(path)
+
+
+def _lies_in(path: str, places: Collection[str]) -> bool:
+    """Whether a path is one of these, or lies in a folder that is."""
+    while places and path:
+        if path in places:
+            return True
+        path = path.rpartition("/")[0]
+    return False
 
 
 def _raw(path: str) -> bytes | None:

@@ -1,5 +1,7 @@
 """Indexing: every new or changed picture is read once, answered, and written; if it is stopped, it goes on from there.
 
+What could not be read is tried again each time: a permission, a limit or a missing decoder may have been mended.
+
 A thread does the whole way of a handful of files: read, hash, decode, prepare, ask. Pillow, hashing and onnxruntime
 leave Python's lock, so that threads use all cores, and no more than a handful each is ever in memory.
 """
@@ -18,19 +20,21 @@ from typing import Final
 
 import numpy as np
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, MistakeError, sentence
 from etude.pictures.reading import Pixels, read_file
 from etude.runtime.answers import Answer, ClassAnswer
-from etude.runtime.library.database import Library, Row, shown
+from etude.runtime.library.database import Library, Row, Told, shown
 from etude.runtime.library.heic import decode_heic, is_heic
-from etude.runtime.library.walking import File, find_pictures
+from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.predictor import Predictor, Seen
 
 HANDFUL: Final = 8
 """Files that a thread takes at a time."""
 _WRITE_EVERY_S: Final = 1.0
+_HARDLY: Final = 0.1
+"""A folder with a smaller share of the pictures that the library knows is taken for another one."""
 
-Known = dict[str, tuple[str, float | None, bool, str]]
 Progress = Callable[[int, int], None]
 
 
@@ -41,11 +45,11 @@ class Summary:
     pictures: int
     """Files that were found."""
     looked_at: int
-    """Files that were new or changed, and were read."""
+    """Files that were new, changed or broken before, and were read."""
     answered: int
     """Pictures that the model was asked about; the others were known by their content."""
     broken: int
-    """Files among those read that are no pictures, or damaged."""
+    """Files among those read that are no pictures, or damaged; files and folders that could not be looked at."""
     gone: int
     """Files in the library that are no longer there."""
     seconds: float
@@ -59,6 +63,7 @@ def index_folder(
     threads: int,
     progress: Progress = lambda done, total: None,
     handful: int = HANDFUL,
+    replace: bool = False,
 ) -> Summary:
     """Bring a library up to date with a folder. The pictures are only read.
 
@@ -69,27 +74,73 @@ def index_folder(
         threads: threads that read and answer.
         progress: hears (done, all) as files are done.
         handful: files that a thread takes at a time.
+        replace: take the folder in place of another one, whose pictures count as gone.
 
     Raises:
-        MistakeError: if there is no such folder, or it holds no picture any more.
+        MistakeError: if there is no such folder, it holds no picture any more, or the library is of another folder.
     """
     started = time.perf_counter()
     if not folder.is_dir():
         raise MistakeError(sentence("index", "FOLDER", "a folder", str(folder)))
-    files = list(find_pictures(folder))
-    known = library.known()
-    if not files:
-        remedy = "Is its disk there? What the library knows stays." if known else "Give the folder that holds them."
-        raise MistakeError(sentence("index", str(folder), "a folder with pictures", "none", remedy))
+    files, shut = _walk(folder, library)
+    if not replace:
+        _check_same(library, folder, files)
+    known, version = library.known(), model.fingerprint
+    # What is gone is marked before the folder is noted, and both before anything is read: wherever the work is
+    # stopped, no row that is shown belongs to another folder than the one that the library names.
+    gone = library.mark_gone({shown(file.path) for file in files}, {shown(entry.path) for entry in shut})
     library.set_meta(
-        folder=str(folder.resolve()), model=model.name, fingerprint=model.fingerprint, classes=json.dumps(model.classes)
+        folder=str(folder.resolve()), model=model.name, fingerprint=version, classes=json.dumps(model.classes)
     )
-    graph = model.fingerprint
-    todo = [file for file in files if known.get(shown(file.path)) != (file.size, file.mtime_ns, graph)]
-    reader = _Reader(model, folder, library.answers_of(graph))
+    unread = [
+        Row(entry.path, 0, 0, "", "broken", version, entry.reason) for entry in shut if shown(entry.path) not in known
+    ]
+    library.write(unread)
+    todo = [file for file in files if known.get(shown(file.path)) != (file.size, file.mtime_ns, version)]
+    reader = _Reader(model, folder, library)
     _run(reader, todo, library, threads, handful, progress)
-    gone = library.mark_gone({shown(file.path) for file in files})
-    return Summary(len(files), len(todo), reader.asked, reader.broken, gone, time.perf_counter() - started)
+    broken = reader.broken + len(unread)
+    return Summary(len(files), len(todo), reader.asked, broken, gone, time.perf_counter() - started)
+
+
+def _walk(folder: Path, library: Library) -> tuple[list[File], list[Shut]]:
+    """Return the pictures of a folder, and what in it could not be looked at.
+
+    Raises:
+        MistakeError: if there is no picture.
+    """
+    found = list(find_pictures(folder))
+    files = [entry for entry in found if isinstance(entry, File)]
+    shut = [entry for entry in found if isinstance(entry, Shut)]
+    if files:
+        return files, shut
+    if shut:
+        raise MistakeError(f"index: {folder} holds no picture that may be looked at. {shut[0].reason}")
+    remedy = "Give the folder that holds them."
+    if library.sizes():
+        remedy = "Is its disk there? What the library knows stays."
+    raise MistakeError(sentence("index", str(folder), "a folder with pictures", "none", remedy))
+
+
+def _check_same(library: Library, folder: Path, files: Sequence[File]) -> None:
+    """Refuse a folder that is not the library's, unless it holds the same pictures: a disk may be found elsewhere.
+
+    Raises:
+        MistakeError: if hardly a picture that the library knows is there.
+    """
+    before, known = library.meta("folder"), library.sizes()
+    if before in (None, str(folder.resolve())) or not known:
+        return
+    # Cameras give their files the same names over and over: the size tells them apart.
+    same = sum(known.get(shown(file.path)) == file.size for file in files)
+    if same < _HARDLY * len(known):
+        rule = f"the folder that the library was made of, {before}, or hold its pictures"
+        remedy = (
+            "Give another folder a library of its own with --to; or take this one in place of the other with "
+            "--replace: the pictures of the other then count as gone, and corrections stay."
+        )
+        found = f"{same:,} of {how_many(len(known), 'known picture')}"
+        raise MistakeError(sentence("index", str(folder), rule, found, remedy))
 
 
 def _run(reader: _Reader, todo: list[File], library: Library, threads: int, handful: int, progress: Progress) -> None:
@@ -110,6 +161,7 @@ def _run(reader: _Reader, todo: list[File], library: Library, threads: int, hand
                 done += len(future.result())
             if time.monotonic() - last >= _WRITE_EVERY_S:
                 library.write(rows)
+                reader.forget(rows)
                 rows, last = [], time.monotonic()
             progress(done, len(todo))
     finally:
@@ -124,12 +176,21 @@ def _left(running: set[Future[list[Row]]]) -> list[Row]:
 
 
 class _Reader:
-    """Reads files and answers them; its threads share what was answered by content."""
+    """Reads files and answers them; a content that was answered is not asked about again.
 
-    def __init__(self, model: Predictor, folder: Path, known: Known) -> None:
-        self._model, self._folder, self._known = model, folder, known
+    What was answered is looked up in the library, so that a disk of any size takes no more memory than a small one.
+    """
+
+    def __init__(self, model: Predictor, folder: Path, library: Library) -> None:
+        self._model, self._folder, self._library = model, folder, library
+        self._unwritten: dict[str, Told] = {}
         self.asked = self.broken = 0
         self._counting = threading.Lock()
+
+    def forget(self, rows: Sequence[Row]) -> None:
+        """Forget answers that are in the library now."""
+        for row in rows:
+            self._unwritten.pop(row.sha256, None)
 
     def take(self, files: Sequence[File]) -> list[Row]:
         """Return the rows of a handful of files."""
@@ -142,8 +203,9 @@ class _Reader:
                 rows.append(self._broken(file, "", error))
                 continue
             digest = hashlib.sha256(content).hexdigest()
-            if digest in self._known:
-                rows.append(self._answered(file, digest, self._known[digest]))
+            told = self._unwritten.get(digest) or self._library.told(digest, self._model.fingerprint)
+            if told is not None:
+                rows.append(self._answered(file, digest, told))
                 continue
             try:
                 waiting.append((file, digest, *self._read(content, file.path)))
@@ -164,11 +226,11 @@ class _Reader:
             self.asked += len(waiting)
         rows = []
         for (file, digest, _, _), answer in zip(waiting, answers, strict=True):
-            self._known[digest] = told = _told(answer)
+            self._unwritten[digest] = told = _told(answer)
             rows.append(self._answered(file, digest, told))
         return rows
 
-    def _answered(self, file: File, digest: str, told: tuple[str, float | None, bool, str]) -> Row:
+    def _answered(self, file: File, digest: str, told: Told) -> Row:
         label, probability, unsure, answer = told
         return Row(file.path, file.size, file.mtime_ns, digest, "answered", self._model.fingerprint, "",
                    label, probability, unsure, answer)  # fmt: skip
@@ -179,7 +241,7 @@ class _Reader:
         return Row(file.path, file.size, file.mtime_ns, digest, "broken", self._model.fingerprint, str(error))
 
 
-def _told(answer: Answer) -> tuple[str, float | None, bool, str]:
+def _told(answer: Answer) -> Told:
     """Return label, probability, doubt and the whole as JSON; of a mask the largest class and its share."""
     whole = json.dumps(answer.as_json(5), ensure_ascii=False)
     if isinstance(answer, ClassAnswer):

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
+
+from PIL import Image
 
 from etude.core.errors import MissingPartError, MistakeError, sentence
-from etude.core.files import folder_name, storage_errors, writing
+from etude.core.files import folder_name, storage_errors, write_bytes, writing
+from etude.pictures.reading import read_file
 from etude.runtime.library.database import COLUMNS, Found, Library
+from etude.runtime.library.heic import decode_heic, is_heic
+from etude.runtime.library.walking import HEIC
 
 Way = Literal["copy", "link"]
+_HEAD: Final = 12
+"""Bytes that tell the format of a file."""
+_QUALITY: Final = 95
 
 
 def write_table(library: Library, path: Path) -> None:
@@ -55,12 +64,14 @@ def _write_parquet(library: Library, path: Path) -> None:
 def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = False) -> list[Path]:
     """Copy or link pictures into a folder, or into a folder for each class in it.
 
-    A name that is taken gets the beginning of the picture's hash; the same picture twice is brought once.
+    A name that is taken gets the beginning of the picture's hash; the same picture twice is brought once. Folders of
+    classes are there to train on: a HEIC picture comes into them as JPEG, which every source of pictures reads.
 
     Returns:
         The files that were made.
 
     Raises:
+        DataError: if a HEIC picture cannot be read.
         StorageError: if the disk is full or protected.
     """
     made: list[Path] = []
@@ -72,6 +83,12 @@ def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = Fa
         inner = folder / folder_name(picture.label) if by_class else folder
         with storage_errors(folder):
             inner.mkdir(parents=True, exist_ok=True)
+            if by_class and _is_phones(picture.file):
+                target = inner / f"{picture.file.stem}-{picture.sha256[:12]}.jpg"
+                if not target.is_file():
+                    write_bytes(target, _as_jpeg(picture))
+                    made.append(target)
+                continue
             target = inner / picture.file.name
             if os.path.lexists(target) and not _holds(target, picture):
                 target = inner / f"{picture.file.stem}-{picture.sha256[:12]}{picture.file.suffix}"
@@ -83,6 +100,22 @@ def bring(found: Sequence[Found], folder: Path, way: Way, *, by_class: bool = Fa
                 shutil.copy2(picture.file, target)
         made.append(target)
     return made
+
+
+def _is_phones(path: Path) -> bool:
+    """Whether a file is a HEIC picture, or is called one: neither is taken for a picture to train on."""
+    with path.open("rb") as file:
+        return is_heic(file.read(_HEAD)) or path.suffix.lower() in HEIC
+
+
+def _as_jpeg(picture: Found) -> bytes:
+    """Return a HEIC picture as the bytes of a JPEG file; one that is only called so as it is."""
+    content = read_file(picture.file, picture.path)
+    if not is_heic(content):
+        return content
+    packed = io.BytesIO()
+    Image.fromarray(decode_heic(content, picture.path)).save(packed, "JPEG", quality=_QUALITY)
+    return packed.getvalue()
 
 
 def _holds(path: Path, picture: Found) -> bool:

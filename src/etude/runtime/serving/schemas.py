@@ -72,7 +72,7 @@ class Predicted(Config):
     model: str
     """Name of the model that answered."""
     version: str
-    """The beginning of the hash of its graph: the same version gives the same answers."""
+    """The beginning of the hash of its graph and thresholds: the same version gives the same answers."""
     predictions: list[ClassTold | UnreadTold]
     """One for each picture."""
 
@@ -83,7 +83,7 @@ class Segmented(Config):
     model: str
     """Name of the model that answered."""
     version: str
-    """The beginning of the hash of its graph: the same version gives the same answers."""
+    """The beginning of the hash of its graph and thresholds: the same version gives the same answers."""
     predictions: list[MaskTold | UnreadTold]
     """One for each picture."""
 
@@ -116,7 +116,7 @@ class ModelTold(Config):
     licence_weights: str
     """Licence of the pretrained weights; empty where there are none or it is not known."""
     version: str
-    """The beginning of the hash of its graph."""
+    """The beginning of the hash of its graph, thresholds and all that decides beside them."""
     card: str
     """The model card, as Markdown."""
 
