@@ -1,8 +1,9 @@
 """Ten thousand hostile requests against a real server: no 5xx but the deliberate 503, no growth of memory, no hang.
 
 Mutated pictures of every format, forged headers and lengths, broken forms, chunked bodies that end early. Slow bodies
-are in the tests (`tests/integration/test_serve.py`), as each takes its time. Then schemathesis asks what the server's
-OpenAPI description allows and what it forbids, and holds every answer against it: statuses, types, headers, schemas.
+and slow readers are in the tests (`tests/integration/test_serve.py`), as each takes its time. Then schemathesis asks
+what the server's OpenAPI description allows and what it forbids, and holds every answer against it: statuses, types,
+headers, schemas.
 
     python benchmarks/fuzz.py [--requests 10000] [--examples 300]
 """

@@ -13,53 +13,36 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from tests.integration.tiny_studies import draw_colours, run_colours, run_masks
 
-from etude import Study, load
+from etude import load
 from etude.core.errors import GateError, MistakeError
 from etude.core.run_record import RunRecord
 from etude.core.words import Part
 from etude.data.source import open_source
 from etude.evaluate.predictions import Predictions
+from etude.export.asking import bundle_answers
+from etude.export.certainty import choose_certainty
 from etude.export.exporting import export_bundle
 from etude.export.request import Wishes
 from etude.metrics.calibration import with_temperature
 from etude.study.deploying import export_request
 
-STUDY = """
-study: colours
-question: Which colour is strongest?
-data: {source: SOURCE, split: {validation: 0.3, test: 0.3}, on_leak: allow}
-prepare: {size_px: 32, fit: crop, normalize: half}
-train: {epochs: 6, batch: 16, optimizer: {name: adamw, lr: 0.01}, precision: fp32}
-candidates: {cnn: {model: {name: cnn, widths: [8, 16]}}}
-protocol: {seeds: 1}
-"""
-
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("export")
-    _draw(folder / "photos", ("reds", "greens", "blues"), 40)
-    Study.from_text(STUDY.replace("SOURCE", str(folder / "photos"))).run(folder)
-    return folder
+    return run_colours(tmp_path_factory.mktemp("export"))
 
 
-def _draw(folder: Path, classes: tuple[str, ...], count: int) -> Path:
-    """Draw JPEG files of noise in which one channel is stronger."""
-    rng = np.random.default_rng(0)
-    for channel, name in enumerate(classes):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(count):
-            pixels = rng.integers(0, 120, (90, 70 + number, 3), dtype=np.uint8)
-            pixels[:, :, channel % 3] += rng.integers(10, 60, dtype=np.uint8)
-            Image.fromarray(pixels).save(folder / name / f"{number:03}.jpg", quality=90)
-    return folder
+@pytest.fixture(scope="module")
+def mask_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_masks(tmp_path_factory.mktemp("masks"))
 
 
 @pytest.fixture(scope="module")
 def bundle(results: Path) -> Path:
     path = results / "strong.bundle"
-    request = export_request("colours", results, name="strong")
+    request = replace(export_request("colours", results, name="strong"), metric="f1_macro")
     export_bundle(request, Wishes(to=path, int8=True, max_loss=100, measure=False), lambda text: None)
     return path
 
@@ -110,9 +93,31 @@ def test_int8_is_smaller_tells_its_loss_and_is_another_graph(bundle: Path, plain
     assert lost is not None
     assert lost.interval.low <= lost.loss <= lost.interval.high
     assert lost.score_fp32 == next(score for score in plain.scores if score.part == "validation").value
+    assert [entry.metric for entry in lost.losses] == ["accuracy", "f1_macro"]
     assert record.files["model.onnx"].sha256 != plain.files["model.onnx"].sha256
     with zipfile.ZipFile(bundle) as packed:
         assert packed.read("model.onnx").count(b"QuantizeLinear") > 4
+        card = packed.read("MODEL_CARD.md").decode()
+    assert f"the accuracy goes from {lost.score_fp32:.4f} to {lost.score_int8:.4f}" in card
+    assert lost.own is not None
+    assert f"the f1_macro goes from {lost.own.score_fp32:.4f} to {lost.own.score_int8:.4f}" in card
+    assert "scores of the network with 32 bits" in card
+
+
+@pytest.mark.parametrize("kind", ["plain_bundle", "bundle"])
+def test_what_is_sure_was_chosen_on_the_answers_of_this_very_graph(
+    results: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    model = load(request.getfixturevalue(kind), threads=1)
+    exported = export_request("colours", results)
+    validation = exported.indices(Part.VALIDATION)
+    answers_NK = bundle_answers(exported, validation, model).answers
+    expected = choose_certainty(exported.source.items.labels[validation], answers_NK, None, Wishes.sure)
+    certainty = model.record.certainty
+    assert certainty is not None
+    assert certainty.unsure_below < 1
+    assert certainty.unsure_below == pytest.approx(expected.unsure_below, abs=1e-6)
+    assert (certainty.sure_share, certainty.sure_accuracy) == (expected.sure_share, expected.sure_accuracy)
 
 
 def test_the_contract_s_example_runs_as_it_stands(bundle: Path, tmp_path: Path) -> None:
@@ -189,7 +194,7 @@ def test_eight_bits_that_lose_too_much_are_refused(
 
     request = export_request("colours", results)
     monkeypatch.setattr(exporting, "quantise", lambda graph, batches: _negated(graph))
-    with pytest.raises(GateError, match=r"must lose at most 1 points\. It loses \d+\.\d\d points \["):
+    with pytest.raises(GateError, match=r"must lose at most 1 points\. The accuracy loses \d+\.\d\d points \["):
         export_bundle(request, Wishes(to=tmp_path / "w.bundle", int8=True, measure=False), lambda text: None)
     assert list(tmp_path.iterdir()) == []
 
@@ -211,7 +216,7 @@ def test_a_run_or_pictures_that_are_not_there_are_sentences(results: Path) -> No
     with pytest.raises(MistakeError, match="--run must be the identity of one finished run"):
         export_request("colours", results, run="zzz")
     with pytest.raises(MistakeError, match="the pictures that the run was trained on"):
-        export_request("colours", results, data=str(_draw(results / "other", ("a", "b", "c"), 5)))
+        export_request("colours", results, data=str(draw_colours(results / "other", ("a", "b", "c"), 5)))
 
 
 def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, tmp_path: Path) -> None:
@@ -227,45 +232,41 @@ def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, t
     assert "b.png" in answered["predictions"][1]["error"]
 
 
-MASKS = """
-study: masks
-task: segmentation
-data: {source: SOURCE, split: {validation: 0.25, test: 0.25}, on_leak: allow}
-prepare: {size_px: [32, 64], normalize: imagenet}
-train: {epochs: 1, batch: 8, optimizer: {name: adamw, lr: 0.005}, precision: fp32}
-candidates: {unet-mini: {model: {name: unet-mini}}}
-protocol: {seeds: 1, metric: miou}
-"""
-
-
-def _draw_masks(folder: Path) -> Path:
-    """Draw pictures whose upper part is blue and whose lower part is grey."""
-    rng = np.random.default_rng(0)
-    for name in ("images", "masks"):
-        (folder / name).mkdir(parents=True)
-    (folder / "classes.txt").write_text("sky\nground\n")
-    for number in range(24):
-        pixels, mask = rng.integers(0, 60, (40, 80, 3), dtype=np.uint8), np.zeros((40, 80), np.uint8)
-        edge = int(rng.integers(10, 30))
-        pixels[:edge, :, 2] += 150
-        pixels[edge:] += 80
-        mask[edge:] = 1
-        Image.fromarray(pixels).save(folder / f"images/{number}.jpg")
-        Image.fromarray(mask).save(folder / f"masks/{number}.png")
-    return folder
-
-
-def test_masks_go_the_whole_way(tmp_path: Path) -> None:
-    Study.from_text(MASKS.replace("SOURCE", str(_draw_masks(tmp_path / "scenes")))).run(tmp_path)
+def test_masks_go_the_whole_way(mask_results: Path, tmp_path: Path) -> None:
     path = tmp_path / "masks.bundle"
-    request = export_request("masks", tmp_path)
+    request = replace(export_request("masks", mask_results), metric="boundary_f1")
     record = export_bundle(request, Wishes(to=path, int8=True, max_loss=100, measure=False), lambda text: None)
-    assert record.gate.score_moved is not None
-    assert abs(record.gate.score_moved) <= 0.002
     assert record.quantisation is not None
-    assert record.quantisation.metric == "miou"
+    assert [entry.metric for entry in record.quantisation.losses] == ["miou", "boundary_f1"]
+    assert record.certainty is None
     assert len(set(record.palette)) == len(record.classes)
     answer = load(path)(np.zeros((77, 133, 3), np.uint8))
     assert answer.mask.shape == (77, 133)
     assert answer.overlay().shape == (77, 133, 3)
     assert sum(answer.areas.values()) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("rows", "is_refused"), [(0, False), (1, True)])
+def test_masks_whose_miou_moves_are_refused_and_nothing_is_written(
+    mask_results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rows: int, is_refused: bool
+) -> None:
+    from etude.export import exporting
+
+    honest = exporting.bundle_answers
+
+    def moved(*given: Any) -> Any:
+        """Give each picture's first rows the other class: one of 32 moves the mIoU by more than 0.002."""
+        asked = honest(*given)
+        answers = asked.answers.copy()
+        answers[:, :rows] = 1 - answers[:, :rows]
+        return replace(asked, answers=answers)
+
+    monkeypatch.setattr(exporting, "bundle_answers", moved)
+    wishes = Wishes(to=tmp_path / "moved.bundle", measure=False)
+    if not is_refused:
+        export_bundle(export_request("masks", mask_results), wishes, lambda text: None)
+        assert wishes.to.is_file()
+        return
+    with pytest.raises(GateError, match=r"its mIoU must move by at most 0\.002\. It moved by [-+]0\.\d+; 9\d\.\d+% of"):
+        export_bundle(export_request("masks", mask_results), wishes, lambda text: None)
+    assert list(tmp_path.iterdir()) == []

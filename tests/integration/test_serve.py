@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import io
-import json
 import shutil
 import signal
 import socket
@@ -22,6 +21,7 @@ from PIL import Image
 pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
+from tests.integration.server_process import Server, until  # noqa: E402
 from tests.unit.runtime.drawing import (  # noqa: E402
     make_contents,
     make_generator_contents,
@@ -37,39 +37,6 @@ def jpeg(colour: tuple[int, int, int], size: int = 40) -> bytes:
     packed = io.BytesIO()
     Image.fromarray(plain(colour, size)).save(packed, "JPEG", quality=95)
     return packed.getvalue()
-
-
-class Server:
-    """A server process and its address."""
-
-    def __init__(self, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "etude", "serve", *words, "--port", "0"], stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stderr is not None
-        self.lines: list[str] = []
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if line.startswith("Listening on "):
-                break
-        else:
-            raise AssertionError("".join(self.lines))
-        self.address = self.lines[-1].split()[2]
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.process.stderr), daemon=True)
-        self.reader.start()
-
-    @property
-    def port(self) -> int:
-        return int(self.address.rsplit(":", 1)[1])
-
-    def events(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.lines if line.startswith("{")]
-
-    def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
-        self.reader.join(5)
-        return code
 
 
 @pytest.fixture(scope="module")
@@ -170,28 +137,21 @@ def test_sighup_takes_a_new_bundle_while_requests_go_on(folder: Path) -> None:
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
-    _until(lambda: len(codes) > 3)
+    until(lambda: len(codes) > 3)
     contents = make_contents(name="changing", graph_bytes=make_graph("classification", 16, sharpness=0.01))
     write_zip(folder / "next.bundle", contents)
     shutil.move(folder / "next.bundle", path)
     server.process.send_signal(signal.SIGHUP)
-    _until(lambda: len(versions) == 2)
+    until(lambda: len(versions) == 2)
     path.write_bytes(b"broken")
     server.process.send_signal(signal.SIGHUP)
-    _until(lambda: any(event["event"] == "reload failed" for event in server.events()))
+    until(lambda: any(event["event"] == "reload failed" for event in server.events()))
     before = len(codes)
-    _until(lambda: len(codes) > before + 3)
+    until(lambda: len(codes) > before + 3)
     stop.set()
     asking.join()
     assert set(codes) == {200}
     assert server.stop() == 0
-
-
-def _until(holds: object, seconds: float = 15) -> None:
-    ends = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
-        assert time.monotonic() < ends, "it took too long"
-        time.sleep(0.02)
 
 
 def test_sigterm_finishes_what_was_accepted(folder: Path) -> None:
@@ -215,21 +175,26 @@ def test_sigterm_finishes_what_was_accepted(folder: Path) -> None:
     assert server.events()[-1]["event"] == "stopped"
 
 
-def test_a_slow_body_and_a_slow_head_are_hung_up_on(folder: Path) -> None:
-    from etude.runtime.serving.config import ServeConfig
-
-    bundle = write_zip(folder / "slow.bundle", make_contents(name="slow"))
+def _serve_impatiently(bundle: Path, **fields: float) -> tuple[subprocess.Popen[str], int]:
+    """Start a server whose limits of time are no options of the command line; return it with its port."""
     code = (
         "import sys; from pathlib import Path; from etude.runtime.serving.server import serve;"
         "from etude.runtime.serving.config import ServeConfig;"
-        f"serve([Path({str(bundle)!r})], ServeConfig(port=0, threads=1, body_timeout_s=0.6), lambda a: print(a, flush=True))"
+        f"serve([Path({str(bundle)!r})], ServeConfig(port=0, threads=1, **{fields!r}), lambda a: print(a, flush=True))"
     )
-    assert ServeConfig().body_timeout_s > 1
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, stderr=subprocess.DEVNULL
     )
     assert process.stdout is not None
-    port = int(process.stdout.readline().rsplit(":", 1)[1])
+    return process, int(process.stdout.readline().rsplit(":", 1)[1])
+
+
+def test_a_slow_body_and_a_slow_head_are_hung_up_on(folder: Path) -> None:
+    from etude.runtime.serving.config import ServeConfig
+
+    assert ServeConfig().body_timeout_s > 1
+    bundle = write_zip(folder / "slow.bundle", make_contents(name="slow"))
+    process, port = _serve_impatiently(bundle, body_timeout_s=0.6)
     try:
         for text, status in (
             (b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nxx", b"408"),
@@ -250,6 +215,46 @@ def test_a_slow_body_and_a_slow_head_are_hung_up_on(folder: Path) -> None:
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_who_does_not_read_the_answer_is_hung_up_on(folder: Path) -> None:
+    """The answer is larger than what the system takes in for a client that reads nothing."""
+    from etude.runtime.serving.config import ServeConfig
+
+    assert ServeConfig().write_timeout_s > 10
+    bundle = write_zip(folder / "large.bundle", make_contents("segmentation", name="large"))
+    noise = np.random.default_rng(0).integers(0, 256, (1900, 1900, 3), dtype=np.uint8)
+    packed = io.BytesIO()
+    Image.fromarray(noise).save(packed, "PNG", compress_level=1)
+    head = "POST /v1/segment?as=overlay HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n"
+    asked = head.format(packed.tell()).encode() + packed.getvalue()
+    process, port = _serve_impatiently(bundle, write_timeout_s=1.0)
+    try:
+        assert _is_read_whole(port, asked, wait_s=0.0)
+        assert not _is_read_whole(port, asked, wait_s=2.5)
+        assert httpx.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def _is_read_whole(port: int, asked: bytes, wait_s: float) -> bool:
+    """Ask, read the head of the answer, wait, and read on; return whether all of the answer came."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(asked)
+        heard = b""
+        while b"\r\n\r\n" not in heard:
+            heard += connection.recv(4096)
+        head, _, body = heard.partition(b"\r\n\r\n")
+        length = int(next(line for line in head.split(b"\r\n") if line.startswith(b"content-length")).split()[1])
+        count = len(body)
+        time.sleep(wait_s)
+        try:
+            while count < length and (chunk := connection.recv(1 << 16)):
+                count += len(chunk)
+        except ConnectionResetError:
+            return False
+        return count == length
 
 
 def test_a_taken_port_and_an_open_address_are_sentences(server: Server, folder: Path) -> None:

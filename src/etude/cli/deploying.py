@@ -48,11 +48,11 @@ def _print_record(record: BundleRecord, path: Path) -> None:
     ]
     if gate.score_moved is not None:
         lines.append(f"mIoU moved by {gate.score_moved:+.4f}")
-    if (lost := record.quantisation) is not None:
-        lines.append(
-            f"8 bits: {lost.metric} {lost.score_fp32:.4f} to {lost.score_int8:.4f}, a loss of {lost.loss:.2f} points "
-            f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]"
-        )
+    lines.extend(
+        f"8 bits: {lost.metric} {lost.score_fp32:.4f} to {lost.score_int8:.4f}, a loss of {lost.loss:.2f} points "
+        f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]"
+        for lost in (record.quantisation.losses if record.quantisation else ())
+    )
     if (sure := record.certainty) is not None:
         lines.append(
             f"unsure below {sure.unsure_below:.3f}: {sure.sure_share:.1%} of the validation answers are sure"

@@ -209,7 +209,13 @@ def export(
     run_: Annotated[str, typer.Option("--run", metavar="ID", help="The run; by default the best candidate's.")] = "",
     name: Annotated[str, typer.Option(help="Name of the model; the study's by default.")] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Compute with 8 bits, calibrated on training pictures.")] = False,
-    max_loss: Annotated[float, typer.Option(help="The most that 8 bits may lose on validation, in points.")] = 1.0,
+    max_loss: Annotated[
+        float,
+        typer.Option(
+            help="The most that 8 bits may lose on validation, in points: of right answers or mIoU, and of the study's "
+            "own metric."
+        ),
+    ] = 1.0,
     sure: Annotated[float, typer.Option(help="Share of right answers that sure answers must have.")] = 0.95,
     familiar: Annotated[
         float, typer.Option(help="Share of the validation pictures that count as like those of the training.")

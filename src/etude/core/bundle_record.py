@@ -99,23 +99,36 @@ class Gate(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Quantisation(Plain):
-    """What 8 bits cost in score."""
+class Loss(Plain):
+    """What 8 bits cost in one metric."""
 
     metric: str
     """The metric that was compared."""
-    calibration_pictures: int
-    """Training pictures that the ranges were taken from."""
-    pictures: int
-    """Validation pictures that both graphs answered."""
     score_fp32: float
     """Score with 32 bits on validation."""
     score_int8: float
     """Score with 8 bits on validation."""
     loss: float
-    """What is lost, in points (hundredths of the metric); negative where 8 bits happen to be better."""
+    """What is lost, in points (hundredths of the metric), whichever way is better; negative where 8 bits are."""
     interval: Interval
     """95 % interval of the loss over the pictures, in points."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantisation(Loss):
+    """What 8 bits cost in score: in right answers or mIoU, and in the study's own metric."""
+
+    calibration_pictures: int
+    """Training pictures that the ranges were taken from."""
+    pictures: int
+    """Validation pictures that both graphs answered."""
+    own: Loss | None = None
+    """The loss in the metric of the study; none where that is `metric`."""
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """All that was compared."""
+        return (self,) if self.own is None else (self, self.own)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +153,7 @@ class Speed(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Certainty(Plain):
-    """When an answer counts as unsure; chosen on validation, with the temperature applied."""
+    """When an answer counts as unsure; chosen on validation, on this very graph, with the temperature applied."""
 
     unsure_below: float
     """An answer with a smaller probability is unsure."""

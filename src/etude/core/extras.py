@@ -25,5 +25,6 @@ def require(owner: str, extra: str, modules: Iterable[str]) -> None:
     if missing:
         raise MissingPartError(
             f"{owner}: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
-            f"Install the extra: `pip install 'etude[{extra}]'`, or `uv sync --all-extras` in a clone."
+            f"Install the extra: `pip install '.[{extra}]'` or `uv sync --all-extras` in a clone of Étude, or "
+            f"`pip install 'etude[{extra}]'`."
         )

@@ -20,6 +20,7 @@ def model_card(record: BundleRecord) -> str:
         ", ".join(f"{index} {name}" for index, name in enumerate(record.classes)),
         "## How good it is",
         score_table(record.scores),
+        _SCORED_WITH_32_BITS if record.kind == "int8" and record.scores else "",
         _decisions(record),
         *closing_parts(record, _gate(record), _PERSONAL),
     ]
@@ -30,6 +31,9 @@ _EXCLUDED = """\
 - Pictures of another kind than the training pictures: the model names one of its classes whatever it is shown.
 - Decisions about people, and any decision that nobody looks over where an error does harm.
 - Safety: nothing here was tested against pictures that were made to deceive it."""
+_SCORED_WITH_32_BITS = """\
+These are the scores of the network with 32 bits; what 8 bits lose of them on validation is told under *Agreement with
+the network that was trained*."""
 _PERSONAL = """\
 A bundle holds weights, names and numbers, and no picture of the training data: its reference pictures are drawn by a
 formula. What a network of this size keeps of single pictures was not measured. The predictor and the server keep no
@@ -123,12 +127,14 @@ def _gate(record: BundleRecord) -> str:
     text = f"{gate.agreement:.3%} equal decisions on {how_many(gate.pictures, 'validation picture')}{moved}{largest}."
     if (lost := record.quantisation) is None:
         return text
+    told = "; ".join(
+        f"the {entry.metric} goes from {entry.score_fp32:.4f} to {entry.score_int8:.4f}, a loss of {entry.loss:.2f} "
+        f"points [{entry.interval.low:.2f}, {entry.interval.high:.2f}]"
+        for entry in lost.losses
+    )
     return (
-        f"With 32 bits: {text}\n\nWith 8 bits, the {lost.metric} on "
-        f"{how_many(lost.pictures, 'validation picture')} goes from "
-        f"{lost.score_fp32:.4f} to {lost.score_int8:.4f}: a loss of {lost.loss:.2f} points "
-        f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]. Ranges were taken from {lost.calibration_pictures} "
-        "training pictures."
+        f"With 32 bits: {text}\n\nWith 8 bits, on {how_many(lost.pictures, 'validation picture')}, {told}. "
+        f"Ranges were taken from {how_many(lost.calibration_pictures, 'training picture')}."
     )
 
 
@@ -168,7 +174,6 @@ def contract(record: BundleRecord) -> str:
         "crop": "cut to its centre in the proportions of that size, then scaled",
         "letterbox": "scaled to fit inside that size, centred on a border of grey (128, 128, 128)",
     }[prepare.fit]
-    example = _CLASS_EXAMPLE if record.task == "classification" else _MASK_EXAMPLE
     out = {
         "classification": f"`probabilities`: float32 (B, {len(record.classes)}); each row sums to 1.{_beside(record)}",
         "segmentation": f"`ids`: uint8 (B, {height}, {width}); positions in the list of classes.",
@@ -182,7 +187,8 @@ def contract(record: BundleRecord) -> str:
 levels: the normalisation is inside the graph.
 
 A picture is turned upright as its EXIF says, transparency is laid over white, it is {fit}, with anti-aliased bilinear
-interpolation (Pillow's). `etude.load` does this with the code that training used; the example below is near it.
+interpolation (Pillow's). `etude.load` does this with the code that training used. The example below does the same;
+only pictures much larger than that size, which Étude scales down in two steps, may differ by a few levels.
 
 ## Output
 
@@ -193,7 +199,7 @@ The classes, in the order of their ids, are in `bundle.json` (`classes`){_more(r
 ## With onnxruntime alone
 
 ```python
-{example.format(graph=record.graph, size=(width, height)).rstrip()}
+{_example(record, prepare)}
 ```
 
 ## With Étude, without PyTorch
@@ -231,27 +237,47 @@ def _more(record: BundleRecord) -> str:
     return "."
 
 
-_CLASS_EXAMPLE = """\
+def _example(record: BundleRecord, prepare: Preparation) -> str:
+    """Return a program that prepares, asks and decides as this bundle's predictor does, in plain onnxruntime."""
+    values = {"graph": record.graph, "width": prepare.width_px, "height": prepare.height_px}
+    is_detector = record.threshold is not None
+    chosen = 'int(probabilities[1] >= record["threshold"])' if is_detector else "int(probabilities.argmax())"
+    answer = _NAME_CLASS.format(chosen=chosen) if record.task == "classification" else _DRAW_MASK
+    return f"{_OPEN.format(**values)}{_FITS[prepare.fit].format(**values)}{answer}".rstrip()
+
+
+_OPEN = """\
 import json, zipfile
 import numpy as np, onnxruntime as ort
-from PIL import Image
+from PIL import Image, ImageOps
 
 with zipfile.ZipFile("the.bundle") as bundle:
     record, graph = json.loads(bundle.read("bundle.json")), bundle.read("{graph}")
 session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-picture = Image.open("picture.jpg").convert("RGB").resize({size}, Image.Resampling.BILINEAR)
-probabilities = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
-print(record["classes"][int(probabilities.argmax())], float(probabilities.max()))
+picture = ImageOps.exif_transpose(Image.open("picture.jpg")).convert("RGBA")
+picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
 """
-_MASK_EXAMPLE = """\
-import json, zipfile
-import numpy as np, onnxruntime as ort
-from PIL import Image
-
-with zipfile.ZipFile("the.bundle") as bundle:
-    record, graph = json.loads(bundle.read("bundle.json")), bundle.read("{graph}")
-session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
-picture = Image.open("picture.jpg").convert("RGB").resize({size}, Image.Resampling.BILINEAR)
-ids = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
-Image.fromarray(np.array(record["palette"], np.uint8)[ids]).save("mask.png")
+_FITS = {
+    "stretch": """\
+picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+""",
+    "crop": """\
+picture = ImageOps.fit(picture, ({width}, {height}), Image.Resampling.BILINEAR)
+""",
+    "letterbox": """\
+scale = min({width} / picture.width, {height} / picture.height)
+inner = picture.resize([max(1, round(side * scale)) for side in picture.size], Image.Resampling.BILINEAR)
+picture = Image.new("RGB", ({width}, {height}), (128, 128, 128))
+picture.paste(inner, (({width} - inner.width) // 2, ({height} - inner.height) // 2))
+""",
+}
+"""From the upright picture in RGB to the size of the model: what `etude.pictures.prepare` does."""
+_NAME_CLASS = """\
+probabilities = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
+answer = {chosen}
+print(record["classes"][answer], float(probabilities[answer]))
+"""
+_DRAW_MASK = """\
+ids = session.run(None, {record["input"]: np.asarray(picture)[None]})[0][0]
+Image.fromarray(np.array(record["palette"], np.uint8)[ids]).save("mask.png")  # at the size of the model
 """

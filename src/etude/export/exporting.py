@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
-from etude.core.bundle_record import BundleRecord, Certainty, GraphKind, Quantisation, Speed
+from etude.core.bundle_record import BundleRecord, GraphKind, Quantisation, Speed
 from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.seeds import derive
@@ -65,8 +66,9 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     plain, pictures = _with_means(request)
     told(f"asking the network about {how_many(len(validation), 'validation picture')}")
     network = network_answers(request, validation, plain)
-    request, deployed, network, certainty = _calibrated(request, plain, network, validation, wishes)
-    doubt = _Doubt(certainty, pictures, wishes.familiar)
+    truth_N = request.source.items.labels[validation].astype(np.int64) if request.task == "classification" else None
+    request, deployed, network = _calibrated(request, plain, network, truth_N)
+    doubt = _Doubt(truth_N, request.threshold, pictures, wishes)
     told("making the ONNX graph")
     graphs = {"fp32": export_graph(deployed, request.prepare)}
     told("comparing the graph with the network, from the bytes of the pictures on")
@@ -92,22 +94,26 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     return record
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Doubt:
-    """What a bundle doubts."""
+    """What a bundle doubts: chosen anew for each graph, from what that graph answered."""
 
-    certainty: Certainty | None
-    """When an answer is unsure."""
+    truth_N: npt.NDArray[np.int64] | None
+    """The true classes of the validation pictures; none for masks."""
+    threshold: float | None
+    """A detector's threshold."""
     pictures: int
     """Training pictures behind the means of the classes."""
-    familiar: float
-    """Share of the validation pictures that count as familiar."""
+    wishes: Wishes
+    """The shares of sure and of familiar answers."""
 
     def fields(self, asked: Asked) -> dict[str, Any]:
         """Return what the record says of it, for a graph that answered validation so."""
-        told: dict[str, Any] = {"certainty": self.certainty}
+        told: dict[str, Any] = {}
+        if self.truth_N is not None:
+            told["certainty"] = choose_certainty(self.truth_N, asked.answers, self.threshold, self.wishes.sure)
         if asked.familiarity_N is not None:
-            told["familiarity"] = choose_familiarity(asked.familiarity_N, self.familiar, self.pictures)
+            told["familiarity"] = choose_familiarity(asked.familiarity_N, self.wishes.familiar, self.pictures)
         return told
 
 
@@ -132,19 +138,16 @@ def _with_means(request: Request) -> tuple[Deployed, int]:
 
 
 def _calibrated(
-    request: Request, plain: Deployed, network: Asked, validation: Indices, wishes: Wishes
-) -> tuple[Request, Deployed, Asked, Certainty | None]:
-    """Fit the temperature where the study did not, so that a probability means what it says, and choose 'unsure'."""
-    if request.task != "classification":
-        return request, plain, network, None
-    truth_N = request.source.items.labels[validation].astype(np.int64)
-    if request.temperature is None:
-        temperature = choose_temperature(truth_N, network.answers)
-        threshold = moved_threshold(request.threshold, temperature)
-        request = replace(request, temperature=temperature, threshold=threshold)
-        network = replace(network, answers=with_temperature(network.answers, temperature).astype(np.float32))
-        plain = plain.at_temperature(temperature)
-    return request, plain, network, choose_certainty(truth_N, network.answers, request.threshold, wishes.sure)
+    request: Request, plain: Deployed, network: Asked, truth_N: npt.NDArray[np.int64] | None
+) -> tuple[Request, Deployed, Asked]:
+    """Fit the temperature where the study did not, so that a probability means what it says; masks have none."""
+    if truth_N is None or request.temperature is not None:
+        return request, plain, network
+    temperature = choose_temperature(truth_N, network.answers)
+    threshold = moved_threshold(request.threshold, temperature)
+    network = replace(network, answers=with_temperature(network.answers, temperature).astype(np.float32))
+    request = replace(request, temperature=temperature, threshold=threshold)
+    return request, plain.at_temperature(temperature), network
 
 
 def _with_8_bits(

@@ -75,7 +75,7 @@ class Wishes:
     int8: bool = False
     """Whether to compute with 8 bits."""
     max_loss: float = 1.0
-    """The most that 8 bits may lose, in points."""
+    """The most that 8 bits may lose, in points: of right answers or mIoU, and of the study's metric."""
     sure: float = 0.95
     """Share of right answers that sure answers must have on validation."""
     familiar: float = 0.95

@@ -10,7 +10,9 @@ from etude.report import writing
 
 
 def test_every_missing_part_is_named_with_the_way_to_bring_it():
-    with pytest.raises(MissingPartError, match=r"no_such, nor_this, which are not.*etude\[report\].*uv sync"):
+    with pytest.raises(
+        MissingPartError, match=r"no_such, nor_this, which are not.*'\.\[report\]'.*uv sync.*etude\[report\]"
+    ):
         require("report", "report", ["json", "no_such", "nor_this"])
 
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.unit.runtime.browsing import CHROMIUM, drag_files, open_browser, until
 from tests.unit.runtime.drawing import plain
 
 from etude import load_generator
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.keys import add_key
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--use-fake-device-for-media-stream",
-        "--use-fake-ui-for-media-stream"]  # fmt: skip
 
 pytestmark = [
     pytest.mark.browser,
@@ -30,19 +25,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-    with api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGS)
+    with open_browser() as chromium:
         yield chromium
-        chromium.close()
-
-
-def until(page, holds: str, seconds: float = 15) -> None:
-    """Wait for an expression to hold; the page's policy forbids the evaluation that Playwright's own waiting does."""
-    ends = time.monotonic() + seconds
-    while not page.evaluate(holds):
-        assert time.monotonic() < ends, holds
-        page.wait_for_timeout(50)
 
 
 def run_server(bundles: dict[str, Path], **fields: object) -> Iterator[str]:
@@ -114,6 +98,22 @@ def test_several_pictures_are_answered_with_bars(visit, pictures) -> None:
     page.get_by_role("button", name="Remove red.png").press("Enter")
     assert page.locator("#answers > li").count() == 2
     assert [line for line in page.said if "422" not in line] == []
+
+
+def test_pictures_are_dropped_on_the_page(visit, pictures) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    address = page.url
+    dropped = [pictures["red"], pictures["halves"]]
+    drag_files(page, "#drop", dropped, "dragEnter", "dragOver")
+    until(page, "document.getElementById('drop').classList.contains('over')")
+    drag_files(page, "#drop", dropped, "drop")
+    until(page, "document.querySelectorAll('#answers .bars').length === 2")
+    assert page.locator("#answers > li", has_text="red.png").locator(".answer").inner_text().startswith("red")
+    assert page.locator("#answers > li", has_text="halves.png").locator(".answer").inner_text().startswith("blue")
+    assert page.evaluate("!document.getElementById('drop').classList.contains('over')")
+    assert page.url == address  # the browser's own way with a dropped file is to open it
+    assert page.said == []
 
 
 def test_a_mask_lies_over_its_picture_and_its_legend_hides_classes(visit, pictures) -> None:

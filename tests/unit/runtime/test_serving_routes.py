@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.unit.runtime.drawing import plain
+from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip
 
 from etude import load
+from etude.core.errors import BundleError
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import OPEN_PATHS
@@ -221,6 +224,61 @@ def test_a_full_server_says_when_to_ask_again(bundles, monkeypatch) -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
         monkeypatch.undo()
         assert client.post("/v1/predict", content=jpeg(RED)).status_code == 200
+
+
+def test_a_picture_that_waited_too_long_is_late_and_may_be_asked_again(bundles, monkeypatch) -> None:
+    with start(bundles, timeout_s=0.5, max_batch=1) as client:
+        model = client.service.shelf.find("colours")
+        honest = model.answer
+
+        def slow(*given: object) -> object:
+            time.sleep(1.0)
+            return honest(*given)
+
+        monkeypatch.setattr(model, "answer", slow)
+        # The one thread is busy with the first picture for longer than the second may wait.
+        answer = client.post("/v1/predict", files=[("p", ("a.jpg", jpeg(RED))), ("p", ("b.jpg", jpeg(BLUE)))])
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["error"]["code"] == "late"
+        assert 'etude_refused_total{reason="late"} 1.0' in client.get("/metrics").text
+        monkeypatch.undo()
+        assert client.post("/v1/predict", content=jpeg(RED)).status_code == 200
+
+
+def test_an_answer_that_never_comes_is_late(bundles, monkeypatch) -> None:
+    may = threading.Event()
+    with start(bundles, timeout_s=0.2) as client:
+        model = client.service.shelf.find("colours")
+        honest = model.answer
+
+        def stuck(*given: object) -> object:
+            may.wait(10)
+            return honest(*given)
+
+        monkeypatch.setattr(model, "answer", stuck)
+        answer = client.post("/v1/predict", content=jpeg(RED))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "late")
+        may.set()
+
+
+def test_a_bundle_that_fails_its_self_test_is_never_served(bundles, tmp_path: Path) -> None:
+    def write(contents: dict[str, bytes]) -> Path:
+        return write_zip(tmp_path / "colours.bundle", contents)
+
+    graph = make_graph("classification", 16, sharpness=0.01)
+    good, other = make_contents(), make_contents(graph_bytes=graph)
+    with pytest.raises(BundleError, match="self-test"):
+        start({"forged": write(make_contents(reference=other["reference.npz"]))})
+    with start({"good": write(good)}) as client:
+        before = client.get("/v1/model?model=colours").json()["version"]
+        write(make_contents(graph_bytes=graph, reference=good["reference.npz"]))
+        with pytest.raises(BundleError, match="self-test"):
+            client.service.reload()
+        assert client.get("/readyz").json() == {"status": "ready", "models": 1}
+        assert client.get("/v1/model?model=colours").json()["version"] == before
+        write(other)
+        assert client.service.reload() == ["colours"]
+        assert client.get("/v1/model?model=colours").json()["version"] != before
 
 
 def test_the_rate_of_a_caller_is_limited(bundles) -> None:

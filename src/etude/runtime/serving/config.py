@@ -38,6 +38,8 @@ class ServeConfig(Config):
     """Seconds that an accepted picture may wait for its answer."""
     body_timeout_s: Annotated[float, Field(gt=0)] = 20.0
     """Seconds that a request's head, and then its body, may take to arrive."""
+    write_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that a client may take to read an answer; then the connection is cut."""
     rate: Annotated[float, Field(ge=0)] = 0.0
     """Requests a minute that one key, or one address without keys, may make; 0: as many as are answered."""
     burst: Annotated[int, Field(ge=1)] = 20

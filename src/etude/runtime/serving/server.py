@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,8 @@ from etude.runtime.serving.shelf import Shelf
 _MOST_HEAD_BYTES = 32 << 10
 _KEEP_ALIVE_S = 10
 _BACKLOG = 256
+_AT_ONCE = struct.pack("ii", 1, 0)
+"""A socket that lingers for no time drops what it has not sent when it is closed."""
 
 
 def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) -> None:
@@ -84,10 +87,10 @@ class _Server(uvicorn.Server):
     ) -> None:
         super().__init__(
             uvicorn.Config(
-                app, http=_patient_for(config.body_timeout_s), ws="none", loop="asyncio", lifespan="on",
-                access_log=False, log_config=None, server_header=False, proxy_headers=False, backlog=_BACKLOG,
-                timeout_keep_alive=_KEEP_ALIVE_S, timeout_graceful_shutdown=max(1, round(config.stop_s)),
-                h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
+                app, http=_patient_for(config.body_timeout_s, config.write_timeout_s), ws="none", loop="asyncio",
+                lifespan="on", access_log=False, log_config=None, server_header=False, proxy_headers=False,
+                backlog=_BACKLOG, timeout_keep_alive=_KEEP_ALIVE_S,
+                timeout_graceful_shutdown=max(1, round(config.stop_s)), h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
             )
         )  # fmt: skip
         self._service, self._ready = service, ready
@@ -123,38 +126,74 @@ class _Server(uvicorn.Server):
         log("reloaded", changed=changed)
 
 
-def _patient_for(seconds: float) -> type[H11Protocol]:
-    """Return uvicorn's protocol, which hangs up on who does not send the head of a request within so many seconds."""
+def _patient_for(head_s: float, write_s: float) -> type[H11Protocol]:
+    """Return uvicorn's protocol, which hangs up on who keeps a connection for nothing.
+
+    Args:
+        head_s: seconds that the head of a request may take to arrive.
+        write_s: seconds that what is sent may take to be read.
+    """
 
     class Bounded(H11Protocol):
         """A connection that is not kept for nothing."""
 
         def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
             super().connection_made(transport)
-            self._head_timer: asyncio.TimerHandle | None = None
+            # With no room in its buffer, the transport tells of everything that the client does not take at once.
+            transport.set_write_buffer_limits(high=0)
+            self._head_timer = _Timer(self.loop, head_s, self.transport.close)
+            self._write_timer = _Timer(self.loop, write_s, self._hang_up)
             self._watch_head()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             self._watch_head()
 
+        def pause_writing(self) -> None:
+            super().pause_writing()
+            self._write_timer.start()
+
+        def resume_writing(self) -> None:
+            super().resume_writing()
+            self._write_timer.stop()
+
         def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_watching()
+            self._head_timer.stop()
+            self._write_timer.stop()
             super().connection_lost(exc)
 
         def _watch_head(self) -> None:
             """Count the time in which no request is being answered and the head of one may be on its way."""
             if self.cycle is not None and not self.cycle.response_complete:
-                self._stop_watching()
-            elif self._head_timer is None:
-                self._head_timer = self.loop.call_later(seconds, self.transport.close)
+                self._head_timer.stop()
+            else:
+                self._head_timer.start()
 
-        def _stop_watching(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
+        def _hang_up(self) -> None:
+            """Let go of what was not read, here and in the system's buffers: `close` would wait for the client."""
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+            self.transport.abort()
 
     return Bounded
+
+
+class _Timer:
+    """Calls once, so many seconds after it was started, unless it is stopped before."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], object]) -> None:
+        self._loop, self._seconds, self._call = loop, seconds, call
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Count from now on; a timer that runs already goes on."""
+        if self._handle is None:
+            self._handle = self._loop.call_later(self._seconds, self._call)
+
+    def stop(self) -> None:
+        """Call no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
 
 
 def _listen(config: ServeConfig) -> socket.socket:

@@ -1,0 +1,107 @@
+"""The contract of a bundle: its example, executed, decides as the predictor does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
+
+from tests.unit.runtime.drawing import make_contents, with_record, write_zip
+
+from etude import load
+from etude.export.documents import contract
+
+FITS = ("stretch", "crop", "letterbox")
+SIZE = 16
+UPRIGHT_WHEN_TURNED = 6
+"""The EXIF orientation of a camera that was held upright: the picture is turned by 90 degrees to be seen."""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Pictures of another shape than the model's: one that EXIF turns, one that is half transparent."""
+    folder = tmp_path_factory.mktemp("pictures")
+    y, x = np.mgrid[0:18, 0:29]
+    pixels = np.stack([8 * x, 14 * y, 255 - 4 * (x + y)], axis=2).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = UPRIGHT_WHEN_TURNED
+    Image.fromarray(pixels).save(folder / "turned.jpg", exif=exif, quality=95)
+    alpha = np.where(x < 12, 0, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([pixels, alpha])).save(folder / "transparent.png")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+def make_detector() -> bytes:
+    """Return a graph of two classes that looks at every place of the picture, each with a weight of its own."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    y, x = np.mgrid[0:SIZE, 0:SIZE] / SIZE - 0.5
+    weights = np.stack([x, y, x * y], axis=2).reshape(-1, 1) / (SIZE * SIZE * 12)
+    initial = {
+        "flat": np.array([-1, SIZE * SIZE * 3], np.int64),
+        "weights": np.concatenate([np.zeros_like(weights), weights], axis=1).astype(np.float32),
+    }
+    nodes = [
+        helper.make_node("Cast", ["pictures"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "flat"], ["levels"]),
+        helper.make_node("MatMul", ["levels", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    given = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", SIZE, SIZE, 3])
+    output = helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", 2])
+    tensors = [numpy_helper.from_array(values, name) for name, values in initial.items()]
+    graph = helper.make_graph(nodes, "places", [given], [output], tensors)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 9
+    return model.SerializeToString()
+
+
+def execute(bundle: Path, picture: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the example of a bundle's contract in a folder that holds what it opens."""
+    code = contract(load(bundle).record).split("```python\n")[1].split("```")[0]
+    (folder / "the.bundle").write_bytes(bundle.read_bytes())
+    (folder / "picture.jpg").write_bytes(picture.read_bytes())
+    monkeypatch.chdir(folder)
+    exec(compile(code, "the example", "exec"), {})
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("name", ["turned", "transparent"])
+def test_the_example_of_a_detector_decides_by_its_threshold(
+    pictures, fit: str, name: str, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    contents = make_contents(size=SIZE, graph_bytes=make_detector(), classes=("no", "yes"), fit=fit, threshold=0.5)
+    picture = pictures[name]
+    likely = float(load(write_zip(tmp_path / "d.bundle", contents))(picture).probabilities[1])
+    # A threshold on the other side of the probability than one half is: the most probable class is the wrong answer.
+    threshold = likely - 0.01 if likely < 0.5 else likely + 0.01
+    bundle = write_zip(tmp_path / "d.bundle", with_record(contents, threshold=threshold))
+    answer = load(bundle)(picture)
+    assert answer.id != answer.probabilities.argmax()
+    execute(bundle, picture, tmp_path, monkeypatch)
+    label, probability = capsys.readouterr().out.split()
+    assert label == answer.label
+    assert float(probability) == pytest.approx(answer.probability, abs=2e-3)
+
+
+def test_the_fits_of_the_detector_s_test_are_told_apart(pictures, tmp_path: Path) -> None:
+    answers = []
+    for fit in FITS:
+        contents = make_contents(size=SIZE, graph_bytes=make_detector(), classes=("no", "yes"), fit=fit)
+        answers.append(load(write_zip(tmp_path / f"{fit}.bundle", contents))(pictures["turned"]).probabilities[1])
+    assert min(abs(a - b) for a, b in zip(answers, answers[1:] + answers[:1], strict=True)) > 0.01
+
+
+@pytest.mark.parametrize("fit", FITS)
+def test_the_example_of_a_segmenter_draws_its_mask(pictures, fit: str, tmp_path: Path, monkeypatch) -> None:
+    bundle = write_zip(tmp_path / "m.bundle", make_contents("segmentation", SIZE, fit=fit))
+    model = load(bundle)
+    ids = model.session.run(model.read(pictures["turned"])[0][None])[0]
+    execute(bundle, pictures["turned"], tmp_path, monkeypatch)
+    drawn = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert len(np.unique(ids)) > 1
+    assert (drawn == np.array(model.record.palette, np.uint8)[ids]).all(axis=2).mean() > 0.98
