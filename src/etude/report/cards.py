@@ -14,7 +14,7 @@ CARDS_FILE = "cards.json"
 
 
 def find_card(study_folder: Path, name: str) -> Card | None:
-    """Return the card of a network, as it was written down or else as its library gives it; none where it cannot be had.
+    """Return the card of a network: as written down, else as its library gives it; none where it cannot be had.
 
     Args:
         study_folder: where cards may have been written down.

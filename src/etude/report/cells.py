@@ -65,7 +65,7 @@ class Book:
             self._list([entry.sentence for entry in found] or [say("The data check found nothing amiss.")])
 
     def networks(self) -> None:
-        """Show each network that was explained, layer by layer, and what each kind of layer does; else how that is done."""
+        """Show each network that was explained, layer by layer, and what its kinds of layer do; else how to explain."""
         explanations = read_explanations(self.study.folder, self.study.record)
         if not explanations:
             self._list(
@@ -187,9 +187,7 @@ class Book:
         say = self.words.say
         for search in self.told["searches"]:
             summary = search.summary
-            title = say(
-                "{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of
-            )
+            title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
             _show_html(f"<h3>{html.escape(title)}</h3>")
             self._list([search.cost, *([search.gain[1]] if search.gain else [])])
             show_table(search.settings)

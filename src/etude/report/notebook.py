@@ -77,7 +77,7 @@ def write_notebook(study_folder: Path, language: str, *, to: Path | None = None,
         if not parcel.n_spare:
             raise EtudeError(
                 f"report: the notebook of {study.record.name} must have at most {MOST_BYTES / 1e6:.0f} MB. Got "
-                f"{(MOST_BYTES + excess) / 1e6:.1f} MB with its records alone. Write the note, or make two studies of it."
+                f"{(MOST_BYTES + excess) / 1e6:.1f} MB with its records alone. Write the note, or make it two studies."
             )
         parcel = gather_records(study, words, max(0, parcel.n_spare - int(_LESS * excess)))
     write_text(path, text)
@@ -160,7 +160,9 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
         "folded",
         _UNPACK.format(name=record.name, own=OWN_NETWORKS, source=pack(gather_source()), records=pack(parcel.files)),
     )
-    shown = say("These cells hold the very files that trained. Change one, run it, and train again to see what becomes of it.")  # noqa: E501
+    shown = say(
+        "These cells hold the very files that trained. Change one, run it, and train again to see what becomes of it."
+    )
     if borrowed := _list_borrowed(study):
         shown += " " + say(
             "Of some networks the cells hold what builds them; the library that they come from has their source: {names}.",  # noqa: E501

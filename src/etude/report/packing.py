@@ -151,9 +151,10 @@ def _sheets(study: StudyResults, row: LeaderboardRow) -> Iterator[Path]:
 def _loads(study: StudyResults, words: Words) -> Iterator[Load]:
     """Give what travels along where there is room, what matters most first."""
     say, folder, rows = words.say, study.folder, _scored(study)
-    for row, run in [(row, run) for row in rows[:1] for run in study.runs_of(row.candidate)[:1]]:
-        masks = sorted((folder / "runs" / run.identity / "masks").glob("*.*"))
-        yield Load(say("masks of {candidate}", candidate=row.candidate), _read(folder, masks))
+    for row in rows[:1]:
+        masks = [folder / "runs" / run.identity / "masks" for run in study.runs_of(row.candidate)[:1]]
+        paths = [path for kept in masks for path in sorted(kept.glob("*.*"))]
+        yield Load(say("masks of {candidate}", candidate=row.candidate), _read(folder, paths))
     yield from _explained(study, words)
     # Curves are drawn of each detector, errors looked at of the best candidate alone.
     for row in rows if len(study.record.classes) == 2 else rows[:1]:

@@ -54,12 +54,17 @@ def keep_study(text: str, base: Path, folder: StudyFolder) -> None:
     files = dict(_find_files(_texts(tree), base))
     parents = list(dict.fromkeys(path.parent for path, _ in files.values()))
     copies: dict[str, str] = {}
+    written: set[Path] = set()
     for reference, (path, name) in files.items():
         place = Path(folder.networks.name)
         place = place / str(parents.index(path.parent)) if len(parents) > 1 else place
         for file in own.source_files(path):
-            write_bytes(folder.root / place / file.relative_to(path.parent), file.read_bytes())
+            copy = folder.root / place / file.relative_to(path.parent)
+            write_bytes(copy, file.read_bytes())
+            written.add(copy)
         copies[reference] = f"{(place / path.name).as_posix()}:{name}"
+    for stale in set(folder.networks.rglob("*.py")) - written:
+        stale.unlink()
     write_text(folder.given, _rename(text, tree, copies))
 
 

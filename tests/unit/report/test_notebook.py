@@ -133,9 +133,7 @@ def test_what_there_is_no_room_for_is_told(study_folder, monkeypatch, language, 
     assert told not in "".join(sources(study_folder, language))
     explain(study_folder, arrays={"why": {"pictures": np.zeros((8, 100, 100, 3), np.uint8)}})
     study, words = read_study(study_folder, language), Words(language)
-    text = "".join(
-        cell["source"] for cell in build_notebook(study, words, gather_records(study, words, 100))["cells"]
-    )
+    text = "".join(cell["source"] for cell in build_notebook(study, words, gather_records(study, words, 100))["cells"])
     assert told in text
     small = {"labels": np.zeros(1, np.int8)}
     explain(study_folder, "cnn", arrays={"why": small})  # of another run than the one that is shown
@@ -271,7 +269,10 @@ def test_a_search_has_its_slide_with_cost_beside_gain(searched, tmp_path):
     slides = [
         slide
         for slide in deck.slides
-        if any(shape.has_text_frame and shape.text_frame.text == "cnn-searched, searched from cnn" for shape in slide.shapes)
+        if any(
+            shape.has_text_frame and shape.text_frame.text == "cnn-searched, searched from cnn"
+            for shape in slide.shapes
+        )
     ]
     assert len(slides) == 2
     told = "".join(shape.text_frame.text for shape in slides[0].shapes if shape.has_text_frame)

@@ -67,6 +67,12 @@ def test_a_kept_study_is_kept_again_as_it_is(desk, kept):
     assert (kept.networks / "nets.py").read_text() == NET
 
 
+def test_what_the_study_no_longer_names_is_not_kept(desk, kept):
+    keep_study(TEXT, desk, kept)
+    keep_study(TEXT.replace("mine: {model: {python: nets.py:Net, width: 4}}", "mine: {model: mlp}"), desk, kept)
+    assert list(kept.networks.rglob("*.py")) == []
+
+
 def test_files_of_one_name_from_two_folders_stay_apart(desk, kept):
     (desk / "old").mkdir()
     (desk / "old" / "nets.py").write_text(NET.replace("width, ", "width=1, ").replace("from layers_of_mine", "# "))
