@@ -82,8 +82,8 @@ def _name_trial(search: SearchRecord, trial: TrialRecord, words: Words) -> str:
 
 def _tell_trial(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
     settings = ", ".join(f"{field}={write_setting(value)}" for field, value in trial.settings.items())
-    outcome = _tell_outcome(trial, words, metric)
-    return f"{outcome} {words.say('It tried {settings}.', settings=settings)}" if settings else outcome
+    tried = words.say("It tried {settings}.", settings=settings) if settings else ""
+    return f"{_tell_outcome(trial, words, metric)} {tried}".rstrip()
 
 
 def _tell_outcome(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
