@@ -50,6 +50,15 @@ def shrink_to_most(
     return found.round().astype(np.uint8)
 
 
+def thin(ids_NHW: npt.NDArray[np.generic], most_px: int) -> npt.NDArray[np.generic]:
+    """Return masks with no side above `most_px`: every so many pixels, as ids have no mean."""
+    size_px = fitting(ids_NHW.shape[1:], most_px)
+    lines, columns = (
+        np.linspace(0, n - 1, to).round().astype(int) for n, to in zip(ids_NHW.shape[1:], size_px, strict=True)
+    )
+    return ids_NHW[:, lines][:, :, columns]
+
+
 def fitting(size_px: tuple[int, ...], most_px: int) -> tuple[int, int]:
     """Return a height and a width of the same shape with no side above `most_px`.
 
