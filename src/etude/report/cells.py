@@ -68,6 +68,8 @@ class Book:
         """Show each network that was explained, layer by layer, and what each kind of layer does."""
         for explanation in read_explanations(self.study.folder, self.study.record):
             explained = set_out(explanation, self.words)
+            if explained.layers is None:
+                continue
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(explained.told)
             show_table(explained.layers)
@@ -77,7 +79,7 @@ class Book:
             )
 
     def sights(self) -> None:
-        """Show what was explained of the best network: what it sees, why it answers, its data, its errors."""
+        """Show what was explained of the best network that was: what it sees, why it answers, its data, its errors."""
         explained = self.told["explained"]
         for chapter in explained.chapters if explained else ():
             _show_html(f"<h3>{html.escape(chapter.heading)}</h3>")

@@ -50,6 +50,11 @@ def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
     return found
 
 
+def has_chapters(folder: Path) -> bool:
+    """Return whether anything of it lies in the folder `explain` of a run."""
+    return any((folder / f"{name}.json").is_file() and (folder / f"{name}.npz").is_file() for name in _CHAPTERS)
+
+
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, SightRecord.load(path)
     places = np.unique(np.linspace(0, len(record.layers) - 1, _MOST_LAYERS).round().astype(int))
