@@ -6,8 +6,11 @@ Shapes: B pictures, C channels, N tokens, h and w places of a map.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from torch import Tensor, nn
+
+from etude.explain.tracing import Traced
 
 _MOST_PREFIX = 8  # tokens before those of the patches: of the class, of a teacher, registers
 
@@ -21,6 +24,49 @@ def works_on_last(module: nn.Module) -> bool:
         (hasattr(module, "normalized_shape") or type(module).__name__ == "Affine")
         and "2d" not in type(module).__name__.lower()
     )
+
+
+def channel_axis(rows: Sequence[Traced], row: Traced, shape: tuple[int, ...]) -> int:
+    """Return the axis of a tensor along which its channels lie, told from the layer that made them.
+
+    A convolution makes them the second axis, a dense layer the last. Where that axis does not hold as many numbers as
+    the layer makes, the tensor was turned round since: the one axis that does holds them.
+
+    Args:
+        rows: the layers before it.
+        row: the layer that gives the tensor.
+        shape: of the tensor, batch first.
+    """
+    is_last, count = _made_by(rows, row) or (len(shape) == 3, None)
+    usual = len(shape) - 1 if is_last else 1
+    if count is None or shape[usual] == count:
+        return usual
+    fitting = [axis for axis in range(1, len(shape)) if shape[axis] == count]
+    return fitting[0] if len(fitting) == 1 else usual
+
+
+def _made_by(rows: Sequence[Traced], row: Traced) -> tuple[bool, int | None] | None:
+    """Return whether the layer that made a tensor's channels made them the last axis, and how many, where it says."""
+    while row.source is not None and row.source < row.place:
+        row = rows[row.source]
+        if (made := _makes(row)) is not None:
+            return made
+    return None
+
+
+def _makes(row: Traced) -> tuple[bool, int | None] | None:
+    """Return the same of one layer; none for one that leaves channels where they are."""
+    module = row.module
+    if row.is_function:
+        is_last = {"dense": True, "convolution": False, "batch norm": False}.get(row.kind or "")
+        return None if is_last is None else (is_last, None)
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        return False, module.out_channels
+    if isinstance(module, nn.Linear):
+        return True, module.out_features
+    if works_on_last(module) and hasattr(module, "normalized_shape"):
+        return True, int(module.normalized_shape[-1])
+    return (False, None) if row.kind == "batch norm" else None
 
 
 def token_grid(n_tokens: int, size_px: tuple[int, int]) -> tuple[int, int, int] | None:

@@ -40,7 +40,7 @@ MAP_KINDS: tuple[Kind, ...] = (
 )
 """Kinds of layers that give maps: numbers that still say where in the picture they are from."""
 
-Role = Literal["", "first", "halves", "widens", "narrows"]
+Role = Literal["", "first", "halves", "enlarges", "widens", "narrows"]
 """What stands out of a layer at its place."""
 
 
@@ -52,7 +52,7 @@ class LayerRow(Config):
     kind: Kind
     """What it is."""
     role: Role = ""
-    """What stands out of it at its place: first, or halves, widens, narrows the map."""
+    """What stands out of it at its place: first, or halves, enlarges, widens, narrows the map."""
     type: str
     """Name of its class, or of the function."""
     input_shape: tuple[int, ...]
