@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from etude.explain.tracing import Traced
 
-_MOST_PREFIX = 8  # tokens before those of the patches: of the class, of a teacher, registers
+_MOST_PREFIX = 5  # tokens before those of the patches: of the class, of a teacher, four registers
 
 
 def works_on_last(module: nn.Module) -> bool:

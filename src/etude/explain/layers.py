@@ -235,6 +235,8 @@ class _Falls:
         deeds = [(row, deed) for row in self.rows for deed in self._deeds(row)]
         started = time.perf_counter()
         self._answer(min(_BATCH, len(self.images)))
+        if (wait := waiting_for(self.images.device)) is not None:
+            wait()
         each_s = (time.perf_counter() - started) / min(_BATCH, len(self.images))
         affordable = int(most_seconds / (each_s * (len(deeds) + 1)))
         count = min(len(self.images), max(least_scored, affordable))

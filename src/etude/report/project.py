@@ -146,7 +146,11 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 
 def _own_networks(study: StudyResults) -> list[Path]:
-    """Return the files of the networks of one's own that the study trained, those that are still there."""
+    """Return the files of the networks of one's own that the study trained.
+
+    Raises:
+        MistakeError: if one is not there any more.
+    """
     files = {split_reference(str(model["python"]))[0] for model in _models(study) if model.get("python")}
     for missing in sorted(path for path in files if not path.is_file()):
         raise MistakeError(

@@ -5,18 +5,21 @@ Shapes: K classes, H and W pixels.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_bytes
 from etude.core.run_record import RunRecord
 from etude.models import build_model
+from etude.pictures.palette import palette_of
 from etude.pictures.prepare import VOID, normalisation, prepare_opened
 from etude.pictures.prepare_config import Prepare
 from etude.pictures.reading import OpenPicture
@@ -147,12 +150,6 @@ class LoneRun:
                 yield f"{name} {label} {probability:.3f}"
 
     def _write_mask(self, path: Path, to: Path) -> str:
-        import io
-
-        from PIL import Image
-
-        from etude.pictures.palette import palette_of
-
         ids_HW, content, file = self.segment(path), io.BytesIO(), to / f"{path.stem}.mask.png"
         Image.fromarray(palette_of(self.record.classes)[ids_HW]).save(content, "PNG")
         write_bytes(file, content.getvalue())
@@ -182,7 +179,7 @@ class LoneRun:
         pixels_HWC = torch.from_numpy(np.ascontiguousarray(prepare_opened(opened, self._prepare)))
         mean, std = (torch.tensor(values) for values in normalisation(self._prepare))
         image_1CHW = ((pixels_HWC.float() / 255 - mean) / std).permute(2, 0, 1)[None].contiguous()
-        window_px = self._window_px(self.record.config)
+        window_px = self._window_px
         with torch.no_grad():
             if window_px is None:
                 logits: torch.Tensor = self.network(image_1CHW).float()
@@ -190,8 +187,10 @@ class LoneRun:
                 logits = answer_in_windows(self.network, image_1CHW, size_px=window_px)
         return logits, opened.size_px
 
-    def _window_px(self, config: dict[str, Any]) -> tuple[int, int] | None:
-        """Return the size of the windows in which pictures are answered; none where they are answered whole."""
+    @property
+    def _window_px(self) -> tuple[int, int] | None:
+        """The size of the windows in which pictures are answered; none where they are answered whole."""
+        config = self.record.config
         crop_px = config["train"].get("crop_px")
         is_sliding = config.get("combine", {}).get("windows") == "sliding"
         return (int(crop_px[0]), int(crop_px[1])) if is_sliding and crop_px else None
