@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from etude import Study
 from etude.cli.main import app
 from etude.core.errors import MistakeError
 from etude.core.study_record import StudyRecord
-from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord
+from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord
 from etude.report.note import write_note
+from etude.report.pdf import render_typst
+from etude.report.reading import read_study
+from etude.report.words import Words
 
 STUDY = """
 study: told
@@ -82,6 +86,69 @@ def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results,
     assert not re.search(r'(?:src|href)="https?:', (folder / "map.fr.html").read_text("utf-8"))
     note = write_note(results / "told", "fr", to=tmp_path / "note.html").read_text("utf-8")
     assert 'id="explained-map"' in note
+
+
+def run_of(results, candidate):
+    record = StudyRecord.load(results / "told" / "study.json")
+    return next(ref.identity for ref in record.runs if ref.candidate == candidate)
+
+
+@pytest.mark.parametrize(
+    ("part", "files", "heading"),
+    [
+        ("sight", ["sight.json"], "What a layer sees"),
+        ("why", ["why.json"], "Why this answer"),
+        ("map", ["map.json"], "Maps of the data"),
+        ("errors", ["errors.json"], "Errors, looked at"),
+    ],
+)
+def test_one_part_alone_has_its_page_and_stands_in_the_note(
+    results, monkeypatch, tmp_path, part, files, heading
+):  # fmt: skip
+    monkeypatch.chdir(results)
+    monkeypatch.setattr("etude.study.data_maps._MAPPED", 60)
+    for explained in (results / "told" / "runs").glob("*/explain"):
+        shutil.rmtree(explained)
+    folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
+    options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--language", "en", "--part", part]
+    done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert sorted(path.name for path in folder.glob("*.json")) == files
+    page = (folder / "explain.en.html").read_text("utf-8")
+    assert f">{heading}</h2>" in page
+    assert 'id="layers"' not in page
+    assert not (folder / "network.en.svg").exists()
+    note = write_note(results / "told", "en", to=tmp_path / "note.html").read_text("utf-8")
+    assert f'href="#explained-{part}"' in note
+    assert 'href="#layers"' not in note
+    study, words = read_study(results / "told"), Words("en")
+    assert heading in render_typst(study, words, tmp_path)
+
+
+@pytest.mark.parametrize("part", ["sight", "why"])
+def test_a_part_that_a_network_cannot_have_is_refused_where_it_is_asked_for(results, monkeypatch, part):
+    monkeypatch.chdir(results)
+    options = ["--run", run_of(results, "linear"), "--results", str(results), "--quiet", "--part", part]
+    with pytest.raises(MistakeError, match=f"{part} is left out: no layer of mlp"):
+        CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
+
+
+def test_named_layers_are_all_drawn_and_their_channels_with_them(results, monkeypatch):
+    monkeypatch.chdir(results)
+    folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
+    options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--part", "sight"]
+    asked = ["blocks.0.0", "blocks.1.3"]
+    done = CliRunner().invoke(
+        app, ["explain", "told", *options, *(word for name in asked for word in ("--layer", name))], catch_exceptions=False
+    )  # fmt: skip
+    assert done.exit_code == 0
+    record = SightRecord.load(folder / "sight.json")
+    assert list(record.layers) == asked
+    assert {entry.layer for entry in record.exciting} == set(asked)
+    CliRunner().invoke(app, ["explain", "told", *options, "--most-layers", "2"], catch_exceptions=False)
+    assert len(SightRecord.load(folder / "sight.json").layers) == 2
+    CliRunner().invoke(app, ["explain", "told", *options, "--most-layers", "0"], catch_exceptions=False)
+    assert len(SightRecord.load(folder / "sight.json").layers) == 4
 
 
 def test_a_run_that_is_not_there_is_said(results):

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from etude import Study
-from etude.report.project import write_project
+from etude.core.run_record import RunRecord
+from etude.core.study_record import StudyRecord
+from etude.core.watch import Silent
+from etude.core.words import Part
+from etude.data.source import open_source
+from etude.evaluate.predictions import Predictions
+from etude.report.project import list_requirements, write_project
+from etude.report.reading import read_study
+from etude.study.alone import open_alone
+from etude.study.folder import StudyFolder
+from etude.study.opened import OpenedRun
+from etude.train.mask_answers import answer_masks
 
 STUDY = """
 study: tree
@@ -50,3 +64,163 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
     assert str(tmp_path / "red.png") in run("src/models/predict_model.py", str(tmp_path / "red.png"))
     assert write_project(study, "fr", execute=False) == root
     assert not (root / "models" / "runs").exists()
+
+
+def answer(root, *given):
+    """Run the script of the tree by itself."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-P", "src/models/predict_model.py", *map(str, given)], cwd=root, env=environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+NETS = """
+from torch import nn
+
+import parts
+
+class Net(nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.body, self.head = parts.block(), nn.Linear(8, n_outputs)
+
+    def forward(self, images):
+        return self.head(self.body(images).mean((2, 3)))
+"""
+PARTS = """
+from torch import nn
+
+def block():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, stride=2), nn.ReLU())
+"""
+DETECTOR = """
+study: detector
+data: {source: shapes, positive: ring, split: {train_items: 100, validation: 0.1}}
+prepare: {size_px: 32, normalize: half}
+train: {epochs: 1, batch: 32, optimizer: {name: adamw, lr: 0.01}, precision: fp32}
+candidates:
+  pair: {model: {python: "lib/nets.py:Net"}, combine: {members: 2, tta: flip}}
+protocol: {threshold: {recall: 0.9}, calibrate: true}
+"""
+
+
+@pytest.mark.slow
+def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_study(tmp_path):
+    """With its threshold, its temperature and its views; from the files of the tree alone."""
+    library = tmp_path / "lib"
+    library.mkdir()
+    (library / "nets.py").write_text(NETS)
+    (library / "parts.py").write_text(PARTS)
+    results = tmp_path / "results"
+    folder = Study.from_text(DETECTOR, base=tmp_path).run(results).folder
+    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+    (ref,) = StudyRecord.load(folder / "study.json").runs
+    kept = Predictions.read(folder / "runs" / ref.identity / "predictions.parquet", Part.TEST)
+    source = open_source("shapes", positive="ring")
+    given_N = (kept.probabilities[:, 1] >= run_threshold(root)).astype(int)
+    rows = [*np.flatnonzero(given_N == 1)[:2], *np.flatnonzero(given_N == 0)[:2]]
+    assert len(rows) == 4
+    pictures = []
+    for row in rows:
+        pictures.append(tmp_path / f"{row}.png")
+        (index,) = np.flatnonzero(source.items.ids == str(kept.ids[row]))
+        Image.fromarray(source.raw(int(index))).save(pictures[-1])
+    shutil.rmtree(results)
+    shutil.rmtree(library)
+    for row, line in zip(rows, answer(root, *pictures), strict=True):
+        _, label, probability = line.rsplit(" ", 2)
+        assert label == source.classes[given_N[row]]
+        assert float(probability) == pytest.approx(kept.probabilities[row, given_N[row]], abs=2e-3)
+    assert 'python: "src/networks/nets.py:Net"' in (root / "study.yaml").read_text()
+    Study.from_file(root / "study.yaml")
+    assert str(tmp_path / "lib") not in (root / "models" / "best.json").read_text()
+    assert (root / "src" / "networks" / "parts.py").is_file()
+
+
+def run_threshold(root):
+    record = RunRecord.load(root / "models" / "best.json")
+    assert record.threshold is not None
+    assert record.temperature is not None
+    return record.threshold
+
+
+MASKS = """
+study: masks
+task: segmentation
+data: {source: streets, split: {train_items: 12, validation: 0.1}}
+prepare: {size_px: [48, 64]}
+train: {epochs: 1, batch: 4, precision: fp32, crop_px: [32, 48]}
+candidates:
+  crops: {model: {name: unet-mini, widths: [8, 12]}, combine: {windows: sliding, tta: flip}}
+"""
+
+
+@pytest.mark.slow
+def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path):
+    folder = Study.from_text(MASKS).run(tmp_path / "results").folder
+    root = write_project(folder, "fr", to=tmp_path / "tree", execute=False)
+    record = StudyRecord.load(folder / "study.json")
+    opened = OpenedRun(StudyFolder.of(folder), record, record.runs[0], tmp_path, Silent(), "cpu")
+    prepared = opened.part("test")
+    _, wanted_HW = next(answer_masks(opened.job, opened.fitted, prepared))
+    picture = tmp_path / "street.png"
+    Image.fromarray(opened.workspace.source.raw(int(prepared.indices_N[0]))).save(picture)
+    alone = open_alone(root / "models" / "best.json", root / "models" / "best.safetensors", record.task, root)
+    assert (alone.segment(picture) == wanted_HW).mean() > 0.999
+    (line,) = answer(root, picture)
+    assert re.search(r"street\.mask\.png: \w.* \d+\.\d%", line)
+    assert Image.open(root / "reports" / "figures" / "street.mask.png").size == wanted_HW.shape[::-1]
+    needed = (root / "requirements.txt").read_text()
+    assert "segmentation-models-pytorch>=" in needed
+    assert "optuna" not in needed
+
+
+GENERATORS = """
+study: drawn
+task: generation
+data: {source: shapes, classes: [disc, square], split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: 16}
+train: {steps: 2, batch: 4, precision: fp32, adversarial: {look_every: 2, collapse: 0}}
+candidates:
+  dcgan: {model: {name: dcgan, width: 4, latent: 8}, train: {loss: non-saturating}}
+protocol: {seeds: 1, generation: {pictures: 40, features: pixels}}
+"""
+
+
+@pytest.mark.slow
+def test_a_generator_draws_in_the_tree(tmp_path):
+    folder = Study.from_text(GENERATORS).run(tmp_path / "results").folder
+    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+    (line,) = answer(root, 4)
+    assert min(Image.open(line).size) >= 32  # four pictures of 16 px
+    assert "PICTURE.jpg" not in (root / "README.md").read_text()
+
+
+@pytest.mark.slow
+def test_what_is_installed_holds_catalogues_templates_and_pages(tmp_path):
+    pytest.importorskip("setuptools")
+    root = write_project(Study.from_text(STUDY).run(tmp_path).folder, "en", execute=False)
+    done = subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")], cwd=root,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    built = tmp_path / "built" / "etude"
+    for name in (
+        "report/locale/fr/LC_MESSAGES/etude.po", "report/templates/note.html.j2", "report/templates/note.css",
+        "study/embedded/quickstart.yaml", "runtime/serving/page/page.html", "py.typed",
+    ):  # fmt: skip
+        assert (built / name).is_file(), name
+
+
+def test_what_is_required_follows_from_the_study(tmp_path):
+    folder = Study.from_text(STUDY).run(tmp_path).folder
+    needed = list_requirements(read_study(folder))
+    assert {"torch", "numpy", "jinja2"} <= set(needed)
+    assert not {"timm", "optuna", "segmentation-models-pytorch", "mlflow-skinny"} & set(needed)
+    given = folder / "study.yaml"
+    given.write_text(given.read_text() + "search: {of: cnn}\ntrack: mlflow\n")
+    assert {"optuna", "mlflow-skinny"} <= set(list_requirements(read_study(folder)))

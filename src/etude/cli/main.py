@@ -182,8 +182,12 @@ def explain(
         str | None, typer.Option(metavar="PATH|ID", help="The picture whose feature maps are shown.")
     ] = None,
     layer: Annotated[
-        list[str] | None, typer.Option(help="A layer whose feature maps are shown; can be repeated.")
+        list[str] | None,
+        typer.Option(help="A layer whose maps and most exciting pictures are shown; can be repeated."),
     ] = None,
+    most_layers: Annotated[
+        int, typer.Option(min=0, help="Layers whose maps are shown where none is named; 0: all.")
+    ] = 24,
     seconds: Annotated[float, typer.Option(help="About how long the falls of layers may take.")] = 60.0,
     device: Device = "auto",
     results: Results = Path("results"),
@@ -198,7 +202,7 @@ def explain(
     from etude.cli.explaining import explain as explain_study
     from etude.study.opened import Wishes
 
-    wishes = Wishes(seconds, picture, tuple(layer or ()))
+    wishes = Wishes(seconds, picture, tuple(layer or ()), most_layers)
     explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), wishes, quiet)
 
 

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.core.seeds import derive
+from etude.explain.channels import channel_axis
 from etude.explain.records import LayerRow, LayersRecord, Role
 from etude.explain.tracing import Traced, Tracer
 
@@ -115,8 +116,8 @@ def _role(row: Traced, place: int) -> Role:
     before, after = row.input_shape, row.output_shape
     if row.kind == "dense":
         return "" if before[-1:] == after[-1:] else "widens" if after[-1] > before[-1] else "narrows"
-    if len(before) == len(after) == 3 and after[1] < before[1]:
-        return "halves"
+    if len(before) == len(after) == 3 and after[1] != before[1]:
+        return "halves" if after[1] < before[1] else "enlarges"
     if len(before) == len(after) == 3 and after[0] != before[0]:
         return "widens" if after[0] > before[0] else "narrows"
     return ""
@@ -125,14 +126,22 @@ def _role(row: Traced, place: int) -> Role:
 def _time(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> list[float]:
     """Return each layer's share of the time: the median over several passes, the first left out."""
     passes: list[list[float]] = []
+    wait = waiting_for(images_BCHW.device)
     for _ in range(_TIMES + 1):
-        tracer = Tracer(model)
+        tracer = Tracer(model, wait=wait)
         tracer.run(images_BCHW)
         passes.append([row.seconds for row in tracer.rows])
     kept = [seconds for seconds in passes[1:] if len(seconds) == n_rows]
     medians = [statistics.median(column) for column in zip(*kept, strict=True)] or [0.0] * n_rows
     total = sum(medians)
     return [median / total if total else 0.0 for median in medians]
+
+
+def waiting_for(device: torch.device) -> Callable[[], None] | None:
+    """Return what waits until a device has done what it was asked; none for a CPU, which does it at once."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return torch.mps.synchronize if device.type == "mps" else None
 
 
 def _probe(model: nn.Module, image_1CHW: Tensor, n_rows: int) -> list[bool]:
@@ -152,8 +161,8 @@ def _watch_activity(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> dict[
 
     def watch(row: Traced, output: Tensor) -> None:
         is_activation = row.kind == "activation" or (row.kind is None and "activation" in row.kinds)
-        if is_activation and output.is_floating_point():
-            found[id(row)] = _activity(output)
+        if is_activation and output.is_floating_point() and output.ndim > 1:
+            found[id(row)] = _activity(output, channel_axis(tracer.rows, row, tuple(output.shape)))
 
     tracer = Tracer(model, watch=watch)
     tracer.run(images_BCHW)
@@ -162,10 +171,14 @@ def _watch_activity(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> dict[
     return {place: found[id(row)] for place, row in enumerate(tracer.rows) if id(row) in found}
 
 
-def _activity(output: Tensor) -> tuple[float, float]:
-    """Return the share of channels that give one number everywhere, and that of numbers that are zero or below."""
-    channels = output.transpose(1, -1) if output.ndim == 4 else output  # channels last: of maps (B, C, H, W)
-    flat_NC = channels.reshape(-1, channels.shape[-1]).float()
+def _activity(output: Tensor, axis: int) -> tuple[float, float]:
+    """Return the share of channels that give one number everywhere, and that of numbers that are zero or below.
+
+    Args:
+        output: what the activation gives.
+        axis: that along which its channels lie.
+    """
+    flat_NC = output.movedim(axis, -1).reshape(-1, output.shape[axis]).float()
     dead = (flat_NC.amax(0) == flat_NC.amin(0)).float().mean().item()
     return dead, (output <= 0).float().mean().item()
 
@@ -222,6 +235,8 @@ class _Falls:
         deeds = [(row, deed) for row in self.rows for deed in self._deeds(row)]
         started = time.perf_counter()
         self._answer(min(_BATCH, len(self.images)))
+        if (wait := waiting_for(self.images.device)) is not None:
+            wait()
         each_s = (time.perf_counter() - started) / min(_BATCH, len(self.images))
         affordable = int(most_seconds / (each_s * (len(deeds) + 1)))
         count = min(len(self.images), max(least_scored, affordable))

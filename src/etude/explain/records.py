@@ -40,7 +40,7 @@ MAP_KINDS: tuple[Kind, ...] = (
 )
 """Kinds of layers that give maps: numbers that still say where in the picture they are from."""
 
-Role = Literal["", "first", "halves", "widens", "narrows"]
+Role = Literal["", "first", "halves", "enlarges", "widens", "narrows"]
 """What stands out of a layer at its place."""
 
 
@@ -52,7 +52,7 @@ class LayerRow(Config):
     kind: Kind
     """What it is."""
     role: Role = ""
-    """What stands out of it at its place: first, or halves, widens, narrows the map."""
+    """What stands out of it at its place: first, or halves, enlarges, widens, narrows the map."""
     type: str
     """Name of its class, or of the function."""
     input_shape: tuple[int, ...]
@@ -177,6 +177,8 @@ class Attribution(Config):
     """The same for a fifth chosen by chance, mean over draws."""
     likeness: float
     """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1."""
+    likeness_integrated: float | None = None
+    """The same of the integrated gradients; none in records from before they were checked."""
     inside: float | None = None
     """Of masks, the share of what Grad-CAM marks that lies on the pixels in question, 0 to 1; else none."""
 
@@ -188,6 +190,8 @@ class WhyRecord(Record):
 
     layer: str
     """The layer at which Grad-CAM was taken."""
+    of_tokens: bool = False
+    """Whether that layer gives no maps but tokens, or channels last, which were laid out as maps."""
     pictures: tuple[Attribution, ...]
     """Pictures of the test part, right ones first."""
     mean_drop_grad_cam: float
@@ -198,6 +202,13 @@ class WhyRecord(Record):
     """Mean over the pictures."""
     mean_likeness: float
     """Mean over the pictures."""
+    mean_likeness_integrated: float | None = None
+    """Mean over the pictures; none in records from before it was measured."""
+    gain_grad_cam: Interval | None = None
+    """95 % interval of what the fifth that Grad-CAM marks costs beyond a fifth chosen by chance (t, paired by picture);
+    none with one picture."""
+    gain_integrated: Interval | None = None
+    """The same for integrated gradients."""
     mean_inside: float | None = None
     """Of masks, mean over the pictures; else none."""
     mean_covers: float | None = None

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from etude.explain.channels import as_maps, token_grid, works_on_last
 from etude.explain.records import MAP_KINDS
 from etude.explain.tracing import Traced, Tracer
 from etude.explain.why import evaluating, frozen, pictures_at_once
@@ -30,19 +31,35 @@ def find_cam_layer(model: nn.Module, image_1CHW: Tensor) -> str | None:
     Of a classifier it is the last layer that gives maps. A network for masks enlarges its maps again, and its last one
     is the answer itself: there it is the last layer before maps are enlarged for the first time. A decoder may leave
     the encoder's last layers unused: only layers on which the answer depends are taken.
+
+    A transformer or a mixer turns maps into tokens at its first layer, where it knows nothing yet: there it is the last
+    normalisation of tokens whose patches the answer depends on (of a transformer that answers by its class token, that
+    before the last attention). Where attention follows the maps and its tokens fill no grid, there is none.
     """
-    names: list[str] = []
+    rows: list[Traced] = []
     for row in _rows(model, image_1CHW):
-        if row.kind == "up-sampling" and names:
+        if row.kind == "up-sampling" and any(_gives_maps(before) for before in rows):
             break
-        names += [row.name] if _gives_maps(row) else []
-    names = list(dict.fromkeys(names))
-    return next(iter(reversed(_that_matter(model, image_1CHW, names))), None)
+        rows.append(row)
+    size_px = (image_1CHW.shape[2], image_1CHW.shape[3])
+    mattering = _that_matter(model, image_1CHW, [row for row in rows if _gives_maps(row)])
+    if not mattering:
+        return None
+    last = mattering[-1]
+    behind = rows[last.place + 1 :]
+    is_attended = any(row.kind == "attention" for row in behind)
+    if last.kind != "patch embedding" and not is_attended:
+        return last.name
+    tokens = _that_matter(model, image_1CHW, [row for row in behind if _gives_tokens(row, size_px)])
+    if tokens:
+        return tokens[-1].name
+    return None if is_attended and last.kind == "patch embedding" else last.name
 
 
-def _that_matter(model: nn.Module, image_1CHW: Tensor, layers: Sequence[str]) -> list[str]:
-    """Return those layers on whose outputs the logits depend."""
-    held: dict[str, Tensor] = {}
+def _that_matter(model: nn.Module, image_1CHW: Tensor, rows: Sequence[Traced]) -> list[Traced]:
+    """Return those layers on whose outputs the logits depend; of tokens, on those of patches."""
+    last_calls = {row.name: row for row in rows}
+    layers, held = list(last_calls), dict[str, Tensor]()
     handles = [
         model.get_submodule(name).register_forward_hook(
             lambda _module, _inputs, output, name=name: held.update({name: output})
@@ -59,7 +76,19 @@ def _that_matter(model: nn.Module, image_1CHW: Tensor, layers: Sequence[str]) ->
     finally:
         for handle in handles:
             handle.remove()
-    return [name for name, gradient in zip(followed, gradients, strict=True) if gradient is not None]
+    size_px = (image_1CHW.shape[2], image_1CHW.shape[3])
+    found = []
+    for name, gradient in zip(followed, gradients, strict=True):
+        if gradient is None:
+            continue
+        if not works_on_last(last_calls[name].module) or _reaches_places(last_calls[name], gradient, size_px):
+            found.append(last_calls[name])
+    return found
+
+
+def _reaches_places(row: Traced, gradient: Tensor, size_px: tuple[int, int]) -> bool:
+    maps = as_maps(row.module, gradient, size_px)
+    return maps is not None and bool(maps.any())
 
 
 def _rows(model: nn.Module, image_1CHW: Tensor) -> list[Traced]:
@@ -70,6 +99,15 @@ def _rows(model: nn.Module, image_1CHW: Tensor) -> list[Traced]:
 
 def _gives_maps(row: Traced) -> bool:
     return row.kind in MAP_KINDS and not row.is_function and len(row.output_shape) == 3 and row.output_shape[1] > 1
+
+
+def _gives_tokens(row: Traced, size_px: tuple[int, int]) -> bool:
+    """Whether a layer normalises tokens, or maps with channels last, that lie on the picture."""
+    if row.is_function or isinstance(row.module, nn.Linear) or not works_on_last(row.module):
+        return False
+    if len(row.output_shape) == 3:
+        return row.output_shape[0] > 1
+    return len(row.output_shape) == 2 and token_grid(row.output_shape[0], size_px) is not None
 
 
 @torch.no_grad()

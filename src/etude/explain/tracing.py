@@ -47,16 +47,28 @@ class Traced:
     n_ops: int = 0
     kinds: list[Kind] = dataclasses.field(default_factory=list)
     first_of_module: bool = True
+    source: int | None = None
+    """The place of the layer that gave what it takes first; none for the picture."""
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
-    """Hears every operation of a forward pass; `rows` are the layers in their order."""
+    """Hears every operation of a forward pass; `rows` are the layers in their order.
 
-    def __init__(self, model: nn.Module, *, watch: Watch | None = None) -> None:
+    Args:
+        model: the network.
+        watch: is given each layer and what it gave.
+        wait: waits until the device has done what it was asked; without it an operation's time on a GPU is only
+            that of asking for it.
+    """
+
+    def __init__(
+        self, model: nn.Module, *, watch: Watch | None = None, wait: Callable[[], None] | None = None
+    ) -> None:  # fmt: skip
         super().__init__()  # type: ignore[no-untyped-call]
         self.model = model
         self.rows: list[Traced] = []
         self._watch = watch
+        self._wait = wait
         self._names = {module: name for name, module in model.named_modules()}
         self._open: list[tuple[nn.Module, Traced | None]] = []
         self._fields: Any = WeakTensorKeyDictionary()  # it has no types
@@ -78,8 +90,12 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         """Do an operation, and book it to its layer."""
+        if self._wait is not None:
+            self._wait()
         started = time.perf_counter()
         output = func(*args, **(kwargs or {}))
+        if self._wait is not None:
+            self._wait()
         seconds = time.perf_counter() - started
         given = _tensors(args)
         fields = [known for tensor in given if (known := self._fields.get(tensor)) is not None]
@@ -90,6 +106,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         row = self._row_for(name, given, first)
         grown = grow(name.removesuffix("_"), args, first, fields)
         if row is not None:
+            row.source = fields[0].row if row.n_ops == 0 else row.source
             row.seconds += seconds
             row.macs += count_op_macs(name, args, first)
             row.n_ops += 1
@@ -179,6 +196,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         places = {row.place: place for place, row in enumerate(self.rows)}
         for place, row in enumerate(self.rows):
             row.joins = None if row.joins is None else _kept_place(row.joins, places)
+            row.source = None if row.source is None else _kept_place(row.source, places)
             row.place = place
             row.kind = row.kind or next(iter(row.kinds), None) or "other"
             row.input_shape, row.output_shape = row.input_shape[1:], row.output_shape[1:]

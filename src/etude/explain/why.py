@@ -12,11 +12,14 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from etude.core.errors import ModelError, sentence
 from etude.core.seeds import derive
+from etude.explain.channels import as_maps
 from etude.explain.questions import Question
 
 _STEPS = 32  # of the integral
@@ -65,17 +68,25 @@ def grad_cam(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: str) 
 
 
 def raw_grad_cam(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: str) -> Tensor:
-    """Return the Grad-CAM map (1, 1, h, w) as it is, at the size of the layer's maps."""
+    """Return the Grad-CAM map (1, 1, h, w) as it is, at the size of the layer's maps; tokens are laid out as maps.
+
+    Raises:
+        ModelError: if what the layer gives does not say where in the picture it is from.
+    """
     held: list[Tensor] = []
-    handle = model.get_submodule(layer).register_forward_hook(lambda _module, _inputs, output: held.append(output))
+    module = model.get_submodule(layer)
+    handle = module.register_forward_hook(lambda _module, _inputs, output: held.append(output))
     try:
         with frozen(model), torch.enable_grad():
             logits = model(image_1CHW.detach().requires_grad_())
             (gradient,) = torch.autograd.grad(asked.logit(logits).sum(), held[-1])
     finally:
         handle.remove()
-    weights = gradient.mean((2, 3), keepdim=True)
-    return F.relu((weights * held[-1]).sum(1, keepdim=True)).detach()
+    size_px = (image_1CHW.shape[2], image_1CHW.shape[3])
+    maps, slopes = (as_maps(module, tensor, size_px) for tensor in (held[-1], gradient))
+    if maps is None or slopes is None:
+        raise ModelError(sentence("explain", "layer", "one that gives maps, or tokens that fill a grid", layer))
+    return F.relu((slopes.mean((2, 3), keepdim=True) * maps).sum(1, keepdim=True)).detach()
 
 
 def integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Question) -> Tensor:
@@ -141,11 +152,17 @@ def _shuffle(module: nn.Module) -> None:
 
 
 def likeness(one_HW: Tensor, other_HW: Tensor) -> float:
-    """Return the rank correlation of two maps, -1 to 1; 0 where one is the same everywhere."""
-    ranks = [flat.flatten().argsort().argsort().double() for flat in (one_HW, other_HW)]
-    if any(flat.max() == flat.min() for flat in (one_HW, other_HW)):
+    """Return the rank correlation of two maps, -1 to 1; 0 where one is the same everywhere.
+
+    Equal numbers share the mean of their ranks: Grad-CAM is exactly zero over much of a picture, and ranked by their
+    places those zeros would make any two maps alike.
+    """
+    from scipy.stats import rankdata
+
+    if any(bool(flat.max() == flat.min()) for flat in (one_HW, other_HW)):
         return 0.0
-    return float(torch.corrcoef(torch.stack(ranks))[0, 1])
+    ranks = [rankdata(flat.flatten().cpu().numpy()) for flat in (one_HW, other_HW)]
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def _without_top(image_1CHW: Tensor, map_HW: Tensor) -> Tensor:

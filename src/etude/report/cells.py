@@ -79,6 +79,8 @@ class Book:
             )
         for explanation in explanations:
             explained = set_out(explanation, self.words)
+            if explained.layers is None:
+                continue
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(explained.told)
             show_table(explained.layers)
@@ -88,7 +90,7 @@ class Book:
             )
 
     def sights(self) -> None:
-        """Show what was explained of the best network: what it sees, why it answers, its data, its errors."""
+        """Show what was explained of the best network that was: what it sees, why it answers, its data, its errors."""
         explained = self.told["explained"]
         for chapter in explained.chapters if explained else ():
             _show_html(f"<h3>{html.escape(chapter.heading)}</h3>")

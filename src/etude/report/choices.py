@@ -56,7 +56,13 @@ METRIC_SENTENCES = {
     "pixel_accuracy": mark(
         "Pixel accuracy is the share of pixels that are answered rightly; large classes, such as road and sky, decide it."  # noqa: E501
     ),
-}
+    "boundary_f1": mark("Boundary F1 is the harmonic mean of precision and recall of the pixels on contours, with a small tolerance: it sees thin things and ragged edges, which IoU hardly does."),  # noqa: E501
+    "fid": mark("The Fréchet distance (FID) compares the mean and the spread of the features of generated and of held-out pictures; it falls with the number of pictures, so only equal numbers can be compared."),  # noqa: E501
+    "density": mark("Density says whether generated pictures lie where real ones are dense; near 1 for real pictures. It judges how good each one is, and does not see whether they vary."),  # noqa: E501
+    "coverage": mark("Coverage is the share of held-out pictures that have a generated one near them: it sees whether some kind of picture is never drawn."),  # noqa: E501
+    "diversity": mark("Diversity is the mean distance of two generated pictures over that of two held-out ones: 0 where all are the same, about 1 where they vary as real ones do."),  # noqa: E501
+    "near_copies": mark("Near copies is the share of generated pictures nearer to a training picture than 19 of 20 held-out ones are: about 5% is what shows no copying."),  # noqa: E501
+}  # fmt: skip
 """Why one would choose a metric, and what it does not see."""
 
 

@@ -15,7 +15,7 @@ from etude.report.words import Words
 
 
 def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
-    """Write the page of one run, and the drawing of its network as a file of its own.
+    """Write the page of one run, and the drawing of its network, where its layers are known, as a file of its own.
 
     Raises:
         MistakeError: if the run was not explained, or the language is unknown.
@@ -26,7 +26,8 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
     explanation = next((entry for entry in found if entry.ref.identity == identity), None)
     if explanation is None:
         raise MistakeError(f"{study_folder / 'runs' / identity}: was not explained. Run `etude explain` first.")
-    write_text(explanation.folder / f"network.{language}.svg", svg_file(explanation.layers, words))
+    if explanation.layers is not None:
+        write_text(explanation.folder / f"network.{language}.svg", svg_file(explanation.layers, words))
     write_walk(explanation.folder, record.name, words)
     path = explanation.folder / f"explain.{language}.html"
     page = environment().get_template("explain.html.j2")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etude.core.study_record import RunRef, StudyRecord
@@ -11,7 +11,7 @@ from etude.report.chapters import Chapter
 from etude.report.layer_words import kinds_of, tabulate_layers, tell_lacking, tell_layers
 from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
-from etude.report.sights import gather_chapters
+from etude.report.sights import gather_chapters, has_chapters
 from etude.report.tables import Table
 from etude.report.words import Words
 
@@ -26,7 +26,15 @@ class Explanation:
     """The folder `explain` of the run."""
     ref: RunRef
     """The run."""
-    layers: LayersRecord
+    best: str
+    """The best candidate of the study, which need not be the run's; empty where none has a score."""
+    layers: LayersRecord | None
+    """Its layers; none where only other parts were explained."""
+
+    @property
+    def is_of_best(self) -> bool:
+        """Whether it is of the best candidate."""
+        return self.ref.candidate == self.best
 
 
 @dataclass(frozen=True)
@@ -34,10 +42,14 @@ class Explained:
     """An explanation set out in one language."""
 
     source: Explanation
+    heading: str
+    """What the chapter of its layers is called: it names the candidate."""
     told: list[str]
     """What the layers come to."""
-    drawing: Sketch
-    layers: Table
+    drawing: Sketch | None
+    """The drawing of the network; none where its layers were not explained."""
+    layers: Table | None
+    """Its layers, one a row; none where they were not explained."""
     kinds: list[tuple[str, str]]
     """Each kind of layer and what it does."""
     lacking: list[str]
@@ -46,41 +58,67 @@ class Explained:
     """What it sees, why it answers, its data, its errors: as far as they were explained."""
 
     @property
-    def names(self) -> list[str]:
-        """Names of the chapters that there are."""
-        return [chapter.name for chapter in self.chapters]
+    def contents(self) -> list[tuple[str, str]]:
+        """What stands in the note: the anchor and the heading of each chapter."""
+        layers = [("layers", self.heading)] if self.layers else []
+        return layers + [(f"explained-{chapter.name}", chapter.heading) for chapter in self.chapters]
 
 
 def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanation]:
-    """Read what was explained of a study's runs, in the order of the leaderboard.
+    """Read what was explained of a study's runs, in the order of the leaderboard; those with layers come first.
 
     Raises:
         MistakeError: if a record cannot be read.
     """
     places = {row.candidate: place for place, row in enumerate(record.leaderboard)}
+    best = next((row.candidate for row in record.leaderboard if row.score is not None), "")
     found = []
-    for ref in sorted(record.runs, key=lambda ref: places.get(ref.candidate, len(places))):
+    for ref in record.runs:
         folder = study_folder / "runs" / ref.identity / FOLDER
-        if (folder / "layers.json").is_file():
-            found.append(Explanation(folder, ref, LayersRecord.load(folder / "layers.json")))
-    return found
+        layers = LayersRecord.load(folder / "layers.json") if (folder / "layers.json").is_file() else None
+        if layers is not None or has_chapters(folder):
+            found.append(Explanation(folder, ref, best, layers))
+    return sorted(found, key=lambda entry: (places.get(entry.ref.candidate, len(places)), entry.layers is None))
 
 
 def set_out(explanation: Explanation, words: Words) -> Explained:
     """Set an explanation out."""
-    layers = explanation.layers
+    layers, name = explanation.layers, explanation.ref.candidate
     return Explained(
-        explanation,
-        tell_layers(layers, words),
-        draw_network(layers, words),
-        tabulate_layers(layers, words),
-        kinds_of(layers, words),
-        tell_lacking(layers, words),
-        gather_chapters(explanation.folder, words),
+        source=explanation,
+        heading=words.say("Layers of the best network, {candidate}", candidate=name)
+        if explanation.is_of_best
+        else words.say("Layers of {candidate}", candidate=name),
+        told=tell_layers(layers, words) if layers else [],
+        drawing=draw_network(layers, words) if layers else None,
+        layers=tabulate_layers(layers, words) if layers else None,
+        kinds=kinds_of(layers, words) if layers else [],
+        lacking=tell_lacking(layers, words) if layers else [],
+        chapters=gather_chapters(explanation.folder, words),
     )
 
 
 def explain_best(study: StudyResults, words: Words) -> Explained | None:
-    """Set out the explanation of the best candidate that was explained; none where none was."""
+    """Set out the explanation of the best candidate that was explained; none where none was.
+
+    Where that is not the best candidate, every heading names it, and the first sentence says so.
+    """
     found = read_explanations(study.folder, study.record)
-    return set_out(found[0], words) if found else None
+    if not found:
+        return None
+    explained = set_out(found[0], words)
+    return explained if found[0].is_of_best else _name_other(explained, words)
+
+
+def _name_other(explained: Explained, words: Words) -> Explained:
+    """Say of an explanation that it is not of the best candidate."""
+    name, best = explained.source.ref.candidate, explained.source.best
+    warning = words.say(
+        "What follows was explained of {candidate}; the best candidate, {best}, was not explained.",
+        candidate=name,
+        best=best,
+    )
+    chapters = [replace(chapter, heading=f"{chapter.heading} ({name})") for chapter in explained.chapters]
+    if explained.layers:
+        return replace(explained, told=[warning, *explained.told], chapters=chapters)
+    return replace(explained, chapters=[replace(chapters[0], told=[warning, *chapters[0].told]), *chapters[1:]])

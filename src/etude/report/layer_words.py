@@ -99,8 +99,38 @@ def kinds_of(record: LayersRecord, words: Words) -> list[tuple[str, str]]:
     return [(words.say(KIND_WORDS[kind]), words.say(KIND_SENTENCES[kind])) for kind in kinds]
 
 
-def tell_place(row: LayerRow, words: Words) -> str:
-    """Write why a layer stands where it stands, from its role and its shapes; empty where nothing stands out."""
+PLACE_SENTENCES: dict[Kind, str] = {
+    "convolution": mark("looks further around, at the same size ({shape})"),
+    "depthwise convolution": mark("looks around in each channel by itself, at the same size ({shape})"),
+    "pointwise convolution": mark("mixes the channels of each place, at the same size ({shape})"),
+    "patch embedding": mark("turns patches into vectors for {next}"),
+    "up-sampling": mark("spreads what {previous} gives over the picture, for {next}"),
+    "dense": mark("mixes the features, as many out as in ({shape})"),
+    "batch norm": mark("brings what {previous} gives to one scale, for {next}"),
+    "layer norm": mark("brings what {previous} gives to one scale, for {next}"),
+    "activation": mark("bends what {previous} gives, so that {next} adds more than another sum"),
+    "pooling": mark("gathers what lies near, at the same size ({shape})"),
+    "dropout": mark("hides part of what {previous} gives while training, so that {next} leans on no single feature"),
+    "gate": mark("turns what the block found up or down, before {next}"),
+    "join": mark("puts what came by different ways side by side, {shape} in all, for {next}"),
+    "attention": mark("lets places exchange what they know, before {next} goes on with each"),
+    "scale": mark("weighs what {previous} gives, for {next}"),
+    "parameters": mark("is learnt beside the layers: no single one of them holds it"),
+    "other": mark("stands between {previous} and {next}"),
+}
+"""What a layer does where it stands, where its role says no more; heads, residual sums and global poolings have
+sentences of their own."""
+
+
+def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, following: LayerRow | None = None) -> str:
+    """Write why a layer stands where it stands: from its role and its shapes, else from the layers beside it.
+
+    Args:
+        row: the layer.
+        words: the language.
+        previous: the layer before it; none where it reads the picture.
+        following: the layer behind it; none where it gives the answer.
+    """
     before, after = shape_text(row.input_shape), shape_text(row.output_shape)
     places = {"before": before, "after": after}
     if row.kind == "head":
@@ -113,13 +143,26 @@ def tell_place(row: LayerRow, words: Words) -> str:
         return words.say("first layer: reads the picture itself ({before})", **places)
     if row.role == "halves":
         return words.say("makes the map smaller, from {before} to {after}", **places)
+    if row.role == "enlarges":
+        return words.say("makes the map larger again, from {before} to {after}", **places)
     if row.role == "widens":
         return words.say("makes room for more features, from {before} to {after}", **places)
     if row.role == "narrows":
         return words.say("sums features up, from {before} to {after}", **places)
     if row.kind == "global pooling":
         return words.say("goes from {before} to {after}", **places)
-    return ""
+    return words.say(
+        PLACE_SENTENCES[row.kind],
+        shape=after,
+        previous=previous.name if previous else words.say("the picture"),
+        next=following.name if following else words.say("the answer"),
+    )
+
+
+def _layer_at(record: LayersRecord, place: int) -> LayerRow | None:
+    """Return a layer by its place; none where the row holds parameters of no layer, or there is none."""
+    row = record.rows[place] if place < len(record.rows) else None
+    return None if row is None or row.kind == "parameters" else row
 
 
 def shape_text(shape: Sequence[int]) -> str:
@@ -185,9 +228,9 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
             share(row.sparsity),
             fall(row.fall_bypassed),
             fall(row.fall_shuffled),
-            Cell(tell_place(row, words)),
+            Cell(tell_place(row, words, record.rows[place - 1] if place else None, _layer_at(record, place + 1))),
         )
-        for row in record.rows
+        for place, row in enumerate(record.rows)
     ]
     kept = [place for place in range(len(columns)) if any(row[place].text not in (ABSENT, "") for row in rows)]
     return Table(tuple(columns[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))

@@ -137,7 +137,8 @@ class _Plates:
         return self.done[drawing.name]
 
     def sketch(self, explained: Explained) -> str:
-        """Write the drawing of a network and return its file name."""
+        """Write the drawing of a network whose layers were explained, and return its file name."""
+        assert explained.source.layers is not None
         text = svg_file(explained.source.layers, self.words).replace("sans-serif", "DejaVu Sans")
         (self.folder / "network.svg").write_text(text, "utf-8")
         return "network.svg"

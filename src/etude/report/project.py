@@ -5,14 +5,22 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import etude
+from etude.core.errors import MistakeError
 from etude.core.files import writing
+from etude.core.run_record import RunRecord
+from etude.models import MODELS
+from etude.models.families.smp import ARCHITECTURES
+from etude.models.own import source_files
+from etude.models.own import split as split_reference
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.reading import StudyResults, read_study
@@ -20,8 +28,11 @@ from etude.report.words import Words
 
 _LIBRARIES = (
     "babel", "jinja2", "matplotlib", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors",  # noqa: E501
-    "scipy", "timm", "torch", "typer",
+    "scipy", "torch", "typer",
 )  # fmt: skip
+"""What every study needs."""
+_OWN_NETWORKS = "src/networks"
+"""Where networks of one's own lie in the tree; paths start at its root."""
 _SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
 
 
@@ -72,9 +83,11 @@ def write_project(
 def _fill(made: Path, study: StudyResults, words: Words) -> None:
     """Write everything but the notebook and the note."""
     record = study.record
+    own = _own_networks(study)
     texts = {
         "README.md": _readme(study, words),
-        "requirements.txt": "".join(f"{name}>={_version(name)}\n" for name in _LIBRARIES),
+        "requirements.txt": "".join(f"{name}>={_version(name)}\n" for name in list_requirements(study)),
+        "MANIFEST.in": _MANIFEST,
         "setup.py": _SETUP.format(name=record.name.replace("_", "-"), python=">=3.11"),
         "data/raw/README.md": words.say("The pictures as they were found go here: nothing changes them.") + "\n",
         "data/interim/.gitkeep": "",
@@ -84,7 +97,7 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
         "src/data/make_dataset.py": _MAKE_DATASET,
         "src/models/__init__.py": "",
         "src/models/train_model.py": _TRAIN.format(name=record.name),
-        "src/models/predict_model.py": _PREDICT,
+        "src/models/predict_model.py": _PREDICT.format(task=record.task),
         "src/visualization/__init__.py": "",
         "src/visualization/visualize.py": _VISUALIZE.format(name=record.name, language=words.language),
         "references/.gitkeep": "",
@@ -98,19 +111,94 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
     for name in ("study.yaml", "study.json", "resolved.json", "leaderboard.csv", "verdicts.json", "check.json"):
         if (study.folder / name).is_file():
             shutil.copy2(study.folder / name, made / ("study.yaml" if name == "study.yaml" else f"reports/{name}"))
+    _copy_networks(made, own)
     _copy_best(made / "models", study)
 
 
+def list_requirements(study: StudyResults) -> list[str]:
+    """Return the libraries that the study is run with, by what its candidates are made of and how they were found."""
+    configs = [run.config for run in study.runs.values()]
+    names = {str(model["name"]) for model in _models(study) if model.get("name")}
+    asked = _read_yaml(study.folder / "study.yaml")
+    is_of_masks, is_of_generators = study.record.task == "segmentation", study.record.task == "generation"
+    of_timm = any(name not in MODELS or name in ("timm", *ARCHITECTURES) for name in names)
+    wanted = {
+        "timm": of_timm or is_of_generators,  # the features that generated pictures are compared over are its
+        "segmentation-models-pytorch": is_of_masks,  # its losses, and networks of the name smp-…
+        "opencv-python-headless": any(config.get("augment", {}).get("use") for config in configs),
+        "optuna": bool(study.record.searches or asked.get("search")),
+        "mlflow-skinny": bool(asked.get("track")),
+    }
+    return sorted([*_LIBRARIES, *(name for name, is_wanted in wanted.items() if is_wanted)])
+
+
+def _models(study: StudyResults) -> list[dict[str, Any]]:
+    """Return what each finished run was built of."""
+    found = (run.config.get("model") for run in study.runs.values())
+    return [model for model in found if isinstance(model, dict)]
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    content = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else None
+    return content if isinstance(content, dict) else {}
+
+
+def _own_networks(study: StudyResults) -> list[Path]:
+    """Return the files of the networks of one's own that the study trained.
+
+    Raises:
+        MistakeError: if one is not there any more.
+    """
+    files = {split_reference(str(model["python"]))[0] for model in _models(study) if model.get("python")}
+    for missing in sorted(path for path in files if not path.is_file()):
+        raise MistakeError(
+            f"report: the project tree must hold {missing}, a network of the study. It is not there any more: put it "
+            "back, or leave out --format project."
+        )
+    return sorted(files)
+
+
+def _copy_networks(made: Path, files: list[Path]) -> None:
+    """Copy networks of one's own with what they import of their folder, and let the study file name the copies."""
+    if not files:
+        return
+    given = made / "study.yaml"
+    text = given.read_text("utf-8") if given.is_file() else ""
+    for path in files:
+        for source in source_files(path):
+            copy = made / _OWN_NETWORKS / source.relative_to(path.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        # However the file was named, from whatever folder: what comes before its name is replaced.
+        text = re.sub(rf"[^\s\"'{{,\[]*\b{re.escape(path.name)}:", f"{_OWN_NETWORKS}/{path.name}:", text)
+    if text:
+        given.write_text(text, "utf-8")
+
+
 def _copy_best(models: Path, study: StudyResults) -> None:
-    """Copy the weights and the record of the best candidate's first run."""
+    """Copy the weights and the record of the best candidate's first run; its own network is that of the tree."""
     best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
     runs = study.runs_of(best) if best else []
     models.mkdir(parents=True, exist_ok=True)
-    for source, name in (("model.safetensors", "best.safetensors"), ("run.json", "best.json")):
-        path = study.folder / "runs" / runs[0].identity / source if runs else None
-        if path is not None and path.is_file():
-            with writing(models / name) as beside:
-                shutil.copyfile(path, beside)
+    if not runs:
+        return
+    weights = study.folder / "runs" / runs[0].identity / "model.safetensors"
+    if weights.is_file():
+        with writing(models / "best.safetensors") as beside:
+            shutil.copyfile(weights, beside)
+    _in_tree(runs[0]).save(models / "best.json")
+
+
+def _in_tree(record: RunRecord) -> RunRecord:
+    """Return the record of a run with the path of its own network as it is from the root of the tree."""
+    model = record.config.get("model")
+    if not isinstance(model, dict) or not model.get("python"):
+        return record
+    path, name = split_reference(str(model["python"]))
+    own = model | {"python": f"{_OWN_NETWORKS}/{path.name}:{name}"}
+    return record.model_copy(update={"config": record.config | {"model": own}})
 
 
 def _readme(study: StudyResults, words: Words) -> str:
@@ -132,7 +220,7 @@ def _readme(study: StudyResults, words: Words) -> str:
             "python -m pip install -r requirements.txt",
             "python src/models/train_model.py",
             "python src/visualization/visualize.py",
-            "python src/models/predict_model.py PICTURE.jpg",
+            f"python src/models/predict_model.py {'16' if record.task == 'generation' else 'PICTURE.jpg'}",
             "```", "",
             say("What is already trained is not trained again; pictures that the study does not draw itself go into data/raw."), "",  # noqa: E501
             "```",
@@ -167,6 +255,11 @@ setup(
     install_requires=Path(__file__).with_name("requirements.txt").read_text().split(),
 )
 '''
+_MANIFEST = """\
+include requirements.txt
+recursive-include src/etude *
+global-exclude *.pyc
+"""
 _HEAD = """\
 import os
 import sys
@@ -206,33 +299,19 @@ if __name__ == "__main__":
         print(row.candidate, row.score)
 '''
 _PREDICT = f'''\
-"""Ask the best model about pictures: python src/models/predict_model.py PICTURE …"""
+"""Ask the best model: python src/models/predict_model.py PICTURE … (of a generator, how many pictures to draw).
 
-{_HEAD}
-import torch  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
+Masks and drawn pictures are written into reports/figures.
+"""
 
-from etude.core.run_record import RunRecord  # noqa: E402
-from etude.models import build_model  # noqa: E402
-from etude.pictures.prepare import normalisation, prepare_picture  # noqa: E402
-from etude.pictures.prepare_config import Prepare  # noqa: E402
+{_HEAD.replace("{", "{{").replace("}", "}}")}
+from etude.study.alone import open_alone  # noqa: E402
 
 if __name__ == "__main__":
-    record = RunRecord.load(ROOT / "models" / "best.json")
-    prepare = Prepare.model_validate(record.config["prepare"])
-    size_px = (prepare.height_px, prepare.width_px)
-    spec = {{key: value for key, value in record.config["model"].items() if key != "weights"}}
-    model = build_model(spec, n_outputs=len(record.classes), size_px=size_px, seed=record.seed)
-    model.load_state_dict(load_file(ROOT / "models" / "best.safetensors"))
-    model.eval()
-    mean, std = (torch.tensor(values) for values in normalisation(prepare))
-    for name in sys.argv[1:]:
-        picture = torch.from_numpy(prepare_picture(Path(name), prepare, name=name))
-        with torch.no_grad():
-            logits = model(((picture.float() / 255 - mean) / std).permute(2, 0, 1)[None])[0]
-        probabilities = (logits / (record.temperature or 1.0)).softmax(0)
-        best = int(probabilities.argmax())
-        print(name, record.classes[best], f"{{probabilities[best]:.3f}}")
+    models = ROOT / "models"
+    run = open_alone(models / "best.json", models / "best.safetensors", "{{task}}", ROOT)
+    for line in run.tell(sys.argv[1:], ROOT / "reports" / "figures"):
+        print(line)
 '''
 _VISUALIZE = f'''\
 """Draw the figures of the study from its records into reports/figures, as PNG."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from etude.core.interval import Interval
 from etude.explain.records import (
     ClassSeparation,
     DataMapRecord,
@@ -25,9 +27,11 @@ from etude.report.drawings import Drawing
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
-from etude.report.words import Words
+from etude.report.words import MetricWords, Words
 
-_MOST_LAYERS = 12
+_LAYERS_A_FIGURE, _CHANNELS_A_FIGURE = 12, 12
+_ALIKE = 0.5  # rank correlation from which two maps are called much alike
+Row = TypeVar("Row")
 MAP_WORDS = {
     ("pixels", "pca"): mark("pixels, PCA"),
     ("pixels", "tsne"): mark("pixels, t-SNE"),
@@ -50,20 +54,22 @@ def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
     return found
 
 
+def has_chapters(folder: Path) -> bool:
+    """Return whether anything of it lies in the folder `explain` of a run."""
+    return any((folder / f"{name}.json").is_file() and (folder / f"{name}.npz").is_file() for name in _CHAPTERS)
+
+
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, SightRecord.load(path)
-    places = np.unique(np.linspace(0, len(record.layers) - 1, _MOST_LAYERS).round().astype(int))
-    maps = {record.layers[place]: arrays[f"maps.{place}"].astype(np.float32) for place in places}
+    maps = [(name, arrays[f"maps.{place}"].astype(np.float32)) for place, name in enumerate(record.layers)]
+    label = say("Feature maps of one picture at several layers")
+    caption = say(
+        "What layers give for one picture (top left): of each, the channels that vary most, dark to bright, each on a "
+        "scale of its own."
+    )
     exhibits = [
-        _exhibit(
-            "sight-maps",
-            say("Feature maps of one picture at several layers"),
-            partial(_at_width, draw_maps, arrays["picture"], maps),
-            say(
-                "What layers give for one picture (top left): of each, the channels that vary most, dark to bright, each on a "  # noqa: E501
-                "scale of its own."
-            ),
-        )
+        _exhibit(name, label, partial(_at_width, draw_maps, arrays["picture"], dict(part)), f"{caption}{part_told}")
+        for name, part, part_told in _in_parts("sight-maps", maps, _LAYERS_A_FIGURE, words)
     ]
     told = [_tell_picture(record.picture, words)]
     if "filters" in arrays and arrays["filters"].shape[-1] > 1:
@@ -88,17 +94,24 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
     rows = [
         (f"{entry.layer}, {entry.channel}", list(arrays[f"exciting.{n}"])) for n, entry in enumerate(record.exciting)
     ]
-    exhibits.append(
-        _exhibit(
-            "sight-exciting",
-            say("Pictures that most excite channels"),
-            partial(_at_width, draw_exciting, rows),
-            say(
-                "For some channels (layer, number), the pictures on which they give the largest numbers, the largest first."  # noqa: E501
-            ),
-        )
+    label = say("Pictures that most excite channels")
+    caption = say(
+        "For some channels (layer, number), the pictures on which they give the largest numbers, the largest first."
     )
+    exhibits += [
+        _exhibit(name, label, partial(_at_width, draw_exciting, part), f"{caption}{part_told}")
+        for name, part, part_told in _in_parts("sight-exciting", rows, _CHANNELS_A_FIGURE, words)
+    ]
     return Chapter("sight", say("What a layer sees"), told, exhibits)
+
+
+def _in_parts(name: str, rows: list[Row], most: int, words: Words) -> Iterator[tuple[str, list[Row], str]]:
+    """Give the rows of a figure as several figures of at most so many: name, rows, and which part it is in words."""
+    n_parts = max(1, math.ceil(len(rows) / most))
+    for part, places in enumerate(np.array_split(np.arange(len(rows)), n_parts), 1):
+        told = words.say("Part {part} of {parts}.", part=words.count(part), parts=words.count(n_parts))
+        own = [rows[place] for place in places]
+        yield name if part == 1 else f"{name}-{part}", own, f" {told}" if n_parts > 1 else ""
 
 
 def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
@@ -110,43 +123,26 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
         rows.append(Look(label, arrays["pictures"][n], cam_HW, integrated_HW, arrays.get(f"pixels.{n}")))
     heads = [say("picture"), "Grad-CAM", say("integrated gradients")]
-    places = {
-        "marked": words.number(100 * record.mean_drop_grad_cam, 1),
-        "integrated": words.number(100 * record.mean_drop_integrated, 1),
-        "chance": words.number(100 * record.mean_drop_random, 1),
-        "likeness": words.number(record.mean_likeness, 2),
-        "n": words.count(len(record.pictures)),
-    }
-    if round(100 * record.mean_drop_grad_cam, 1) > round(100 * record.mean_drop_random, 1):  # as they are written
-        told = [
-            say(
-                "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
-                "a fifth chosen by chance {chance} (means over {n} pictures): what is marked matters.",
-                **places,
-            )
-        ]
-    else:
-        told = [
-            say(
-                "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
-                "a fifth chosen by chance {chance} (means over {n} pictures): what is marked matters no more than anything else.",  # noqa: E501
-                **places,
-            )
-        ]
-    if record.mean_likeness < 0.5:
-        told.append(
-            say(
-                "The maps are unlike those of the same network with random weights (rank correlation {likeness}): they tell of what "  # noqa: E501
-                "was learnt.",
-                **places,
-            )
+    told = [
+        say(
+            "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
+            "that which integrated gradients mark {integrated}, a fifth chosen by chance {chance} (means over {n} pictures).",  # noqa: E501
+            marked=words.number(100 * record.mean_drop_grad_cam, 1),
+            integrated=words.number(100 * record.mean_drop_integrated, 1),
+            chance=words.number(100 * record.mean_drop_random, 1),
+            n=words.count(len(record.pictures)),
         )
-    else:
+    ]
+    cam, integrated = "Grad-CAM", say("Integrated gradients")
+    told += _tell_gain(cam, record.mean_drop_grad_cam - record.mean_drop_random, record.gain_grad_cam, words)
+    told += _tell_gain(integrated, record.mean_drop_integrated - record.mean_drop_random, record.gain_integrated, words)
+    told += _tell_likeness(cam, record.mean_likeness, words)
+    told += _tell_likeness(integrated, record.mean_likeness_integrated, words)
+    if record.of_tokens:
         told.append(
             say(
-                "The maps are much like those of the same network with random weights (rank correlation {likeness}): they tell more "  # noqa: E501
-                "of the pictures than of what was learnt.",
-                **places,
+                "This network works on tokens: those that {layer} gives are laid out as a map for Grad-CAM.",
+                layer=record.layer,
             )
         )
     caption = say(
@@ -171,6 +167,51 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     label = say("Where the network looks, on right and on wrong answers")
     exhibit = _exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)
     return Chapter("why", say("Why this answer"), told, [exhibit])
+
+
+def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -> list[str]:
+    """Say whether what is marked matters more than a fifth chosen by chance; nothing where no interval was recorded."""
+    if interval is None:
+        return []
+    points = MetricWords(words, "accuracy", [interval])  # of a probability, in points as those of an accuracy
+    places = {
+        "way": way,
+        "gain": points.points(gain),
+        "interval": points.interval(interval.low, interval.high),
+    }
+    if interval.low > 0 and not points.reads_zero(interval.low):
+        return [words.say("{way}: what is marked matters, by {gain} {interval} more than a fifth chosen by chance.", **places)]  # noqa: E501
+    if interval.high < 0 and not points.reads_zero(interval.high):
+        return [words.say("{way}: what is marked matters less than a fifth chosen by chance, by {gain}.", **places)]
+    places["gain"] = points.signed_points(gain)
+    return [
+        words.say(
+            "{way}: that what is marked matters more than a fifth chosen by chance is not shown ({gain} {interval}).",
+            **places,
+        )
+    ]
+
+
+def _tell_likeness(way: str, likeness: float | None, words: Words) -> list[str]:
+    """Say whether maps tell of what was learnt, or of the pictures; nothing where that was not recorded."""
+    if likeness is None:
+        return []
+    places = {"way": way, "likeness": words.number(likeness, 2)}
+    if likeness < _ALIKE:
+        return [
+            words.say(
+                "{way}: the maps are unlike those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
+                "they tell of what was learnt.",
+                **places,
+            )
+        ]
+    return [
+        words.say(
+            "{way}: the maps are much like those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
+            "they tell more of the pictures than of what was learnt.",
+            **places,
+        )
+    ]
 
 
 def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:

@@ -415,9 +415,11 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     )
     if told["explained"]:
         explained = told["explained"]
-        kinds = [f"{name}: {what}" for name, what in explained.kinds]
-        slide = deck.slide(say("Its layers"), [*explained.told, *explained.lacking, *kinds])
-        deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
+        if explained.layers:
+            kinds = [f"{name}: {what}" for name, what in explained.kinds]
+            heading = say("Its layers") if explained.source.is_of_best else explained.heading
+            slide = deck.slide(heading, [*explained.told, *explained.lacking, *kinds])
+            deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
         for part in explained.chapters:
             for exhibit in part.exhibits[:1]:
                 deck.picture(deck.slide(part.heading, [*part.told, exhibit.caption]), exhibit.drawing, _BOX)

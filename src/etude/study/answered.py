@@ -136,6 +136,7 @@ def _listen(
     opened: OpenedRun, image_1CHW: torch.Tensor, held: list[torch.Tensor], *, of_masks: bool
 ) -> torch.utils.hooks.RemovableHandle | None:
     from etude.core.errors import ModelError
+    from etude.explain.channels import as_maps
     from etude.explain.sight import find_cam_layer
     from etude.models.networks.depth import find_head
 
@@ -144,9 +145,14 @@ def _listen(
         layer = find_cam_layer(model, image_1CHW)
         if layer is None:
             return None
-        return model.get_submodule(layer).register_forward_hook(
-            lambda _module, _inputs, maps: held.append(maps.detach().float().mean((2, 3)).cpu())
-        )
+        size_px = (image_1CHW.shape[2], image_1CHW.shape[3])
+
+        def keep(module: torch.nn.Module, _inputs: object, output: torch.Tensor) -> None:
+            maps_BChw = as_maps(module, output.detach(), size_px)
+            assert maps_BChw is not None
+            held.append(maps_BChw.float().mean((2, 3)).cpu())
+
+        return model.get_submodule(layer).register_forward_hook(keep)
     try:
         return model.get_submodule(find_head(model)).register_forward_pre_hook(
             lambda _module, inputs: held.append(inputs[0].detach().float().flatten(1).cpu())

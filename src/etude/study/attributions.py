@@ -6,7 +6,7 @@ Shapes: N pictures, K classes, C channels, H and W pixels.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
 from etude.explain.records import Attribution, PictureRef, WhyRecord
+from etude.metrics.statistics import t_interval
 from etude.study.arrays import fitting, save_arrays, shrink_to_most
 from etude.study.opened import OpenedRun, Wishes, spread
 
@@ -43,19 +44,20 @@ class _Asked:
     picture: PictureRef
 
 
-def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
-    """Write `why.json` and `why.npz`; nothing where no layer gives maps, or nothing can be asked about."""
+def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
+    """Write `why.json` and `why.npz`; where no layer gives maps, or there is no answer, return why nothing is written."""
+    from etude.explain.channels import works_on_last
     from etude.explain.questions import OfPixels
     from etude.explain.sight import find_cam_layer
-    from etude.explain.why import check_by_occlusion, draw_anew, explain_answer, grad_cam, likeness
+    from etude.explain.why import check_by_occlusion, draw_anew, explain_answer, likeness
 
     prepared = opened.part("test")
     layer = find_cam_layer(opened.network, opened.images(prepared, np.arange(1)))
     if layer is None:
-        return
+        return f"no layer of {opened.network_name} says what it sees and where in the picture, as Grad-CAM needs."
     asked = list(_ask_of_pixels(opened, prepared) if prepared.masks_NHW is not None else _ask_of_pictures(opened))
     if not asked:
-        return
+        return "the run left no answer to a picture of the test part that could be explained."
     untrained = draw_anew(opened.network)
     attributions: list[Attribution] = []
     arrays: dict[str, npt.NDArray[np.generic]] = {}
@@ -63,7 +65,7 @@ def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
         image_1CHW = opened.images(prepared, np.array([entry.place]))
         maps = explain_answer(opened.network, image_1CHW, entry.question, layer)
         check = check_by_occlusion(opened.network, image_1CHW, entry.question, maps)
-        blank_HW = grad_cam(untrained, image_1CHW, entry.question, layer)
+        blank = explain_answer(untrained, image_1CHW, entry.question, layer)
         arrays |= {f"grad_cam.{row}": _kept(maps.grad_cam_HW, prepared)}
         arrays |= {f"integrated.{row}": _kept(maps.integrated_HW, prepared)}
         inside = None
@@ -78,7 +80,8 @@ def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
                 drop_grad_cam=check.drop_grad_cam,
                 drop_integrated=check.drop_integrated,
                 drop_random=check.drop_random,
-                likeness=likeness(maps.grad_cam_HW, blank_HW),
+                likeness=likeness(maps.grad_cam_HW, blank.grad_cam_HW),
+                likeness_integrated=likeness(maps.integrated_HW, blank.integrated_HW),
                 inside=inside,
             )
         )
@@ -89,19 +92,27 @@ def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
         else shrink_to_most(prepared.pictures_NHWC, places, _MOST_PX)
     )
     save_arrays(target / "why.npz", arrays)
-    _sum_up(layer, attributions).save(target / "why.json")
+    of_tokens = works_on_last(opened.network.get_submodule(layer))
+    sum_up(layer, attributions, of_tokens=of_tokens).save(target / "why.json")
+    return None
 
 
-def _sum_up(layer: str, attributions: list[Attribution]) -> WhyRecord:
+def sum_up(layer: str, attributions: Sequence[Attribution], *, of_tokens: bool = False) -> WhyRecord:
+    """Return the record of what was found of some answers, with its means and the intervals of what is claimed."""
     inside = [entry.inside for entry in attributions if entry.inside is not None]
     covers = [entry.picture.covers for entry in attributions if entry.picture.covers is not None]
+    unlike = [entry.likeness_integrated for entry in attributions if entry.likeness_integrated is not None]
     return WhyRecord(
         layer=layer,
+        of_tokens=of_tokens,
         pictures=tuple(attributions),
         mean_drop_grad_cam=statistics.fmean(entry.drop_grad_cam for entry in attributions),
         mean_drop_integrated=statistics.fmean(entry.drop_integrated for entry in attributions),
         mean_drop_random=statistics.fmean(entry.drop_random for entry in attributions),
         mean_likeness=statistics.fmean(entry.likeness for entry in attributions),
+        mean_likeness_integrated=statistics.fmean(unlike) if unlike else None,
+        gain_grad_cam=t_interval([entry.drop_grad_cam - entry.drop_random for entry in attributions]),
+        gain_integrated=t_interval([entry.drop_integrated - entry.drop_random for entry in attributions]),
         mean_inside=statistics.fmean(inside) if inside else None,
         mean_covers=statistics.fmean(covers) if covers else None,
     )

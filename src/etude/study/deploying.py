@@ -17,9 +17,10 @@ from etude.data.split_file import read_split
 from etude.evaluate.answers import read_answers
 from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.run_result import RunResult
-from etude.models import build_model, card_of
+from etude.models import card_of
 from etude.pictures.palette import palette_of
 from etude.pictures.prepare_config import Prepare
+from etude.study.alone import rebuild_network
 from etude.study.file import CombineConfig
 from etude.study.folder import StudyFolder, find_study
 
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from etude.export.request import Request
-
-_FILES_OF_A_MODEL = {"weights": None, "checkpoint": None, "new_head": False}
 
 
 def export_request(
@@ -134,32 +133,9 @@ def _split_file(folder: StudyFolder, config: dict[str, Any]) -> Path:
 
 
 def _network(record: RunRecord, folder: StudyFolder, task: str) -> nn.Module:
-    """Build the network of a run and load its weights; what it was pretrained with is not needed any more."""
-    import torch
-
-    from etude.models.networks.adversaries import Adversaries
-    from etude.train.state import load_tensors
-    from etude.train.views import Views
-
-    config = record.config
+    """Build the network of a run and load its weights, where one graph can give its answers."""
     _check_combined(record)
-    prepare = Prepare.model_validate(config["prepare"])
-    model: nn.Module = build_model(
-        {**config["model"], **_FILES_OF_A_MODEL},
-        n_outputs=len(record.classes),
-        size_px=(prepare.height_px, prepare.width_px),
-        seed=record.seed,
-        task=task,
-    )
-    tensors, _ = load_tensors(folder.run(record.identity) / "model.safetensors")
-    if task == "generation":
-        assert isinstance(model, Adversaries)
-        model.generator.load_state_dict(tensors)
-        return model.eval()
-    model.load_state_dict(tensors)
-    combine = CombineConfig.model_validate(config.get("combine", {}))
-    model = model.to(torch.float32)
-    return (model if combine.tta == "none" else Views(model, combine.tta)).eval()
+    return rebuild_network(record, folder.run(record.identity) / "model.safetensors", task)
 
 
 def _check_combined(record: RunRecord) -> None:

@@ -62,7 +62,7 @@ def explain_run(
         wishes: what else is asked for, such as a picture of one's own.
 
     Raises:
-        MistakeError: if there is no such run, part, picture or layer.
+        MistakeError: if there is no such run, part, picture or layer, or a part that is asked for cannot be had.
         EtudeError: if the data or the network cannot be used.
     """
     record = folder.load_study()
@@ -76,7 +76,11 @@ def explain_run(
     target = folder.run(ref.identity) / FOLDER
     for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
-        _DEEDS[part](opened, target, wishes or Wishes())
+        left_out = _DEEDS[part](opened, target, wishes or Wishes())
+        if left_out and part in parts:
+            raise MistakeError(f"explain: {part} is left out: {left_out}")
+        if left_out:
+            watch.said(f"{part} is left out: {left_out}")
     return target
 
 
@@ -157,10 +161,11 @@ def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     deed(opened, target, wishes)
 
 
-_DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], None]] = {
+_DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], str | None]] = {
     "layers": _explain_layers,
     "sight": explain_sight,
     "why": explain_why,
     "map": explain_map,
     "errors": _explain_errors,
 }
+"""What writes each part; where it cannot be had, nothing is written, and why is returned."""

@@ -38,7 +38,10 @@ class Wishes:
     picture: str | None = None
     """The picture whose feature maps are shown, by its id or its file; none: a validation picture answered rightly."""
     layers: tuple[str, ...] = ()
-    """The layers whose feature maps are shown; none: all that give maps, of many an even choice."""
+    """The layers whose feature maps and most exciting pictures are shown; none: all that give maps, of many an even
+    choice, and of those few whose pictures are shown."""
+    most_layers: int = 24
+    """How many layers' maps are shown at the most where none is named; 0: every layer's."""
 
 
 @dataclass(frozen=True)

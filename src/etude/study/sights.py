@@ -17,12 +17,13 @@ from etude.study.chosen_picture import find_picture
 from etude.study.opened import OpenedRun, Wishes, spread
 
 _SEEN, _SEEN_MASKS = 1000, 200  # pictures among which the most exciting are sought
-_EXCITED_LAYERS, _CHANNELS_KEPT = 5, 10
+_EXCITED_LAYERS = 5  # where none is named
+_CHANNELS_KEPT = 10
 _MOST_PICTURE_PX, _MOST_MAP_PX = 256, 96  # of what is kept: it is looked at side by side
 
 
-def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
-    """Write `sight.json` and `sight.npz`; nothing where no layer gives maps.
+def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
+    """Write `sight.json` and `sight.npz`; where no layer gives maps, return why nothing is written.
 
     Raises:
         MistakeError: if the picture or a layer that is asked for is not there.
@@ -35,8 +36,9 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     images_NCHW = opened.images(prepared, chosen)
     every = find_map_layers(opened.network, images_NCHW[:1], most=10**6)
     if not every:
-        return
-    layers = _choose_layers(every, wishes.layers) or find_map_layers(opened.network, images_NCHW[:1])
+        return f"no layer of {opened.network_name} gives a map of the picture."
+    named = choose_layers(every, wishes.layers)
+    layers = named or [every[place] for place in spread(len(every), wishes.most_layers or len(every))]
     answered = answer_pictures(opened, prepared, chosen)
     ids = opened.workspace.item_ids(prepared.indices_N[chosen])
     classes = opened.job.classes
@@ -47,7 +49,7 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
         shown_set, name = find_picture(opened, wishes.picture)
         place, picture = 0, answer_pictures(opened, shown_set, np.arange(1)).refer(0, name, classes)
     maps = feature_maps(opened.network, opened.images(shown_set, np.array([place])), layers)
-    asked = [every[place] for place in spread(len(every), _EXCITED_LAYERS)]
+    asked = named or [every[place] for place in spread(len(every), _EXCITED_LAYERS)]
     found = most_exciting(opened.network, images_NCHW, asked)
     filters = first_filters(opened.network)
     rows = [(name, *entry) for name, entries in found.items() for entry in entries]
@@ -74,6 +76,7 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
             for name, channel, places, values in rows
         ),
     ).save(target / "sight.json")
+    return None
 
 
 def _first_right(answered: Answered) -> int:
@@ -81,7 +84,7 @@ def _first_right(answered: Answered) -> int:
     return int(right[0]) if len(right) else 0
 
 
-def _choose_layers(known: list[str], asked: tuple[str, ...]) -> list[str]:
+def choose_layers(known: list[str], asked: tuple[str, ...]) -> list[str]:
     """Return the layers that are asked for, in the order of the network.
 
     Raises:

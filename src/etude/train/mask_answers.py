@@ -20,6 +20,7 @@ from etude.evaluate.mask_counts import MaskCounts
 from etude.metrics.boundaries import boundary_counts
 from etude.metrics.segmentation import pixel_confusion
 from etude.pictures.prepare import VOID, place
+from etude.pictures.prepare_config import Prepare
 from etude.tasks.task import Task
 from etude.train.job import Job
 from etude.train.loaders import plain_loader
@@ -65,17 +66,17 @@ def answer_masks(job: Job, fitted: Fitted, prepared: PreparedSet) -> Iterator[tu
                 yield truth, ids
             else:
                 truth = job.truth(int(prepared.indices_N[position]))
-                yield answer_at(logits_BKHW[row], truth, fitted.task, job)
+                yield answer_at(logits_BKHW[row], truth, fitted.task, job.prepare)
             position += 1
 
 
 @torch.no_grad()
-def answer_at(logits_KHW: Tensor, truth_HW: Ids, task: Task, job: Job) -> tuple[Ids, Ids]:
+def answer_at(logits_KHW: Tensor, truth_HW: Ids, task: Task, prepare: Prepare) -> tuple[Ids, Ids]:
     """Bring logits to the size of a label, and take the likeliest class there.
 
     Logits are enlarged, not ids: contours become smooth where ids would have steps.
     """
-    placement = place((truth_HW.shape[0], truth_HW.shape[1]), job.prepare)
+    placement = place((truth_HW.shape[0], truth_HW.shape[1]), prepare)
     left, top, right, bottom = (round(side) for side in placement.source)
     x0, y0, x1, y1 = placement.target
     inner_1KHW = logits_KHW[None, :, y0:y1, x0:x1]

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from etude.explain.layers import describe_layers
+from etude.explain.layers import describe_layers, waiting_for
+from etude.explain.tracing import Tracer
 from etude.models import build_model
 
 
@@ -80,6 +83,56 @@ def test_dead_channels_and_sparsity_are_measured():
     assert rows["relu"].dead == 0.5
     assert rows["relu"].sparsity == pytest.approx(0.5, abs=0.01)
     assert rows["conv"].dead is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "task", "made_by", "activation"),
+    [
+        (
+            {"name": "swin_tiny_patch4_window7_224",
+             "options": {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 2], "window_size": 7}},
+            "classification", "layers.0.blocks.0.mlp.fc1", "layers.0.blocks.0.mlp.act",
+        ),
+        (
+            {"name": "convnext_tiny", "options": {"depths": [1, 1, 1, 1], "dims": [8, 16, 24, 32]}},
+            "classification", "stages.1.blocks.0.mlp.fc1", "stages.1.blocks.0.mlp.act",
+        ),
+        ({"name": "unet-mini", "widths": [8, 12]}, "segmentation", None, None),
+    ],
+)  # fmt: skip
+def test_dead_channels_are_those_of_the_layer_wherever_its_channels_lie(spec, task, made_by, activation):
+    """Half of the channels of one layer are silenced: so many are dead, whether channels come first or last."""
+    model = build_model(spec, n_outputs=3, size_px=(56, 56), seed=0, task=task).eval()
+    if made_by is None:  # the last normalisation before an activation decides what is silent
+        made_by = next(name for name, module in model.named_modules() if isinstance(module, nn.BatchNorm2d))
+    names = {name: module for name, module in model.named_modules() if name.endswith(made_by)}
+    (layer,) = names.values()
+    with torch.no_grad():
+        half = len(layer.bias) // 2
+        layer.weight[:half] = 0.0
+        layer.bias[:half] = -99.0
+    rows = rows_of(model, draw(56, 4))
+    if activation is None:
+        row = next(row for row in rows.values() if row.dead is not None)
+    else:
+        row = next(row for name, row in rows.items() if name.endswith(activation))
+    assert row.dead == 0.5
+
+
+def test_a_layers_time_is_that_of_the_work_that_is_waited_for():
+    """A device that works on after an operation was asked of it: what it still has to do is waited for, and timed."""
+    waited = []
+
+    def wait():
+        waited.append(time.perf_counter())
+        time.sleep(0.002)
+
+    tracer = Tracer(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), wait=wait)
+    tracer.run(draw(8, 1))
+    assert len(waited) >= 4  # before and after each operation
+    assert all(row.seconds >= 0.002 for row in tracer.rows)
+    assert waiting_for(torch.device("cpu")) is None
+    assert waiting_for(torch.device("cuda")) is not None
 
 
 def test_falls_tell_what_the_score_depends_on_and_leave_the_network_as_it_was():

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 from etude.core.words import Part
@@ -11,6 +12,7 @@ from etude.explain.maps import draw_tsne, nearest_others, place_on_tsne, reduce_
 from etude.explain.mask_mistakes import find_mask_mistakes
 from etude.explain.mistakes import find_mistakes, wilson
 from etude.explain.questions import OfPicture, OfPixels
+from etude.explain.records import Attribution, PictureRef
 from etude.explain.sight import feature_maps, find_cam_layer, find_map_layers, first_filters, most_exciting
 from etude.explain.why import (
     check_by_occlusion,
@@ -21,6 +23,7 @@ from etude.explain.why import (
     raw_integrated_gradients,
 )
 from etude.models import build_model
+from etude.study.attributions import sum_up
 
 
 def draw(n: int = 6, size_px: int = 16) -> torch.Tensor:
@@ -164,6 +167,53 @@ def test_likeness_is_a_rank_correlation():
     assert likeness(one, one**3) == pytest.approx(1)
     assert likeness(one, -one) == pytest.approx(-1)
     assert likeness(one, torch.zeros(4, 4)) == 0
+
+
+def test_equal_numbers_share_a_rank():
+    """Two maps that mark opposite corners and are zero elsewhere agree on nothing that they mark."""
+    one, other = torch.zeros(16, 16), torch.zeros(16, 16)
+    one[:4, :4] = 1.0
+    other[12:, 12:] = 1.0
+    assert likeness(one, other) == pytest.approx(-1 / 15)  # of two marks of a sixteenth each: -p / (1 - p)
+    one[:4, :4], other[12:, 12:] = torch.rand(4, 4) + 0.1, torch.rand(4, 4) + 0.1
+    assert likeness(one, other) == pytest.approx(-1 / 15, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "side_px", "places"),
+    [
+        ("vit_tiny_patch16_224", {"depth": 2, "embed_dim": 48, "num_heads": 2}, 64, 4),
+        ("mixer_b16_224", {"num_blocks": 2, "embed_dim": 48}, 64, 4),
+        ("swin_tiny_patch4_window7_224", {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 2]}, 56, 7),
+    ],
+)
+def test_grad_cam_of_a_network_of_tokens_is_taken_behind_the_patches(name, options, side_px, places):
+    image = draw(1, side_px)
+    spec = {"name": name, "options": options}
+    model = build_model(spec, n_outputs=3, size_px=(side_px, side_px), seed=0).eval()
+    layer = find_cam_layer(model, image)
+    assert "norm" in layer
+    assert "patch_embed" not in layer
+    assert raw_grad_cam(model, image, OfPicture(1), layer).shape[2:] == (places, places)
+    maps = explain_answer(model, image, OfPicture(1), layer)
+    assert maps.grad_cam_HW.shape == (side_px, side_px)
+    assert maps.grad_cam_HW.max() == 1
+
+
+def test_what_is_marked_is_said_to_matter_where_its_interval_says_so():
+    def attribution(drop, chance):
+        picture = PictureRef(item="a", truth="cat", answer="cat", probability=0.9)
+        return Attribution(
+            picture=picture, is_right=True, drop_grad_cam=drop, drop_integrated=chance, drop_random=chance,
+            likeness=0.1, likeness_integrated=0.8,
+        )  # fmt: skip
+
+    record = sum_up("conv", [attribution(0.3 + 0.01 * n, 0.05 * n) for n in range(4)])
+    gains = [0.3 - 0.04 * n for n in range(4)]
+    low, high = stats.t.interval(0.95, 3, np.mean(gains), stats.sem(gains))
+    assert (record.gain_grad_cam.low, record.gain_grad_cam.high) == pytest.approx((low, high))
+    assert record.mean_likeness_integrated == pytest.approx(0.8)
+    assert sum_up("conv", [attribution(0.3, 0.1)]).gain_grad_cam is None  # one picture says nothing of others
 
 
 def test_layers_that_give_maps_are_found_and_looked_into():

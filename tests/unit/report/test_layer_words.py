@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import get_args
 
-from etude.explain.records import LayerRow, LayersRecord
-from etude.report.layer_words import tell_lacking, tell_layers
+import pytest
+import torch
+
+from etude.explain.layers import describe_layers
+from etude.explain.records import Kind, LayerRow, LayersRecord
+from etude.models import build_model
+from etude.report.layer_words import KIND_WORDS, PLACE_SENTENCES, tabulate_layers, tell_lacking, tell_layers
 from etude.report.words import Words
 
 
@@ -53,3 +58,43 @@ def test_a_network_without_maps_says_what_it_cannot_show(language, first):
 def test_one_with_maps_lacks_nothing():
     assert tell_lacking(record(row("conv", "convolution", shape=(8, 4, 4)), row("head", "head")), Words("en")) == []
     assert tell_lacking(record(row("conv", "convolution", shape=(8, 1, 1))), Words("en"))
+
+
+NETWORKS = {
+    "swin": (
+        {"name": "swin_tiny_patch4_window7_224", "dropout": 0.1,
+         "options": {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 2], "window_size": 7}},
+        "classification", {"attention", "layer norm", "activation", "patch embedding", "dropout"},
+    ),
+    "convnext": (
+        {"name": "convnext_tiny", "options": {"depths": [1, 1, 1, 1], "dims": [8, 16, 24, 32]}},
+        "classification", {"depthwise convolution", "layer norm", "activation"},
+    ),
+    "unet": ({"name": "unet-mini", "widths": [8, 12]}, "segmentation", {"up-sampling", "join", "batch norm"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(NETWORKS))
+def test_why_a_layer_stands_here_is_said_of_every_layer(name):
+    spec, task, kinds = NETWORKS[name]
+    model = build_model(spec, n_outputs=3, size_px=(56, 56), seed=0, task=task)
+    images = torch.randn(1, 3, 56, 56, generator=torch.Generator().manual_seed(0))
+    layers = describe_layers(model, images, network=name)
+    assert kinds <= {row.kind for row in layers.rows}
+    for language in ("en", "fr"):
+        table = tabulate_layers(layers, Words(language))
+        told = {row[0].text: row[-1].text for row in table.rows}
+        assert table.columns[-1].heading == Words(language).say("here")
+        assert all(told.values()), [layer for layer, text in told.items() if not text]
+    english = tabulate_layers(layers, Words("en"))
+    told = {row.name: cells[-1].text for row, cells in zip(layers.rows, english.rows, strict=True)}
+    for row, before in zip(layers.rows[1:], layers.rows, strict=False):
+        if row.kind == "batch norm":
+            assert f"what {before.name} gives to one scale" in told[row.name]
+        if row.kind == "up-sampling" and row.output_shape[1] > row.input_shape[1]:
+            assert told[row.name].startswith("makes the map larger again")
+
+
+def test_every_kind_of_layer_has_its_words():
+    assert set(KIND_WORDS) == set(get_args(Kind))
+    assert {*PLACE_SENTENCES, "head", "residual", "global pooling"} == set(get_args(Kind))

@@ -1,0 +1,135 @@
+"""What was explained, in the report: whose it is, what a check allows to say, and every layer that was kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from etude.core.interval import Interval
+from etude.core.study_record import StudyRecord
+from etude.explain.records import Attribution, LayerRow, LayersRecord, PictureRef, SightRecord, WhyRecord
+from etude.report.explanations import explain_best
+from etude.report.note import gather, write_note
+from etude.report.pdf import render_typst
+from etude.report.reading import read_study
+from etude.report.sights import gather_chapters
+from etude.report.slides import write_slides
+from etude.report.words import Words
+
+PICTURE = PictureRef(item="test/1", truth="cat", answer="cat", probability=0.9)
+
+
+def write_layers(folder, candidate):
+    record = StudyRecord.load(folder / "study.json")
+    ref = next(ref for ref in record.runs if ref.candidate == candidate)
+    row = LayerRow(
+        name="head", kind="head", type="Linear", input_shape=(48,), output_shape=(10,), params=10, trained=10, macs=10
+    )
+    LayersRecord(network=candidate, size_px=(4, 4), rows=(row,), params=10, macs=10).save(
+        folder / "runs" / ref.identity / "explain" / "layers.json"
+    )
+    return folder / "runs" / ref.identity / "explain"
+
+
+def write_why(folder, **changes):
+    found = Attribution(
+        picture=PICTURE, is_right=True, drop_grad_cam=0.3, drop_integrated=0.1, drop_random=0.1, likeness=0.1
+    )
+    record = WhyRecord(
+        layer="conv", pictures=(found,), mean_drop_grad_cam=0.3, mean_drop_integrated=0.1, mean_drop_random=0.1,
+        mean_likeness=0.1,
+    )  # fmt: skip
+    record.model_copy(update=changes).save(folder / "why.json")
+    pixels, flat = np.zeros((1, 8, 8, 3), np.uint8), np.zeros((8, 8), np.float32)
+    np.savez(folder / "why.npz", pictures=pixels, **{"grad_cam.0": flat, "integrated.0": flat})
+
+
+def tell_why(folder, language="en"):
+    (chapter,) = gather_chapters(folder, Words(language))
+    return " ".join(chapter.told).replace("\xa0", " ").replace("\u202f", " ")
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_explanation_of_another_candidate_is_not_called_that_of_the_best(study_folder, tmp_path, language):
+    write_why(write_layers(study_folder, "cnn"))
+    words = Words(language)
+    study = read_study(study_folder)
+    note = write_note(study_folder, language, to=tmp_path / "note.html").read_text("utf-8")
+    typst = render_typst(study, words, tmp_path)
+    warning = words.say(
+        "What follows was explained of {candidate}; the best candidate, {best}, was not explained.",
+        candidate="cnn",
+        best="resnet",
+    )
+    best = {"en": "best network", "fr": "meilleur réseau"}[language]
+    for text in (note, typst):
+        assert warning in text
+        assert best not in text
+    assert words.say("Layers of {candidate}", candidate="cnn") in note
+    assert f"{words.say('Why this answer')} (cnn)" in note
+    write_layers(study_folder, "resnet")
+    note = write_note(study_folder, language, to=tmp_path / "note.html").read_text("utf-8")
+    assert words.say("Layers of the best network, {candidate}", candidate="resnet") in note
+    assert warning not in note
+
+
+def test_slides_do_not_give_another_candidates_layers_as_those_of_the_final_model(study_folder, tmp_path):
+    from tests.unit.report.test_formats import texts_of
+
+    write_layers(study_folder, "cnn")
+    said = texts_of(write_slides(study_folder, "en", to=tmp_path / "s.pptx"))
+    assert "Its layers" not in said
+    assert "Layers of cnn" in said
+    write_layers(study_folder, "resnet")
+    assert "Its layers" in texts_of(write_slides(study_folder, "en", to=tmp_path / "s.pptx"))
+
+
+def test_a_run_without_layers_is_told_by_its_other_parts_and_one_with_layers_comes_first(study_folder):
+    folder = write_layers(study_folder, "resnet")
+    (folder / "layers.json").unlink()
+    write_why(folder)
+    explained = explain_best(read_study(study_folder), Words("en"))
+    assert explained.layers is None
+    assert explained.contents == [("explained-why", "Why this answer")]
+    record = StudyRecord.load(study_folder / "study.json")
+    other = [ref for ref in record.runs if ref.candidate == "resnet"][1]
+    elsewhere = study_folder / "runs" / other.identity / "explain"
+    elsewhere.mkdir()
+    (write_layers(study_folder, "resnet") / "layers.json").rename(elsewhere / "layers.json")
+    told = gather(read_study(study_folder), Words("en"))["explained"]
+    assert told.source.ref.identity == other.identity
+
+
+def test_a_difference_that_its_interval_does_not_show_is_not_claimed(tmp_path):
+    write_why(tmp_path, gain_grad_cam=Interval(low=0.12, high=0.28), gain_integrated=Interval(low=-0.05, high=0.05))
+    said = tell_why(tmp_path)
+    assert "Grad-CAM: what is marked matters, by 20.0 points [12.0, 28.0] more" in said
+    assert "Integrated gradients: that what is marked matters more than a fifth chosen by chance is not shown" in said
+    write_why(tmp_path, gain_grad_cam=Interval(low=-0.01, high=0.41))
+    said = tell_why(tmp_path)
+    assert "what is marked matters, by" not in said
+    assert "(+20.0 points [−1.0, 41.0])" in said
+    write_why(tmp_path)  # a record of before: no interval, no claim
+    assert "matters" not in tell_why(tmp_path)
+    assert "compte" not in tell_why(tmp_path, "fr")
+
+
+def test_random_weights_are_told_of_both_ways(tmp_path):
+    write_why(tmp_path, mean_likeness_integrated=0.7)
+    said = tell_why(tmp_path)
+    assert "Grad-CAM: the maps are unlike those of the same network" in said
+    assert "Integrated gradients: the maps are much like those" in said
+    assert "Gradients intégrés : les cartes ressemblent beaucoup" in tell_why(tmp_path, "fr")
+
+
+def test_every_layer_that_was_kept_is_drawn(tmp_path):
+    names = tuple(f"conv{n}" for n in range(30))
+    SightRecord(picture=PICTURE, layers=names, first=None, exciting=()).save(tmp_path / "sight.json")
+    maps = {f"maps.{n}": np.random.default_rng(n).random((2, 4, 4)).astype(np.float16) for n in range(30)}
+    np.savez(tmp_path / "sight.npz", picture=np.zeros((8, 8, 3), np.uint8), **maps)
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    figures = [entry for entry in chapter.exhibits if entry.drawing.name.startswith("sight-maps")]
+    assert [entry.drawing.name for entry in figures] == ["sight-maps", "sight-maps-2", "sight-maps-3"]
+    drawn = [axes.get_ylabel() for entry in figures for axes in entry.drawing.draw(7.0).axes if axes.get_ylabel()]
+    assert drawn == list(names)
+    assert figures[1].caption.endswith("Part 2 of 3.")

@@ -1,0 +1,99 @@
+"""Every parameter of a training, every loss and every metric has its sentence, in both languages."""
+
+from __future__ import annotations
+
+import inspect
+from typing import get_args
+
+import pytest
+
+from etude.core.records import Config
+from etude.data.augment.config import AugmentConfig
+from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.metrics.generation import GENERATION_METRICS
+from etude.models import MODELS
+from etude.models.model_spec import ModelSpec
+from etude.pictures.prepare_config import Prepare
+from etude.report.choices import METRIC_SENTENCES, tell_metric
+from etude.report.messages import LANGUAGES, read_messages
+from etude.report.parameters import LOSS_SENTENCES, PARAMETER_SENTENCES, tabulate_parameters
+from etude.report.settings import flatten
+from etude.report.words import Words
+from etude.study.file import CombineConfig
+from etude.tasks.generation import ADVERSARIAL_LOSSES
+from etude.tasks.mask_losses import MASK_LOSSES
+from etude.train.config import TrainConfig
+from etude.train.finetune import FinetuneConfig
+
+
+def fields_of(config, prefix):
+    for name, field in config.model_fields.items():
+        if inspect.isclass(field.annotation) and issubclass(field.annotation, Config):
+            yield from fields_of(field.annotation, f"{prefix}.{name}")
+        else:
+            yield f"{prefix}.{name}"
+
+
+CONFIGS = {"prepare": Prepare, "augment": AugmentConfig, "train": TrainConfig, "finetune": FinetuneConfig,
+           "combine": CombineConfig, "model": ModelSpec}  # fmt: skip
+
+
+@pytest.mark.parametrize("root", list(CONFIGS))
+def test_every_field_of_a_training_has_its_sentence(root):
+    assert set(fields_of(CONFIGS[root], root)) <= set(PARAMETER_SENTENCES)
+
+
+@pytest.mark.parametrize("name", list(MODELS))
+def test_every_parameter_of_a_registered_network_has_its_sentence(name):
+    assert set(fields_of(MODELS[name].params, "model")) <= set(PARAMETER_SENTENCES)
+
+
+def test_every_loss_has_its_sentence():
+    assert set(LOSS_SENTENCES) == set(get_args(TrainConfig.model_fields["loss"].annotation))
+    assert set(LOSS_SENTENCES) == {"cross-entropy", *MASK_LOSSES.names(), *ADVERSARIAL_LOSSES.names()}
+
+
+def test_every_metric_has_its_sentence():
+    registered = {*METRICS.names(), *SEGMENTATION_METRICS.names(), *GENERATION_METRICS.names()}
+    assert set(METRIC_SENTENCES) == registered
+    assert all(tell_metric(name, Words("fr")) != METRIC_SENTENCES[name] for name in registered)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_sentence_stands_in_the_catalogue(language):
+    texts = read_messages(language)
+    for sentences in (PARAMETER_SENTENCES, LOSS_SENTENCES, METRIC_SENTENCES):
+        assert [text for text in sentences.values() if text not in texts] == []
+
+
+def told(settings, language="en"):
+    table = tabulate_parameters(settings, Words(language))
+    return {row[0].text: row[2].text for row in table.rows}
+
+
+def test_the_loss_is_told_as_the_one_that_it_is():
+    assert "Cross-entropy is minus the logarithm" in told({"train.loss": "cross-entropy"})["train.loss"]
+    dice = told({"train.loss": "dice"})["train.loss"]
+    assert "Dice coefficient" in dice
+    assert "logarithm" not in dice
+    assert "Le discriminateur apprend" in told({"train.loss": "hinge"}, "fr")["train.loss"]
+
+
+def test_what_a_training_uses_is_told_and_what_does_nothing_is_left_out():
+    plain = flatten({"train": TrainConfig().model_dump(mode="json"), "finetune": {"name": "all", "blocks": 3}})
+    rows = told(plain)
+    assert {"train.schedule.start", "train.accumulate", "train.optimizer.head_lr_scale"} <= set(rows)
+    assert not any(name.startswith("train.adversarial") for name in rows)
+    assert not {"train.schedule.gamma", "train.average.decay", "finetune.blocks", "train.balanced_crops"} & set(rows)
+    stepped = TrainConfig(schedule="step", average="ema", crop_px=(32, 48), balanced_crops=0.5)
+    rows = told(flatten({"train": stepped.model_dump(mode="json"), "finetune": {"name": "last", "blocks": 3}}))
+    assert {"train.schedule.gamma", "train.schedule.milestones", "train.average.decay", "train.average.every",
+            "train.crop_px", "train.balanced_crops", "finetune.blocks"} <= set(rows)  # fmt: skip
+    rows = told(flatten({"train": TrainConfig(loss="hinge").model_dump(mode="json")}))
+    assert {"train.adversarial.r1", "train.adversarial.collapse"} <= set(rows)
+
+
+def test_a_parameter_of_a_network_of_ones_own_is_not_dropped():
+    rows = told({"model.name": "python", "model.petals": "5", "model.options.embed_dim": "48"})
+    assert rows["model.petals"] == "A parameter of this network."
+    assert rows["model.options.embed_dim"] == PARAMETER_SENTENCES["model.options"]
