@@ -175,13 +175,18 @@ def test_what_is_told_of_folds_is_told_over_all_of_them(tmp_path: Path) -> None:
     text = STUDY.replace("split: {train_items: 24, validation: 0.1}", folds)
     Study.from_text(text).run(tmp_path)
     record = StudyRecord.load(tmp_path / "drawn" / "study.json")
-    generated = gather(read_study(tmp_path / "drawn"), Words("en"), name=str)["generated"]
+    board = gather(read_study(tmp_path / "drawn"), Words("en"), name=str)
+    generated = board["generated"]
     for row in record.leaderboard:
         assert row.n_runs == 2
         interval = row.also_pictures["near_copies"]
         ends = f"(95% over pictures: {100 * interval.low:.0f}% to {100 * interval.high:.0f}%)"
         told = next(told for told in generated.plain if told.startswith(row.candidate))
         assert f"{100 * row.also['near_copies']:.0f}% {ends} of its pictures" in told
+    at = [column.heading for column in board["leaderboard"].columns].index("near copies (%)")
+    ends = record.leaderboard[0].also_pictures["near_copies"]
+    assert board["leaderboard"].rows[0][at].text.endswith(f"[{100 * ends.low:.1f}, {100 * ends.high:.1f}]")
+    assert any("near copies" in note for note in board["leaderboard_notes"])
     header, line = (tmp_path / "drawn" / "leaderboard.csv").read_text().splitlines()[:2]
     columns = dict(zip(header.split(","), line.split(","), strict=True))
     assert float(columns["near_copies_low"]) == record.leaderboard[0].also_pictures["near_copies"].low

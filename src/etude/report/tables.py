@@ -85,7 +85,7 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("on training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
     for name in _also(rows, record.metric):
         other = MetricWords(words, name)
-        add(other.heading, lambda row, name=name: row.also.get(name), other.bare)  # type: ignore[misc]
+        columns.append((Column(other.heading), _also_of(name), _write_also(name, other)))
     add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
     add(
         say("time to best"),
@@ -132,6 +132,24 @@ def _low_of(pick: Callable[[LeaderboardRow], Any]) -> Callable[[LeaderboardRow],
 def _write_interval(pick: Callable[[LeaderboardRow], Any], metric: MetricWords) -> Callable[[LeaderboardRow], str]:
     """Return what writes an interval."""
     return lambda row: ABSENT if (interval := pick(row)) is None else metric.interval(interval.low, interval.high)
+
+
+def _also_of(name: str) -> Callable[[LeaderboardRow], float | None]:
+    """Return what reads another metric."""
+    return lambda row: row.also.get(name)
+
+
+def _write_also(name: str, metric: MetricWords) -> Callable[[LeaderboardRow], str]:
+    """Return what writes another metric, with its interval over pictures where one was recorded."""
+
+    def write(row: LeaderboardRow) -> str:
+        value, interval = row.also.get(name), row.also_pictures.get(name)
+        if value is None:
+            return ABSENT
+        ends = "" if interval is None else metric.interval(interval.low, interval.high)
+        return f"{metric.bare(value)} {ends}".strip()
+
+    return write
 
 
 def _also(rows: Iterable[LeaderboardRow], metric: str) -> list[str]:
