@@ -126,9 +126,11 @@ class Verdict(Config):
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
-def cost_ratio(
-    rows: Iterable[LeaderboardRow], verdict: Verdict, cost: Literal["seconds", "latency_ms"]
-) -> float | None:
+CostColumn = Literal["seconds", "latency_ms"]
+"""The costs of a leaderboard that a comparison sets beside each other."""
+
+
+def cost_ratio(rows: Iterable[LeaderboardRow], verdict: Verdict, cost: CostColumn) -> float | None:
     """Return a cost of a candidate over that of what it is compared with; none where either has none.
 
     Args:

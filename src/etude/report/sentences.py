@@ -79,7 +79,8 @@ class Teller:
     def tell_costs(self, verdict: Verdict, rows: Iterable[LeaderboardRow]) -> str:
         """Write what a candidate costs beside what it is compared with; empty where neither cost is known."""
         say, board = self.words.say, list(rows)
-        time, latency = (self.words.times(cost_ratio(board, verdict, cost)) for cost in ("seconds", "latency_ms"))
+        time = self.words.times(cost_ratio(board, verdict, "seconds"))
+        latency = self.words.times(cost_ratio(board, verdict, "latency_ms"))
         costs = [
             *([say("training time {ratio}", ratio=time)] if time else []),
             *([say("latency of one picture {ratio}", ratio=latency)] if latency else []),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etude.core.run_record import RunRecord
-from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict, cost_ratio
+from etude.core.study_record import CostColumn, LeaderboardRow, StudyRecord, Verdict, cost_ratio
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.sentences import METHOD_WORDS, VERDICT_WORDS
@@ -175,7 +175,7 @@ def tabulate_verdicts(
         name: what the candidate of a comparison is called here.
     """
     say = words.say
-    costs = (
+    costs: tuple[tuple[Column, CostColumn], ...] = (
         (Column(say("time, ratio"), hint=say("mean training time over that of what it is compared with")), "seconds"),
         (Column(say("latency, ratio"), hint=say("latency of one picture over that of what it is compared with")),
          "latency_ms"),
