@@ -17,7 +17,7 @@ from etude.models import MODELS, build_model
 from etude.models.execution import Execution
 from etude.pictures.prepare_config import Prepare
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
-from etude.train.adversarial import Duel, collapse_note, fit_generator, without_halves
+from etude.train.adversarial import Duel, collapse_note, fit_generator, passed_collapse_note, without_halves
 from etude.train.config import TrainConfig
 from etude.train.differentiable import DIFFERENTIABLE
 from etude.train.job import Job
@@ -201,17 +201,18 @@ def test_a_loss_that_is_no_number_ends_with_a_sentence(tmp_path):
         fit_generator(job, tmp_path, Silent())
 
 
-def test_collapse_is_told_after_three_looks_and_not_before_anything_was_learnt():
-    def history(*diversities):
-        line = Epoch(epoch=1, step=0, train_loss=0, lr=1, seconds=1, images_per_s=1).model_dump()
-        look = dict.fromkeys(
-            ("discriminator_loss", "real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"), 0.0
-        )
-        return [
-            Epoch.model_validate({**line, "step": 10 * number, "adversarial": {**look, "diversity": diversity}})
-            for number, diversity in enumerate(diversities, 1)
-        ]
+def history(*diversities):
+    line = Epoch(epoch=1, step=0, train_loss=0, lr=1, seconds=1, images_per_s=1).model_dump()
+    look = dict.fromkeys(
+        ("discriminator_loss", "real_logit", "fake_logit", "generator_gradient", "discriminator_gradient"), 0.0
+    )
+    return [
+        Epoch.model_validate({**line, "step": 10 * number, "adversarial": {**look, "diversity": diversity}})
+        for number, diversity in enumerate(diversities, 1)
+    ]
 
+
+def test_collapse_is_told_after_three_looks_and_not_before_anything_was_learnt():
     assert collapse_note(history(0.5, 0.01, 0.01), 0.1, 1000) == ""
     assert "step 40 of 1000" in collapse_note(history(0.5, 0.01, 0.01, 0.01), 0.1, 1000)
     assert collapse_note(history(0.01, 0.01, 0.01), 0.1, 1000) == ""
@@ -225,6 +226,22 @@ def test_a_generator_that_gives_one_picture_is_stopped_and_kept(tmp_path):
     assert fitted.progress.stopped == "early"
     assert fitted.steps == 3
     assert fitted.note in fit_generator(job, tmp_path, Silent()).note  # and so it stays when asked again
+
+
+def test_the_first_collapse_of_a_training_that_goes_on_is_told_with_its_end():
+    told = passed_collapse_note(history(0.5, 0.04, 0.03, 0.02, 0.01, 0.25), 60)
+    assert "at step 40 of 60 its samples differed by 2.0 %" in told
+    assert told.endswith("at its end they differ by 25.0 %.")
+    assert passed_collapse_note(history(0.5, 0.04, 0.03, 0.2, 0.01, 0.25), 60) == ""
+    assert passed_collapse_note([], 60) == ""
+
+
+def test_a_collapse_that_stops_nothing_is_told_by_the_record(tmp_path, monkeypatch):
+    monkeypatch.setattr("etude.train.adversarial._TOLD_COLLAPSE", 0.99)
+    fitted = fit_generator(make_job(RUNGS["dcgan"], steps=6), tmp_path, Silent())  # collapse: 0, a look a step
+    assert (fitted.progress.stopped, fitted.steps) == ("complete", 6)
+    assert "The generator collapsed: at step 3 of 6" in fitted.note
+    assert "Training went on" in fitted.note
 
 
 @pytest.mark.parametrize("name", DIFFERENTIABLE.names())

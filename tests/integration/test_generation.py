@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 
 from etude import Study
 from etude.core.errors import DataError, StudyFileError
-from etude.core.generation_record import GeneratedMeasure, GenerationRecord
+from etude.core.generation_record import GenerationRecord
 from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
@@ -110,6 +111,104 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     assert "the features of pixels" in english
 
 
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        (
+            "en",
+            ("## Generated pictures", "training pictures, blurred", "a distance from photographs", "nearness of photo"),
+        ),
+        (
+            "fr",
+            ("## Images engendrées", "images d’entraînement, flout", "une distance à des photographies", "proximité"),
+        ),
+    ],
+)
+def test_the_page_of_a_repository_shows_them_in_files_that_say_what_they_are(
+    finished: Path, tmp_path: Path, language: str, told: tuple[str, ...]
+) -> None:
+    from etude.report.markdown import write_markdown
+
+    page, *figures = write_markdown(finished, language, to=tmp_path)
+    text = page.read_text("utf-8")
+    part = text[text.index(told[0]) :].partition("\n## ")[0]
+    assert all(words in part for words in told), part
+    record = StudyRecord.load(finished / "study.json")
+    ratio = record.verdicts[0].ratio
+    assert f"{ratio.value:.2f}".replace(".", "." if language == "en" else ",") in part
+    pictures = [path for path in figures if path.suffix == ".png"]
+    assert [path.name for path in pictures] == ["samples-0.png", "samples-1.png", "nearest.png"]
+    assert all(f"({path.name})" in part for path in pictures)
+    told_inside = [Image.open(path).text["Description"] for path in pictures]
+    assert all(inside.startswith("Generated picture, no photograph.") for inside in told_inside[:2])
+    assert told_inside[2].startswith("Generated pictures beside photographs.")
+    for name in ("disc", "square"):  # the classes that the conditional one was asked for
+        assert f"\n| conditional | {name} |" in part
+
+
+def test_every_candidate_is_told_in_plain_words_with_its_collapse(finished: Path, tmp_path: Path) -> None:
+    from etude.report.note import gather
+    from etude.report.reading import read_study
+    from etude.report.words import Words
+
+    folder = tmp_path / "drawn"
+    shutil.copytree(finished, folder)
+    for path, run in runs(folder).values():
+        record = GenerationRecord.load(path / "generation.json")
+        assert record.note == ""
+        if run.candidate == "dcgan":
+            record.model_copy(update={"note": "The generator collapsed."}).save(path / "generation.json")
+    for language, collapsed in (("en", "dcgan collapsed in 1 run of 1"), ("fr", "dcgan s’est effondré dans 1 ent")):
+        plain = gather(read_study(folder, language), Words(language), name=str)["generated"].plain
+        assert len(plain) == 3  # what the KID is, and a paragraph for each candidate
+        assert sum("dcgan" in told for told in plain) == sum("conditional" in told for told in plain) == 1
+        assert [collapsed in told for told in plain].count(True) == 1
+        assert next(told for told in plain if collapsed in told).startswith("dcgan")
+
+
+def test_what_is_told_of_folds_is_told_over_all_of_them(tmp_path: Path) -> None:
+    from etude.report.note import gather
+    from etude.report.reading import read_study
+    from etude.report.words import Words
+
+    folds = "split: {kind: kfold, folds: 2, validation: 0, train_items: 24}"
+    text = STUDY.replace("split: {train_items: 24, validation: 0.1}", folds)
+    Study.from_text(text).run(tmp_path)
+    record = StudyRecord.load(tmp_path / "drawn" / "study.json")
+    board = gather(read_study(tmp_path / "drawn"), Words("en"), name=str)
+    generated = board["generated"]
+    for row in record.leaderboard:
+        assert row.n_runs == 2
+        interval = row.also_pictures["near_copies"]
+        ends = f"(95% over pictures: {100 * interval.low:.0f}% to {100 * interval.high:.0f}%)"
+        told = next(told for told in generated.plain if told.startswith(row.candidate))
+        assert f"{100 * row.also['near_copies']:.0f}% {ends} of its pictures" in told
+    at = [column.heading for column in board["leaderboard"].columns].index("near copies (%)")
+    ends = record.leaderboard[0].also_pictures["near_copies"]
+    assert board["leaderboard"].rows[0][at].text.endswith(f"[{100 * ends.low:.1f}, {100 * ends.high:.1f}]")
+    assert any("near copies" in note for note in board["leaderboard_notes"])
+    header, line = (tmp_path / "drawn" / "leaderboard.csv").read_text().splitlines()[:2]
+    columns = dict(zip(header.split(","), line.split(","), strict=True))
+    assert float(columns["near_copies_low"]) == record.leaderboard[0].also_pictures["near_copies"].low
+
+
+def test_losses_gradients_logits_and_diversity_are_drawn_by_step(finished: Path) -> None:
+    from etude.report.note import gather
+    from etude.report.reading import read_study
+    from etude.report.words import Words
+
+    told = gather(read_study(finished), Words("en"), name=str)
+    figure = told["curves_drawing"].draw(7.65)
+    headings = [axes.get_title(loc="left") for axes in figure.axes]
+    assert headings == [
+        "loss, generator", "loss, discriminator", "diversity of the samples", "gradient, generator",
+        "gradient, discriminator", "logit, photographs", "logit, generated pictures",
+    ]  # fmt: skip
+    assert all(list(line.get_xdata()) == [2, 4] for axes in figure.axes for line in axes.lines)
+    assert figure.axes[-1].get_xlabel() == "step"
+    assert told["curves_told"].startswith("By step")
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_pdf_and_slides_show_samples_measures_and_what_they_mean(finished: Path, tmp_path: Path, language: str) -> None:
     pdfium, pptx = pytest.importorskip("pypdfium2"), pytest.importorskip("pptx")
@@ -169,22 +268,21 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
     [
         ("near_copies", 0.4, 0.3, 0.5, "it copies."),
         ("near_copies", 0.06, 0.02, 0.1, "that it copies was not shown."),
+        ("near_copies", 0.02, 0.01, 0.04, "no more than photographs."),
         ("kid", -1e12, -2e12, -1e11, "nearer to photographs than blurred photographs"),
         ("kid", 1e12, 1e11, 2e12, "nothing was learnt"),
+        ("kid", 1.0, -1e-9, 1e12, "not shown that its pictures are nearer to photographs than noise is"),
     ],
 )
 def test_what_the_measures_mean_changes_with_them(
     finished: Path, tmp_path: Path, name: str, value: float, low: float, high: float, told: str
 ) -> None:
-    from etude.report.generated import tell_plainly
+    from etude.report.generated import Measured, tell_plainly
     from etude.report.words import Words
 
-    path = next(finished.glob("runs/*/generation.json"))
-    record = GenerationRecord.load(path)
-    changed = GeneratedMeasure(name=name, value=value, interval=Interval(low=low, high=high))
-    measures = tuple(changed if measure.name == name else measure for measure in record.measures)
-    sentences = " ".join(tell_plainly("dcgan", record.model_copy(update={"measures": measures}), Words("en")))
-    assert told in sentences
+    record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
+    of = Measured("dcgan", {name: value}, {name: Interval(low=low, high=high)}, (record,))
+    assert told in " ".join(tell_plainly(of, Words("en")))
 
 
 def test_a_finished_run_is_not_trained_again(finished: Path) -> None:

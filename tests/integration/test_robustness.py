@@ -9,6 +9,7 @@ import pytest
 from etude import Study
 from etude.core.robustness_record import RobustnessRecord
 from etude.core.run_record import RunRecord
+from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 
 STUDY = """
@@ -45,6 +46,11 @@ def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
         section = re.search(r'<section id="robustness".*?</section>', page, re.DOTALL)
         assert section is not None
         assert told in section[0]
+        page, *_ = write_markdown(folder, language, to=tmp_path / "kept")
+        part = page.read_text("utf-8").partition({"en": "## Robustness", "fr": "## Robustesse"}[language])[2]
+        part = part.partition("\n## ")[0]
+        assert told in part
+        assert part.count("\n| linear |") == 4  # a row a corruption
 
     def no_more(*_args):
         raise AssertionError("it was measured again")

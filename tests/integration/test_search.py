@@ -14,6 +14,7 @@ from etude.core.errors import BudgetError, RuleError, StudyFileError
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import StudyRecord
 from etude.core.watch import Silent
+from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 from etude.study.folder import StudyFolder
 from etude.study.run import preview_study
@@ -96,6 +97,15 @@ def test_what_it_finds_is_trained_under_the_protocol_and_gets_its_verdicts(tmp_p
         assert told in part
         assert all(field in part for field in search.settings)
         assert part.count("<svg") == 2 * 3  # history, settings side by side, importance; each for two widths
+        page, *figures = write_markdown(tmp_path / "searched", language, to=tmp_path / "kept")
+        part = page.read_text("utf-8").partition({"en": "## Searches", "fr": "## Recherches"}[language])[2]
+        part = part.partition("\n## ")[0]
+        assert told in part
+        assert all(field in part for field in search.settings)
+        assert "`plain-searched`" in part  # the verdict against what was searched
+        drawn = [f"search-0-{kind}.{language}.svg" for kind in ("history", "parallel", "importance")]
+        assert {path.name for path in figures} >= set(drawn)
+        assert all(f"({name})" in part for name in drawn)
 
     trained.clear()
     assert Study.from_text(TEXT).run(tmp_path).record.verdicts == record.verdicts

@@ -13,7 +13,7 @@ from etude.cli.printing import add_row, make_table
 from etude.cli.watching import duration
 from etude.core.counting import how_many
 from etude.core.interval import Interval
-from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict
+from etude.core.study_record import COMBINE_GROUP, SEARCH_GROUP, LeaderboardRow, StudyRecord, Verdict, cost_ratio
 
 _BETWEEN = 3
 """Signs between two columns."""
@@ -89,16 +89,18 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
         ("runs", True, lambda row: str(row.n_runs), 10),
         (record.metric, True, lambda row: _number(row.score, 4), 0),
         *clean,
-        ("±", True, lambda row: _number(row.deviation, 4), 95),
+        ("±", True, lambda row: _number(row.deviation, 4), 100),
         ("95 % pictures", True, lambda row: _interval(row.interval_pictures), 60),
         ("95 % runs", True, lambda row: _interval(row.interval_runs), 85),
         ("validation", True, lambda row: _number(row.validation_score, 4), 105),
         ("time", True, lambda row: _time(row.seconds), 70),
+        ("to best", True, lambda row: _time(row.seconds_to_best), 95),
         *searched,
         ("images/s", True, lambda row: "" if not row.images_per_s else f"{row.images_per_s:,.0f}", 115),
         ("params", True, lambda row: _count(row.params), 125),
         ("MACs", True, lambda row: _count(row.macs), 135),
-        ("ms", True, lambda row: _number(row.latency_ms, 2), 143),
+        ("ms", True, lambda row: _number(row.latency_ms, 2), 90),
+        ("MB", True, lambda row: "" if row.size_mb is None else f"{row.size_mb:.3g}", 93),
         ("memory MiB", True, lambda row: "" if row.memory_mb is None else f"{row.memory_mb:,.0f}", 155),
     ]
 
@@ -112,7 +114,7 @@ def verdict_lines(record: Board) -> list[Text]:
         if verdict.group != group:
             group = verdict.group
             lines.append(Text(_group_words(group), style="bold"))
-        told = _verdict_words(verdict, groups.count(group))
+        told = _verdict_words(verdict, groups.count(group)) + _cost_words(verdict, record.leaderboard)
         lines.append(Text.assemble((verdict.verdict, _COLOURS[verdict.verdict]), f": {told}"))
     return lines
 
@@ -149,6 +151,22 @@ def _verdict_words(verdict: Verdict, n_compared: int) -> str:
             f"; over pictures [{verdict.pictures.low:+.4f}, {verdict.pictures.high:+.4f}], so it may vanish on others"
         )
     return told
+
+
+def _cost_words(verdict: Verdict, rows: Sequence[LeaderboardRow]) -> str:
+    """Write what a candidate costs beside what it is compared with; nothing where neither is known."""
+    ratios = (("time", cost_ratio(rows, verdict, "seconds")), ("ms", cost_ratio(rows, verdict, "latency_ms")))
+    told = [f"{name} ×{_ratio(ratio)}" for name, ratio in ratios if ratio is not None]
+    return f"; {', '.join(told)}" if told else ""
+
+
+def _ratio(value: float) -> str:
+    """Write a ratio with two digits, and all of those before the point.
+
+    >>> _ratio(1.4321), _ratio(0.0321), _ratio(123.4)
+    ('1.4', '0.032', '123')
+    """
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
 def search_lines(record: StudyRecord) -> list[Text]:

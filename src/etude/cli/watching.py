@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from etude.core.counting import how_many
-from etude.core.run_record import Epoch, RunRecord
+from etude.core.run_record import AdversarialLook, Epoch, RunRecord
 
 
 def duration(seconds: float) -> str:
@@ -28,7 +28,7 @@ def duration(seconds: float) -> str:
 
 
 class PlainWatcher:
-    """One line an epoch, for logs and pipes."""
+    """One line an epoch, or a look at a generator, for logs and pipes."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -63,7 +63,13 @@ class PlainWatcher:
         """Print nothing: a line an epoch is enough."""
 
     def epoch_done(self, epoch: Epoch) -> None:
-        """Print the epoch."""
+        """Print the epoch; of a generator what the look saw."""
+        if epoch.adversarial is not None:
+            self._print(
+                f"{self._label}: look {epoch.epoch}/{self._epochs} (step {epoch.step:,}), "
+                f"{_look_words(epoch, epoch.adversarial)}, {epoch.images_per_s:,.0f} images/s"
+            )
+            return
         score = "" if epoch.validation_score is None else f", validation {epoch.validation_score:.4f}"
         stage = f" ({epoch.stage})" if epoch.stage else ""
         self._print(
@@ -141,11 +147,14 @@ class BarWatcher(PlainWatcher):
         self._progress.update(self._bar, completed=steps_done, told=told)
 
     def epoch_done(self, epoch: Epoch) -> None:
-        """Take the epoch's validation score into the bar."""
-        if epoch.validation_score is not None:
+        """Take the epoch's validation score into the bar; of a generator both losses and the diversity."""
+        told = f"loss {epoch.train_loss:.3f}"
+        if epoch.adversarial is not None:
+            told = f"look {epoch.epoch}/{self._epochs} · {_look_words(epoch, epoch.adversarial)}"
+        elif epoch.validation_score is not None:
             self._score = f" · validation {epoch.validation_score:.3f} (epoch {epoch.epoch}/{self._epochs})"
         if self._bar is not None:
-            told = f"loss {epoch.train_loss:.3f}{self._score} · {epoch.images_per_s:,.0f} images/s"
+            told += f"{self._score} · {epoch.images_per_s:,.0f} images/s"
             self._progress.update(self._bar, completed=epoch.step, told=told)
 
     def run_done(self, record: RunRecord) -> None:
@@ -171,6 +180,14 @@ class BarWatcher(PlainWatcher):
 def make_watcher(console: Console) -> PlainWatcher:
     """Return bars for a terminal, plain lines for a log or a pipe."""
     return BarWatcher(console) if console.is_terminal else PlainWatcher(console)
+
+
+def _look_words(epoch: Epoch, look: AdversarialLook) -> str:
+    """Write both losses, and how much the fixed samples differ over how much training pictures do."""
+    return (
+        f"losses: generator {epoch.train_loss:.3f}, discriminator {look.discriminator_loss:.3f}, "
+        f"diversity {look.diversity:.2f}"
+    )
 
 
 def _scores(record: RunRecord) -> str:

@@ -79,7 +79,7 @@ class GenerationRecord(Record):
     nearest: tuple[NearestPair, ...]
     """Generated pictures that are nearest to a training picture, nearest first, as in `samples/nearest.png`."""
     note: str = ""
-    """Why training stopped before its last step; empty where it did not."""
+    """That the generator collapsed, and whether training stopped there; empty where it did not."""
 
     @classmethod
     def upgrade(cls, content: dict[str, Any]) -> dict[str, Any]:

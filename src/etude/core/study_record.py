@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from etude.core.interval import Interval
@@ -31,6 +32,9 @@ class LeaderboardRow(Config):
     """Mean score on the training part without augmentation."""
     also: dict[str, float] = {}
     """Means of the other metrics that the protocol asks for, on the test part."""
+    also_pictures: dict[str, Interval] = {}
+    """95 % interval over the pictures of the test part, folds together, of those of them that are read against a limit:
+    near copies, which are what real pictures show up to 0.05."""
     class_scores: dict[str, float | None] = {}
     """For masks, the mean IoU over the runs of each class on the test part; none for a class that is not there."""
     category_scores: dict[str, float | None] = {}
@@ -120,6 +124,23 @@ class Verdict(Config):
     def leaves_zero_out(self) -> bool:
         """Whether the interval of the gain lies on one side of zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+CostColumn = Literal["seconds", "latency_ms"]
+"""The costs of a leaderboard that a comparison sets beside each other."""
+
+
+def cost_ratio(rows: Iterable[LeaderboardRow], verdict: Verdict, cost: CostColumn) -> float | None:
+    """Return a cost of a candidate over that of what it is compared with; none where either has none.
+
+    Args:
+        rows: the leaderboard that has both.
+        verdict: the comparison.
+        cost: the column.
+    """
+    costs: dict[str, float | None] = {row.candidate: getattr(row, cost) for row in rows}
+    ours, theirs = costs.get(verdict.candidate), costs.get(verdict.baseline)
+    return ours / theirs if ours and theirs else None
 
 
 class AblationGroup(Config):

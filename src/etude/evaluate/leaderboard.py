@@ -58,6 +58,7 @@ def leaderboard_row(
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
         also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
+        also_pictures={name: interval_over_pictures(runs, name) for name in also if name in _READ_AGAINST_A_LIMIT},
         class_scores=_mean_each([record.test_classes for record in records]),
         category_scores=_mean_each([record.test_categories for record in records]),
         seconds=statistics.fmean(cost.seconds for cost in costs),
@@ -75,6 +76,8 @@ def leaderboard_row(
 
 
 _COLUMNS = frozenset((*Cost.model_fields, *LeaderboardRow.model_fields))
+_READ_AGAINST_A_LIMIT = frozenset(("near_copies",))
+"""Metrics of which a report says whether they pass a limit: that takes an interval, also where they do not rank."""
 
 
 def interval_over_runs(runs: Sequence[RunResult], metric: str) -> Interval | None:

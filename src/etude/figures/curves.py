@@ -1,6 +1,8 @@
 """Learning curves: loss and score by epoch, each run a thin line and their mean a thick one.
 
-Suffix: ``_RE`` is runs × epochs.
+Generators have no epochs but looks, whose distance in steps is each candidate's own: theirs are drawn by step.
+
+Suffix: ``_RE`` is runs × epochs, or looks.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from etude.core.run_record import Epoch
+from etude.core.run_record import AdversarialLook, Epoch
 from etude.figures.theme import (
     BLUE,
     INK,
@@ -33,41 +35,62 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Field = Literal["train_loss", "train_score", "validation_loss", "validation_score"]
+Field = Literal[
+    "train_loss",
+    "train_score",
+    "validation_loss",
+    "validation_score",
+    "discriminator_loss",
+    "generator_gradient",
+    "discriminator_gradient",
+    "real_logit",
+    "fake_logit",
+    "diversity",
+]
+"""What a line of history holds; from the discriminator's loss on of generators alone."""
+Axis = Literal["epoch", "step"]
 History = Sequence[Epoch]
+_FEW_PANELS = 4
+"""More stand in three columns, or they fill a page."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One quantity of one candidate, by epoch."""
+    """One quantity of one candidate, by epoch or by step."""
 
     runs_RE: np.ndarray
     """float64 (runs, epochs); NaN where a run has no value."""
     mean_E: np.ndarray
     """float64 (epochs,): mean over the runs, as far as all of them went."""
-
-    @property
-    def epochs(self) -> np.ndarray:
-        """Numbers of the epochs (E,), from 1."""
-        return np.arange(1, self.runs_RE.shape[1] + 1)
+    at_E: np.ndarray
+    """int64 (epochs,): numbers of the epochs, from 1, or steps made at their ends."""
 
 
-def gather_curve(histories: Sequence[History], field: Field) -> Curve | None:
+def gather_curve(histories: Sequence[History], field: Field, by: Axis = "epoch") -> Curve | None:
     """Set the histories of a candidate's runs side by side; None where none holds a finite value.
 
     The mean ends with the shortest run, so that it never jumps because a run stopped early.
     """
     longest = max((history[-1].epoch for history in histories if history), default=0)
     runs_RE = np.full((len(histories), longest), math.nan)
+    at_E = np.arange(1, longest + 1)
     for run, history in enumerate(histories):
         for line in history:
-            value = getattr(line, field)
+            value = _value(line, field)
             if value is not None and math.isfinite(value):
                 runs_RE[run, line.epoch - 1] = value
+            if by == "step":
+                at_E[line.epoch - 1] = line.step
     runs_RE = runs_RE[np.isfinite(runs_RE).any(axis=1)]
     if not runs_RE.size:
         return None
-    return Curve(runs_RE=runs_RE, mean_E=runs_RE.mean(axis=0))
+    return Curve(runs_RE=runs_RE, mean_E=runs_RE.mean(axis=0), at_E=at_E)
+
+
+def _value(line: Epoch, field: Field) -> float | None:
+    held = line.adversarial if field in AdversarialLook.model_fields else line
+    value: float | None = None if held is None else getattr(held, field)
+    return value
 
 
 def draw_curves(
@@ -77,6 +100,7 @@ def draw_curves(
     looks: Mapping[str, Look],
     epoch_label: str,
     numbers: Mapping[Field, Callable[[float], str]],
+    by: Axis = "epoch",
     width_in: float = WIDE_IN,
 ) -> Figure:
     """Overlay all candidates, one panel a quantity; the marks of a candidate share the class ``series-N``.
@@ -87,14 +111,15 @@ def draw_curves(
         looks: colour and dash of each candidate.
         epoch_label: label of the horizontal axis.
         numbers: writes a value of each quantity as text.
+        by: what the horizontal axis counts.
         width_in: width in inches; below 5 the panels stand one above the other.
     """
     curves = {
-        field: {name: curve for name, runs in histories.items() if (curve := gather_curve(runs, field))}
+        field: {name: curve for name, runs in histories.items() if (curve := gather_curve(runs, field, by))}
         for field in panels
     }
     shown = [field for field in panels if curves[field]]
-    columns = 1 if width_in < 5 or len(shown) < 2 else 2
+    columns = 1 if width_in < 5 or len(shown) < 2 else 2 if len(shown) <= _FEW_PANELS else 3
     rows = max(1, math.ceil(len(shown) / columns))
     figure = new_figure(width_in, rows * 2.35 + 0.1)
     for place, field in enumerate(shown):
@@ -169,12 +194,12 @@ def _draw_curve(axes: Axes, curve: Curve, look: Look, *, label: str | None = Non
     style: dict[str, Any] = {"color": look.color, "solid_capstyle": "round"}
     lines = []
     if len(curve.runs_RE) > 1:
-        lines += axes.plot(curve.epochs, curve.runs_RE.T, linewidth=0.7, alpha=0.45, zorder=2, **style)
+        lines += axes.plot(curve.at_E, curve.runs_RE.T, linewidth=0.7, alpha=0.45, zorder=2, **style)
     marker = "o" if curve.runs_RE.shape[1] == 1 else ""
     if look.dash:
         style["dashes"] = look.dash
     lines += axes.plot(
-        curve.epochs,
+        curve.at_E,
         curve.mean_E,
         linewidth=1.7,
         zorder=3,

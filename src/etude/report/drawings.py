@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +44,8 @@ class Drawing:
     """Draws it at a width in inches."""
     is_picture: bool = False
     """Whether it is made of pixels, so that it is shown as PNG and not as SVG."""
+    file: Path | None = None
+    """The one picture file that it shows, which says in itself what it is and who made it; none for all else."""
 
     @cached_property
     def wide(self) -> Markup:
@@ -183,10 +186,12 @@ class Artist:
         )
 
     def draw_curves(self) -> Drawing | None:
-        """Draw the learning curves of all candidates, overlaid."""
+        """Draw the learning curves of all candidates, overlaid; of generators what each look saw, by step."""
         histories = {name: runs for name in self.candidates if (runs := self.study.histories_of(name))}
         if not histories:
             return None
+        if self.record.task == "generation":
+            return self._draw_looks(histories)
         say = self.words.say
         panels: dict[curves.Field, str] = {
             "validation_score": say("{quantity}, validation", quantity=self.metric.heading),
@@ -210,6 +215,47 @@ class Artist:
                 },
                 width_in=width_in,
             ),
+        )
+
+    def _draw_looks(self, histories: Mapping[str, Sequence[curves.History]]) -> Drawing:
+        """Draw what the looks at the training of generators saw, by step."""
+        say = self.words.say
+        panels: dict[curves.Field, str] = {
+            "train_loss": say("loss, generator"),
+            "discriminator_loss": say("loss, discriminator"),
+            "diversity": say("diversity of the samples"),
+            "generator_gradient": say("gradient, generator"),
+            "discriminator_gradient": say("gradient, discriminator"),
+            "real_logit": say("logit, photographs"),
+            "fake_logit": say("logit, generated pictures"),
+        }
+        return self.draw_twice(
+            "curves",
+            say("Losses, gradients, logits and diversity of all generators by step"),
+            lambda width_in: curves.draw_curves(
+                histories,
+                panels,
+                looks=self.looks,
+                epoch_label=say("step"),
+                numbers=dict.fromkeys(panels, self.words.tick),
+                by="step",
+                width_in=width_in,
+            ),
+        )
+
+    def tell_curves(self) -> str:
+        """Say what the learning curves show and how they are read."""
+        say = self.words.say
+        if self.record.task == "generation":
+            return say(
+                "By step: each run a thin line, the mean of a candidate's runs a thick one. Both losses without "
+                "penalties; gradients by their length; what the discriminator takes for a photograph has a logit above "
+                "0. Diversity is how much the fixed samples differ, over how much training pictures do: near 0 they "
+                "are all the same."
+            )
+        return say(
+            "By epoch: each run a thin line, the mean of a candidate's runs a thick one. Training is measured on "
+            "augmented pictures as they went by."
         )
 
     def draw_gaps(self) -> Drawing | None:

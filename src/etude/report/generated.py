@@ -1,15 +1,17 @@
-"""What the note shows of generators: samples, the nearest training pictures, and trivial generators beside them."""
+"""What reports show of generators: samples, the nearest training pictures, and trivial generators beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.generation_record import GenerationRecord
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord
+from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow
 from etude.figures.sheets import draw_sheets
 from etude.metrics.generation import NEAR_QUANTILE
@@ -28,7 +30,7 @@ TRIVIAL_WORDS = {
 
 @dataclass(frozen=True)
 class GeneratedPictures:
-    """The part of the note about generated pictures."""
+    """The part of a report about generated pictures."""
 
     candidate: str
     features: str
@@ -41,34 +43,88 @@ class GeneratedPictures:
     sheets: tuple[tuple[str, Drawing], ...]
     """The same sheets one by one, by candidate, the best first."""
     plain: tuple[str, ...]
-    """What the measures of the best candidate say in plain words."""
+    """What the measures say in plain words: of what everyone could do, then of each candidate, the best first."""
     ratios: tuple[str, ...]
     """A sentence for each candidate: its score over the baseline's."""
     measures: Table
     """Candidates and trivial generators (rows), measures (columns)."""
+    training: Table
+    """The same measures against the training pictures, and how near to them the generated ones lie."""
+    training_told: str
+    """What that table holds and how it is read."""
+    classes: Table | None
+    """Measures by class of conditional generators; none where there is none."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A candidate as it was measured, its runs taken together."""
+
+    candidate: str
+    values: dict[str, float]
+    """Mean over the runs of each measure against held-out pictures."""
+    intervals: dict[str, Interval]
+    """95 % interval over the held-out pictures of all runs, of the measures that have one."""
+    records: tuple[GenerationRecord, ...]
+    """What was found of each run; one or more."""
+
+    def mean(self, name: str) -> float:
+        """Return the mean over the runs of a number of their records."""
+        return statistics.fmean(getattr(record, name) for record in self.records)
+
+    def trivial(self) -> dict[str, dict[str, float]]:
+        """Return what trivial generators get, by generator and measure, mean over the runs."""
+        found = [(one.name, one.scores) for record in self.records for one in record.trivial]
+        return {
+            name: _mean_each([scores for other, scores in found if other == name])
+            for name in dict.fromkeys(name for name, _ in found)
+        }
+
+    def against_training(self) -> dict[str, float]:
+        """Return the measures against the training pictures, mean over the runs."""
+        return _mean_each(
+            [
+                {one.name: one.against_training for one in record.measures if one.against_training is not None}
+                for record in self.records
+            ]
+        )
+
+    def classes(self) -> dict[str, dict[str, float]]:
+        """Return the measures by class, mean over the runs that have it; nothing where classes were not asked for."""
+        names = dict.fromkeys(name for record in self.records for name in record.classes)
+        return {
+            name: _mean_each([record.classes[name] for record in self.records if name in record.classes])
+            for name in names
+        }
 
 
 def gather_generated(study: StudyResults, words: Words, artist: Artist) -> GeneratedPictures | None:
-    """Set out what there is to see of generated pictures; none in a study of another task, or before the first run."""
-    rows = [row for row in study.record.leaderboard if row.score is not None and study.runs_of(row.candidate)]
-    if study.record.task != "generation" or not rows:
+    """Set out what there is to see of generated pictures; none in a study of another task, or before the first run.
+
+    Raises:
+        MistakeError: if a record cannot be read.
+    """
+    if study.record.task != "generation":
         return None
-    first = {row.candidate: study.folder / "runs" / study.runs_of(row.candidate)[0].identity for row in rows}
-    best = rows[0].candidate
-    if not (first[best] / "generation.json").is_file():
+    rows = [row for row in study.record.leaderboard if row.score is not None]
+    found = [one for row in rows if (one := _read_measured(study, row)) is not None]
+    if not found:
         return None
-    record = GenerationRecord.load(first[best] / "generation.json")
+    best = found[0]
+    first = {one.candidate: study.folder / "runs" / study.runs_of(one.candidate)[0].identity for one in found}
     sheets = [(name, folder / "samples" / "final.png") for name, folder in first.items()]
+    nearest = first[best.candidate] / "samples" / "nearest.png"
+    names = list(dict.fromkeys((study.record.metric, *(name for row in rows for name in row.also))))
     return GeneratedPictures(
-        candidate=best,
-        features=record.features,
-        n_generated=record.n_generated,
-        n_real=record.n_real,
+        candidate=best.candidate,
+        features=best.records[0].features,
+        n_generated=best.records[0].n_generated,
+        n_real=best.records[0].n_real,
         samples=_draw("samples", words.say("Samples of each candidate, not chosen"), sheets, artist),
         nearest=_draw(
             "nearest",
             words.say("Generated pictures above the training picture that is nearest"),
-            [(best, first[best] / "samples" / "nearest.png")],
+            [(best.candidate, nearest)],
             artist,
         ),
         sheets=tuple(
@@ -84,56 +140,139 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
             for place, (name, path) in enumerate(sheets)
             if path.is_file()
         ),
-        plain=tuple(tell_plainly(best, record, words)),
+        plain=(*tell_trivial(best, words), *(" ".join(tell_plainly(one, words)) for one in found)),
         ratios=tuple(_tell_ratios(study, words)),
-        measures=_tabulate(study.record.metric, rows, record, words),
+        measures=_tabulate(names, found, words),
+        training=_tabulate_training(names, found, words),
+        training_told=_tell_training(found, words),
+        classes=_tabulate_classes(names, found, words),
     )
 
 
-def tell_plainly(candidate: str, record: GenerationRecord, words: Words) -> Iterator[str]:
-    """Say what the measures of a candidate's first run come to, for people who do not know them."""
-    say, measures = words.say, {measure.name: measure for measure in record.measures}
-    trivial = {entry.name: entry.scores for entry in record.trivial}
-    if "kid" in measures and {"training", "blurred", "noise"} <= trivial.keys():
-        kid = measures["kid"]
-        places: dict[str, object] = {name: words.significant(scores["kid"]) for name, scores in trivial.items()}
-        places |= {"candidate": candidate, "kid": words.significant(kid.value)}
-        yield say(
+def _read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
+    """Read what was found of a candidate's runs; none where nothing was kept."""
+    paths = [study.folder / "runs" / run.identity / GENERATION_FILE for run in study.runs_of(row.candidate)]
+    records = tuple(GenerationRecord.load(path) for path in paths if path.is_file())
+    if not records:
+        return None
+    metric, ranked = study.record.metric, {} if row.score is None else {study.record.metric: row.score}
+    values = _mean_each([{one.name: one.value for one in record.measures} for record in records])
+    intervals = {one.name: one.interval for one in records[0].measures} if row.n_runs == 1 else {}
+    if row.interval_pictures is not None:
+        intervals[metric] = row.interval_pictures
+    return Measured(row.candidate, values | row.also | ranked, intervals | row.also_pictures, records)
+
+
+def _mean_each(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Average by name over those that have it."""
+    names = dict.fromkeys(name for entry in scores for name in entry)
+    return {name: statistics.fmean(entry[name] for entry in scores if name in entry) for name in names}
+
+
+def tell_trivial(best: Measured, words: Words) -> Iterator[str]:
+    """Say for people who do not know it what the KID is, and what everyone could do."""
+    trivial = best.trivial()
+    if "kid" in best.values and TRIVIAL_WORDS.keys() <= trivial.keys():
+        yield words.say(
             "The KID is a distance from photographs that the generator has never seen; it is read beside what everyone "
-            "could do. The training pictures themselves get {training}, blurred {blurred}, noise {noise}; {candidate} "
-            "gets {kid}.",
-            **places,
+            "could do. The training pictures themselves get {training}, blurred {blurred}, noise {noise}.",
+            **{name: words.significant(trivial[name]["kid"]) for name in TRIVIAL_WORDS},
         )
-        if kid.interval.high < trivial["blurred"]["kid"]:
-            yield say("Its pictures are nearer to photographs than blurred photographs are.")
-        elif kid.interval.low > trivial["noise"]["kid"]:
-            yield say("Its pictures are further from photographs than noise is: nothing was learnt.")
-        elif kid.interval.low > trivial["blurred"]["kid"]:
-            yield say(
-                "Its pictures are further from photographs than blurred photographs are: one sees that they are made."
-            )
-    if "coverage" in measures:
-        share = words.percent(measures["coverage"].value, 0)
+
+
+def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
+    """Say what the measures of a candidate, over all its runs, come to, for people who do not know them."""
+    say = words.say
+    if collapsed := sum(bool(record.note) for record in of.records):
+        yield words.say_count(
+            "{candidate} collapsed in {n} run of {runs}: for three looks in a row its samples hardly differed.",
+            "{candidate} collapsed in {n} runs of {runs}: for three looks in a row its samples hardly differed.",
+            collapsed,
+            candidate=of.candidate,
+            runs=words.count(len(of.records)),
+        )
+    if "kid" in of.values:
+        told = words.significant(of.values["kid"])
+        if (interval := of.intervals.get("kid")) is not None:
+            told = _over_pictures(told, interval, words.significant, words)
+        yield say("{candidate} gets a KID of {kid}.", candidate=of.candidate, kid=told)
+        if interval is not None:
+            yield from _tell_nearness(interval, {name: scores["kid"] for name, scores in of.trivial().items()}, words)
+    if "coverage" in of.values:
         yield say(
             "Of the held-out photographs, {share} have a generated picture near them: that much of the variety is "
             "there.",
-            share=share,
+            share=words.percent(of.values["coverage"], 0),
         )
-    if "near_copies" in measures:
-        copies = measures["near_copies"]
-        share = words.percent(copies.value, 0)
-        if copies.interval.low > NEAR_QUANTILE:
-            yield say(
-                "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
-                "photographs do: it copies.",
-                share=share,
-            )
-        else:
-            yield say(
-                "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
-                "photographs do: that it copies was not shown.",
-                share=share,
-            )
+    if "near_copies" in of.values:
+        yield _tell_copies(of.values["near_copies"], of.intervals.get("near_copies"), words)
+    yield say(
+        "Half of its pictures lie nearer than {generated} to a training picture, half of the held-out photographs "
+        "nearer than {real}.",
+        generated=words.significant(of.mean("nearest_generated")),
+        real=words.significant(of.mean("nearest_real")),
+    )
+
+
+def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> Iterator[str]:
+    """Say where a generator stands between blurred photographs and noise, as far as its interval shows it."""
+    if not {"blurred", "noise"} <= trivial.keys():
+        return
+    if kid.high < trivial["blurred"]:
+        yield words.say("Its pictures are nearer to photographs than blurred photographs are.")
+    elif kid.low > trivial["noise"]:
+        yield words.say("Its pictures are further from photographs than noise is: nothing was learnt.")
+    elif kid.high >= trivial["noise"]:
+        yield words.say("It was not shown that its pictures are nearer to photographs than noise is.")
+    elif kid.low > trivial["blurred"]:
+        yield words.say(
+            "Its pictures are further from photographs than blurred photographs are: one sees that they are made."
+        )
+
+
+def _tell_copies(share: float, interval: Interval | None, words: Words) -> str:
+    """Say whether a generator copies more than photographs that were held out seem to."""
+    told = words.percent(share, 0)
+    if interval is not None:
+        told = _over_pictures(told, interval, lambda value: words.percent(value, 0), words)
+    if interval is not None and interval.low > NEAR_QUANTILE:
+        return words.say(
+            "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
+            "photographs do: it copies.",
+            share=told,
+        )
+    if interval is not None and interval.high <= NEAR_QUANTILE:
+        return words.say(
+            "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
+            "photographs do: no more than photographs.",
+            share=told,
+        )
+    return words.say(
+        "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
+        "photographs do: that it copies was not shown.",
+        share=told,
+    )
+
+
+def _over_pictures(value: str, interval: Interval, write: Callable[[float], str], words: Words) -> str:
+    return words.say(
+        "{value} (95% over pictures: {low} to {high})", value=value, low=write(interval.low), high=write(interval.high)
+    )
+
+
+def _tell_training(found: Sequence[Measured], words: Words) -> str:
+    """Say what the table against the training pictures holds and how it is read."""
+    told = words.say(
+        "Against the training pictures in the place of the held-out ones, mean of the runs: where these values are "
+        "much better than those above, the generator has learnt its pictures by heart. Nearness is that of the median "
+        "picture to its nearest training picture; below the limit lie 5% of the held-out photographs."
+    )
+    if {record.near_by for one in found for record in one.records} == {"ratio"}:
+        told += " " + words.say(
+            "It is the distance to the nearest over the mean distance to the next nine: 0 for a copy, near 1 for a "
+            "picture that is about as far from many."
+        )
+    return told
 
 
 def _tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
@@ -154,7 +293,9 @@ def _tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
 
 def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist) -> Drawing:
     found = [(caption, _read(path)) for caption, path in sheets if path.is_file()]
-    return artist.draw_twice(name, label, lambda width_in: draw_sheets(found, width_in=width_in))
+    drawing = artist.draw_twice(name, label, lambda width_in: draw_sheets(found, width_in=width_in))
+    files = [path for _, path in sheets if path.is_file()]
+    return replace(drawing, file=files[0]) if len(files) == 1 else drawing
 
 
 def _read(path: Path) -> npt.NDArray[np.uint8]:
@@ -163,16 +304,59 @@ def _read(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(Image.open(path).convert("RGB"))
 
 
-def _tabulate(metric: str, rows: list[LeaderboardRow], record: GenerationRecord, words: Words) -> Table:
-    """Set the candidates' means beside the trivial generators of one run."""
-    names = [metric, *rows[0].also]
+def _tabulate(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table:
+    """Set the candidates' means beside the trivial generators of the best one's runs."""
+    columns = (Column(words.say("generator"), numeric=False), *_columns(names, words))
+    body = [(one.candidate, one.values) for one in found]
+    body += [(words.say(TRIVIAL_WORDS[name]), scores) for name, scores in found[0].trivial().items()]
+    return Table(columns, tuple((Cell(name), *_cells(names, scores, words)) for name, scores in body))
+
+
+def _tabulate_training(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table:
+    """Set out the measures against the training pictures, and how near to them the generated pictures lie."""
+    shown = [name for name in names if any(name in one.against_training() for one in found)]
+    medians = {
+        "nearest_generated": Column(words.say("nearness")),
+        "nearest_real": Column(words.say("nearness of photographs")),
+        "near_limit": Column(words.say("limit")),
+    }
+    columns = (Column(words.say("generator"), numeric=False), *_columns(shown, words), *medians.values())
+    return Table(
+        columns,
+        tuple(
+            (
+                Cell(one.candidate),
+                *_cells(shown, one.against_training(), words),
+                *(Cell(words.significant(value), value) for value in map(one.mean, medians)),
+            )
+            for one in found
+        ),
+    )
+
+
+def _tabulate_classes(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table | None:
+    """Set out the measures of each class that a conditional generator was asked for."""
+    body = [(one.candidate, name, scores) for one in found for name, scores in one.classes().items()]
+    if not body:
+        return None
+    shown = [name for name in names if any(name in scores for _, _, scores in body)]
     columns = (
         Column(words.say("generator"), numeric=False),
-        *(Column(words.say(METRIC_NAMES.get(name, name))) for name in names),
+        Column(words.say("class"), numeric=False),
+        *_columns(shown, words),
     )
-    body = [(row.candidate, {metric: row.score, **row.also}) for row in rows]
-    body += [(words.say(TRIVIAL_WORDS[one.name]), dict(one.scores)) for one in record.trivial]
-    return Table(columns, tuple((Cell(name), *(_cell(of.get(key), key, words) for key in names)) for name, of in body))
+    return Table(
+        columns,
+        tuple((Cell(candidate), Cell(name), *_cells(shown, scores, words)) for candidate, name, scores in body),
+    )
+
+
+def _columns(names: Iterable[str], words: Words) -> Iterator[Column]:
+    return (Column(words.say(METRIC_NAMES.get(name, name))) for name in names)
+
+
+def _cells(names: Iterable[str], scores: dict[str, float], words: Words) -> Iterator[Cell]:
+    return (_cell(scores.get(name), name, words) for name in names)
 
 
 def _cell(value: float | None, metric: str, words: Words) -> Cell:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
-from etude.report.words import MetricWords, Words
+from etude.report.words import METRIC_NAMES, MetricWords, Words
 
 _FEW_RUNS = 3
 """With fewer, an interval over runs is wider than what it is to tell apart: of two, 9 of their deviations each way."""
@@ -15,6 +15,10 @@ _FEW_RUNS = 3
 def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
     """Return what is to be known to read a leaderboard."""
     notes = [tell_few_runs(record, words)]
+    bounded = dict.fromkeys(name for row in record.leaderboard for name in row.also_pictures)
+    if bounded:
+        names = words.listing(words.say(METRIC_NAMES.get(name, name)) for name in bounded)
+        notes.append(words.say("In brackets after {metrics}: the 95% interval over pictures.", metrics=names))
     if any(row.latency_q1_ms is not None for row in record.leaderboard):
         notes.append(
             words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment
 
-from etude.core.files import write_text
+from etude.core.files import write_bytes, write_text
 from etude.figures.theme import WIDE_IN, to_svg
 from etude.report.drawings import Drawing
 from etude.report.note import gather, make_environment
 from etude.report.reading import read_study
 from etude.report.words import Words
 
-_SHOWN = ("leaderboard", "pareto")
-"""The figures of the page, beside one for each ablation; the note has all."""
 _COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
 
 
 def write_markdown(study_folder: Path, language: str, *, to: Path | None = None) -> list[Path]:
-    """Write leaderboard, verdicts, command and machine of a study as Markdown, with figures beside.
+    """Write leaderboard, verdicts, what was searched, detected and generated, and command, with figures beside.
 
     Args:
         study_folder: what `etude run` left: the folder that holds `study.json`.
@@ -29,30 +28,45 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
         to: the folder to write into; none means `report/` in the study's folder.
 
     Returns:
-        The page (`README.md`, or `README.fr.md`) and its figures (SVG).
+        The page (`README.md`, or `README.fr.md`) and its figures (SVG; PNG where a figure is a picture file).
 
     Raises:
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     words, study = Words(language), read_study(study_folder, language)
     folder = to or study_folder / "report"
-    content = gather(study, words, name="`{}`".format)
-    shown: dict[str, Drawing] = {
-        name: drawing for name in _SHOWN if (drawing := content[f"{name}_drawing"]) is not None
-    }
-    ablations = {f"ablation-{place}": entry for place, entry in enumerate(content["ablations"], 1)}
-    shown |= {name: entry.influence or entry.drawing for name, entry in ablations.items()}
-    files = {name: folder / f"{name}.{language}.svg" for name in shown}
-    for name, file in files.items():
-        write_text(file, to_svg(shown[name].draw(WIDE_IN), label=shown[name].label))
+    figures = _Figures(folder, language)
     page = folder / ("README.md" if language == "en" else f"README.{language}.md")
     text = _environment().get_template("results.md.j2").render(
-        _=words.say, ngettext=words.say_count, words=words, colon=_COLON[language],
-        figures={name: file for name, file in files.items() if name in _SHOWN},
-        ablation_figures=[files[name] for name in ablations], **content,
+        _=words.say, ngettext=words.say_count, words=words, colon=_COLON[language], figure=figures.write,
+        **gather(study, words, name="`{}`".format),
     )  # fmt: skip
     write_text(page, re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n")
-    return [page, *files.values()]
+    return [page, *figures.written]
+
+
+@dataclass
+class _Figures:
+    """The figures of one page, written beside it as the page names them."""
+
+    folder: Path
+    language: str
+    written: list[Path] = field(default_factory=list)
+
+    def write(self, drawing: Drawing, name: str = "") -> str:
+        """Write a figure, by its own name where none is given, and return that of its file.
+
+        A picture file goes as it is: it says in itself that it is generated, and by which run.
+        """
+        name = name or drawing.name
+        if drawing.file is not None:
+            path = self.folder / f"{name}{drawing.file.suffix}"
+            write_bytes(path, drawing.file.read_bytes())
+        else:
+            path = self.folder / f"{name}.{self.language}.svg"
+            write_text(path, to_svg(drawing.draw(WIDE_IN), label=drawing.label))
+        self.written.append(path)
+        return path.name
 
 
 def as_cell(text: object) -> str:

@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from etude.core.files import write_text
-from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
+from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.choices import read_card, tell_metric, tell_sizes, tell_use
@@ -144,11 +144,11 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "metric": metric,
         "finished": finished,
         "answer": teller.tell_answer(record),
-        "verdict_sentences": [(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
+        "verdict_sentences": [(verdict.verdict, _tell_with_costs(verdict, record, teller)) for verdict in verdicts],
         "leaderboard": tabulate_leaderboard(record, words, metric),
         "leaderboard_notes": list_board_notes(record, words),
         "leaderboard_drawing": artist.draw_leaderboard(),
-        "verdicts": tabulate_verdicts(verdicts, words, metric),
+        "verdicts": tabulate_verdicts(verdicts, words, metric, record.leaderboard),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "correction": tell_correction(verdicts, words),
         "ablations": _gather_ablations(record, artist, teller, settings),
@@ -156,6 +156,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "searches": gather_searches(artist, teller),
         "combinations": gather_combinations(record, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
+        "curves_told": artist.tell_curves(),
         "gaps_drawing": artist.draw_gaps(),
         "swatches": artist.swatches(),
         "pareto_drawing": artist.draw_pareto(),
@@ -200,7 +201,8 @@ def _gather_ablations(
     rows = {row.candidate: row for row in record.leaderboard}
     parts = []
     for place, group in enumerate(record.ablations):
-        verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+        compared = [verdict for verdict in record.verdicts if verdict.group == group.name]
+        verdicts = [shorten(verdict, group) for verdict in compared]
         drawing = artist.draw_verdicts(verdicts, f"ablation-{place}")
         if drawing is None:
             continue
@@ -212,10 +214,22 @@ def _gather_ablations(
                 sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),
-                table=tabulate_verdicts(verdicts, artist.words, artist.metric),
+                table=tabulate_verdicts(
+                    compared,
+                    artist.words,
+                    artist.metric,
+                    record.leaderboard,
+                    lambda verdict, group=group: shorten(verdict, group).candidate,  # type: ignore[misc]
+                ),
             )
         )
     return parts
+
+
+def _tell_with_costs(verdict: Verdict, record: StudyRecord, teller: Teller) -> str:
+    """Write a comparison as a sentence, and what the candidate costs beside what it is compared with."""
+    told, costs = teller.tell_verdict(verdict), teller.tell_costs(verdict, record.leaderboard)
+    return type(told)(" ").join(filter(None, (told, costs)))
 
 
 def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:

@@ -89,6 +89,11 @@ PATTERNS = (
         "training pictures do, for {looks} looks in a row. Training stopped there. Lower train.optimizer.lr, or give "
         "train.adversarial an r1 or an augment; collapse: 0 lets it go on."
     ),
+    mark(
+        "{label}: The generator collapsed: at step {step} of {steps} its samples differed by {share} % of what "
+        "training pictures do, for {looks} looks in a row. Training went on (collapse: 0); at its end they differ by "
+        "{end} %."
+    ),
     mark("The official test part is left out, as its labels are not public."),
     mark("The official test part is left out, as its labels are not public; the official val is the test."),
     mark_count(

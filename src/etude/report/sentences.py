@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
+from etude.core.study_record import AblationGroup, LeaderboardRow, StudyRecord, Verdict, VerdictWord, cost_ratio
 from etude.evaluate.overfitting import Gap
 from etude.metrics.statistics import ALPHA
 from etude.report.messages import mark
@@ -75,6 +75,19 @@ class Teller:
                 text = self.words.say("{candidate} worsens {metric} by {gain} {interval} against {baseline}.", **places)
         text = text if places["interval"] else type(text)(text.replace("  ", " "))
         return text + self._tell_pictures(verdict)
+
+    def tell_costs(self, verdict: Verdict, rows: Iterable[LeaderboardRow]) -> str:
+        """Write what a candidate costs beside what it is compared with; empty where neither cost is known."""
+        say, board = self.words.say, list(rows)
+        time = self.words.times(cost_ratio(board, verdict, "seconds"))
+        latency = self.words.times(cost_ratio(board, verdict, "latency_ms"))
+        costs = [
+            *([say("training time {ratio}", ratio=time)] if time else []),
+            *([say("latency of one picture {ratio}", ratio=latency)] if latency else []),
+        ]
+        if not costs:
+            return ""
+        return say("Beside {baseline}: {costs}.", baseline=self.name(verdict.baseline), costs=", ".join(costs))
 
     def _tell_pictures(self, verdict: Verdict) -> str:
         """Write that the test pictures leave open what the runs have shown; empty where they do not."""

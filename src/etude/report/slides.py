@@ -307,6 +307,7 @@ _BOX = (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN)
 _LEFT = (_MARGIN_IN, _TOP_IN, 5.2, _BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
 _MOST_NOTED, _MOST_SEARCHES = 60, 4
+_MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
@@ -362,11 +363,7 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if told["leaderboard_drawing"]:
         deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["leaderboard_drawing"], _BOX)
     if told["curves_drawing"]:
-        caption = say(
-            "By epoch: each run a thin line, the mean of a candidate's runs a thick one. Training is measured on augmented "  # noqa: E501
-            "pictures as they went by."
-        )
-        slide = deck.slide(say("How they learnt"), [caption])
+        slide = deck.slide(say("How they learnt"), [told["curves_told"]])
         deck.picture(slide, told["curves_drawing"], (_MARGIN_IN, 1.25, _FULL_IN, 5.3))
         looks = assign_looks([row.candidate for row in record.leaderboard], record.baseline)
         deck.legend(slide, [swatch.name for swatch in told["swatches"]][:8], looks)
@@ -522,27 +519,34 @@ def _tell_judged(deck: Deck, judged: Judged) -> None:
 def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     """Write the slides of a study of generators: samples, measures beside trivial generators, and whether it copies."""
     say = deck.words.say
-    told = [
-        say("Samples of the first run of each candidate, drawn once and not chosen. None is a photograph."),
-        *generated.plain,
-    ]
+    told = say("Samples of the first run of each candidate, drawn once and not chosen. None is a photograph.")
     shown = generated.sheets[:_MOST_SHEETS]
-    slide = deck.slide(say("What it draws"), told)
+    slide = deck.slide(say("What it draws"), [told])
     width_in = (_FULL_IN - _GAP_IN * (len(shown) - 1)) / max(1, len(shown))
     for place, (_, drawing) in enumerate(shown):
         left_in = _MARGIN_IN + place * (width_in + _GAP_IN)
         deck.picture(slide, drawing, (left_in, _TOP_IN, width_in, _BODY_IN - 0.6), width_in=4.0)
-    deck.bullets(slide, told[:1], (_MARGIN_IN, 6.45, _FULL_IN, 0.5))
-    slide = deck.slide(say("How near to photographs"), [*generated.plain, *generated.ratios])
+    deck.bullets(slide, [told], (_MARGIN_IN, 6.45, _FULL_IN, 0.5))
+    slide = deck.slide(say("How near to photographs"), [*generated.plain[:1], *generated.ratios])
     deck.table(
         slide, _ends(generated.measures, 8, len(TRIVIAL_WORDS)), (_MARGIN_IN, _TOP_IN, _FULL_IN, 3.6), most_rows=8
     )
-    deck.bullets(slide, generated.plain[:4], (_MARGIN_IN, 5.2, _FULL_IN, 1.65))
+    deck.bullets(slide, generated.ratios[:4], (_MARGIN_IN, 5.2, _FULL_IN, 1.65))
+    slide = deck.slide(say("What it comes to, and what failed"), generated.plain)
+    deck.bullets(slide, generated.plain[:_MOST_TOLD], _BOX)
+    if generated.classes:
+        held = say(
+            "Each class that a conditional generator was asked for, against held-out photographs of that class, mean "
+            "of the runs."
+        )
+        slide = deck.slide(say("Each class that was asked for"), [held])
+        deck.table(slide, generated.classes, _BOX, most_rows=12)
     caption = say(
         "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, above that "
         "picture.",
         candidate=generated.candidate,
     )
-    slide = deck.slide(say("Does it copy?"), [caption, *generated.plain])
-    deck.picture(slide, generated.nearest, (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN - 0.6))
+    slide = deck.slide(say("Does it copy?"), [caption, generated.training_told])
+    deck.picture(slide, generated.nearest, (_MARGIN_IN, _TOP_IN, _FULL_IN, 2.6))
+    deck.table(slide, generated.training, (_MARGIN_IN, 4.2, _FULL_IN, 2.0), most_rows=4)
     deck.bullets(slide, [caption], (_MARGIN_IN, 6.45, _FULL_IN, 0.5))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from etude.core.run_record import RunRecord
-from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
+from etude.core.study_record import CostColumn, LeaderboardRow, StudyRecord, Verdict, cost_ratio
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.sentences import METHOD_WORDS, VERDICT_WORDS
@@ -85,8 +85,14 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("on training"), lambda row: row.train_score, metric.bare, say("mean on the training part"))
     for name in _also(rows, record.metric):
         other = MetricWords(words, name)
-        add(other.heading, lambda row, name=name: row.also.get(name), other.bare)  # type: ignore[misc]
+        columns.append((Column(other.heading), _also_of(name), _write_also(name, other)))
     add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
+    add(
+        say("time to best"),
+        lambda row: row.seconds_to_best,
+        words.duration,
+        say("mean training time up to the epoch that was kept"),
+    )
     add(say("search"), lambda row: row.search_seconds, words.duration, say("training time of all trials of its search"))
     add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
     add(say("parameters"), lambda row: row.params, words.short)
@@ -128,15 +134,54 @@ def _write_interval(pick: Callable[[LeaderboardRow], Any], metric: MetricWords) 
     return lambda row: ABSENT if (interval := pick(row)) is None else metric.interval(interval.low, interval.high)
 
 
+def _also_of(name: str) -> Callable[[LeaderboardRow], float | None]:
+    """Return what reads another metric."""
+    return lambda row: row.also.get(name)
+
+
+def _write_also(name: str, metric: MetricWords) -> Callable[[LeaderboardRow], str]:
+    """Return what writes another metric, with its interval over pictures where one was recorded."""
+
+    def write(row: LeaderboardRow) -> str:
+        value, interval = row.also.get(name), row.also_pictures.get(name)
+        if value is None:
+            return ABSENT
+        ends = "" if interval is None else metric.interval(interval.low, interval.high)
+        return f"{metric.bare(value)} {ends}".strip()
+
+    return write
+
+
 def _also(rows: Iterable[LeaderboardRow], metric: str) -> list[str]:
     """Return the other metrics of a leaderboard that have no column of their own."""
     names = dict.fromkeys(name for row in rows for name in row.also)
     return [name for name in names if name != metric and name not in LeaderboardRow.model_fields]
 
 
-def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricWords) -> Table:
-    """Set out the comparisons."""
+def tabulate_verdicts(
+    verdicts: Sequence[Verdict],
+    words: Words,
+    metric: MetricWords,
+    rows: Sequence[LeaderboardRow] = (),
+    name: Callable[[Verdict], str] = lambda verdict: verdict.candidate,
+) -> Table:
+    """Set out the comparisons.
+
+    Args:
+        verdicts: the comparisons.
+        words: the language.
+        metric: what is compared.
+        rows: the leaderboard, for what each candidate costs beside what it is compared with.
+        name: what the candidate of a comparison is called here.
+    """
     say = words.say
+    costs: tuple[tuple[Column, CostColumn], ...] = (
+        (Column(say("time, ratio"), hint=say("mean training time over that of what it is compared with")), "seconds"),
+        (Column(say("latency, ratio"), hint=say("latency of one picture over that of what it is compared with")),
+         "latency_ms"),
+    )  # fmt: skip
+    ratios = [(column, [cost_ratio(rows, verdict, cost) for verdict in verdicts]) for column, cost in costs]
+    ratios = [(column, values) for column, values in ratios if any(value is not None for value in values)]
     has_pictures = any(verdict.pictures is not None for verdict in verdicts)
     hint = say("95% interval over the pictures of the test part")
     over_pictures = (Column(say("over pictures"), hint=hint),) if has_pictures else ()
@@ -149,11 +194,12 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
         Column(say("p, adjusted"), hint=say("Holm's correction over the comparisons of this section")),
         Column(say("pairs"), hint=say("same seed, same fold")),
         Column(say("smallest detectable gain"), hint=say("shown 8 times out of 10 by so many runs")),
+        *(column for column, _ in ratios),
         Column(say("test"), numeric=False),
     )
     body = tuple(
         (
-            Cell(verdict.candidate),
+            Cell(name(verdict)),
             Cell(say(VERDICT_WORDS[verdict.verdict]), kind="verdict-" + verdict.verdict.split()[0]),
             Cell(metric.signed(verdict.gain), verdict.gain),
             Cell(metric.interval(verdict.low, verdict.high) or ABSENT, verdict.low),
@@ -164,9 +210,10 @@ def tabulate_verdicts(verdicts: Sequence[Verdict], words: Words, metric: MetricW
                 ABSENT if verdict.smallest_detectable is None else metric.bare(verdict.smallest_detectable),
                 verdict.smallest_detectable,
             ),
+            *(Cell(words.times(values[place]) or ABSENT, values[place]) for _, values in ratios),
             Cell(say(METHOD_WORDS.get(verdict.method, verdict.method))),
         )
-        for verdict in verdicts
+        for place, verdict in enumerate(verdicts)
     )
     return Table(columns, body)
 

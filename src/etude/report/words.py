@@ -114,6 +114,14 @@ class Words:
                 return f"{self.significant(value / size)}\N{NO-BREAK SPACE}{prefix}"
         return self.significant(value)
 
+    def times(self, ratio: float | None) -> str:
+        """Write a ratio with two significant digits; nothing for none.
+
+        >>> Words("en").times(1.4321), Words("en").times(None)
+        ('×1.4', '')
+        """
+        return "" if ratio is None else f"×{self.significant(ratio, 2)}"
+
     def percent(self, value: float, decimals: int = 1) -> str:
         r"""Write a share from 0 to 1 in percent.
 

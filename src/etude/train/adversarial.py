@@ -29,6 +29,7 @@ from etude.core.watch import Watcher
 from etude.data.augment.augmenter import Augmenter
 from etude.models.networks.adversaries import Adversaries, Judged
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty, redrawing_loss
+from etude.train.adversarial_config import AdversarialConfig
 from etude.train.averaging import WeightAverage
 from etude.train.differentiable import augment
 from etude.train.job import Job
@@ -50,6 +51,8 @@ from etude.train.state import (
 _LOOKS_OF_COLLAPSE: Final = 3
 _YOUNG: Final = 1 / 3
 """Share of the training before which samples that look alike may still become different."""
+_TOLD_COLLAPSE: Final = float(AdversarialConfig.model_fields["collapse"].default)
+"""What is told of a training that no collapse stops: the limit that it would have had."""
 _SETTLING_BATCHES: Final = 64
 _MONITORED: Final = 6
 """Values that are summed between looks: both losses, both logits, both lengths of gradients."""
@@ -67,7 +70,7 @@ class Generated:
     precision: str
     """What it was trained in."""
     note: str = ""
-    """Why it stopped before its last step; empty where it did not."""
+    """That it collapsed, and whether training stopped there; empty where it did not."""
 
 
 def without_halves(job: Job) -> Job:
@@ -313,32 +316,56 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
         watch.stepped(step, generator_loss, epoch.images_per_s)
         watch.epoch_done(epoch)
 
-    note = note or collapse_note(progress.epochs(), config.collapse, steps)
+    history = progress.epochs()
+    note = note or collapse_note(history, config.collapse, steps)
+    if config.collapse == 0:
+        note = passed_collapse_note(history, steps)
     duel.swap_average()
     duel.settle()
-    rates = [line.images_per_s for line in progress.epochs()]
+    rates = [line.images_per_s for line in history]
     rate = statistics.median(rates) if rates else 0.0
     return Generated(model.eval(), progress, rate, step, execution.precision, note)
 
 
 def collapse_note(history: list[Epoch], limit: float, steps: int) -> str:
-    """Return the sentence that says that a generator has collapsed; empty while it has not.
-
-    It has where three looks in a row show samples that hardly differ, once they did differ or a third of the training
-    is over: what an untrained generator gives hardly differs either.
-    """
-    found = [line.adversarial.diversity for line in history if line.adversarial is not None]
-    last = found[-_LOOKS_OF_COLLAPSE:]
-    if len(last) < _LOOKS_OF_COLLAPSE or max(last) >= limit:
-        return ""
-    step = history[-1].step
-    if max(found) < limit and step < _YOUNG * steps:
+    """Return the sentence that says that a generator has collapsed and is stopped there; empty while it has not."""
+    found = _diversities(history)
+    if not _has_collapsed(found, history[-1].step if history else 0, limit, steps):
         return ""
     return (
-        f"The generator has collapsed: at step {step} of {steps} its samples differ by {100 * last[-1]:.1f} % of what "
-        f"training pictures do, for {_LOOKS_OF_COLLAPSE} looks in a row. Training stopped there. Lower "
-        f"train.optimizer.lr, or give train.adversarial an r1 or an augment; collapse: 0 lets it go on."
+        f"The generator has collapsed: at step {history[-1].step} of {steps} its samples differ by "
+        f"{100 * found[-1]:.1f} % of what training pictures do, for {_LOOKS_OF_COLLAPSE} looks in a row. Training "
+        f"stopped there. Lower train.optimizer.lr, or give train.adversarial an r1 or an augment; collapse: 0 lets it "
+        f"go on."
     )
+
+
+def passed_collapse_note(history: list[Epoch], steps: int) -> str:
+    """Return the sentence on the first collapse of a training that went on, and on its end; empty where none was."""
+    found = _diversities(history)
+    for place, line in enumerate(history, 1):
+        if _has_collapsed(found[:place], line.step, _TOLD_COLLAPSE, steps):
+            return (
+                f"The generator collapsed: at step {line.step} of {steps} its samples differed by "
+                f"{100 * found[place - 1]:.1f} % of what training pictures do, for {_LOOKS_OF_COLLAPSE} looks in a "
+                f"row. Training went on (collapse: 0); at its end they differ by {100 * found[-1]:.1f} %."
+            )
+    return ""
+
+
+def _diversities(history: list[Epoch]) -> list[float]:
+    return [line.adversarial.diversity for line in history if line.adversarial is not None]
+
+
+def _has_collapsed(found: list[float], step: int, limit: float, steps: int) -> bool:
+    """Whether the last three looks show samples that hardly differ, once they did or a third of the training is over.
+
+    What an untrained generator gives hardly differs either.
+    """
+    last = found[-_LOOKS_OF_COLLAPSE:]
+    if len(last) < _LOOKS_OF_COLLAPSE or max(last) >= limit:
+        return False
+    return max(found) >= limit or step >= _YOUNG * steps
 
 
 def _divergence(job: Job, step: int) -> str:

@@ -24,4 +24,4 @@ class AdversarialConfig(Config):
     """Steps between looks: a sample grid, a line of history, a saved state, and the check for collapse."""
     collapse: Annotated[float, Field(ge=0, lt=1)] = 0.1
     """Training stops where the samples of three looks in a row differ from each other by less than this share of what
-    training pictures do; 0: never."""
+    training pictures do; 0: never, and the record tells what would have stopped it by default."""

@@ -18,6 +18,7 @@ def board():
             candidate=name, n_runs=3, score=0.8816, deviation=0.0004, interval_runs=Interval(low=0.88, high=0.883),
             interval_pictures=Interval(low=0.876, high=0.887), validation_score=0.89, seconds=425.0, images_per_s=867.0,
             params=1_970_000, macs=118_000_000, memory_mb=2986.0, latency_ms=2.69, score_clean=0.8784,
+            seconds_to_best=371.0, size_mb=7.88,
         )
         for name in ("airnet", "a candidate with a long name")
     )  # fmt: skip
@@ -45,6 +46,15 @@ def test_a_wide_terminal_shows_all_and_a_narrow_one_the_score():
     assert "balanced_accuracy" in printed(58)
     assert "room for more" not in printed(220)
     assert len(printed(100).splitlines()[3]) > len(printed(58).splitlines()[3])
+
+
+def test_time_to_the_best_epoch_and_size_are_shown_or_named():
+    wide = printed(220)
+    for told in ("to best", "6 min 11 s", "MB", "7.88"):
+        assert told in wide
+    named = " ".join(printed(80).split("room for more:")[1].split())
+    assert "to best" in named
+    assert "MB" in named.replace(",", "").split()
 
 
 @pytest.mark.parametrize("width", [58, 160])

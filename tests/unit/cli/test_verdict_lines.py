@@ -40,6 +40,18 @@ def test_one_comparison_alone_is_not_called_corrected_and_groups_are_counted_apa
     assert not any("corrected" in line for line in found)
 
 
+def test_what_a_candidate_costs_beside_its_baseline_ends_its_line():
+    record = board(verdict("wide", 0.01, "better", 0.001), verdict("other", 0.01, "better", 0.001))
+    rows = [
+        LeaderboardRow(candidate="wide", n_runs=2, score=0.9, seconds=140.0, latency_ms=4.0),
+        LeaderboardRow(candidate="plain", n_runs=2, score=0.8, seconds=100.0, latency_ms=2.0),
+        LeaderboardRow(candidate="other", n_runs=2, score=0.8, seconds=1234.0),
+    ]
+    told = [line.plain for line in verdict_lines(record.model_copy(update={"leaderboard": tuple(rows)}))]
+    assert told[0].endswith("comparisons); time ×1.4, ms ×2")
+    assert told[1].endswith("comparisons); time ×12")
+
+
 def test_two_runs_are_called_few_and_three_are_not():
     assert "too few" in few_runs_line(board())
     assert few_runs_line(board(n_runs=3)) == ""

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 from etude.core.errors import MistakeError
+from etude.core.words import Part
+from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.leaderboard import interval_over_runs, leaderboard_rows
 from etude.evaluate.pictures import interval_over_pictures
+from etude.metrics.generation import FeatureSets
 from etude.metrics.statistics import bootstrap_interval, t_interval
 
 
@@ -35,6 +38,30 @@ def test_a_row_sums_up_its_runs(seeds):
     assert row.train_score is None
     assert set(row.also) == {"f1_macro"}
     assert (row.seconds, row.memory_mb, row.params, row.latency_ms) == (12.0, 54.0, 7, 1.0)
+
+
+def generated(ids, seed, *, copies):
+    """Features of a generator that copies its training pictures, or draws others like them."""
+    rng = np.random.default_rng(seed)
+    training, real, others = (rng.standard_normal((count, 8)) for count in (30, len(ids), 40))
+    drawn = training[rng.integers(0, 30, 40)] if copies else others
+    return GeneratedFeatures(ids, Part.TEST, FeatureSets(drawn, real, training))
+
+
+def test_near_copies_have_an_interval_over_the_held_out_pictures_of_all_folds(one):
+    folds = [np.array([f"picture {n}" for n in range(start, start + 20)]) for start in (0, 20, 40)]
+    runs = [
+        replace(one(np.ones(20), fold=fold, ids=ids, recorded=False), test=generated(ids, fold, copies=fold == 0))
+        for fold, ids in enumerate(folds)
+    ]
+    (row,) = leaderboard_rows({"it": runs}, "kid", also=("near_copies", "diversity"))
+    assert set(row.also_pictures) == {"near_copies"}
+    interval = row.also_pictures["near_copies"]
+    assert interval == interval_over_pictures(runs, "near_copies")
+    assert interval.low <= row.also["near_copies"] <= interval.high
+    first = interval_over_pictures(runs[:1], "near_copies")
+    assert first.low == 1.0  # of the fold that is copied alone
+    assert 1 / 3 <= interval.low < interval.high < 0.8
 
 
 def test_an_interval_over_two_runs_ends_where_the_metric_does(one):

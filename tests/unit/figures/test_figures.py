@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from etude.core.interval import Interval
-from etude.core.run_record import Epoch
+from etude.core.run_record import AdversarialLook, Epoch
 from etude.core.study_record import LeaderboardRow, Verdict
 from etude.figures.confusion import draw_confusion, list_confusions, share_rows
 from etude.figures.curves import draw_curves, draw_gaps, gather_curve
@@ -62,6 +62,30 @@ class TestCurves:
         panels = {"validation_score": "score", "train_loss": "loss"}
         figure = draw_curves({"a": runs}, panels, looks=assign_looks(["a"]), epoch_label="epoch", numbers=numbers)
         assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss"]
+
+    def test_what_a_look_saw_is_drawn_by_step_at_each_candidates_own_distance(self):
+        def looks(every, *diversities):
+            seen = {"discriminator_loss": 1.0, "real_logit": 0.0, "fake_logit": 0.0, "generator_gradient": 1.0}
+            return [
+                line.model_copy(
+                    update={
+                        "step": every * line.epoch,
+                        "adversarial": AdversarialLook(**seen, discriminator_gradient=1.0, diversity=diversity),
+                    }
+                )
+                for line, diversity in zip(history(*diversities), diversities, strict=True)
+            ]
+
+        curve = gather_curve([looks(250, 0.5, 0.4), looks(250, 0.3, 0.2)], "diversity", "step")
+        assert curve.at_E.tolist() == [250, 500]
+        assert curve.mean_E.tolist() == pytest.approx([0.4, 0.3])
+        assert gather_curve([history(2, 1)], "diversity", "step") is None
+        figure = draw_curves(
+            {"a": [looks(250, 0.5, 0.4)], "b": [looks(100, 0.5, 0.4)]}, {"diversity": "diversity"},
+            looks=assign_looks(["a", "b"]), epoch_label="step", numbers={"diversity": str}, by="step",
+        )  # fmt: skip
+        (axes,) = figure.axes
+        assert {tuple(line.get_xdata()) for line in axes.lines} == {(250, 500), (100, 200)}
 
     def test_infinite_losses_are_left_out(self):
         curve = gather_curve([history(2, math.inf), history(4, 3)], "train_loss")

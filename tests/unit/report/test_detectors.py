@@ -17,6 +17,7 @@ from etude.figures.theme import NARROW_IN, WIDE_IN, Look
 from etude.metrics.calibration import reliability_of_positive
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist
+from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 from etude.report.reading import read_study
 from etude.report.words import MetricWords, Words
@@ -53,6 +54,22 @@ def test_the_note_has_its_part(folder, tmp_path, language, heading, chosen):
     assert chosen in section[0]
     assert "<b>" not in section[0] or "disc" in section[0]
     assert 'href="#detectors"' in page
+
+
+@pytest.mark.parametrize(
+    ("language", "heading", "chosen"),
+    [
+        ("en", "## Detector\n", "The threshold was chosen on validation"),
+        ("fr", "## Détecteur\n", "Le seuil a été choisi"),
+    ],
+)
+def test_the_page_of_a_repository_has_it_too(folder, tmp_path, language, heading, chosen):
+    page, *figures = write_markdown(folder, language, to=tmp_path)
+    part = page.read_text("utf-8").partition(heading)[2].partition("\n## ")[0]
+    assert chosen in part
+    assert f"(detectors.{language}.svg)" in part
+    assert tmp_path / f"detectors.{language}.svg" in figures
+    assert all(f"\n| {name} |" in part for name in ("mlp", "linear"))
 
 
 def test_the_table_agrees_with_scikit_learn(folder):

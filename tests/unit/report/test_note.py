@@ -185,6 +185,46 @@ def test_the_verdicts_have_a_column_over_pictures_where_one_has_such_an_interval
     assert texts == ["[−1.0, 5.0]", *[tables.ABSENT] * (len(some) - 1)]
 
 
+def test_each_comparison_tells_what_the_candidate_costs_beside_its_baseline(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    words = Words("en")
+    metric = MetricWords(words, "accuracy")
+    table = tables.tabulate_verdicts(record.verdicts, words, metric, record.leaderboard)
+    at = [[column.heading for column in table.columns].index(name) for name in ("time, ratio", "latency, ratio")]
+    assert [[row[place].text for place in at] for row in table.rows] == [
+        ["×3.5", "×3.6"], ["×1.1", "×0.99"], ["×1.0", "×1.0"], ["×0.16", "×0.13"]
+    ]  # fmt: skip
+    assert "Beside cnn : training time ×3.5, latency of one picture ×3.6." in Page(read(study_folder)).text
+    assert "À côté de cnn : durée d’entraînement ×3,5" in Page(read(study_folder, "fr")).text
+    free = [row.model_copy(update={"seconds": 0.0, "latency_ms": None}) for row in record.leaderboard]
+    mutate(study_folder, leaderboard=tuple(free))
+    assert "Beside cnn" not in Page(read(study_folder)).text
+
+
+def test_the_costs_of_a_variant_are_found_though_its_name_is_shortened(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("cnn-noise",))
+    rows = [
+        row.model_copy(update={"candidate": "cnn+noise", "seconds": 250.0}) if row.candidate == "cnn-noise" else row
+        for row in record.leaderboard
+    ]
+    own = record.verdicts[2].model_copy(update={"group": group.name, "candidate": "cnn+noise"})
+    mutate(study_folder, verdicts=(own,), ablations=(group,), leaderboard=tuple(rows))
+    part = read(study_folder).split('<section id="ablations"')[1].split("</section>")[0]
+    assert "+noise" in part
+    assert "×2.7" in part
+
+
+def test_the_leaderboard_has_the_time_to_the_best_epoch_and_the_size(whole_study):
+    record = StudyRecord.load(whole_study / "study.json")
+    words = Words("en")
+    table = tables.tabulate_leaderboard(record, words, MetricWords(words, "accuracy"))
+    headings = [column.heading for column in table.columns]
+    assert {"training time", "time to best", "latency (ms)", "size (MB)"} <= set(headings)
+    at = headings.index("time to best")
+    assert [row[at].sort for row in table.rows] == [row.seconds_to_best for row in record.leaderboard]
+
+
 def test_without_a_gain_none_is_claimed(study_folder):
     verdicts = StudyRecord.load(study_folder / "study.json").verdicts
     mutate(study_folder, verdicts=tuple(v.model_copy(update={"verdict": "no difference shown"}) for v in verdicts))

@@ -1,0 +1,40 @@
+"""Progress in a terminal: of a generator both losses and how much its samples differ, at each look."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from etude.cli.watching import BarWatcher, PlainWatcher
+from etude.core.run_record import AdversarialLook, Epoch
+
+
+def look() -> Epoch:
+    seen = AdversarialLook(
+        discriminator_loss=0.75, real_logit=1.0, fake_logit=-1.0, generator_gradient=2.0, discriminator_gradient=3.0,
+        diversity=0.43,
+    )  # fmt: skip
+    return Epoch(epoch=3, step=1500, train_loss=1.25, lr=0.001, seconds=9, images_per_s=321, adversarial=seen)
+
+
+@pytest.mark.parametrize("kind", [PlainWatcher, BarWatcher])
+def test_both_losses_and_the_diversity_are_told_at_each_look(kind):
+    console = Console(file=io.StringIO(), width=200, force_terminal=kind is BarWatcher)
+    with kind(console) as watcher:
+        watcher.run_started("dcgan, seed 0", 1, 9, 12, 6000, 0)
+        watcher.epoch_done(look())
+        if kind is BarWatcher:
+            watcher._progress.refresh()
+    told = console.file.getvalue()
+    for part in ("look 3/12", "generator 1.250", "discriminator 0.750", "diversity 0.43", "321 images/s"):
+        assert part in told, told
+
+
+def test_an_epoch_of_a_classifier_is_told_as_before():
+    console = Console(file=io.StringIO(), width=200)
+    watcher = PlainWatcher(console)
+    watcher.run_started("cnn, seed 0", 1, 9, 12, 6000, 0)
+    watcher.epoch_done(look().model_copy(update={"adversarial": None, "validation_score": 0.5}))
+    assert "epoch 3/12, loss 1.2500, validation 0.5000, 321 images/s" in console.file.getvalue()
