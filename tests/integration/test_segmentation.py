@@ -329,20 +329,23 @@ def test_where_contours_are_the_metric_the_epoch_is_chosen_by_iou_and_said_to_be
     (history,) = study.histories_of("mini")
     assert [line.validation_metric for line in history] == ["miou"] * 2
     for line in history:
-        assert line.validation_score == pytest.approx(np.mean([iou for iou in line.validation_classes if iou is not None]))
+        known = [iou for iou in line.validation_classes if iou is not None]
+        assert line.validation_score == pytest.approx(np.mean(known))
     words = Words("en")
     drawing = Artist(study, words, MetricWords(words, "boundary_f1")).draw_curves()
     assert drawing is not None
     headings = {axes.get_title(loc="left") or axes.get_title() for axes in drawing.draw(7.0).axes}
     assert "mean IoU (%), validation" in headings
     assert not any("boundary" in heading for heading in headings)
-    with pytest.raises(StudyFileError, match=r"line 8: protocol\.metric must be counted after every epoch.*boundary_f1"):
+    told = r"line 8: protocol\.metric must be counted after every epoch.*Got 'boundary_f1'"
+    with pytest.raises(StudyFileError, match=told):
         Study.from_text(CONTOURS + "search: {of: mini, space: {train.optimizer.lr: {log: [0.001, 0.1]}}, trials: 2}\n")
 
 
 def test_losses_of_masks_can_be_searched(tmp_path: Path) -> None:
     text = CONTOURS.replace("contours", "losses").replace("boundary_f1", "miou")
-    text += "search: {of: mini, space: {train.loss: {choice: [dice, lovasz, cross-entropy+dice]}}, trials: 3, pruner: none}\n"
+    space = "{train.loss: {choice: [dice, lovasz, cross-entropy+dice]}}"
+    text += f"search: {{of: mini, space: {space}, trials: 3, pruner: none}}\n"
     record = Study.from_text(text).run(tmp_path).record
     (search,) = record.searches
     assert (search.n_complete, search.n_failed) == (3, 0)
@@ -361,9 +364,11 @@ def test_a_kept_picture_lies_where_its_masks_do(tmp_path: Path, fit: str) -> Non
     Study.from_text(text).run(tmp_path / "results")
     (kept,) = (tmp_path / "results").glob("*/runs/*/masks")
     for example in MaskExamples.load(kept / "examples.json").examples:
-        picture, truth = (
-            np.asarray(Image.open(kept / f"{example.stem}{ending}").convert("L")) for ending in (".jpg", ".truth.png")
+        picture, truth, answer = (
+            np.asarray(Image.open(kept / f"{example.stem}{ending}").convert("L"))
+            for ending in (".jpg", ".truth.png", ".answer.png")
         )
+        assert ((answer == 255) == (truth == 255)).all()  # what a crop leaves out has no answer
         assert picture.shape == truth.shape == (16, 64)
         known = truth != 255
         assert ((picture > 127) == (truth == 1))[known].all()

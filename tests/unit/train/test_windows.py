@@ -65,7 +65,8 @@ def test_a_part_of_void_alone_counts_for_nothing():
     still = step_in_parts(task, Batch(images, masks), 2)
     assert still[1] == 0
     masks[0] = 1
-    torch.testing.assert_close(step_in_parts(task, Batch(images, masks), 2), step_in_parts(task, Batch(images, masks), 1))
+    batch = Batch(images, masks)
+    torch.testing.assert_close(step_in_parts(task, batch, 2), step_in_parts(task, batch, 1))
 
 
 def test_parts_of_blended_pictures_count_by_their_pictures():
