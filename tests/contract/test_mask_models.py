@@ -10,7 +10,7 @@ from etude.data.sources.cityscapes import CATEGORIES, CLASSES
 from etude.explain.questions import OfPixels
 from etude.explain.sight import find_cam_layer
 from etude.explain.why import raw_grad_cam
-from etude.models import MODELS, build_model, count_macs, is_trainable, resolve_spec
+from etude.models import MODELS, build_model, count_macs, count_parameters, is_trainable, resolve_spec
 from etude.tasks.segmentation import Segmentation
 
 LABELS = {"categories": tuple(CATEGORIES), "classes": tuple(CLASSES)}
@@ -127,3 +127,43 @@ def test_its_card_and_its_identity(name, spec, size_px):
     if is_trainable(model):
         assert count_macs(model, size_px) > 0
         assert model.get_parameter(next(key for key, _ in model.named_parameters())).requires_grad
+
+
+def test_the_small_one_is_small_and_fast_scnn_is_as_large_as_its_paper_says():
+    assert count_parameters(build("unet-mini", (64, 64))) < 500_000
+    fast = build("fast-scnn", (64, 64), n_outputs=19)
+    norms = sum(count_parameters(module) for module in fast.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    assert round((count_parameters(fast) - norms) / 1e6, 2) == 1.11
+    assert norms < 25_000
+
+
+def test_a_file_of_weights_fills_the_encoder_and_leaves_the_decoder_as_drawn(tmp_path, monkeypatch):
+    spec = {"name": "smp-unet", "encoder": ENCODER}
+    size_px = (64, 64)
+    source = build_model(ENCODER, n_outputs=5, size_px=size_px, seed=1)
+    path = tmp_path / f"{ENCODER}.safetensors"
+    save_file({key: value.contiguous() for key, value in source.state_dict().items()}, path)
+    monkeypatch.setenv("ETUDE_WEIGHTS", str(tmp_path))
+    drawn = build(spec, size_px, seed=2).state_dict()
+    for weights in ("imagenet", str(path)):
+        filled = build({**spec, "weights": weights}, size_px, seed=2).state_dict()
+        assert filled.keys() == drawn.keys()
+        own = {key for key in filled if ".encoder." in key}
+        for key in own:
+            assert torch.equal(filled[key], source.state_dict()[key.removeprefix("body.encoder.model.")]), key
+        assert all(torch.equal(filled[key], drawn[key]) for key in filled.keys() - own)
+        assert any(not torch.equal(filled[key], drawn[key]) for key in own)
+
+
+def test_the_commonest_class_of_each_position_is_that_counted_by_hand():
+    """Four masks of two pixels; at the first: 0, 0, 1 and void; at the second: 1, 1, 1, 1. In all 2 of 0 and 5 of 1."""
+    masks = torch.tensor([[[0, 1]], [[0, 1]], [[1, 1]], [[255, 1]]], dtype=torch.uint8)
+    model = build("majority", (1, 2), n_outputs=3)
+    model.fit_masks(masks)
+    # To each position half a picture of the whole is added, where a class that is nowhere has half a pixel.
+    whole = torch.tensor([2, 5, 0.5]) / 7.5
+    first, second = torch.tensor([2, 1, 0]) + 0.5 * whole, torch.tensor([0, 4, 0]) + 0.5 * whole
+    given = model(torch.zeros(2, 3, 1, 2)).softmax(1)
+    expected = torch.stack((first / first.sum(), second / second.sum()), 1)[None, :, None]
+    torch.testing.assert_close(given, expected.expand(2, -1, -1, -1))
+    assert model(torch.zeros(1, 3, 4, 8)).argmax(1)[0, :, [0, -1]].tolist() == [[0, 1]] * 4

@@ -14,6 +14,7 @@ from etude.study.faults import record_in
 from etude.study.file import StudyConfig
 from etude.study.parse import parse_study
 
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
 TEXT = (Path(__file__).parents[2] / "docs" / "studies.md").read_text()
 ELSEWHERE = {"adversarial", "finetune", "threshold", "model", "search"}
 """Groups whose fields have a guide or a command of their own."""
@@ -22,6 +23,13 @@ ELSEWHERE = {"adversarial", "finetune", "threshold", "model", "search"}
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", TEXT, flags=re.DOTALL))
 def test_every_study_file_in_it_holds(block: str) -> None:
     study = parse_study(block)
+    assert expand_ablations(study).mistakes == ()
+
+
+@pytest.mark.parametrize("file", STUDIES, ids=lambda file: file.stem)
+def test_every_study_that_was_run_can_be_read(file: Path) -> None:
+    study = parse_study(file.read_text("utf-8"), name=file.name)
+    assert study.study == file.stem
     assert expand_ablations(study).mistakes == ()
 
 

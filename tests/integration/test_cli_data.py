@@ -78,3 +78,18 @@ def test_a_mistake_is_one_sentence(place: Path, words: list[str], told: str) -> 
     assert result.returncode == 2
     assert told in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_cityscapes_is_shown_and_checked_by_category(tmp_path: Path) -> None:
+    for folder, ending, pixels in (
+        ("leftImg8bit", "leftImg8bit", np.zeros((4, 6, 3), np.uint8)),
+        ("gtFine", "gtFine_labelIds", np.full((4, 6), 26, np.uint8)),
+    ):
+        (tmp_path / "city" / folder / "train" / "ulm").mkdir(parents=True)
+        Image.fromarray(pixels).save(tmp_path / "city" / folder / "train" / "ulm" / f"ulm_0_0_{ending}.png")
+    shown = json.loads(etude("data", "show", "city", "--json", "--categories", cwd=tmp_path).stdout)
+    assert shown["classes"][-1] == "vehicle"
+    assert len(shown["classes"]) == 8
+    assert len(json.loads(etude("data", "show", "city", "--json", cwd=tmp_path).stdout)["classes"]) == 19
+    told = etude("data", "check", "city", "--json", "--categories", cwd=tmp_path)
+    assert told.returncode == 0, told.stderr

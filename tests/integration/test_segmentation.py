@@ -20,7 +20,10 @@ from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.records import DataMapRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
 from etude.metrics.segmentation import pixel_confusion
+from etude.report.drawings import Artist
 from etude.report.note import write_note
+from etude.report.reading import read_study
+from etude.report.words import MetricWords, Words
 from etude.study.attributions import choose_regions
 
 STUDY = """
@@ -216,10 +219,13 @@ def make_folder(folder: Path, spoil: dict[int, np.ndarray]) -> Path:
     return folder
 
 
-def study_of(folder: Path, more: str = "") -> Study:
+def study_of_text(folder: Path, more: str = "") -> str:
     text = f"task: segmentation\ndata: {{source: {folder}, on_leak: allow{more}}}\nprepare: {{size_px: [12, 16]}}\n"
-    text += "train: {epochs: 1, batch: 4}\ncandidates: {a: {model: {name: unet-mini, widths: [4, 8]}}}\n"
-    return Study.from_text(text)
+    return text + "train: {epochs: 1, batch: 4}\ncandidates: {a: {model: {name: unet-mini, widths: [4, 8]}}}\n"
+
+
+def study_of(folder: Path, more: str = "") -> Study:
+    return Study.from_text(study_of_text(folder, more))
 
 
 @pytest.mark.parametrize(
@@ -237,9 +243,13 @@ def test_a_bad_mask_is_told_of_or_skipped(tmp_path: Path, mask: np.ndarray, told
         study_of(folder).run(tmp_path / "results")
     assert told in str(error.value)
     assert "03.png" in str(error.value)
-    study_of(folder, ", unreadable: skip").run(tmp_path / "results")
-    record = StudyRecord.load(tmp_path / "results" / "study" / "study.json")
-    assert [ref.status for ref in record.runs] == ["finished"]
+    for _ in range(2):  # what was left out is known of a run that is finished too
+        study_of(folder, ", unreadable: skip").run(tmp_path / "results")
+        record = StudyRecord.load(tmp_path / "results" / "study" / "study.json")
+        assert [ref.status for ref in record.runs] == ["finished"]
+        (note,) = [note for note in record.notes if "left out" in note]
+        assert note == "1 picture that cannot be used is left out (data.unreadable: skip): images/03.png."
+    assert "images/03.png" in write_note(tmp_path / "results" / "study", "en").read_text()
 
 
 def test_what_does_not_go_with_masks_is_told_of_with_its_line() -> None:
@@ -251,10 +261,133 @@ def test_what_does_not_go_with_masks_is_told_of_with_its_line() -> None:
             "  a: {model: cnn}\n"
             "  b: {model: unet-mini, prepare: {size_px: 64}, train: {crop_px: [96, 96]}}\n"
             "  c: {model: unet-mini, combine: {tta: shifts, windows: sliding}}\n"
+            "  d: {model: unet-mini, train: {loss: lovasz, class_weights: log}}\n"
         )
     told = error.value.problems
     for line, words in ((2, "'accuracy'"), (2, "calibrate"), (4, "a model of a segmentation"),
-                        (5, "crop_px must be at most"), (6, "tta must be none or flip"), (6, "windows: sliding")):  # fmt: skip
+                        (5, "crop_px must be at most"), (6, "tta must be none or flip"), (6, "windows: sliding"),
+                        (7, "class_weights must be none with train.loss: lovasz")):  # fmt: skip
         assert any(entry.startswith(f"line {line}:") and words in entry for entry in told), (line, words, told)
     with pytest.raises(StudyFileError, match="it is of masks"):
         Study.from_text("candidates: {a: {model: cnn, train: {crop_px: [16, 16]}}}")
+
+
+def test_a_file_that_names_the_task_alone_runs_a_ladder_on_the_embedded_scenes(tmp_path: Path) -> None:
+    small = ("prepare.size_px=[32, 48]", "data.split.train_items=16", "train.epochs=1", "train.precision=fp32")
+    assert Study.from_text("task: segmentation\n").config.data.source == "streets"
+    record = Study.from_text("task: segmentation\n", sets=small).run(tmp_path).record
+    assert [ref.status for ref in record.runs] == ["finished"] * 4
+    assert {"majority", "unet-mini", "fast-scnn"} <= {row.candidate for row in record.leaderboard}
+    assert "pedestrian" in record.classes
+
+
+WINDOWS = """
+study: STUDY
+task: segmentation
+data: {source: streets, split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: [48, 64]}
+train: {epochs: 4, batch: 8, precision: fp32, crop_px: [32, 48], optimizer: {name: adamw, lr: 0.02}}
+candidates:
+"""
+PLAIN = "  plain: {model: {name: unet-mini, widths: [8, 12]}}\n"
+SLIDING = "  sliding: {model: {name: unet-mini, widths: [8, 12]}, combine: {windows: sliding}}\n"
+
+
+def test_windows_choose_no_other_epoch_and_cost_what_they_cost(tmp_path: Path) -> None:
+    Study.from_text(WINDOWS.replace("STUDY", "both") + PLAIN + SLIDING).run(tmp_path)
+    Study.from_text(WINDOWS.replace("STUDY", "alone") + SLIDING).run(tmp_path)
+    both, alone = runs(tmp_path / "both"), runs(tmp_path / "alone")
+    plain, taken_over, trained = both["plain"], both["sliding"], alone["sliding"]
+    assert taken_over[0].name == trained[0].name
+
+    def scores(folder: Path) -> list[float]:
+        return [json.loads(line)["validation_score"] for line in (folder / "history.jsonl").read_text().splitlines()]
+
+    assert scores(trained[0]) == scores(taken_over[0]) == scores(plain[0])
+    weights = [(folder / "model.safetensors").read_bytes() for folder, _ in (plain, taken_over, trained)]
+    assert weights[0] == weights[1] == weights[2]
+    assert taken_over[1].test == trained[1].test != plain[1].test
+    # Four windows of 32 × 48 are twice the pixels of a picture of 48 × 64.
+    assert trained[1].cost.macs == 2 * plain[1].cost.macs
+    assert trained[1].cost.params == plain[1].cost.params
+
+
+CONTOURS = """
+study: contours
+task: segmentation
+data: {source: streets, split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: [32, 48]}
+train: {epochs: 2, batch: 8, precision: fp32}
+candidates: {mini: {model: {name: unet-mini, widths: [8, 12]}}}
+protocol: {metric: boundary_f1}
+"""
+
+
+def test_where_contours_are_the_metric_the_epoch_is_chosen_by_iou_and_said_to_be(tmp_path: Path) -> None:
+    Study.from_text(CONTOURS).run(tmp_path)
+    study = read_study(tmp_path / "contours")
+    (history,) = study.histories_of("mini")
+    assert [line.validation_metric for line in history] == ["miou"] * 2
+    for line in history:
+        known = [iou for iou in line.validation_classes if iou is not None]
+        assert line.validation_score == pytest.approx(np.mean(known))
+    words = Words("en")
+    drawing = Artist(study, words, MetricWords(words, "boundary_f1")).draw_curves()
+    assert drawing is not None
+    headings = {axes.get_title(loc="left") or axes.get_title() for axes in drawing.draw(7.0).axes}
+    assert "mean IoU (%), validation" in headings
+    assert not any("boundary" in heading for heading in headings)
+    told = r"line 8: protocol\.metric must be counted after every epoch.*Got 'boundary_f1'"
+    with pytest.raises(StudyFileError, match=told):
+        Study.from_text(CONTOURS + "search: {of: mini, space: {train.optimizer.lr: {log: [0.001, 0.1]}}, trials: 2}\n")
+
+
+def test_losses_of_masks_can_be_searched(tmp_path: Path) -> None:
+    text = CONTOURS.replace("contours", "losses").replace("boundary_f1", "miou")
+    space = "{train.loss: {choice: [dice, lovasz, cross-entropy+dice]}}"
+    text += f"search: {{of: mini, space: {space}, trials: 3, pruner: none}}\n"
+    record = Study.from_text(text).run(tmp_path).record
+    (search,) = record.searches
+    assert (search.n_complete, search.n_failed) == (3, 0)
+    assert search.settings[0]["train.loss"] in ("dice", "lovasz", "cross-entropy+dice")
+    assert all(0 < score < 1 for score in search.validation_scores)
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "crop", "stretch"])
+def test_a_kept_picture_lies_where_its_masks_do(tmp_path: Path, fit: str) -> None:
+    folder = make_folder(tmp_path / "data", {})
+    for number in range(12):  # white where the mask is 1, black where it is 0, twice as wide as the network's pictures
+        mask = np.repeat(np.repeat([[0, 1]], 16, 0), 32, 1).astype(np.uint8)
+        Image.fromarray(np.repeat(mask[..., None] * 255, 3, 2)).save(folder / "images" / f"{number:02d}.png")
+        Image.fromarray(mask).save(folder / "masks" / f"{number:02d}.png")
+    text = study_of_text(folder).replace("size_px: [12, 16]", f"size_px: [16, 16], fit: {fit}")
+    Study.from_text(text).run(tmp_path / "results")
+    (kept,) = (tmp_path / "results").glob("*/runs/*/masks")
+    for example in MaskExamples.load(kept / "examples.json").examples:
+        picture, truth, answer = (
+            np.asarray(Image.open(kept / f"{example.stem}{ending}").convert("L"))
+            for ending in (".jpg", ".truth.png", ".answer.png")
+        )
+        assert ((answer == 255) == (truth == 255)).all()  # what a crop leaves out has no answer
+        assert picture.shape == truth.shape == (16, 64)
+        known = truth != 255
+        assert ((picture > 127) == (truth == 1))[known].all()
+        assert (picture[:, :28] < 60).all()
+        assert (picture[:, 36:] > 200).all()
+
+
+@pytest.mark.slow
+def test_the_hardest_pictures_are_shown_with_the_answers_that_were_scored(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(finished.parent)
+    path, run = runs(finished)["crops"]
+    folder = explain(finished, "--run", path.name, "--part", "errors")
+    opened = MaskErrorsRecord.load(folder / "mask_errors.json")
+    counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)
+    with np.load(folder / "mask_errors.npz") as arrays:
+        for entry, truth, answer in zip(opened.hardest, arrays["truth"], arrays["answers"], strict=True):
+            shown = pixel_confusion(truth, answer, len(run.classes))
+            # The scores were counted at four times the pixels, of the same answer.
+            counted = counts.confusions[counts.ids.tolist().index(entry.item)]
+            assert np.abs(shown / shown.sum() - counted / counted.sum()).sum() < 0.05

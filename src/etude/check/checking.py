@@ -23,7 +23,7 @@ from etude.data.source import Source
 from etude.models.embedding import Embedder, find_embedder
 
 Progress = Callable[[str, int, int], None]
-VERSION: Final = 2
+VERSION: Final = 3
 """Raise it when a test is added or changed: what was found before is then found anew."""
 _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 

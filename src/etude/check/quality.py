@@ -34,6 +34,7 @@ _FAULTS: dict[str, tuple[Severity, str]] = {
     "mask-unreadable": ("error", "{n} {have} a mask that cannot be read"),
     "mask-size": ("error", "{n} {have} a mask of another size"),
     "mask-ids": ("error", "{n} {have} a mask with ids that stand for no class"),
+    "mask-void": ("error", "{n} {have} a mask that is void alone"),
 }
 _TRAITS: dict[str, tuple[Severity, str]] = {
     "extension": ("warning", "{n} {have} an ending that is not that of the format inside"),

@@ -220,4 +220,6 @@ def _fault_of_mask(source: Source, index: int, name: str, size_px: tuple[int, in
         return "mask-size", f"{name}: picture {size_px[1]} × {size_px[0]}, mask {ids.shape[1]} × {ids.shape[0]}"
     counts = np.bincount(ids.ravel(), minlength=256)
     unknown = [number for number in np.flatnonzero(counts).tolist() if number >= len(source.classes) and number != VOID]
-    return ("mask-ids", f"{name}: ids {unknown[:5]}") if unknown else None
+    if unknown:
+        return "mask-ids", f"{name}: ids {unknown[:5]}"
+    return None if counts[: len(source.classes)].any() else ("mask-void", f"{name}: void alone")

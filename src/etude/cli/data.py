@@ -56,9 +56,9 @@ def list_sources(as_json: bool) -> None:
     print_line(f"A path works too: {', '.join(layout.name for layout in LAYOUTS)}.", console)
 
 
-def show_source(spec: str, out: Path | None, as_json: bool) -> None:
+def show_source(spec: str, out: Path | None, as_json: bool, *, categories: bool = False) -> None:
     """Print what a source holds, and write a contact sheet as PNG and HTML."""
-    source = open_source(spec, task="any")
+    source = _open(spec, categories)
     folder = out or Path("results") / "data" / source.name
     content = _describe(source)
     paths = _write_sheet(source, content, folder)
@@ -87,9 +87,10 @@ def run_check(
     *,
     labels: bool = False,
     answers: Path | None = None,
+    categories: bool = False,
 ) -> None:
     """Check a source, print what was found, and write `check.json` and `check.html`."""
-    source = open_source(spec, task="any")
+    source = _open(spec, categories)
     limits = CheckLimits() if limit is None else CheckLimits(open=limit, near=limit, alike=limit)
     with Progress(console=Console(stderr=True), transient=True, disable=quiet or not sys.stderr.isatty()) as bars:
         tasks: dict[str, Any] = {}
@@ -116,6 +117,10 @@ def fetch(name: str) -> None:
         sys.stdout.write(f"{name}: drawn by Étude, there is nothing to fetch.\n")
         return
     sys.stdout.write(f"{name}: {how_many(len(source.items), 'picture is', 'pictures are')} there. {source.licence}\n")
+
+
+def _open(spec: str, categories: bool) -> Source:
+    return open_source(spec, task="any", labels="categories" if categories else "classes")
 
 
 def _print_record(record: CheckRecord, folder: Path) -> None:

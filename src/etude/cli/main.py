@@ -50,6 +50,9 @@ Target = Annotated[
 
 SourceName = Annotated[str, typer.Argument(help="A registered source, or a path to pictures.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for what is written; by default results/data/NAME.")]
+Categories = Annotated[
+    bool, typer.Option("--categories", help="For Cityscapes, the 8 categories in the place of the 19 classes.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -441,11 +444,13 @@ def data_list(json: Json = False, debug: Debug = False) -> None:
 
 
 @data_app.command("show")
-def data_show(source: SourceName, out: Out = None, json: Json = False, debug: Debug = False) -> None:
+def data_show(
+    source: SourceName, out: Out = None, categories: Categories = False, json: Json = False, debug: Debug = False
+) -> None:  # fmt: skip
     """Show what a source holds, and write a contact sheet as PNG and HTML."""
     from etude.cli.data import show_source
 
-    show_source(source, out, json)
+    show_source(source, out, json, categories=categories)
 
 
 @data_app.command("check")
@@ -457,6 +462,7 @@ def data_check(
     answers: Annotated[
         Path | None, typer.Option(help="Look at labels by these answers: oof/NAME.parquet of a study with folds.")
     ] = None,
+    categories: Categories = False,
     json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -464,7 +470,7 @@ def data_check(
     """Look for faulty files, duplicates, wrong masks, leaks between the official parts and, if asked, wrong labels."""
     from etude.cli.data import run_check
 
-    run_check(source, out, limit, json, quiet, labels=labels, answers=answers)
+    run_check(source, out, limit, json, quiet, labels=labels, answers=answers, categories=categories)
 
 
 @data_app.command("fetch")

@@ -224,6 +224,9 @@ class BundleRecord(Plain):
     and for networks that do not end in a linear layer."""
     scores: tuple[Score, ...] = ()
     """Scores that the study measured."""
+    own_miou: float | None = None
+    """For masks, the mIoU on validation of the masks that this bundle answers, at the size of the labels: it enlarges
+    ids, where the study enlarged logits. None for classes, and in bundles of earlier versions."""
     gate: Gate
     """Agreement with the network that was trained."""
     quantisation: Quantisation | None = None

@@ -38,7 +38,9 @@ class Epoch(Config):
     validation_loss: float | None = None
     """Loss on the validation part."""
     validation_score: float | None = None
-    """The study's metric on the validation part."""
+    """The study's metric on the validation part, unless `validation_metric` names another."""
+    validation_metric: str = ""
+    """The metric of `validation_score` where it is not the study's, as that takes too long to be counted each epoch."""
     validation_classes: tuple[float | None, ...] = ()
     """For masks, the IoU of each class on the validation part; none for a class neither there nor predicted."""
     lr: float

@@ -41,7 +41,7 @@ Pixels = npt.NDArray[np.uint8]
 
 DEFAULT_LIMIT_BYTES = 20 * 10**9
 """All prepared pictures together take at most this, unless another limit was set."""
-_FORMAT = 1
+_FORMAT = 2  # 1: ids that name no class passed for void in some layouts
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 

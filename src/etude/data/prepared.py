@@ -26,7 +26,7 @@ from etude.core.machine import cache_folder, usable_threads
 from etude.data.cache import PreparedCache, Stored, cache_key, take_space
 from etude.data.items import Indices
 from etude.data.source import Source
-from etude.pictures.prepare import VOID, prepare_pair, prepare_picture
+from etude.pictures.prepare import VOID, prepare_pair, prepare_picture, read_mask
 from etude.pictures.prepare_config import Prepare
 
 Pixels = npt.NDArray[np.uint8]
@@ -39,6 +39,7 @@ KEPT_FROM = 2000
 """Encoded pictures: from as many on, what was prepared is kept for the next time."""
 _CHUNK = 128
 _MOST_SHOWN = 20
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,21 @@ def take_rows(made: PreparedSet, chosen: Indices) -> PreparedSet:
     free = int(available_bytes() * MEMORY_FRACTION)
     pictures = _copy_rows(made.pictures_NHWC, chosen, free)
     masks = None if made.masks_NHW is None else _copy_rows(made.masks_NHW, chosen, free - pictures.nbytes)
-    return PreparedSet(pictures, made.labels_N[chosen], masks, made.indices_N[chosen])
+    return PreparedSet(pictures, made.labels_N[chosen], masks, made.indices_N[chosen], made.left_out)
+
+
+def note_left_out(left_out: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Say which pictures `data.unreadable: skip` left out, for the record of a run; nothing where there are none.
+
+    >>> note_left_out((("a.png", "a.png: 0 bytes"),))
+    ('1 picture that cannot be used is left out (data.unreadable: skip): a.png.',)
+    """
+    if not left_out:
+        return ()
+    told = how_many(len(left_out), "picture that cannot be used is", "pictures that cannot be used are")
+    named = ", ".join(name for name, _ in left_out[:_MOST_NAMED])
+    more = ", …" if len(left_out) > _MOST_NAMED else ""
+    return (f"{told} left out (data.unreadable: skip): {named}{more}.",)
 
 
 def new_pixels(shape: tuple[int, ...]) -> Pixels:
@@ -297,25 +312,26 @@ def read_item(source: Source, index: int, prepare: Prepare, *, with_mask: bool =
     raw = source.raw(index)
     if source.kind != "segmentation" or not with_mask:
         return prepare_picture(raw, prepare, box=box, name=name), None
-    picture, mask = prepare_pair(raw, _mask(source, index), prepare, box=box, name=name)
-    check_ids(mask, len(source.classes), name)
+    whole = read_mask(_mask(source, index), name=f"{name} (mask)")
+    check_ids(whole, len(source.classes), name)
+    picture, mask = prepare_pair(raw, whole, prepare, box=box, name=name)
+    if int(mask.min()) == VOID:
+        remedy = "There is nothing to learn from it: take it away."
+        raise DataError(sentence("data", name, "a mask with a pixel of a class", "void alone", remedy))
     return picture, mask
 
 
 def check_ids(mask: Pixels, n_classes: int, name: str) -> None:
-    """Refuse a mask with an id that is no class, or without a pixel of a class.
+    """Refuse a mask with an id that is neither a class nor void; it is looked at whole, as scores are counted there.
 
     Raises:
         DataError: naming the picture.
     """
-    counts = np.bincount(mask.ravel(), minlength=VOID + 1)
-    unknown = np.flatnonzero(counts[n_classes:VOID])
-    if len(unknown):
+    # One more turns void into 0, so that the largest is that of an id: many times faster than counting them all.
+    largest = int((mask + np.uint8(1)).max()) - 1
+    if largest >= n_classes:
         rule = f"a mask of ids between 0 and {n_classes - 1}, or {VOID} for void"
-        raise DataError(sentence("data", name, rule, n_classes + int(unknown[0]), "Correct its mask."))
-    if not counts[:n_classes].any():
-        remedy = "There is nothing to learn from it: take it away."
-        raise DataError(sentence("data", name, "a mask with a pixel of a class", "void alone", remedy))
+        raise DataError(sentence("data", name, rule, largest, "Correct its mask."))
 
 
 def check_boxes(source: Source, indices: Indices, prepare: Prepare) -> None:

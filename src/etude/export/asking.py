@@ -17,8 +17,9 @@ from etude.data.prepared import prepare_items
 from etude.export.familiarity import features_of
 from etude.export.graph import Deployed
 from etude.export.request import Request
-from etude.pictures.prepare import prepare_mask
+from etude.pictures.prepare import VOID, prepare_mask, read_mask
 from etude.pictures.reading import Pixels
+from etude.runtime.answers import MaskAnswer
 from etude.runtime.predictor import Predictor
 
 BATCH = 32
@@ -90,6 +91,25 @@ def _joined(parts: Iterable[Asked]) -> Asked:
     asked = list(parts)
     known = [part.familiarity_N for part in asked if part.familiarity_N is not None]
     return Asked(np.concatenate([part.answers for part in asked]), np.concatenate(known) if known else None)
+
+
+def whole_masks(request: Request, indices: Indices, predictor: Predictor) -> Iterator[tuple[Pixels, Pixels]]:
+    """Give the truth and the predictor's mask of each picture, uint8 (H, W), at the size of the label.
+
+    What the predictor did not see is void in the truth, as it is where the study scores.
+    """
+    source = request.source
+    for at in indices:
+        raw, name, box = source.mask(int(at)), str(source.items.ids[at]), source.box(int(at))
+        assert raw is not None, "a source for segmentation has masks"
+        prepared, seen = predictor.read(source.raw(int(at)), name=name, box=box)
+        (answer,) = predictor.answer(prepared[None], [seen])
+        assert isinstance(answer, MaskAnswer)
+        is_unseen = answer.mask == VOID
+        yield (
+            np.where(is_unseen, np.uint8(VOID), read_mask(raw, name=name)),
+            np.where(is_unseen, np.uint8(0), answer.mask),
+        )
 
 
 def true_masks(request: Request, indices: Indices) -> Pixels:

@@ -28,7 +28,7 @@ from etude.export.certainty import choose_certainty, choose_temperature, moved_t
 from etude.export.documents import contract, model_card
 from etude.export.drafting import REFERENCE_FILE, Draft, make_draft
 from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head
-from etude.export.gate import check_agreement, check_loss
+from etude.export.gate import check_agreement, check_loss, own_miou
 from etude.export.generator import export_generator
 from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
 from etude.export.quantise import quantise
@@ -88,6 +88,10 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     kind: GraphKind = "int8" if wishes.int8 else "fp32"
     measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds}
     draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})
+    if request.task == "segmentation":
+        told("scoring the masks that it answers at the size of the labels")
+        scored = replace(draft.record, own_miou=own_miou(request, validation, Predictor(draft)))
+        draft = replace(draft, record=scored)
     record, contents = _finished(request, draft)
     write_bundle(wishes.to, record, contents, as_folder=wishes.as_folder)
     load(wishes.to).self_test()

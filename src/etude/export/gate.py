@@ -16,12 +16,14 @@ from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.scores import Answers as Scored
 from etude.evaluate.scores import metric_of
-from etude.export.asking import Answers, Asked, Indices, true_masks
+from etude.export.asking import Answers, Asked, Indices, true_masks, whole_masks
 from etude.export.request import Request
 from etude.metrics.boundaries import boundary_counts
 from etude.metrics.classification import predicted_labels
+from etude.metrics.confusion import miou_from
 from etude.metrics.segmentation import pixel_confusion
 from etude.metrics.statistics import paired_bootstrap, percentile_interval, resampling_weights
+from etude.runtime.predictor import Predictor
 
 LEAST_AGREEMENT = 0.999
 """Share of decisions that must be equal."""
@@ -71,6 +73,15 @@ def _mask_gate(request: Request, indices: Indices, network_NHW: Answers, bundle_
     return Gate(
         pictures=len(indices), agreement=float((network_NHW == bundle_NHW).mean()), score_moved=after - before
     )  # fmt: skip
+
+
+def own_miou(request: Request, indices: Indices, predictor: Predictor) -> float:
+    """Return the mIoU of the masks that a bundle answers, at the size of the labels, which is not that of its graph."""
+    n_classes = len(request.classes)
+    counts_KK = np.zeros((n_classes, n_classes), np.int64)
+    for truth, answer in whole_masks(request, indices, predictor):
+        counts_KK += pixel_confusion(truth, answer, n_classes)
+    return float(miou_from(counts_KK))
 
 
 def _disagreement(gate: Gate) -> str:

@@ -20,12 +20,14 @@ from etude.export.familiarity import features_of, nearest_mean
 from etude.pictures.prepare import normalisation
 from etude.pictures.prepare_config import Prepare
 from etude.runtime.session import FAMILIARITY
+from etude.tasks import classification, segmentation
 
 if TYPE_CHECKING:
     import onnx
 
 INPUT = "pictures"
-OUTPUTS = {"classification": "probabilities", "segmentation": "ids"}
+OUTPUTS: dict[str, str] = {"classification": classification.OUTPUT, "segmentation": segmentation.OUTPUT}
+"""What the tasks say that their networks give."""
 _OPSET = 18
 
 

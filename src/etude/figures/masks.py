@@ -98,10 +98,11 @@ def draw_class_curves(
     dress(axes)
     ends: list[tuple[float, str, str]] = []
     for place, name in enumerate(classes):
+        # A class that an epoch neither saw nor answered has no IoU there: its line has no point.
         points = [
-            (line.epoch, line.validation_classes[place] or 0.0)
+            (line.epoch, iou)
             for line in history
-            if len(line.validation_classes) > place
+            if len(line.validation_classes) > place and (iou := line.validation_classes[place]) is not None
         ]
         if not points:
             continue

@@ -193,8 +193,11 @@ class Artist:
         if self.record.task == "generation":
             return self._draw_looks(histories)
         say = self.words.say
+        # A metric of contours is counted at the end alone: what chose the epoch, and is drawn, is another.
+        others = {line.validation_metric for runs in histories.values() for run in runs for line in run} - {""}
+        chosen_by = MetricWords(self.words, others.pop()) if others else self.metric
         panels: dict[curves.Field, str] = {
-            "validation_score": say("{quantity}, validation", quantity=self.metric.heading),
+            "validation_score": say("{quantity}, validation", quantity=chosen_by.heading),
             "train_score": say("{quantity}, training", quantity=self.metric.heading),
             "validation_loss": say("loss, validation"),
             "train_loss": say("loss, training"),
@@ -208,7 +211,7 @@ class Artist:
                 looks=self.looks,
                 epoch_label=say("epoch"),
                 numbers={
-                    "validation_score": self.metric.tick,
+                    "validation_score": chosen_by.tick,
                     "train_score": self.metric.tick,
                     "validation_loss": self.words.tick,
                     "train_loss": self.words.tick,

@@ -71,14 +71,18 @@ PATTERNS = (
         "Published values count whole pictures."
     ),
     mark(
-        "One of the classes is void: it counts in the mean as a class. Published values over categories leave"
-        " it out; the IoU of each class is in the note."
+        "The class {name} is void by its name, yet it counts in the mean as a class. Published values leave it "
+        "out; the IoU of each class is in the note."
     ),
     mark_count(
         "{candidate}: beside its photographs its training part holds {n} generated picture of a class, "
         "from a generator trained on the photographs of that training part alone.",
         "{candidate}: beside its photographs its training part holds {n} generated pictures of a class, "
         "from a generator trained on the photographs of that training part alone.",
+    ),
+    mark_count(
+        "{n} picture that cannot be used is left out (data.unreadable: skip): {names}.",
+        "{n} pictures that cannot be used are left out (data.unreadable: skip): {names}.",
     ),
     mark_count(
         "{n} picture without a mask was passed over.",
@@ -136,6 +140,7 @@ FINDINGS = {
     "mask-unreadable": mark("Masks that cannot be read: {n}."),
     "mask-size": mark("Masks of another size than their picture: {n}."),
     "mask-ids": mark("Masks with ids that stand for no class: {n}."),
+    "mask-void": mark("Masks that are void alone: {n}."),
 }
 """What each kind of finding of the data check comes to, for languages that its own sentence is not in."""
 

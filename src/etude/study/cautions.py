@@ -11,6 +11,9 @@ from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
 
 _SYNSET = re.compile(r"(?:^|[/_])n\d{8}(?:[-_/.]|$)")
+# What masks call pixels that nobody labelled. `background` is none of them: where it is a class, as in Pascal VOC, it
+# counts in published means.
+_VOID_NAMES = frozenset({"void", "unlabelled", "unlabeled", "unlabel", "ignore", "ignored"})
 _LOOKED_AT = 200  # items, evenly spread
 
 
@@ -88,8 +91,9 @@ def mask_cautions(study: StudyConfig, candidate: Candidate, source: Source) -> I
             f"{candidate.name}: what a centre crop leaves out is not answered and not counted (prepare.fit: crop). "
             f"Published values count whole pictures."
         )
-    if "void" in source.classes:
-        yield (
-            "One of the classes is void: it counts in the mean as a class. Published values over categories leave it "
-            "out; the IoU of each class is in the note."
-        )
+    for name in source.classes:
+        if name.strip().lower() in _VOID_NAMES:
+            yield (
+                f"The class {name} is void by its name, yet it counts in the mean as a class. Published values leave "
+                f"it out; the IoU of each class is in the note."
+            )

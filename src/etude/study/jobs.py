@@ -46,6 +46,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         from etude.train.ensemble import build_ensemble
 
         build = functools.partial(build_ensemble, [member.build for member in members])
+    has_labels_size = study.task == "segmentation" and study.protocol.resolution == "labels"
     return Job(
         identity=order.identity,
         study=study.study,
@@ -67,7 +68,8 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         finetune=candidate.finetune,
         views=candidate.combine.tta,
         windows=candidate.combine.windows,
-        truth=workspace.truth if study.task == "segmentation" and study.protocol.resolution == "labels" else None,
+        truth=workspace.truth if has_labels_size else None,
+        picture=workspace.picture if has_labels_size else None,
         trained_as=_trained_as(workspace, candidate, order),
         threshold=study.protocol.threshold,
         calibrate=study.protocol.calibrate,

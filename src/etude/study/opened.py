@@ -108,7 +108,7 @@ class OpenedRun:
 
     @cached_property
     def fitted(self) -> Fitted:
-        """The finished network, with the views over which its answers are averaged."""
+        """The finished network, with the views and the windows in which it answers."""
         from etude.train.finish import open_finished
 
         return open_finished(self.job, self.folder.run(self.ref.identity))[1]
@@ -138,11 +138,14 @@ class OpenedRun:
 
     @property
     def network(self) -> torch.nn.Module:
-        """The network itself."""
+        """The network itself, without the views and the windows in which it answers."""
         from etude.train.views import Views
+        from etude.train.windows import Windows
 
         model = self.fitted.model
-        return model.model if isinstance(model, Views) else model
+        while isinstance(model, (Views, Windows)):
+            model = model.model
+        return model
 
     @property
     def network_name(self) -> str:

@@ -46,6 +46,7 @@ LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
 
 _DEFAULTS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "segmentation": {
+        "data": {"source": "streets"},
         "protocol": {"metric": "miou"},
         "prepare": {"size_px": [192, 256]},
         "train": {"batch": 8, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.01}},
@@ -101,6 +102,7 @@ def check_metrics(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
 def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     """Find fields of the study that its task cannot have."""
     yield from check_metrics(study)
+    yield from _check_search(study)
     if study.task != "segmentation" and study.protocol.resolution != "labels":
         yield ("protocol", "resolution"), "protocol.resolution must be left out: it is of masks."
     if study.task != "generation" and study.protocol.generation.judge:
@@ -116,6 +118,21 @@ def check_study(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     ):
         if given:
             yield field, f"{'.'.join(field)} must be left out: it is of one class a picture, and the task is {of_task}."
+
+
+def _check_search(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
+    """Find a search for a metric that is not counted while its trials are trained."""
+    metric = study.protocol.metric
+    if study.task != "segmentation" or not study.search or metric not in SEGMENTATION_METRICS:
+        return
+    if SEGMENTATION_METRICS[metric].from_confusion is None:
+        yield (
+            ("protocol", "metric"),
+            (
+                f"protocol.metric must be counted after every epoch, as search chooses by it. Got {metric!r}, which is "
+                f"counted at the end alone. Give miou, and {metric} in protocol.also."
+            ),
+        )
 
 
 def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
@@ -144,6 +161,11 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
         if candidate.combine.windows != "whole":
             yield f"{name}: combine.windows must be left out: it is of masks."
         return
+    if train.loss == "lovasz" and train.class_weights != "none":
+        yield (
+            f"{name}: train.class_weights must be none with train.loss: lovasz, in which all classes count the same. "
+            f"Got {train.class_weights!r}."
+        )
     if train.label_smoothing:
         yield f"{name}: train.label_smoothing must be left out: it is of one class a picture."
     if "shifts" in candidate.combine.tta:

@@ -23,6 +23,7 @@ from etude.data.subsets import HeldOut, hold_out, resize_training_part
 from etude.models.execution import Execution, choose_execution
 from etude.pictures.prepare import read_mask
 from etude.pictures.prepare_config import Prepare
+from etude.pictures.reading import decode
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import check_splits, without_leaks
@@ -227,6 +228,14 @@ class Workspace:
     def item_ids(self, indices_N: np.ndarray) -> np.ndarray:
         """Return the ids of items by their positions."""
         return np.asarray(self.source.items.ids[indices_N])
+
+    def picture(self, index: int) -> np.ndarray:
+        """Return the picture of an item at its own size, uint8 (H, W, 3), by its position.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        return decode(self.source.raw(index), name=str(self.source.items.ids[index]))
 
     def truth(self, index: int) -> np.ndarray:
         """Return the mask of an item at its own size, uint8 (H, W), by its position.

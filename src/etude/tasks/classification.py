@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 METRIC = "accuracy"
 LOSSES = ("cross-entropy",)
+OUTPUT = "probabilities"
+"""What a deployed network of this task gives: probabilities (B, K) float32."""
 
 
 class Classification:
@@ -49,6 +51,10 @@ class Classification:
         with torch.no_grad():
             right = (logits_BK.argmax(1) == batch.targets_B).sum()
         return Step(loss_B.mean(), right)
+
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """Return the number of pictures: the loss is a mean over them, weights and all."""
+        return torch.tensor(len(batch), device=batch.targets_B.device)
 
     def _losses(self, logits_BK: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
         weights = None if self.class_weights is None else self.class_weights.to(logits_BK.device)

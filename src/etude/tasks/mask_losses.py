@@ -25,6 +25,8 @@ MaskLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 """From logits (B, K, H, W) float32, masks (B, H, W) int64 and weights (K,) or none, to a scalar."""
 
 MASK_LOSSES: Registry[MaskLoss] = Registry("segmentation loss")
+_BY_WEIGHT = ("cross-entropy", "cross-entropy+dice")
+_BY_PIXEL = ("focal",)
 
 
 def mean_cross_entropy(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
@@ -80,12 +82,22 @@ def cross_entropy_and_dice(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Te
     return cross_entropy + _overlap_missing(logs_BKHW, masks_BHW, weights_K, wrong=0.5, missed=0.5)
 
 
+def averaged_over(loss: str, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
+    """Return what a loss of this name divides its sum by: weights of classes, or pixels; pictures where it is no mean.
+
+    Means over the parts of a batch, each weighed by this, make the mean over the batch. Dice, Tversky and Lovász are of
+    a whole batch, and no weights make theirs from those of its parts; in `cross-entropy+dice` the mean decides.
+    """
+    valid_BHW = masks_BHW != VOID
+    if loss in _BY_WEIGHT:
+        return valid_BHW.sum() if weights_K is None else weights_K[masks_BHW[valid_BHW]].sum()
+    return valid_BHW.sum() if loss in _BY_PIXEL else torch.tensor(len(masks_BHW), device=masks_BHW.device)
+
+
 def _mean_nll(logs_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None) -> Tensor:
     """Return the (weighted) mean of what is missing of the truth's logarithm."""
     total = F.nll_loss(logs_BKHW, masks_BHW, weights_K, ignore_index=VOID, reduction="sum")
-    valid_BHW = masks_BHW != VOID
-    count = valid_BHW.sum() if weights_K is None else weights_K[masks_BHW[valid_BHW]].sum()
-    return total / count.clamp(min=1e-6)
+    return total / averaged_over("cross-entropy", masks_BHW, weights_K).clamp(min=1e-6)
 
 
 def _overlap_missing(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 import torch
 from torch import Tensor
 
-from etude.tasks.mask_losses import MASK_LOSSES, VOID, mean_cross_entropy
+from etude.tasks.mask_losses import MASK_LOSSES, VOID, averaged_over, mean_cross_entropy
 from etude.tasks.task import Step, TaskName
 
 if TYPE_CHECKING:
     from etude.data.batches import Batch
 
 METRIC: Final = "miou"
-OUTPUTS: Final = ("logits", "ids", "palette")
-"""What a deployed network of this task gives: logits (K, H, W), ids (H, W) uint8, and the colour of each id."""
+OUTPUT: Final = "ids"
+"""What a deployed network of this task gives: ids (B, H, W) uint8, whose colours are the palette of its bundle."""
 
 
 class Segmentation:
@@ -37,7 +37,7 @@ class Segmentation:
     ) -> None:
         self.classes = classes
         self.class_weights = class_weights
-        self._loss = MASK_LOSSES[loss]
+        self._loss, self._loss_name = MASK_LOSSES[loss], loss
 
     @property
     def n_outputs(self) -> int:
@@ -58,9 +58,17 @@ class Segmentation:
         ]
         return Step(torch.stack(losses).mean())
 
+    def weight(self, batch: Batch) -> Tensor:
+        """Return what the loss of a batch is divided by; of blended pictures it is the mean over the pictures."""
+        if batch.other_targets is not None:
+            return torch.tensor(len(batch), device=batch.targets_B.device)
+        return averaged_over(self._loss_name, batch.targets_B, self._weights_on(batch.targets_B))
+
     def _weigh(self, logits_BKHW: Tensor, masks_BHW: Tensor) -> Tensor:
-        weights = None if self.class_weights is None else self.class_weights.to(logits_BKHW.device)
-        return self._loss(logits_BKHW, masks_BHW, weights)
+        return self._loss(logits_BKHW, masks_BHW, self._weights_on(logits_BKHW))
+
+    def _weights_on(self, like: Tensor) -> Tensor | None:
+        return None if self.class_weights is None else self.class_weights.to(like.device)
 
     def answer(self, logits: Tensor) -> Tensor:
         """Return the likeliest class of each pixel, (B, H, W) uint8."""
@@ -95,4 +103,4 @@ def pixel_weights(counts_K: Tensor, how: str) -> Tensor | None:
     return (weights_K / weights_K[present].mean()).float()
 
 
-__all__ = ["METRIC", "OUTPUTS", "VOID", "Segmentation", "pixel_weights"]
+__all__ = ["METRIC", "OUTPUT", "VOID", "Segmentation", "pixel_weights"]

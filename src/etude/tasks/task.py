@@ -36,6 +36,9 @@ class Task(Protocol):
     def step(self, model: torch.nn.Module, batch: Batch) -> Step:
         """Run a training batch forward and return its loss."""
 
+    def weight(self, batch: Batch) -> torch.Tensor:
+        """Return what the loss of a batch counts beside those of others, where their mean stands for all of them."""
+
     def answer(self, logits: torch.Tensor) -> torch.Tensor:
         """Turn logits into what is stored and scored (probabilities, or ids of classes)."""
 

@@ -32,6 +32,7 @@ from etude.train.recording import make_record
 from etude.train.soup import average_weights
 from etude.train.state import Progress, load_tensors, save_tensors
 from etude.train.views import Views
+from etude.train.windows import Windows
 
 RECORD_FILE = "run.json"
 PREDICTIONS_FILE = "predictions.parquet"
@@ -163,9 +164,13 @@ def open_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
 
 
 def _with_views(job: Job, fitted: Fitted) -> Fitted:
-    if job.views == "none":
-        return fitted
-    return replace(fitted, model=Views(fitted.model, job.views).eval(), store=None)
+    """Return the network with the views and the windows in which it answers, of which training knows nothing."""
+    model = fitted.model
+    if job.views != "none":
+        model = Views(model, job.views)
+    if job.windows == "sliding" and job.train.crop_px is not None:
+        model = Windows(model, job.train.crop_px)
+    return fitted if model is fitted.model else replace(fitted, model=model.eval(), store=None)
 
 
 def _read_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
@@ -244,7 +249,7 @@ def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
 
 @torch.no_grad()
 def _measure_latency(job: Job, fitted: Fitted) -> Latency:
-    """Time one picture through the network, as it is trained here."""
+    """Time one picture through the network, with its views and windows, as it is trained here."""
     execution = job.execution
     image_BCHW = torch.zeros(1, 3, job.prepare.height_px, job.prepare.width_px, device=execution.device)
     if execution.channels_last:

@@ -94,9 +94,12 @@ class Job:
     features: Path | None = None
     """Folder where features of frozen networks are kept for other runs; none: in the run's own."""
     windows: Literal["whole", "sliding"] = "whole"
-    """Whether a picture is answered whole, or in overlapping windows of the size that the network was trained on."""
+    """Whether the finished network answers a picture whole, or in overlapping windows of the size that it was trained
+    on; between epochs it is validated on whole pictures, so that its weights are those of the run without windows."""
     truth: Callable[[int], np.ndarray] | None = None
     """Gives the mask of an item at its own size, uint8 (H, W); none: masks are compared as prepared."""
+    picture: Callable[[int], np.ndarray] | None = None
+    """Gives the picture of an item at its own size, uint8 (H, W, 3), for people to look at; none: as prepared."""
     generation: GenerationConfig = field(default_factory=GenerationConfig)
     """How generated pictures are measured."""
     position: tuple[int, int] = (1, 1)

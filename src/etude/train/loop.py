@@ -242,6 +242,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             validation_loss=validated.loss,
             validation_score=score,
             validation_classes=validated.classes,
+            validation_metric=validated.metric,
             lr=peak.peak_lr * factor,
             seconds=seconds,
             images_per_s=seen / seconds,

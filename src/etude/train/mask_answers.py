@@ -52,7 +52,7 @@ def count_masks(job: Job, fitted: Fitted, part: Part) -> MaskCounts:
 def answer_masks(job: Job, fitted: Fitted, prepared: PreparedSet) -> Iterator[tuple[Ids, Ids]]:
     """Give the truth and the answer for each picture, uint8 (H, W), at the size of its label where that is known.
 
-    What a centre crop of the picture left out is void in the truth: it was not answered.
+    What a centre crop of the picture left out is void in both: it was not answered.
     """
     if not len(prepared):
         return
@@ -86,7 +86,7 @@ def answer_at(logits_KHW: Tensor, truth_HW: Ids, task: Task, prepare: Prepare) -
     answered = task.answer(inner_1KHW)[0].cpu().numpy()
     if size == truth_HW.shape:
         return truth_HW, answered
-    ids, truth = np.zeros(truth_HW.shape, np.uint8), np.full(truth_HW.shape, VOID, np.uint8)
+    ids, truth = (np.full(truth_HW.shape, VOID, np.uint8) for _ in range(2))
     ids[top:bottom, left:right] = answered
     truth[top:bottom, left:right] = truth_HW[top:bottom, left:right]
     return truth, ids

@@ -40,7 +40,9 @@ def save_examples(job: Job, fitted: Fitted, counts: MaskCounts, folder: Path) ->
     examples = []
     for number, ((row, kind), (truth, ids)) in enumerate(zip(chosen, answer_masks(job, fitted, some), strict=True)):
         stem = f"{number:02d}"
-        _write(folder / f"{stem}.jpg", _shrink(some.pictures_NHWC[number], truth.shape, nearest=False), "JPEG")
+        # A picture that was cropped or laid on a border is not where its label is: it is read anew beside the label.
+        picture = some.pictures_NHWC[number] if job.picture is None else job.picture(int(some.indices_N[number]))
+        _write(folder / f"{stem}.jpg", _shrink(picture, truth.shape, nearest=False), "JPEG")
         _write(folder / f"{stem}.truth.png", _shrink(truth, truth.shape, nearest=True), "PNG")
         _write(folder / f"{stem}.answer.png", _shrink(ids, truth.shape, nearest=True), "PNG")
         score = float(scores_N[row])

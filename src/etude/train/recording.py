@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from etude.core.machine import command_words
 from etude.core.run_record import Cost, RunRecord
+from etude.data.prepared import note_left_out
 from etude.evaluate.cost import versions
 from etude.train.job import Job
 from etude.train.loop import now
@@ -60,5 +61,5 @@ def make_record(
         test=scores["test"],
         test_opened_at=opened_at,
         cost=cost,
-        notes=(*job.notes, *progress.notes),
+        notes=(*job.notes, *progress.notes, *note_left_out(job.parts("train").left_out)),
     )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from etude.data.batches import Batch
 from etude.models.execution import Execution
@@ -33,21 +33,29 @@ class Stepper:
         scaler = torch.amp.GradScaler(job.execution.device.type, enabled=job.execution.precision == "fp16")
         return cls(model, task, optimizer, scaler, job.train, job.execution)
 
-    def step(self, batch: Batch) -> list[tuple[Step, int]]:
-        """Make one step on a batch, and return what each of its parts gave, with its number of pictures."""
-        results = []
+    def step(self, batch: Batch) -> list[tuple[Step, float | Tensor]]:
+        """Make one step on a batch, and return what each of its parts gave, with the pictures that it counts for."""
+        results: list[tuple[Step, float | Tensor]] = []
         self.optimizer.zero_grad(set_to_none=True)
-        for part in cut_batch(batch, self.config.accumulate):
+        parts = list(cut_batch(batch, self.config.accumulate))
+        for part, share in zip(parts, self._shares(parts), strict=True):
             with self.execution.autocast():
                 result = self.task.step(self.model, part)
-            self.scaler.scale(result.loss * (len(part) / len(batch))).backward()  # type: ignore[no-untyped-call]
-            results.append((result, len(part)))
+            self.scaler.scale(result.loss * share).backward()  # type: ignore[no-untyped-call]
+            results.append((result, share * len(batch)))
         if self.config.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return results
+
+    def _shares(self, parts: Sequence[Batch]) -> Sequence[float | Tensor]:
+        """Return what each part of a batch counts: of masks with void or weights, parts of as many pictures differ."""
+        if len(parts) == 1:
+            return [1.0]
+        weights_P = torch.stack([self.task.weight(part).float() for part in parts])
+        return list(weights_P / weights_P.sum().clamp(min=1e-6))
 
 
 def cut_batch(batch: Batch, count: int) -> Iterator[Batch]:

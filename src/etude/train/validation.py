@@ -5,7 +5,6 @@ Shapes: B pictures of a batch, N of the part, K classes, H and W pixels.
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -21,7 +20,6 @@ from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.tasks.task import Task
 from etude.train.job import Job
-from etude.train.windows import answer_in_windows
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,8 @@ class Validated:
     score: float | None = None
     classes: tuple[float | None, ...] = ()
     """For masks, the IoU of each class; none for a class that was neither there nor predicted."""
+    metric: str = ""
+    """The metric of the score where it is not that of the study."""
 
 
 @torch.no_grad()
@@ -59,10 +59,11 @@ def _validate_masks(model: nn.Module, task: Task, batches: Iterable[Batch], job:
         counts_KK += pixel_confusion(batch.targets_B.cpu().numpy(), ids_BHW, n_classes)
     loss = sum(loss * size for loss, size in losses) / sum(size for _, size in losses)
     # A metric of contours is looked at once, at the end: until then the mean IoU chooses the epoch.
-    known = SEGMENTATION_METRICS[job.metric if SEGMENTATION_METRICS[job.metric].from_confusion else "miou"]
+    metric = job.metric if SEGMENTATION_METRICS[job.metric].from_confusion else "miou"
+    known = SEGMENTATION_METRICS[metric]
     assert known.from_confusion is not None
     ious = tuple(None if math.isnan(iou) else float(iou) for iou in iou_per_class(counts_KK))
-    return Validated(loss, float(known.from_confusion(counts_KK)), ious)
+    return Validated(loss, float(known.from_confusion(counts_KK)), ious, "" if metric == job.metric else metric)
 
 
 @torch.no_grad()
@@ -75,10 +76,7 @@ def infer(model: nn.Module, batches: Iterable[Batch], job: Job) -> Tensor:
 def answer_batches(model: nn.Module, batches: Iterable[Batch], job: Job) -> Iterator[tuple[Batch, Tensor]]:
     """Give each batch with its logits, float32."""
     model.eval()
-    ask = model
-    if job.windows == "sliding" and job.train.crop_px is not None:
-        ask = functools.partial(answer_in_windows, model, size_px=job.train.crop_px)  # type: ignore[assignment]
     for batch in batches:
         with job.execution.autocast():
-            logits = ask(batch.images_BCHW)
+            logits = model(batch.images_BCHW)
         yield batch, logits.float()

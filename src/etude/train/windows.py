@@ -9,7 +9,25 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+
+class Windows(nn.Module):
+    """A network that answers window by window: what is scored, timed and counted of it is all its windows.
+
+    Args:
+        model: the network.
+        size_px: height and width of the windows.
+    """
+
+    def __init__(self, model: nn.Module, size_px: tuple[int, int]) -> None:
+        super().__init__()
+        self.model = model
+        self.size_px = size_px
+
+    def forward(self, images_BCHW: Tensor) -> Tensor:
+        """Return logits (B, K, H, W)."""
+        return answer_in_windows(self.model, images_BCHW, size_px=self.size_px)
 
 
 def answer_in_windows(

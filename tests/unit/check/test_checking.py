@@ -195,6 +195,8 @@ def test_masks_that_do_not_fit_are_found():
     assert found["mask-ids"].files == ("s0_1",)
     assert found["mask-missing"].files == ("s0_2",)
     assert "ids [7]" in found["mask-ids"].sentence
+    assert found["mask-void"].files == ("s0_3",)
+    assert found["mask-void"].severity == "error"
 
 
 def test_rare_classes_are_found():

@@ -7,9 +7,11 @@ from PIL import Image
 from etude.check import check_source
 from etude.core.errors import DataError
 from etude.core.words import Part
+from etude.data.prepared import check_ids, read_item
 from etude.data.source import open_source
 from etude.data.sources import camvid, cityscapes
 from etude.data.split import SplitConfig, make_splits
+from etude.pictures.prepare_config import Prepare
 
 
 def save(path, array):
@@ -118,7 +120,7 @@ def test_masks_by_ids_and_by_colours(tmp_path):
     colours = np.zeros((4, 6, 3))
     colours[0] = (9, 9, 9)
     colours[1:] = (0, 255, 0)
-    root = mask_folder(tmp_path / "b", "road 0 255 0\nopen sky 0 0 255\n", colours)
+    root = mask_folder(tmp_path / "b", "road 0 255 0\nopen sky 0 0 255\n- 9 9 9\n", colours)
     by_colour = open_source(str(root), task="segmentation")
     assert by_colour.classes == ("road", "open sky")
     assert (by_colour.mask(0)[0] == 255).all()
@@ -131,7 +133,68 @@ def test_ids_that_name_no_class_are_found_by_the_check(tmp_path):
     assert "mask-ids" in kinds
 
 
-@pytest.mark.parametrize("classes", ["", "road\n", "road\nroad\n", "road 1 2 3\nsky\n"])
+def strayed(known, stray):
+    """Return a mask of one id, but for a pixel in its corner."""
+    mask = np.full((4, 6), known)
+    mask[0, 0] = stray
+    return mask
+
+
+def spoilt_camvid(root):
+    save(camvid_folder(root) / "trainannot/0001TP_1.png", strayed(8, 12))
+    return root
+
+
+def spoilt_cityscapes(root):
+    save(cityscapes_folder(root) / "gtFine/train/bonn/bonn_1_2_gtFine_labelIds.png", strayed(7, 34))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folder", "labels", "told"),
+    [
+        (spoilt_camvid, "classes", "ids between 0 and 10, or 255 for void. Got 12"),
+        (spoilt_cityscapes, "classes", "ids between 0 and 18, or 255 for void. Got 34"),
+        (spoilt_cityscapes, "categories", "ids between 0 and 7, or 255 for void. Got 34"),
+    ],
+)
+def test_an_id_that_the_layout_does_not_know_is_refused_and_found(tmp_path, folder, labels, told):
+    source = open_source(str(folder(tmp_path / "street")), task="segmentation", labels=labels)
+    # At 2 × 2 the corner is no pixel's nearest: a mask is looked at whole, as scores are counted there.
+    for prepare in (Prepare(size_px=(4, 6)), Prepare(size_px=(2, 2))):
+        with pytest.raises(DataError, match=told):
+            read_item(source, 0, prepare)
+    (found,) = [finding for finding in check_source(source).findings if finding.kind == "mask-ids"]
+    assert found.files == (str(source.items.ids[0]),)
+    assert told.rsplit(" ", 1)[-1] in found.sentence
+
+
+def test_every_id_that_cityscapes_has_for_void_is_void_and_none_is_refused(tmp_path):
+    root = cityscapes_folder(tmp_path / "cityscapes")
+    ids = np.append(np.arange(34), 255)
+    save(root / "leftImg8bit/train/bonn/bonn_1_2_leftImg8bit.png", np.zeros((5, 7, 3)))
+    save(root / "gtFine/train/bonn/bonn_1_2_gtFine_labelIds.png", ids.reshape(5, 7))
+    source = open_source(str(root), task="segmentation")
+    _, mask = read_item(source, 0, Prepare(size_px=(5, 7)))
+    scored = list(cityscapes.CLASSES.values())
+    assert mask.ravel().tolist() == [scored.index(number) if number in scored else 255 for number in ids.tolist()]
+
+
+def test_a_colour_that_nobody_named_is_refused(tmp_path):
+    colours = np.zeros((4, 6, 3))
+    colours[1:] = (0, 255, 0)
+    classes = "road 0 255 0\nopen sky 0 0 255\n"
+    black = open_source(str(mask_folder(tmp_path / "a", classes, colours)), task="segmentation")
+    assert (black.mask(0)[0] == 255).all()
+    colours[2, 3] = (9, 9, 9)
+    source = open_source(str(mask_folder(tmp_path / "b", classes, colours)), task="segmentation")
+    told = r"a mask of 2 colours, or \(0, 0, 0\) for void\. Got \(9, 9, 9\)"
+    with pytest.raises(DataError, match=told):
+        read_item(source, 0, Prepare(size_px=(4, 6)))
+    assert "mask-unreadable" in {finding.kind for finding in check_source(source).findings}
+
+
+@pytest.mark.parametrize("classes", ["", "road\n", "road\nroad\n", "road 1 2 3\nsky\n", "road\nsky\n- 1 2 3\n"])
 def test_class_names_that_do_not_hold_are_told(tmp_path, classes):
     with pytest.raises(DataError, match=r"classes\.txt must be two to 255"):
         open_source(str(mask_folder(tmp_path / "a", classes, np.ones((4, 6)))), task="segmentation")
@@ -142,3 +205,5 @@ def test_real_street_scenes(real_data):
     assert len(source.items) == 468
     assert set(source.items.groups.tolist()) == {"0001TP", "0006R0", "0016E5"}
     assert source.mask(0).shape == (360, 480)
+    for index in range(len(source.items)):
+        check_ids(source.mask(index), len(source.classes), str(source.items.ids[index]))

@@ -11,6 +11,7 @@ from etude.figures.confusion import draw_confusion, list_confusions, share_rows
 from etude.figures.curves import draw_curves, draw_gaps, gather_curve
 from etude.figures.gallery import draw_answers, draw_contact_sheet
 from etude.figures.leaderboard import draw_leaderboard
+from etude.figures.masks import draw_class_curves
 from etude.figures.pareto import Panel, Point, draw_pareto, find_front
 from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN, assign_looks, to_svg
 from etude.figures.verdicts import draw_verdicts
@@ -242,3 +243,17 @@ class TestGallery:
 
 def test_the_baseline_has_the_colour_of_the_text():
     assert assign_looks(["a", "b"], "b")["b"].color == INK
+
+
+class TestMasks:
+    def test_a_class_that_an_epoch_did_not_see_has_no_point_there(self):
+        lines = [
+            line.model_copy(update={"validation_classes": ious})
+            for line, ious in zip(
+                history(3, 2, 1), ((0.5, None, None), (0.6, 0.2, None), (0.7, None, None)), strict=True
+            )
+        ]
+        figure = draw_class_curves(lines, ("road", "pole", "train"), score_label="IoU", epoch_label="e", number=str)
+        drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]
+        assert drawn == [([1, 2, 3], [0.5, 0.6, 0.7]), ([2], [0.2])]
+        assert sorted(text.get_text() for text in figure.axes[0].texts) == ["pole", "road"]

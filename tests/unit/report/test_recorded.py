@@ -11,6 +11,7 @@ import pytest
 
 from etude.check import kinship, quality
 from etude.core.run_record import AdversarialLook, Epoch
+from etude.data.prepared import note_left_out
 from etude.data.sources.paired import note_without_mask
 from etude.report.recorded import FINDINGS, PATTERNS, tell_finding, tell_recorded
 from etude.report.words import Words
@@ -76,6 +77,8 @@ NOTES = [
     *leak_notes(leaky("allow")),
     *leak_notes(leaky("drop", dropped=range(12))),
     *cautioned(),
+    *note_left_out((("a/0.png", "…"),)),
+    *note_left_out(tuple((f"b/{number}.png", "…") for number in range(7))),
 ]
 
 

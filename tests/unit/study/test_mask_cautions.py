@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from etude.data.sources.streets import streets
@@ -10,8 +12,8 @@ from etude.study.resolve import resolve_candidate
 from etude.study.study import Study
 
 
-class WithVoid:
-    classes = ("void", "flat", "sky")
+def named(*classes):
+    return SimpleNamespace(classes=classes)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,10 @@ class WithVoid:
         ({"protocol": {"metric": "pixel_accuracy"}}, None, ["average over pixels"]),
         ({"protocol": {"resolution": "network"}}, None, ["192 × 256 px"]),
         ({"prepare": {"fit": "crop"}}, None, ["centre crop"]),
-        ({}, WithVoid(), ["One of the classes is void"]),
+        ({}, named("void", "flat", "sky"), ["The class void is void by its name"]),
+        ({}, named("sky", " Unlabelled"), ["The class  Unlabelled is void"]),
+        ({}, named("VOID", "sky", "ignore"), ["The class VOID is void", "The class ignore is void"]),
+        ({}, named("background", "avoided"), []),
     ],
 )
 def test_each_is_said_where_it_holds(fields, source, words):

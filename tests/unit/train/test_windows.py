@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 import torch
 from torch import nn
 
 from etude.data.batches import Batch
+from etude.models.execution import choose_execution
 from etude.tasks.segmentation import Segmentation
-from etude.train.stepping import cut_batch
+from etude.train.config import TrainConfig
+from etude.train.stepping import Stepper
 from etude.train.windows import answer_in_windows, starts
 
 
@@ -30,18 +33,49 @@ def test_a_network_that_looks_at_single_pixels_answers_the_same_in_windows():
     torch.testing.assert_close(pieces, whole, rtol=1e-4, atol=1e-5)
 
 
-def test_gradients_of_a_batch_in_parts_add_up_to_those_of_the_batch():
+WEIGHTS = torch.tensor([0.2, 1.0, 5.0])
+
+
+def step_in_parts(task, batch, accumulate):
+    """Make one step of plain descent, and return the weights that it leads to and the mean loss."""
+    torch.manual_seed(3)
+    model = nn.Conv2d(3, 3, 3, padding=1)
+    config = TrainConfig(accumulate=accumulate)
+    optimizer, scaler = torch.optim.SGD(model.parameters(), lr=1.0), torch.amp.GradScaler("cpu", enabled=False)
+    execution = choose_execution("cpu", "fp32", "contiguous")
+    results = Stepper(model, task, optimizer, scaler, config, execution).step(batch)
+    assert len(results) == accumulate
+    return model.weight.detach(), sum(float(result.loss.detach() * size) for result, size in results) / len(batch)
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize("loss", ["cross-entropy", "focal"])
+def test_a_step_in_parts_is_that_of_the_batch_however_void_lies(loss, weights):
     generator = torch.Generator().manual_seed(1)
     images, masks = torch.randn(6, 3, 8, 8, generator=generator), torch.randint(0, 3, (6, 8, 8), generator=generator)
-    task, model = Segmentation(("a", "b", "c")), nn.Conv2d(3, 3, 3, padding=1)
-    gradients = []
-    for count in (1, 3):
-        model.zero_grad()
-        batch = Batch(images, masks)
-        for part in cut_batch(batch, count):
-            (task.step(model, part).loss * (len(part) / len(batch))).backward()
-        gradients.append(model.weight.grad.clone())
-    torch.testing.assert_close(*gradients)
+    masks[:2, 1:] = 255  # the first part is nearly void
+    masks[4] = 2  # and the last of a class that weighs more
+    batch, task = Batch(images, masks), Segmentation(("a", "b", "c"), loss, weights)
+    torch.testing.assert_close(step_in_parts(task, batch, 3), step_in_parts(task, batch, 1))
+
+
+def test_a_part_of_void_alone_counts_for_nothing():
+    images, masks = torch.randn(4, 3, 4, 4), torch.full((4, 4, 4), 255)
+    task = Segmentation(("a", "b", "c"))
+    still = step_in_parts(task, Batch(images, masks), 2)
+    assert still[1] == 0
+    masks[0] = 1
+    batch = Batch(images, masks)
+    torch.testing.assert_close(step_in_parts(task, batch, 2), step_in_parts(task, batch, 1))
+
+
+def test_parts_of_blended_pictures_count_by_their_pictures():
+    generator = torch.Generator().manual_seed(2)
+    images, masks = torch.randn(5, 3, 4, 4, generator=generator), torch.randint(0, 3, (5, 4, 4), generator=generator)
+    masks[0] = 255
+    batch = Batch(images, masks, masks.flip(0), torch.tensor([0.5, 0.2, 0.9, 0.4, 0.7]))
+    task = Segmentation(("a", "b", "c"), class_weights=WEIGHTS)
+    torch.testing.assert_close(step_in_parts(task, batch, 2), step_in_parts(task, batch, 1))
 
 
 def test_a_blended_picture_counts_for_both_masks_by_their_shares():

@@ -26,6 +26,8 @@ CLASSES: Final = (
 _FOLDERS: Final = {"train": Part.TRAIN, "val": Part.VALIDATION, "test": Part.TEST}
 _ORIGINAL: Final = ("701_StillsRaw_full", "LabeledApproved_full", "label_colors.txt")
 _LICENCE: Final = "For research; cite Brostow, Fauqueur and Cipolla, Semantic object classes in video, 2008."
+_VOID: Final = len(CLASSES)
+"""The id that SegNet's masks give to what is none of the classes."""
 # Which of the 32 original labels each of the 11 classes takes in; the others are void.
 _ORIGINAL_LABELS: Final = {
     "sky": ("Sky",),
@@ -71,7 +73,7 @@ def open_camvid(path: Path, name: str = "") -> PairedSource:
                 Pair(f"{folder}/{picture.name}", f"{folder}annot/{mask.name}", part, _sequence(picture))
                 for picture, mask in found
             ]
-    read = read_ids(table_of({number: number for number in range(len(CLASSES))}))
+    read = read_ids(table_of({}, void=(_VOID,)))
     notes = note_without_mask(without)
     return PairedSource(path, name or "camvid", pairs, CLASSES, read, licence=_LICENCE, notes=notes)
 
@@ -97,7 +99,8 @@ def open_camvid_original(path: Path, name: str = "") -> PairedSource:
     pairs = [
         Pair(f"{pictures}/{picture.name}", f"{masks}/{mask.name}", None, _sequence(picture)) for picture, mask in found
     ]
-    read = read_colours({by_label[label]: number for label, number in wanted.items()})
+    void = [colour for label, colour in by_label.items() if label not in wanted]
+    read = read_colours({by_label[label]: number for label, number in wanted.items()}, void)
     notes = note_without_mask(without)
     return PairedSource(path, name or "camvid", pairs, CLASSES, read, licence=_LICENCE, notes=notes)
 

@@ -20,12 +20,14 @@ CLASSES: Final = {
     "traffic sign": 20, "vegetation": 21, "terrain": 22, "sky": 23, "person": 24, "rider": 25, "car": 26, "truck": 27,
     "bus": 28, "train": 31, "motorcycle": 32, "bicycle": 33,
 }  # fmt: skip
-"""The 19 classes that are scored, and the id of each in `*_labelIds.png`; all other ids are void."""
+"""The 19 classes that are scored, and the id of each in `*_labelIds.png`; the other ids up to 33 are void."""
 CATEGORIES: Final = {
     "void": range(7), "flat": range(7, 11), "construction": range(11, 17), "object": range(17, 21),
     "nature": range(21, 23), "sky": range(23, 24), "human": range(24, 26), "vehicle": range(26, 34),
 }  # fmt: skip
 """The 8 categories, and the ids that each takes in."""
+_IDS: Final = range(34)
+"""All ids of `*_labelIds.png`, void ones among them."""
 _PARTS: Final = {"train": Part.TRAIN, "val": Part.TEST}
 _LICENCE: Final = "Cityscapes terms of use: non-commercial; cite Cordts et al. 2016."
 
@@ -60,10 +62,11 @@ def open_cityscapes(path: Path, name: str = "", *, labels: Labels = "classes") -
     if (path / "leftImg8bit" / "test").is_dir():
         notes.append("The official test part is left out, as its labels are not public; the official val is the test.")
     if labels == "classes":
-        names, table = tuple(CLASSES), table_of({number: place for place, number in enumerate(CLASSES.values())})
+        places = {number: place for place, number in enumerate(CLASSES.values())}
+        names, table = tuple(CLASSES), table_of(places, void=[number for number in _IDS if number not in places])
     else:
         names = tuple(CATEGORIES)
-        table = table_of({number: place for place, ids in enumerate(CATEGORIES.values()) for number in ids})
+        table = table_of({number: place for place, ids in enumerate(CATEGORIES.values()) for number in ids}, void=())
     return PairedSource(path, name or "cityscapes", pairs, names, read_ids(table), licence=_LICENCE, notes=notes)
 
 

@@ -1,7 +1,8 @@
 """Folders of pictures and of masks: `images/` beside `masks/`, flat or with a folder for each part.
 
 `classes.txt` beside them names a class a line, in the order of the ids; with three numbers after the name
-(`road 128 64 128`) masks hold these colours instead of ids. A mask has the stem of its picture.
+(`road 128 64 128`) masks hold these colours instead of ids; black is void, and so is each colour after a `-`
+(`- 224 224 192`). A mask has the stem of its picture.
 """
 
 from __future__ import annotations
@@ -23,10 +24,13 @@ from etude.data.sources.paired import (
     read_colours,
     read_ids,
 )
+from etude.pictures.palette import RGB
 from etude.pictures.prepare import VOID
 
 PICTURES: Final = ("images", "image", "imgs")
 MASKS: Final = ("masks", "mask", "labels", "annotations")
+_NO_CLASS: Final = "-"
+"""What stands in the place of a name before a colour that is void."""
 
 
 def is_mask_folder(path: Path) -> bool:
@@ -75,18 +79,25 @@ def _read_classes(path: Path) -> tuple[list[str], MaskReader]:
             sentence("data", str(path), "a text of class names", str(error), "Save it as UTF-8.")
         ) from error
     names: list[str] = []
-    colours: dict[tuple[int, int, int], int] = {}
+    colours: dict[RGB, int] = {}
+    void: list[RGB] = []
     for words in lines:
         numbers = [int(word) for word in words[-3:] if word.isdigit() and int(word) < 256]
         if len(words) > 3 and len(numbers) == 3:
-            colours[(numbers[0], numbers[1], numbers[2])] = len(names)
+            colour = (numbers[0], numbers[1], numbers[2])
+            if words[:-3] == [_NO_CLASS]:
+                void.append(colour)
+                continue
+            colours[colour] = len(names)
             words = words[:-3]
         names.append(" ".join(words))
-    if not 2 <= len(names) <= VOID or len(set(names)) < len(names) or len(colours) not in (0, len(names)):
+    are_of_colours = len(colours) == len(names) and not colours.keys() & set(void)
+    are_of_ids = not colours and not void
+    if not 2 <= len(names) <= VOID or len(set(names)) < len(names) or not (are_of_colours or are_of_ids):
         rule = "two to 255 different class names, one a line, all or none with a colour of its own"
         raise DataError(sentence("data", str(path), rule, names[:10], "Write them in the order of the ids."))
     if colours:
-        return names, read_colours(colours)
+        return names, read_colours(colours, void)
     # Ids stay as they are: the data check tells those that name no class.
     return names, read_ids(np.arange(256, dtype=np.uint8))
 

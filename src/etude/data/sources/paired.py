@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +15,7 @@ from etude.core.errors import DataError, sentence
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
 from etude.data.items import UNLABELLED, Items, texts
+from etude.pictures.palette import RGB, VOID_RGB
 from etude.pictures.prepare import VOID, read_mask
 from etude.pictures.reading import EXTENSIONS, decode, printable, read_file
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.uint8]
 MaskReader = Callable[[bytes, str], Ids]
-"""From an encoded mask and its name to ids (H, W): positions of classes, or 255."""
+"""From an encoded mask and its name to ids (H, W): positions of classes, or 255. An id that is neither a class nor void
+stays as it is, so that who prepares the mask or checks the data can name it."""
 
 
 class Pair(NamedTuple):
@@ -82,7 +84,7 @@ class PairedSource:
         return read_file(self._root / self._pairs[index].picture, str(self.items.ids[index]))
 
     def mask(self, index: int) -> Ids:
-        """Return the ids of one mask: uint8 (H, W), 255 where there is no class."""
+        """Return the ids of one mask: uint8 (H, W), 255 where it is void; ids of no class stay as they are."""
         name = self._pairs[index].mask
         return self._read(self._encoded_mask(index), printable(name))
 
@@ -111,24 +113,51 @@ def read_ids(table_256: Ids) -> MaskReader:
     return read
 
 
-def read_colours(colours: Mapping[tuple[int, int, int], int]) -> MaskReader:
-    """Return what reads a mask of colours, each of which stands for an id; other colours become 255."""
-    codes = np.array([red << 16 | green << 8 | blue for red, green, blue in colours], np.int64)
+def read_colours(colours: Mapping[RGB, int], void: Collection[RGB] = ()) -> MaskReader:
+    """Return what reads a mask of colours, each of which stands for an id.
+
+    Args:
+        colours: the id of each colour.
+        void: colours that stand for no class; black is one, unless it has an id.
+
+    The reader raises a DataError that names the mask where a pixel has another colour.
+    """
+    known = {VOID_RGB: VOID, **dict.fromkeys(void, VOID), **colours}
+    codes = np.array([red << 16 | green << 8 | blue for red, green, blue in known], np.int64)
     order = np.argsort(codes)
-    codes, ids = codes[order], np.array(list(colours.values()), np.uint8)[order]
+    codes, ids = codes[order], np.array(list(known.values()), np.uint8)[order]
 
     def read(content: bytes, name: str) -> Ids:
-        pixels = decode(content, name=name).astype(np.int64)
-        code = pixels[..., 0] << 16 | pixels[..., 1] << 8 | pixels[..., 2]
+        pixels = decode(content, name=name)
+        wide = pixels.astype(np.int64)
+        code = wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
         place = np.minimum(np.searchsorted(codes, code), len(codes) - 1)
-        return np.where(codes[place] == code, ids[place], np.uint8(VOID))
+        is_known = codes[place] == code
+        if not is_known.all():
+            stray = tuple(pixels[~is_known][0].tolist())
+            rule = f"a mask of {len(colours)} colours, or {_worded(known)} for void"
+            raise DataError(sentence("data", name, rule, stray, "Correct its mask, or name the colour."))
+        return ids[place]
 
     return read
 
 
-def table_of(ids: Mapping[int, int]) -> Ids:
-    """Return the table (256,) that puts `ids[id]` for each id, and 255 for those that are not named."""
-    table = np.full(256, VOID, np.uint8)
+def _worded(known: Mapping[RGB, int]) -> str:
+    """Write the colours of void, a few of them."""
+    void = [str(colour) for colour, number in known.items() if number == VOID]
+    return " or ".join(void[:3]) + (f" or {len(void) - 3} more" if len(void) > 3 else "")
+
+
+def table_of(ids: Mapping[int, int], void: Iterable[int]) -> Ids:
+    """Return the table (256,) that puts `ids[id]` for each id, and 255 for those that are void; others stay.
+
+    Args:
+        ids: the position of the class of each id. An id that is not named is at least as large as the number of
+            classes, so that it is not taken for one of them.
+        void: ids that stand for no class.
+    """
+    table = np.arange(VOID + 1, dtype=np.uint8)
+    table[list(void)] = VOID
     for number, wanted in ids.items():
         table[number] = wanted
     return table

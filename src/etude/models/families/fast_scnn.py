@@ -42,7 +42,12 @@ MODELS.register("fast-scnn")(
             paper="Poudel, Liwicki, Cipolla, Fast-SCNN: fast semantic segmentation network, 2019, arXiv 1902.04502",
             input_px=512,
             min_px=32,
-            notes=("It was drawn for pictures of 1024 × 2048 px; on small ones thin things are lost at an eighth.",),
+            notes=(
+                "It was drawn for pictures of 1024 × 2048 px; on small ones thin things are lost at an eighth.",
+                "It has the layers of the paper, but a ReLU between depthwise and pointwise convolutions, no dilation "
+                "where scene and detail are joined, no normalisation in its pyramid, and no auxiliary losses in its "
+                "training.",
+            ),
         ),
         _build,
         sources=("fast_scnn.py",),

@@ -1,4 +1,12 @@
-"""Fast-SCNN (Poudel et al. 2019, table 1).
+"""Fast-SCNN (Poudel et al. 2019, arXiv 1902.04502, table 1): its layers and their widths, with three deviations.
+
+- Between a depthwise convolution and the pointwise one after it there is a ReLU; the paper omits it (section 3.2.1).
+- The depthwise convolution of the fusion looks at neighbours; the paper's is dilated by the factor of 4 by which the
+  scene was enlarged (table 3), so that the two look at equally much of it.
+- The branches of the pyramid have no batch normalisation; the paper has one before every ReLU (section 4.1).
+
+The paper trains with auxiliary losses at the end of the way down and of the scene (section 4.1), here there is one loss.
+For 19 classes the convolutions have the paper's 1.11 million parameters; the normalisations between them 23 thousand.
 
 Shapes: B pictures, C channels, H and W pixels, K classes.
 """
