@@ -128,11 +128,20 @@ class AblationGroup(Config):
     name: str
     """Name of the group, such as 'plain: augment.use'; its verdicts carry it."""
     of: str
-    """The candidate that is varied: the baseline of the group."""
+    """The baseline of the group: the candidate that is varied, or where one augmentation is left out, the one that has
+    them all."""
     vary: str
     """The field that is varied, dotted."""
     candidates: tuple[str, ...]
     """The variants, in the order of the file; a value that `of` has already makes none."""
+    all_of: str = ""
+    """Where each variant leaves out one of the augmentations of `of`, the candidate on top of which they come; empty
+    for values that are tried one by one."""
+
+    @property
+    def varied(self) -> str:
+        """The candidate of the study file that the ablation varies."""
+        return self.all_of or self.of
 
 
 SEARCH_GROUP = "search of "

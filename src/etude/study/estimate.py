@@ -246,7 +246,7 @@ def _notes(
 ) -> Iterator[str]:  # fmt: skip
     """Say of each candidate whose augmentation is varied whether it overfits: only then can one help."""
     metric = study.protocol.metric
-    for of in dict.fromkeys(group.of for group in groups if group.vary.startswith("augment")):
+    for of in dict.fromkeys(group.varied for group in groups if group.vary.startswith("augment")):
         if not runs[of]:
             yield f"{of}: whether it overfits is seen from its first run; without that no augmentation can be judged."
             continue

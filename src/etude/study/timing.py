@@ -76,7 +76,7 @@ def resolve_budgets(
     Raises:
         EtudeError: if a network or the pictures cannot be had.
     """
-    varied = {name: group.of for group in groups for name in group.candidates}
+    varied = {name: group.varied for group in groups for name in (group.of, *group.candidates) if name != group.varied}
     resolved: dict[str, Candidate] = {}
     for name, candidate in candidates.items():
         of = resolved.get(varied.get(name, ""))
