@@ -218,9 +218,10 @@ class CandidateTime(Config):
     candidate: str
     """Name of the candidate."""
     estimated_seconds: float | None = None
-    """Training time of one run as `etude plan` estimated it from a few steps; none where it was not asked."""
+    """Training time of one run, all its trainings together, as it was estimated from a few steps before the first one;
+    none where they were not timed: `etude plan` times all, `etude run` only what trains long beside that."""
     real_seconds: float | None = None
-    """Mean training time of its finished runs; none before the first."""
+    """Mean training time of its finished runs, all trainings of a run together; none before the first."""
 
 
 class StudyRecord(Record):

@@ -32,7 +32,7 @@ from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
 from etude.study.ablations import expand_ablations, written_candidates
-from etude.study.combining import list_combinations
+from etude.study.combining import count_members, list_combinations
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import leak_notes
@@ -228,12 +228,12 @@ def resolved_json(study: StudyConfig, candidates: Mapping[str, Candidate]) -> di
 def _times(
     workspace: Workspace, candidates: Mapping[str, Candidate], rows: Sequence[LeaderboardRow]
 ) -> Iterator[CandidateTime]:  # fmt: skip
-    """Set the estimated time of each candidate beside the real one."""
+    """Set the estimated time of a run of each candidate beside the real one: both of all the trainings it is made of."""
     timings = Timings(workspace)
     real = {row.candidate: row.seconds for row in rows}
     for name, candidate in candidates.items():
         known = timings.known(candidate)
-        estimated = None if known is None else known.seconds
+        estimated = None if known is None else count_members(candidate) * known.seconds
         yield CandidateTime(candidate=name, estimated_seconds=estimated, real_seconds=real.get(name))
 
 
