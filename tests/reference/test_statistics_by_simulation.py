@@ -209,6 +209,12 @@ def test_looking_without_the_rule_errs_far_more_often():
     assert ever.mean() > 0.15
 
 
+def test_seeds_added_after_one_look_err_in_about_8_studies_of_100():
+    noise = np.random.default_rng(8).normal(size=(STUDIES, 10))
+    ever = (t_p_values(noise[:, :5]) <= 0.05) | (t_p_values(noise) <= 0.05)
+    assert 0.075 <= ever.mean() <= 0.09  # what docs/studies.md says of `protocol.seeds=10` on five
+
+
 def test_the_simulated_rule_is_the_one_that_studies_follow():
     rule, rng = AutoSeeds(first=3, most=8, half_width=1.0), np.random.default_rng(5)
     differences = rng.normal(0.5, 1, (40, 8))

@@ -257,6 +257,9 @@ class StudyRecord(Record):
     """One row a candidate, best first."""
     verdicts: tuple[Verdict, ...]
     """One comparison a candidate other than the baseline, then those of each ablation with its own baseline."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which these candidates were judged, one call of `etude run` after the other; with `seeds:
+    auto` each at which its rule looked. Empty in records of earlier versions."""
     ablations: tuple[AblationGroup, ...] = ()
     """The ablations of the study."""
     searches: tuple[SearchSummary, ...] = ()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from etude.train.measure import TrainingTime
 
 _WORTH_STEPS = 1000
-"""Steps of a candidate in all from which on `etude run` times it first: a dozen of them, about one part in a hundred."""
+"""Steps of all runs of a candidate from which on `etude run` times a dozen first: about one part in a hundred."""
 _SAME_SPEED = 0.1
 """Variants whose steps differ by less than this share of their time train as many steps: it is the machine's noise."""
 
