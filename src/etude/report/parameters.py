@@ -38,7 +38,8 @@ PARAMETER_SENTENCES = {
         "How the learning rate goes over training: it mostly rises at first, while nothing is settled, and falls at the end, to settle."  # noqa: E501
     ),
     "train.loss": mark(
-        "What is made small: cross-entropy is minus the logarithm of the probability given to the true class, so being wrong and sure costs most."  # noqa: E501
+        "What is made small: cross-entropy is minus the logarithm of the probability given to the true class, so being wrong and sure costs most; "  # noqa: E501
+        "the focal loss counts what is answered well already for little, so that hard pictures and rare classes are not drowned."  # noqa: E501
     ),
     "train.label_smoothing": mark("Share of the target spread over all classes, so that the network is not driven to certainty."),  # noqa: E501
     "train.class_weights": mark("Whether rare classes weigh more in the loss."),

@@ -242,7 +242,7 @@ def _times(
 
 
 def _looks(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> tuple[int, ...]:
-    """Return at how many seeds these candidates were judged: in earlier calls, and in this one once its plan is done."""
+    """Return at how many seeds these candidates were judged: in earlier calls, and in this one once it is done."""
     looks: tuple[int, ...] = ()
     with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
         before = folder.load_study()
