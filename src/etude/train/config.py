@@ -102,8 +102,8 @@ class TrainConfig(Config):
     loss: Literal[
         "cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice", "non-saturating", "hinge"
     ] = "cross-entropy"
-    """The loss. Of one class a picture: cross-entropy or focal (γ = 2). Of masks: all but non-saturating and hinge, which
-    are of generators."""
+    """The loss: cross-entropy or focal (γ = 2) of one class a picture; non-saturating or hinge of generators; all but
+    those two of masks."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
     class_weights: Literal["none", "balanced", "log"] = "none"

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from etude.core.errors import MissingPartError, ModelError
 from etude.models import build_model, card_of, resolve_spec
-from etude.models.weights import FOLDER_VARIABLE, locate_imagenet
+from etude.models.weights import FOLDER_VARIABLE, locate_imagenet, locate_weights
 
 NAME = "mobilenetv3_small_050"
 
@@ -48,6 +48,48 @@ def test_weights_that_are_nowhere_give_a_sentence(monkeypatch):
     monkeypatch.setattr(networks, "get_session", no_network)
     with pytest.raises(MissingPartError, match=f"save it as {NAME}.safetensors .* set {FOLDER_VARIABLE}"):
         resolve_spec({"name": NAME, "weights": "imagenet"})
+
+
+@pytest.mark.slow
+def test_a_path_may_be_that_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    folder = tmp_path / "brought"
+    folder.mkdir()
+    source = build_model(NAME, n_outputs=7, size_px=(64, 64), seed=1)
+    for name in (f"{NAME}_imagenet1k", "mobilenetv3_small_075"):
+        save_file(source.state_dict(), folder / f"{name}.safetensors")
+    by_folder = resolve_spec({"name": NAME, "weights": "brought"}, tmp_path)
+    assert by_folder.spec.weights == str(folder / f"{NAME}_imagenet1k.safetensors")
+    assert resolve_spec(by_folder.full).full == by_folder.full
+    by_file = resolve_spec({"name": NAME, "weights": f"brought/{NAME}_imagenet1k.safetensors"}, tmp_path)
+    assert by_folder.identity == by_file.identity
+    model = build_model(by_folder.full, n_outputs=3, size_px=(64, 64), seed=2)
+    assert torch.equal(model.conv_stem.weight, source.conv_stem.weight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (".", f"{NAME}.safetensors"),
+        ("nowhere", f"nowhere/{NAME}.safetensors"),
+        ("mine.safetensors", "mine.safetensors"),
+    ],
+)
+def test_a_path_that_holds_nothing_says_how_to_bring_the_file(tmp_path, given, wanted):
+    with pytest.raises(MissingPartError) as caught:
+        resolve_spec({"name": NAME, "weights": given}, tmp_path)
+    told = str(caught.value)
+    assert str(tmp_path / given) in told or given == "."
+    assert "Download model.safetensors from https://huggingface.co/timm/" in told
+    assert f"save it as {tmp_path / wanted}; or leave `weights` out" in told
+
+
+def test_other_formats_are_refused_whether_they_are_there_or_not(tmp_path):
+    (tmp_path / "there.bin").touch()
+    for given in ("there.bin", "nowhere.pth"):
+        with pytest.raises(ModelError, match="Other formats can carry code"):
+            locate_weights(NAME, given, tmp_path)
 
 
 @pytest.mark.slow
