@@ -123,10 +123,29 @@ def test_a_drawn_head_starts_from_nearly_equal_answers(tmp_path, monkeypatch, na
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnetv2_50", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnetv2_50", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224", "mobilenetv1_100", "mobilenetv2_100",
+        "vgg16", "vgg19",
+    ],
+)  # fmt: skip
 def test_published_networks_build_for_small_pictures(name):
     model = build_model({"name": name, "dropout": 0.1}, n_outputs=5, size_px=(64, 64), seed=0).eval()
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_dinov2_classifies_by_a_head_on_its_features():
+    # Its published form is made for 518 px and has no head; another size and a head of our own are drawn.
+    spec = {"name": "vit_small_patch14_dinov2", "dropout": 0.1}
+    model = build_model(spec, n_outputs=5, size_px=(196, 196), seed=0).eval()
+    assert model.head.in_features == model.num_features == 384
+    assert model(torch.zeros(1, 3, 196, 196)).shape == (1, 5)
+    assert card_of("vit_small_patch14_dinov2").normalize == "imagenet"
+    head_of_its_own = build_model({**spec, "dropout": 0, "head": {"hidden": 16, "dropout": 0.1}}, n_outputs=3,
+                                  size_px=(196, 196), seed=0).eval()  # fmt: skip
+    assert head_of_its_own(torch.zeros(1, 3, 196, 196)).shape == (1, 3)
 
 
 @pytest.mark.slow
