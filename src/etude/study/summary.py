@@ -67,7 +67,7 @@ def summarize(
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
     records = [run.record for entries in runs.values() for run in entries]
-    looks = _looks(study, folder, refs) if verdicts else ()
+    looks = _looks(study, folder, refs, verdicts)
     record = StudyRecord(
         name=study.study,
         question=study.asked,
@@ -241,23 +241,25 @@ def _times(
         yield CandidateTime(candidate=name, estimated_seconds=estimated, real_seconds=real.get(name))
 
 
-def _looks(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> tuple[int, ...]:
+def _looks(
+    study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef], verdicts: Sequence[Verdict]
+) -> tuple[int, ...]:  # fmt: skip
     """Return at how many seeds these candidates were judged: in earlier calls, and in this one once it is done."""
     looks: tuple[int, ...] = ()
     with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
         before = folder.load_study()
         known = {ref.identity for ref in before.runs if ref.status == "finished"}
         if len({ref.candidate for ref in refs if ref.identity in known}) > 1:  # else it judged other trainings
-            looks = before.looks or _judged_at(before.runs)
-    own = _judged_at(refs)
+            looks = before.looks or _judged_at(before.runs, before.verdicts)
+    own = _judged_at(refs, verdicts)
     if own and study.protocol.auto is not None:
         own = tuple(range(study.protocol.auto.first, own[0] + 1))
     return tuple(dict.fromkeys([*looks, *own]))
 
 
-def _judged_at(refs: Sequence[RunRef]) -> tuple[int, ...]:
-    """Return the number of seeds of a plan that is done; nothing of one that is under way: nobody stops there."""
-    if any(ref.status in ("planned", "running") for ref in refs):
+def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+    """Return the number of seeds of a plan that is done and judged; of one under way nothing: it goes on anyway."""
+    if not verdicts or any(ref.status in ("planned", "running") for ref in refs):
         return ()
     return (len({ref.seed for ref in refs}),)
 
