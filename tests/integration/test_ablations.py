@@ -24,7 +24,7 @@ candidates:
   majority: {model: majority}
   plain: {model: {name: mlp, widths: [16]}}
 ablations:
-  - {of: plain, vary: augment.use, over: [flip, shift, noise], combine: [each, all]}
+  - {of: plain, vary: augment.use, over: [flip, shift, noise], combine: [each, all, all-but-each]}
   - {of: plain, vary: data.split.train_items, over: [60, 160, 240]}
 protocol: {seeds: 2}
 """
@@ -45,12 +45,13 @@ def test_verdicts_are_grouped_with_a_baseline_and_a_correction_of_their_own(fini
     assert {name: [v.candidate for v in verdicts] for name, verdicts in groups.items()} == {
         "": ["majority"],
         "plain: augment.use": ["plain+flip", "plain+shift", "plain+noise", "plain+all"],
+        "plain+all: augment.use": ["plain+all-but-flip", "plain+all-but-shift", "plain+all-but-noise"],
         "plain: data.split.train_items": ["plain data.split.train_items=60", "plain data.split.train_items=240"],
     }
-    for verdicts in groups.values():
-        assert {v.baseline for v in verdicts} == {"plain"}
+    for name, verdicts in groups.items():
+        assert {v.baseline for v in verdicts} == {"plain+all" if name.startswith("plain+all") else "plain"}
         assert [v.p_adjusted for v in verdicts] == pytest.approx(holm([v.p for v in verdicts]))
-    assert len(record.leaderboard) == len(record.config["candidates"]) == 8
+    assert len(record.leaderboard) == len(record.config["candidates"]) == 11
 
 
 def test_training_parts_are_nested_and_validation_and_test_the_same(finished: Path) -> None:
@@ -72,7 +73,7 @@ def test_training_parts_are_nested_and_validation_and_test_the_same(finished: Pa
 
 
 def test_a_value_that_the_candidate_has_trains_nothing_more(finished: Path) -> None:
-    assert len(list(finished.glob("runs/*"))) == 8 * 2
+    assert len(list(finished.glob("runs/*"))) == 11 * 2
     assert not (finished / "split.160.parquet").exists()
 
 
@@ -82,8 +83,27 @@ def test_more_pictures_than_there_are_stop_before_anything_is_trained(tmp_path: 
     assert not list(tmp_path.glob("ablated/runs/*"))
 
 
-@pytest.mark.parametrize(("language", "told"), [("en", "Ablations"), ("fr", "Ablations")])
-def test_the_note_has_a_section_for_each_ablation(finished: Path, language: str, told: str) -> None:
+@pytest.mark.parametrize(
+    ("language", "title", "told"),
+    [
+        ("en", "plain+all with one augmentation left out", "With one augmentation of {} left out, "),
+        ("fr", "plain+all sans l’une de ses augmentations", "Une seule augmentation de {} retirée, "),
+    ],
+)
+def test_the_note_has_a_section_for_each_ablation(finished: Path, language: str, title: str, told: str) -> None:
     text = write_note(finished, language).read_text()
-    assert text.count('class="ablation"') == 2
-    assert told in text
+    assert text.count('class="ablation"') == 3
+    assert f"<h3>{title}</h3>" in text
+    assert told.format('<b class="name">plain+all</b>') in text
+    assert '<b class="name">+all-but-flip</b>' in text
+
+
+def test_a_finished_study_of_an_earlier_version_gets_the_new_group_and_trains_nothing(finished: Path) -> None:
+    record = StudyRecord.load(finished / "study.json")
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")}
+    earlier = [verdict for verdict in record.verdicts if verdict.baseline == "plain"]
+    groups = [group for group in record.ablations if not group.all_of]
+    record.model_copy(update={"verdicts": tuple(earlier), "ablations": tuple(groups)}).save(finished / "study.json")
+    again = Study.from_text(ABLATED).run(finished.parent)
+    assert {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")} == before
+    assert again.verdicts == record.verdicts

@@ -9,6 +9,7 @@ import pytest
 from etude import Study
 from etude.core.errors import BudgetError, StudyFileError
 from etude.core.study_record import StudyRecord
+from etude.report.note import write_note
 from etude.study.parse import parse_study
 
 AUTO = """
@@ -48,6 +49,41 @@ def test_it_stops_once_every_interval_is_narrow_enough_and_a_second_call_trains_
     more = run(AUTO, tmp_path)
     assert len(more.runs) == 8
     assert before.items() <= {path: path.stat().st_mtime_ns for path in tmp_path.glob("auto/runs/*/run.json")}.items()
+
+
+def told_of_looks(record: StudyRecord) -> list[str]:
+    return [note for note in record.notes if note.startswith("Numbers of seeds at which verdicts were written before")]
+
+
+@pytest.mark.parametrize("is_of_an_earlier_version", [False, True])
+def test_seeds_added_to_a_finished_study_are_told_as_a_look(tmp_path: Path, is_of_an_earlier_version: bool) -> None:
+    first = run(AUTO, tmp_path, "protocol.seeds=2")
+    assert first.looks == (2,)
+    assert not told_of_looks(first)
+    if is_of_an_earlier_version:
+        first.model_copy(update={"looks": ()}).save(tmp_path / "auto/study.json")
+    more = run(AUTO, tmp_path, "protocol.seeds=4")
+    assert more.looks == (2, 4)
+    assert told_of_looks(more)[0].startswith("Numbers of seeds at which verdicts were written before: 2; now 4.")
+    assert run(AUTO, tmp_path, "protocol.seeds=4").notes == more.notes
+    for language, told in (("en", "written before: 2; now 4."), ("fr", "déjà été écrits : 2 ; maintenant 4.")):
+        page = write_note(tmp_path / "auto", language).read_text("utf-8")
+        assert told in page.replace("\N{NO-BREAK SPACE}", " ").replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def test_the_looks_of_the_rule_are_allowed_for_until_the_rule_is_left(tmp_path: Path) -> None:
+    by_rule = run(AUTO, tmp_path)
+    assert by_rule.looks == (2, 3, 4)
+    assert not told_of_looks(by_rule)
+    left = run(AUTO, tmp_path, "protocol.seeds=5")
+    assert "before: 2, 3, 4; now 5." in told_of_looks(left)[0]
+
+
+def test_other_trainings_were_not_judged_before(tmp_path: Path) -> None:
+    run(AUTO, tmp_path, "protocol.seeds=2")
+    other = run(AUTO, tmp_path, "protocol.seeds=3", "train.batch=16")
+    assert other.looks == (3,)
+    assert not told_of_looks(other)
 
 
 def test_a_spent_budget_ends_it(tmp_path: Path) -> None:

@@ -104,3 +104,44 @@ def test_of_auto_seeds_the_most_is_what_can_show_something(tmp_path: Path) -> No
     plan, _ = preview(tmp_path, "protocol.seeds=auto", measure=False)
     assert len(plan.runs) == 3 * 5
     assert {resolution.n_pairs for resolution in plan.resolutions} == {10}
+
+
+def times_of(results: Path) -> dict[str, float | None]:
+    record = StudyRecord.load(results / "planned/study.json")
+    return {time.candidate: time.estimated_seconds for time in record.times}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_the_estimate_of_members_is_of_all_their_trainings_as_the_real_time_is(tmp_path: Path, shared: bool) -> None:
+    own = "extends: wide" if shared else "model: {name: mlp, widths: [12]}"
+    sets = (f"candidates.trio={{{own}, combine: {{members: 3}}}}", "protocol.seeds=1", "ablations=[]")
+    plan, _ = preview(tmp_path, *sets)
+    planned = {entry.candidate: entry.run_seconds or 0.0 for entry in plan.candidates}
+    Study.from_text(PLANNED, sets=sets).run(tmp_path)
+    estimated = times_of(tmp_path)
+    if shared:  # the plan leaves out the training that `wide` does; the real time of three trainings does not
+        assert planned["trio"] == pytest.approx(2 * planned["wide"])
+        assert estimated["trio"] == pytest.approx(3 * planned["wide"])
+    else:
+        assert estimated["trio"] == planned["trio"]
+    more, _ = preview(tmp_path, *sets, "protocol.seeds=2", measure=False)
+    real = {time.candidate: time.real_seconds for time in StudyRecord.load(tmp_path / "planned/study.json").times}
+    left = {entry.candidate: entry.run_seconds for entry in more.candidates}
+    assert left["trio"] == pytest.approx((real["trio"] or 0.0) * (2 / 3 if shared else 1))
+
+
+def test_a_run_without_a_plan_takes_the_estimate_itself_where_that_costs_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    Study.from_text(PLANNED).run(short)
+    assert set(times_of(short).values()) == {None}
+    monkeypatch.setattr("etude.study.timing._WORTH_STEPS", 3 * 2 * 5)
+    Study.from_text(PLANNED).run(long)
+    assert all(seconds is not None and seconds > 0 for seconds in times_of(long).values())
+    records = [StudyRecord.load(folder / "planned/study.json") for folder in (short, long)]
+    assert records[0].runs == records[1].runs
+    scores = [{row.candidate: row.score for row in record.leaderboard} for record in records]
+    assert scores[0] == scores[1]  # timing draws nothing that a training draws
+    Study.from_text(PLANNED).run(short)  # what is finished is not timed afterwards
+    assert set(times_of(short).values()) == {None}

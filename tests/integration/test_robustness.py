@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from etude import Study
 from etude.core.robustness_record import RobustnessRecord
 from etude.core.run_record import RunRecord
 from etude.report.markdown import write_markdown
 from etude.report.note import write_note
+from etude.report.words import Words
 
 STUDY = """
 study: sturdy
@@ -58,3 +61,65 @@ def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
     monkeypatch.setattr("etude.study.robustness._measure", no_more)
     Study.from_text(STUDY).run(tmp_path)
     assert RobustnessRecord.load(folder / "robustness.json") == record
+
+
+COLORS = {"clear": ((200, 90, 60), (60, 90, 200)), "faint": ((140, 90, 120), (120, 90, 140))}
+ROOMS = (
+    ("garden", "train", "clear", 40), ("cellar", "train", "faint", 40), ("porch", "validation", "clear", 12),
+    ("hall", "test", "clear", 20), ("attic", "test", "faint", 20), ("shed", "test", "faint", 4),
+)  # fmt: skip
+GROUPED = """
+study: rooms
+data: {source: rooms.csv, split: {kind: official}}
+prepare: {size_px: 16, normalize: half}
+train: {epochs: 20, batch: 16, optimizer: {name: adamw, lr: 0.01}, precision: fp32}
+candidates: {linear: {model: {name: mlp, widths: []}}}
+protocol: {robustness: true, seeds: 2}
+"""
+
+
+def spaced(text):
+    """Return a text with ordinary spaces."""
+    return re.sub(r"\s", " ", text)
+
+
+@pytest.fixture
+def rooms(tmp_path):
+    """A table of pictures of two colours, taken in rooms; in some the colours hardly differ."""
+    rng, rows = np.random.default_rng(0), ["path,label,part,group"]
+    for room, part, light, count in ROOMS:
+        for number in range(count):
+            label = ("red", "blue")[number % 2]
+            pixels = rng.normal(COLORS[light][number % 2], 50, (32, 32, 3)).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / f"{room}{number}.png")
+            rows.append(f"{room}{number}.png,{label},{part},{room}")
+    (tmp_path / "rooms.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path
+
+
+def test_the_worst_group_is_named(rooms):
+    Study.from_text(GROUPED, base=rooms).run(rooms / "results")
+    folder = rooms / "results" / "rooms"
+    record = RobustnessRecord.load(folder / "robustness.json")
+    assert len(record.runs) == 2
+    for run in record.runs:
+        assert [(entry.name, entry.n) for entry in run.groups] == [("attic", 20), ("hall", 20)]  # the shed has but four
+        assert run.groups[0].corrupted < run.groups[1].corrupted
+        n_of_others = 44 - sum(entry.n for entry in run.groups)
+        right = sum(entry.n * entry.clean for entry in run.groups)
+        assert 0 <= run.clean * 44 - right <= n_of_others
+    worst, clean = (np.mean([getattr(run.groups[0], field) for run in record.runs]) for field in ("corrupted", "clean"))
+    for language, told in (
+        ("en", "linear: of the group attic, {} of the pictures are recognised under corruption, and {} as they are; "
+               "no group of at least five pictures does worse."),
+        ("fr", "linear : du groupe attic, {} des images sont reconnues une fois dégradées, et {} telles quelles ; aucun "
+               "groupe d’au moins cinq images ne fait pire."),
+    ):  # fmt: skip
+        words = Words(language)
+        page = write_note(folder, language, to=rooms / f"{language}.html").read_text("utf-8")
+        section = re.search(r'<section id="robustness".*?</section>', page, re.DOTALL)
+        assert section is not None
+        expected = told.format(words.percent(worst), words.percent(clean))
+        assert spaced(expected) in spaced(section[0])
+        assert "attic" in section[0]
+        assert "hall" not in section[0]

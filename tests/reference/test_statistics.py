@@ -8,6 +8,7 @@ from etude.metrics.statistics import (
     corrected_resampled_t,
     holm,
     mcnemar_exact,
+    paired_bootstrap,
     paired_t,
     smallest_detectable,
     t_interval,
@@ -76,5 +77,20 @@ def test_bootstrap_interval(kind):
     ours = bootstrap_interval(values)
     theirs = stats.bootstrap((values,), np.mean, n_resamples=10_000, method="percentile", rng=4).confidence_interval
     width = theirs.high - theirs.low
+    assert ours.low == pytest.approx(theirs.low, abs=0.05 * width)
+    assert ours.high == pytest.approx(theirs.high, abs=0.05 * width)
+
+
+@pytest.mark.parametrize(("n", "kind"), [(12, "loss"), (60, "loss"), (60, "right")])
+def test_paired_bootstrap(n, kind):
+    rng = np.random.default_rng(n)
+    a, b = rng.gamma(0.5, 1.0, (2, n)) if kind == "loss" else (rng.random((2, n)) < [[0.8], [0.6]]).astype(float)
+    ours = paired_bootstrap(a, b)
+    theirs = stats.bootstrap(
+        (a, b), lambda a, b, axis: a.mean(axis) - b.mean(axis), vectorized=True, paired=True, n_resamples=20_000,
+        method="percentile", rng=5,
+    ).confidence_interval  # fmt: skip
+    width = theirs.high - theirs.low
+    assert ours.gain == pytest.approx(a.mean() - b.mean())
     assert ours.low == pytest.approx(theirs.low, abs=0.05 * width)
     assert ours.high == pytest.approx(theirs.high, abs=0.05 * width)

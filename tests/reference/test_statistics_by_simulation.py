@@ -15,6 +15,7 @@ from etude.metrics.statistics import (
     mcnemar_p_values,
     paired_bootstrap,
     percentile_interval,
+    resample,
     resampled_means,
     sequential_t,
     smallest_detectable,
@@ -60,21 +61,23 @@ def test_exact_mcnemar_never_errs_more_often_than_it_says(n_pictures, disagreeme
     assert rejected(mcnemar_p_values(only_a, differing - only_a)) <= 0.053
 
 
-def cross_validated_differences(rng, n_pictures, n_folds, studies, n_features=4, shift=0.5):
-    """Differences of accuracy (S, folds) of two nearest-mean classifiers, each on features of its own.
+def cross_validated_differences(rng, n_pictures, n_folds, studies, n_features=4, shift=0.5, n_repeats=1):
+    """Differences of accuracy (S, repeats × folds) of two nearest-mean classifiers, each on features of its own.
 
-    The features are equally telling, so that in truth neither is better; training parts really overlap.
+    The features are equally telling, so that in truth neither is better; training parts really overlap. The first repeat
+    deals the pictures in turn, each further one anew.
     """
     label = np.tile([-1.0, 1.0], n_pictures // 2)
+    places = np.arange(n_pictures) // 2
+    folds = [order[places] % n_folds for order in
+             (np.arange(n_pictures // 2), *(rng.permutation(n_pictures // 2) for _ in range(n_repeats - 1)))]  # fmt: skip
     accuracies = []
     for _ in range(2):
         features = rng.normal(size=(studies, n_pictures, n_features)) + shift * label[:, None]
-        fold = np.arange(n_pictures) // 2 % n_folds
         signed = features * label[:, None]
         total, kept = signed.sum(axis=1), features.sum(axis=1)
         by_fold = []
-        for k in range(n_folds):
-            test = fold == k
+        for test in (fold == k for fold in folds for k in range(n_folds)):
             half_gap = (total - signed[:, test].sum(axis=1)) / (~test).sum()
             middle = (kept - features[:, test].sum(axis=1)) / (~test).sum()
             side = ((features[:, test] - middle[:, None]) * half_gap[:, None]).sum(axis=-1)
@@ -83,11 +86,15 @@ def cross_validated_differences(rng, n_pictures, n_folds, studies, n_features=4,
     return accuracies[0] - accuracies[1]
 
 
-@pytest.mark.parametrize(("n_pictures", "n_folds"), [(100, 5), (200, 10)])
-def test_corrected_t_over_folds_errs_less_than_7_percent(n_pictures, n_folds):
+@pytest.mark.parametrize(("n_pictures", "n_folds", "n_repeats"), [(100, 5, 1), (200, 10, 1), (100, 5, 2)])
+def test_corrected_t_over_folds_errs_less_than_7_percent(n_pictures, n_folds, n_repeats):
     rng = np.random.default_rng(n_folds)
-    batches = [cross_validated_differences(rng, n_pictures, n_folds, 2_000) for _ in range(STUDIES // 2_000)]
+    batches = [
+        cross_validated_differences(rng, n_pictures, n_folds, 2_000, n_repeats=n_repeats)
+        for _ in range(STUDIES // 2_000)
+    ]
     differences = np.concatenate(batches)
+    assert differences.shape == (STUDIES, n_folds * n_repeats)
     p = t_p_values(differences, test_to_train=1 / (n_folds - 1))
     assert rejected(np.nan_to_num(p, nan=1.0)) <= 0.07
 
@@ -114,33 +121,81 @@ def test_picture_bootstrap_of_accuracy_covers(n_pictures, accuracy):
     assert 0.94 <= covered / STUDIES <= 0.96
 
 
+def exact_coverage(n_pictures, wrong_A):
+    """Coverage of the bootstrap of infinitely many replicates, at accuracies that expect so many wrong answers (A,)."""
+    binom = pytest.importorskip("scipy.stats").binom
+    right = np.arange(1, n_pictures)
+    low, high = (binom.ppf(tail, n_pictures, right / n_pictures) for tail in (0.025, 0.975))
+    covered_A = []
+    for accuracy in 1 - wrong_A / n_pictures:
+        inside = right[(low <= n_pictures * accuracy + 1e-9) & (high >= n_pictures * accuracy - 1e-9)]
+        assert (np.diff(inside) == 1).all()
+        ends = binom.cdf([inside[0] - 1, inside[-1]], n_pictures, accuracy)
+        covered_A.append(ends[1] - ends[0])
+    return np.array(covered_A)
+
+
+@pytest.mark.parametrize("n_pictures", [500, 1000, 5000])
+@pytest.mark.parametrize(
+    ("least", "below", "low", "high"), [(50, 100, 94, 96), (100, 250, 94, 96), (25, 50, 93, 96), (10, 25, 92, 97)]
+)
+def test_picture_bootstrap_of_accuracy_covers_where_its_docstring_says(n_pictures, least, below, low, high):
+    covered = 100 * exact_coverage(n_pictures, np.arange(least, below, 0.25))
+    assert low <= round(covered.min()) <= round(covered.max()) <= high
+
+
+def test_the_exact_bootstrap_is_the_one_that_studies_use():
+    binom = pytest.importorskip("scipy.stats").binom
+    for right in (250, 450, 490, 497):
+        interval = bootstrap_interval(np.repeat([1.0, 0.0], [right, 500 - right]))
+        expected = binom.ppf([0.025, 0.975], 500, right / 500) / 500
+        assert (interval.low, interval.high) == pytest.approx(tuple(expected), abs=1.01 / 500)
+
+
 @pytest.mark.slow
 def test_picture_bootstrap_of_the_mean_of_five_runs_covers():
     # Pictures are of different difficulty, shared by the runs: values 0, 0.2, …, 1.
-    rng, studies = np.random.default_rng(0), 5_000
-    difficulty = rng.beta(4, 1, (studies, 500))
-    values = rng.binomial(5, difficulty) / 5
+    rng = np.random.default_rng(0)
     covered = 0
-    for row in values:
-        interval = percentile_interval(resampled_means(row, 1_000, seed=0))
+    for _ in range(STUDIES):
+        values = rng.binomial(5, rng.beta(4, 1, 500)) / 5
+        interval = percentile_interval(resampled_means(values, 1_000, seed=0))
         covered += interval.low <= 0.8 <= interval.high
-    assert 0.94 <= covered / studies <= 0.96
+    assert 0.94 <= covered / STUDIES <= 0.96
+
+
+RECALLS, SHARES = np.array([0.9, 0.7, 0.5]), np.array([0.6, 0.3, 0.1])
+
+
+def balanced_accuracies(counts_RC):
+    """Balanced accuracy (R,) of counts whose first half are right answers by class, the second wrong ones."""
+    right_RK, wrong_RK = np.split(counts_RC, 2, axis=1)
+    return (right_RK / (right_RK + wrong_RK)).mean(axis=1)
 
 
 @pytest.mark.slow
-def test_picture_bootstrap_of_balanced_accuracy_covers(monkeypatch):
-    monkeypatch.setattr("etude.evaluate.pictures.REPLICATES", 500)
-    rng, n, studies = np.random.default_rng(1), 500, 2_000
-    recalls, shares = np.array([0.9, 0.7, 0.5]), np.array([0.6, 0.3, 0.1])
-    ids = np.array([str(i) for i in range(n)])
+def test_picture_bootstrap_of_balanced_accuracy_covers():
+    rng = np.random.default_rng(1)
+    pictures_SK = rng.multinomial(500, SHARES, STUDIES)
+    right_SK = rng.binomial(pictures_SK, RECALLS)
     covered = 0
-    for study in range(studies):
-        truth = rng.choice(3, n, p=shares)
-        predicted = np.where(rng.random(n) < recalls[truth], truth, (truth + 1) % 3)
-        answers = Predictions(ids, Part.TEST, truth, np.eye(3)[predicted])
-        interval = interval_over_pictures([OneRun(answers)], "balanced_accuracy", seed=study)
-        covered += interval.low <= recalls.mean() <= interval.high
-    assert 0.94 <= covered / studies <= 0.96
+    for study, counts in enumerate(np.concatenate([right_SK, pictures_SK - right_SK], axis=1)):
+        interval = percentile_interval(resample(counts, balanced_accuracies, 500, seed=study))
+        covered += interval.low <= RECALLS.mean() <= interval.high
+    assert 0.94 <= covered / STUDIES <= 0.96
+
+
+def test_the_simulated_balanced_accuracy_is_the_one_that_studies_use():
+    rng, n = np.random.default_rng(1), 500
+    truth = rng.choice(3, n, p=SHARES)
+    is_right = rng.random(n) < RECALLS[truth]
+    predicted = np.where(is_right, truth, (truth + 1) % 3)
+    ids = np.array([str(i) for i in range(n)])
+    answers = Predictions(ids, Part.TEST, truth, np.eye(3)[predicted])
+    ours = interval_over_pictures([OneRun(answers)], "balanced_accuracy")
+    counts = np.concatenate([np.bincount(truth[chosen], minlength=3) for chosen in (is_right, ~is_right)])
+    simulated = percentile_interval(resample(counts, balanced_accuracies))
+    assert (ours.low, ours.high) == pytest.approx((simulated.low, simulated.high), abs=0.1 * (ours.high - ours.low))
 
 
 class OneRun:
@@ -151,6 +206,19 @@ class OneRun:
 
     def open_test(self):
         return self.answers
+
+
+@pytest.mark.parametrize("n_pictures", [500, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("only_a", "only_b"), [(0.06, 0.06), (0.12, 0.06), (0.2, 0.05)])
+def test_paired_bootstrap_of_a_gain_covers(n_pictures, only_a, only_b):
+    drawn = np.random.default_rng(3).multinomial(n_pictures, [only_a, only_b, 1 - only_a - only_b], STUDIES)
+    studies, times = np.unique(drawn, axis=0, return_counts=True)
+    covered = 0
+    for seed, (counts, repeated) in enumerate(zip(studies, times, strict=True)):  # equal studies have equal intervals
+        difference = np.repeat([1.0, -1.0, 0.0], counts)
+        found = paired_bootstrap(difference, np.zeros(n_pictures), replicates=2_000, seed=seed)
+        covered += repeated * (found.low - 1e-9 <= only_a - only_b <= found.high + 1e-9)
+    assert 0.94 <= covered / STUDIES <= 0.96
 
 
 @pytest.mark.slow
@@ -207,6 +275,12 @@ def test_looking_without_the_rule_errs_far_more_often():
     for n in range(3, 21):
         ever |= t_p_values(noise[:, :n]) <= 0.05
     assert ever.mean() > 0.15
+
+
+def test_seeds_added_after_one_look_err_in_about_8_studies_of_100():
+    noise = np.random.default_rng(8).normal(size=(STUDIES, 10))
+    ever = (t_p_values(noise[:, :5]) <= 0.05) | (t_p_values(noise) <= 0.05)
+    assert 0.075 <= ever.mean() <= 0.09  # what docs/studies.md says of `protocol.seeds=10` on five
 
 
 def test_the_simulated_rule_is_the_one_that_studies_follow():

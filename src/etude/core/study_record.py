@@ -149,11 +149,20 @@ class AblationGroup(Config):
     name: str
     """Name of the group, such as 'plain: augment.use'; its verdicts carry it."""
     of: str
-    """The candidate that is varied: the baseline of the group."""
+    """The baseline of the group: the candidate that is varied, or where one augmentation is left out, the one that has
+    them all."""
     vary: str
     """The field that is varied, dotted."""
     candidates: tuple[str, ...]
     """The variants, in the order of the file; a value that `of` has already makes none."""
+    all_of: str = ""
+    """Where each variant leaves out one of the augmentations of `of`, the candidate on top of which they come; empty
+    for values that are tried one by one."""
+
+    @property
+    def varied(self) -> str:
+        """The candidate of the study file that the ablation varies."""
+        return self.all_of or self.of
 
 
 SEARCH_GROUP = "search of "
@@ -230,9 +239,10 @@ class CandidateTime(Config):
     candidate: str
     """Name of the candidate."""
     estimated_seconds: float | None = None
-    """Training time of one run as `etude plan` estimated it from a few steps; none where it was not asked."""
+    """Training time of one run, all its trainings together, as it was estimated from a few steps before the first one;
+    none where they were not timed: `etude plan` times all, `etude run` only what trains long beside that."""
     real_seconds: float | None = None
-    """Mean training time of its finished runs; none before the first."""
+    """Mean training time of its finished runs, all trainings of a run together; none before the first."""
 
 
 class StudyRecord(Record):
@@ -268,6 +278,9 @@ class StudyRecord(Record):
     """One row a candidate, best first."""
     verdicts: tuple[Verdict, ...]
     """One comparison a candidate other than the baseline, then those of each ablation with its own baseline."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which these candidates were judged, one call of `etude run` after the other; with `seeds:
+    auto` each at which its rule looked. Empty in records of earlier versions."""
     ablations: tuple[AblationGroup, ...] = ()
     """The ablations of the study."""
     searches: tuple[SearchSummary, ...] = ()

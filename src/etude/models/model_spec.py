@@ -17,7 +17,8 @@ class ModelSpec(Config):
     name: str
     """A registered family (`etude models list`), or any name that timm knows."""
     weights: str | None = None
-    """Pretrained weights: `imagenet`, or the path of a safetensors file; none: drawn from the seed."""
+    """Pretrained weights: `imagenet`, or the path of a safetensors file, or of a folder that holds it under its model's
+    name; none: drawn from the seed."""
     python: str | None = None
     """A network of your own, `nets.py:Net`: a file (relative to the study file) and the class or function in it."""
     checkpoint: str | None = None

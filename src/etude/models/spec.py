@@ -15,7 +15,7 @@ from etude.models import own
 from etude.models.card import Card
 from etude.models.model_spec import ModelSpec
 from etude.models.registry import MODELS, Family
-from etude.models.weights import file_sha256, locate_file, locate_imagenet
+from etude.models.weights import file_sha256, locate_file, locate_imagenet, locate_weights
 
 
 class ResolvedModel(NamedTuple):
@@ -45,7 +45,7 @@ def resolve_spec(value: str | Mapping[str, Any] | ModelSpec, base: Path | None =
     spec = _with_absolute_paths(_as_spec(value), base or Path.cwd())
     family = family_of(spec)
     params = _validated(spec, family)
-    _check_weights(spec, family)
+    spec = _with_weights(spec, params, family, base or Path.cwd())
     full = spec.model_dump(mode="json", include=set(ModelSpec.model_fields)) | params.model_dump(mode="json")
     return ResolvedModel(spec, params, full, _identity(spec, params, family))
 
@@ -124,8 +124,6 @@ def _with_absolute_paths(spec: ModelSpec, base: Path) -> ModelSpec:
         changes["python"] = own.absolute(spec.python, base)
     if spec.checkpoint is not None:
         changes["checkpoint"] = str(locate_file("checkpoint", spec.checkpoint, base))
-    if spec.weights is not None and spec.weights != "imagenet":
-        changes["weights"] = str(locate_file("weights", spec.weights, base))
     return spec.model_copy(update=changes)
 
 
@@ -140,8 +138,11 @@ def _validated(spec: ModelSpec, family: Family) -> Config:
     return params
 
 
-def _check_weights(spec: ModelSpec, family: Family) -> None:
-    if spec.weights is not None and family.pretrained_name is None:
+def _with_weights(spec: ModelSpec, params: Config, family: Family, base: Path) -> ModelSpec:
+    """Return a specification with the absolute path of its weights, where they are a file or lie in a folder."""
+    if spec.weights is None:
+        return spec
+    if family.pretrained_name is None:
         raise ModelError(
             sentence(
                 f"model {spec.name}",
@@ -151,6 +152,10 @@ def _check_weights(spec: ModelSpec, family: Family) -> None:
                 "Give a file of its own state as `checkpoint`.",
             )
         )
+    if spec.weights == "imagenet":
+        return spec
+    path = locate_weights(family.pretrained_name(spec, params), spec.weights, base)
+    return spec.model_copy(update={"weights": str(path)})
 
 
 def _identity(spec: ModelSpec, params: Config, family: Family) -> dict[str, Any]:

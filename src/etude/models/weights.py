@@ -32,6 +32,30 @@ def locate_file(field: str, value: str, base: Path) -> Path:
     return path
 
 
+def locate_weights(name: str, value: str, base: Path) -> Path:
+    """Return the absolute path of a file of pretrained weights.
+
+    Args:
+        name: timm name of the network.
+        value: the path as given: of the file, or of a folder that holds `<name>*.safetensors`.
+        base: folder that it is relative to.
+
+    Raises:
+        MissingPartError: if it is not there; the text says which file, and how to bring it.
+        ModelError: if it is in a format that could carry code.
+    """
+    path = (base / Path(value).expanduser()).resolve()
+    if path.is_dir():
+        found = _in_folder(path, name)
+        if found is None:
+            raise _missing_there(name, f"the folder {path} holds none of them", path / f"{name}.safetensors")
+        return found
+    if path.exists() or path.suffix not in ("", ".safetensors"):
+        return locate_file("weights", value, base)
+    wanted = path if path.suffix else path / f"{name}.safetensors"
+    raise _missing_there(name, f"there is no {path} (paths start at the study file)", wanted)
+
+
 def locate_imagenet(name: str) -> Path:
     """Return the file of the ImageNet weights of a timm name.
 
@@ -69,22 +93,38 @@ def missing_weights(name: str, hub_address: str, reason: str) -> MissingPartErro
     looked = f"${FOLDER_VARIABLE} ({folder})" if folder else f"${FOLDER_VARIABLE} (not set)"
     return MissingPartError(
         f"model {name}: its ImageNet weights are neither in {looked} nor in the hub's cache, and the hub gave "
-        f"{reason}. Download model.safetensors from {hub_address}, save it as {name}.safetensors in a folder, and "
-        f"set {FOLDER_VARIABLE} to that folder; or leave `weights` out."
+        f"{reason}. {_how_to_bring(hub_address, f'{name}.safetensors in a folder')}, and set {FOLDER_VARIABLE} to that "
+        f"folder; or leave `weights` out."
     )
 
 
+def _missing_there(name: str, where: str, wanted: Path) -> MissingPartError:
+    """Return the error for weights that are not where a path says."""
+    from etude.models.networks.timm import hub_address
+
+    address = hub_address(name)
+    bring = f"Save them as {wanted}" if address is None else _how_to_bring(address, str(wanted))
+    return MissingPartError(f"model {name}: its weights: {where}. {bring}; or leave `weights` out.")
+
+
+def _how_to_bring(hub_address: str, wanted: str) -> str:
+    return f"Download model.safetensors from {hub_address}, save it as {wanted}"
+
+
 def _in_weights_folder(name: str) -> Path | None:
-    """Return the file of a name in `$ETUDE_WEIGHTS`: the exact name first, then the first that continues it."""
+    """Return the file of a name in `$ETUDE_WEIGHTS`; none where it holds none, or is not set."""
     folder = os.environ.get(FOLDER_VARIABLE)
-    if not folder:
-        return None
-    exact = Path(folder) / f"{name}.safetensors"
+    return _in_folder(Path(folder), name) if folder else None
+
+
+def _in_folder(folder: Path, name: str) -> Path | None:
+    """Return the file of a name in a folder: the exact name first, then the first that continues it."""
+    exact = folder / f"{name}.safetensors"
     if exact.is_file():
         return exact.resolve()
     # `resnet50.tv_in1k` and `resnet50_imagenet1k` are resnet50; `resnet50d` and `resnet50_gn` are other networks.
     for separator in (".", "_imagenet", "_in1k", "-"):
-        found = sorted(Path(folder).glob(f"{name}{separator}*.safetensors"))
+        found = sorted(folder.glob(f"{name}{separator}*.safetensors"))
         if found:
             return found[0].resolve()
     return None

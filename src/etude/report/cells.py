@@ -171,10 +171,7 @@ class Book:
         if self.told["ablation_correction"]:
             self._list([self.told["ablation_correction"]])
         for ablation in self.told["ablations"]:
-            title = self.words.say(
-                "{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of
-            )
-            _show_html(f"<h3>{html.escape(title)}</h3>")
+            _show_html(f"<h3>{html.escape(ablation.title)}</h3>")
             told = [ablation.gap, *(sentence for _, sentence in ablation.sentences)]
             self._list(filter(None, told))
             show_drawing(ablation.drawing)

@@ -98,8 +98,10 @@ class Ablation:
     """One field varied: its comparisons, in words, drawn and set out."""
 
     group: AblationGroup
+    title: str
     gap: str
-    """Whether the varied candidate overfits, where augmentation is varied."""
+    """Whether the varied candidate overfits, where augmentation is varied; of those that leave one out, how to read
+    them."""
     sentences: list[tuple[VerdictWord, str]]
     """Each comparison: its verdict, and the sentence."""
     drawing: Drawing
@@ -206,11 +208,15 @@ def _gather_ablations(
         drawing = artist.draw_verdicts(verdicts, f"ablation-{place}")
         if drawing is None:
             continue
-        gap = gap_of(rows[group.of], record.higher_is_better) if group.vary.startswith("augment") else None
+        is_told = bool(group.all_of) and any(part.group.of == group.all_of for part in parts)
+        is_judged = group.vary.startswith("augment") and not is_told
+        gap = gap_of(rows[group.varied], record.higher_is_better) if is_judged else None
+        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap) if gap else ""]
         parts.append(
             Ablation(
                 group=group,
-                gap=teller.tell_gap(group.of, gap) if gap else "",
+                title=teller.title_ablation(group),
+                gap=lead[0] + " " + lead[1] if all(lead) else lead[0] or lead[1],
                 sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),

@@ -31,7 +31,7 @@ METHOD_WORDS = {
 
 def shorten(verdict: Verdict, group: AblationGroup) -> Verdict:
     """Name a variant by what it varies alone, such as '+flip' for 'plain+flip'."""
-    return verdict.model_copy(update={"candidate": verdict.candidate.removeprefix(group.of).strip()})
+    return verdict.model_copy(update={"candidate": verdict.candidate.removeprefix(group.varied).strip()})
 
 
 def _by_word(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
@@ -144,7 +144,7 @@ class Teller:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference.")]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
             sentences += self._tell_comparisons(own, record.baseline)
-        return sentences + [self._tell_ablation(group, record) for group in record.ablations]
+        return sentences + [told for group in record.ablations for told in self._tell_ablation(group, record)]
 
     def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:
         """Write what the comparisons with the study's baseline came to."""
@@ -156,14 +156,52 @@ class Teller:
             sentences.append(self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse)))
         return sentences
 
-    def _tell_ablation(self, group: AblationGroup, record: StudyRecord) -> str:
-        """Write in a sentence which variants of an ablation gain."""
+    def _tell_ablation(self, group: AblationGroup, record: StudyRecord) -> Iterator[str]:
+        """Write which variants of an ablation gain."""
         verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+        if group.all_of:
+            yield from self._tell_left_out(verdicts, group)
+            return
         places = {"field": group.vary, "baseline": self.name(group.of)}
         if better := _by_word(verdicts)["better"]:
             names = self._name_gains(better)
-            return self.words.say("Of {field} varied in {baseline}, shown to gain: {names}.", **places, names=names)
-        return self.words.say("Of {field} varied in {baseline}, nothing was shown to gain.", **places)
+            yield self.words.say("Of {field} varied in {baseline}, shown to gain: {names}.", **places, names=names)
+        else:
+            yield self.words.say("Of {field} varied in {baseline}, nothing was shown to gain.", **places)
+
+    def _tell_left_out(self, verdicts: Iterable[Verdict], group: AblationGroup) -> Iterator[str]:
+        """Write which augmentations are missed where they alone are left out, and which are better left out."""
+        by_word, baseline = _by_word(verdicts), self.name(group.of)
+        if worse := by_word["worse"][::-1]:
+            names = self._name_gains(worse)
+            yield self.words.say(
+                "With one augmentation of {baseline} left out, shown to lose: {names}.", baseline=baseline, names=names
+            )
+        if better := by_word["better"]:
+            names = self._name_gains(better)
+            yield self.words.say(
+                "With one augmentation of {baseline} left out, shown to gain: {names}.", baseline=baseline, names=names
+            )
+        if not worse and not better:
+            yield self.words.say(
+                "With one augmentation of {baseline} left out, no difference was shown.", baseline=baseline
+            )
+
+    def title_ablation(self, group: AblationGroup) -> str:
+        """Write what an ablation varies, for its heading."""
+        if group.all_of:
+            return self.words.say("{baseline} with one augmentation left out", baseline=group.of)
+        return self.words.say("{field} varied in {baseline}", field=group.vary, baseline=group.of)
+
+    def tell_all_of(self, group: AblationGroup) -> str:
+        """Write how to read comparisons with the candidate that has all augmentations; empty for other ablations."""
+        if not group.all_of:
+            return ""
+        return self.words.say(
+            "Each lacks one augmentation of {baseline} and is compared with it: what it loses is what that "
+            "augmentation adds to the others.",
+            baseline=self.name(group.of),
+        )
 
     def tell_gap(self, baseline: str, gap: Gap) -> str:
         """Write whether the model that an augmentation is judged on overfits."""

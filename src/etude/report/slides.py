@@ -373,10 +373,9 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.picture(slide, told["verdicts_drawing"], _RIGHT, width_in=5.2)
         deck.bullets(slide, [*told["answer"][:4], told["correction"]], _LEFT)
     for ablation in told["ablations"][:4]:
-        title = say("{field} varied in {baseline}", field=ablation.group.vary, baseline=ablation.group.of)
         sentences = [sentence for _, sentence in ablation.sentences]
         slide = deck.slide(
-            title, [*filter(None, [ablation.gap]), *sentences, *filter(None, [told["ablation_correction"]])]
+            ablation.title, [*filter(None, [ablation.gap]), *sentences, *filter(None, [told["ablation_correction"]])]
         )
         deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
         deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)

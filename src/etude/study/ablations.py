@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,13 +42,16 @@ class _Variant:
     value: Any
     path: FieldPath
     """Where its value stands in the file."""
+    way: str = "each"
+    """How it combines the values: each, all or all-but-each."""
 
 
 def expand_ablations(study: StudyConfig) -> Expansion:
     """Make the candidates of each ablation, each extending the one that is varied.
 
     What is made already is made once: a value that `of` has, or a set of augmentations that two ways of combining
-    share, gives no second candidate. Expanding an expanded study changes nothing.
+    share, gives no second candidate. Where augmentations are left out in turn, the candidate that has them all is made
+    too: it is what those are compared with. Expanding an expanded study changes nothing.
     """
     groups: list[AblationGroup] = []
     origins: dict[str, FieldPath] = {}
@@ -59,18 +62,19 @@ def expand_ablations(study: StudyConfig) -> Expansion:
         base = None if faults else put_together(study, ablation.of)
         if base is None:
             continue
-        names: list[str] = []
-        seen = [base]
+        made = {ablation.of: base}
+        by_way: dict[str, list[str]] = {}
         for variant in _variants(ablation, base, place):
-            made, candidate, told = _make(study, ablation, variant)
+            larger, candidate, told = _make(study, ablation, variant)
             mistakes += [(variant.path, sentence) for sentence in told]
-            if candidate is None or any(_is_same(candidate, other) for other in seen):
+            if candidate is None:
                 continue
-            study = made
-            origins.setdefault(variant.name, variant.path)
-            seen.append(candidate)
-            names.append(variant.name)
-        groups.append(_group(ablation, names, groups))
+            same = next((name for name, other in made.items() if _is_same(candidate, other)), None)
+            if same is None:
+                study, made[variant.name] = larger, candidate
+                origins.setdefault(variant.name, variant.path)
+            by_way.setdefault(variant.way, []).append(same or variant.name)
+        groups += [*_groups(ablation, by_way, groups)]
     return Expansion(study, tuple(groups), origins, tuple(mistakes))
 
 
@@ -102,15 +106,23 @@ def _variants(ablation: AblationConfig, base: Candidate, place: int) -> Iterator
             yield _Variant(f"{ablation.of} {ablation.vary}={write_value(value)}", value, (*where, index))
         return
     has, names = base.augment.use, ablation.over
-    for way in ablation.combine:
+    for way in _ways(ablation):
         if way == "each":
             yield from (_Variant(f"{ablation.of}+{name}", [*has, name], (*where, i)) for i, name in enumerate(names))
         elif way == "all":
-            yield _Variant(f"{ablation.of}+all", [*has, *names], where)
+            yield _Variant(f"{ablation.of}+all", [*has, *names], where, way)
         else:
             for index, left_out in enumerate(names):
                 value = [*has, *(name for name in names if name != left_out)]
-                yield _Variant(f"{ablation.of}+all-but-{left_out}", value, (*where, index))
+                yield _Variant(f"{ablation.of}+all-but-{left_out}", value, (*where, index), way)
+
+
+def _ways(ablation: AblationConfig) -> Iterator[str]:
+    """Give the ways of combining in the order of the file; what leaves one out is compared with what has all."""
+    for way in dict.fromkeys(ablation.combine):
+        if way == "all-but-each" and "all" not in ablation.combine:
+            yield "all"
+        yield way
 
 
 def _check(study: StudyConfig, ablation: AblationConfig, place: int) -> Iterator[tuple[FieldPath, str]]:
@@ -201,11 +213,28 @@ def fault_sentence(vary: str, fault: Any) -> str:  # noqa: ANN401 - pydantic's
     return f"{vary}{told_fault(fault)}"
 
 
-def _group(ablation: AblationConfig, names: Sequence[str], before: Sequence[AblationGroup]) -> AblationGroup:
-    name = f"{ablation.of}: {ablation.vary}"
-    taken = sum(group.of == ablation.of and group.vary == ablation.vary for group in before)
+def _groups(
+    ablation: AblationConfig, by_way: Mapping[str, Sequence[str]], before: Sequence[AblationGroup]
+) -> Iterator[AblationGroup]:
+    """Give the comparisons of an ablation: what is added with `of`, what leaves one out with the one that has all.
+
+    Against `of`, which has none of them, a variant that leaves one out would say nothing of that one.
+    """
+    added = [name for way, names in by_way.items() if way != "all-but-each" for name in names]
+    yield _group(ablation, ablation.of, added, before)
+    left_out, has_all = by_way.get("all-but-each", ()), by_way.get("all", ())
+    if has_all and len(left_out) > 1:  # of one alone this would be the comparison above, turned round
+        yield _group(ablation, has_all[0], left_out, before, all_of=ablation.of)
+
+
+def _group(
+    ablation: AblationConfig, of: str, names: Iterable[str], before: Sequence[AblationGroup], all_of: str = ""
+) -> AblationGroup:
+    name = f"{of}: {ablation.vary}"
+    taken = sum(group.of == of and group.vary == ablation.vary for group in before)
     name = f"{name} ({taken + 1})" if taken else name
-    return AblationGroup(name=name, of=ablation.of, vary=ablation.vary, candidates=tuple(names))
+    variants = tuple(each for each in dict.fromkeys(names) if each != of)
+    return AblationGroup(name=name, of=of, vary=ablation.vary, candidates=variants, all_of=all_of)
 
 
 def write_value(value: Any) -> str:  # noqa: ANN401 - any YAML value

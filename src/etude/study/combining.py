@@ -37,6 +37,11 @@ def _nameless(candidate: Candidate) -> Candidate:
     return replace(candidate, name="", by_fold=tuple(map(_nameless, candidate.by_fold)))
 
 
+def count_members(candidate: Candidate) -> int:
+    """Return how many trainings a run is made of, whoever does them: what its cost is the sum of."""
+    return candidate.combine.members or candidate.combine.folds or 1
+
+
 def count_trainings(candidate: Candidate, candidates: Iterable[Candidate]) -> int:
     """Return how many trainings a run takes beyond those of the study's other candidates."""
     others = [_nameless(other) for other in candidates if other.name != candidate.name]
@@ -44,7 +49,7 @@ def count_trainings(candidate: Candidate, candidates: Iterable[Candidate]) -> in
     if combine != trained.combine and _nameless(trained) in others:
         return 0
     is_shared = combine != bare.combine and combine.folds is None and _nameless(bare) in others
-    return (combine.members or combine.folds or 1) - is_shared
+    return count_members(candidate) - is_shared
 
 
 def members_of(candidate: Candidate, seed: int) -> list[tuple[Candidate, int]]:

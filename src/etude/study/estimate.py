@@ -16,7 +16,7 @@ from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare_pairs, pair_runs
 from etude.metrics.statistics import ALPHA, POWER, smallest_detectable
 from etude.study.ablations import expand_ablations
-from etude.study.combining import count_trainings
+from etude.study.combining import count_members, count_trainings
 from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate
 from etude.study.summary import finished_runs, sides_of
@@ -170,7 +170,9 @@ def _plan_candidate(
     if n_trainings == 0:
         seconds = None if time is None else time.finish_s
         return CandidatePlan(candidate=candidate.name, n_runs=len(refs), n_left=left, steps=0, run_seconds=seconds)
-    real = statistics.fmean(run.record.cost.seconds for run in runs) if runs else None
+    # The cost of a run counts the trainings that it shares with another candidate; they are not made again.
+    share = n_trainings / count_members(candidate)
+    real = share * statistics.fmean(run.record.cost.seconds for run in runs) if runs else None
     return CandidatePlan(
         candidate=candidate.name,
         n_runs=len(refs),
@@ -246,7 +248,7 @@ def _notes(
 ) -> Iterator[str]:  # fmt: skip
     """Say of each candidate whose augmentation is varied whether it overfits: only then can one help."""
     metric = study.protocol.metric
-    for of in dict.fromkeys(group.of for group in groups if group.vary.startswith("augment")):
+    for of in dict.fromkeys(group.varied for group in groups if group.vary.startswith("augment")):
         if not runs[of]:
             yield f"{of}: whether it overfits is seen from its first run; without that no augmentation can be judged."
             continue

@@ -146,7 +146,8 @@ class AblationConfig(Config):
     over: Annotated[tuple[Any, ...], Field(min_length=1)]
     """The values that it takes; for `augment.use` the names of augmentations."""
     combine: Combines = ("each",)
-    """For `augment.use`: each alone, all together, all but each in turn; they come on top of what `of` has."""
+    """For `augment.use`: each alone, all together, all but each in turn; they come on top of what `of` has. All but
+    each are compared with all together, which is made for them if need be."""
 
 
 class AutoSeedsConfig(Config):

@@ -34,6 +34,7 @@ from etude.study.searches import waiting_candidates
 from etude.study.searching import Searching, candidates_of
 from etude.study.summary import finished_runs, needs_seed, resolved_json, summarize
 from etude.study.taking_over import check_place, tell_other, write_origin
+from etude.study.timing import Timings
 from etude.study.tracking import make_mirror
 from etude.study.workers import workers
 from etude.study.workspace import Workspace
@@ -192,6 +193,7 @@ class _Session:
         self.mirror = make_mirror(study.track, study.study, watch)
         self.failures: dict[str, str] = {}
         self.seen: set[str] = set()
+        self.timed: set[str] = set()
         self.started, self.searches, self.origin = started, searches, origin
         self.is_out_of_time = False
         self.next_write = 0.0
@@ -229,7 +231,15 @@ class _Session:
             if budget is not None and time.monotonic() - self.started > budget:
                 self.is_out_of_time = True
                 return
+            self._estimate(order.candidate)
             yield order
+
+    def _estimate(self, candidate: str) -> None:
+        """Time a few steps before the first run of a candidate, so that an estimate stands beside its real time."""
+        own = [order for order in self.orders if order.candidate == candidate]
+        if candidate not in self.timed and not any(self.folder.load_run(order.identity) for order in own):
+            Timings(self.workspace).estimate(self.candidates[candidate], len(own))
+        self.timed.add(candidate)
 
     def _positions(self) -> dict[str, int]:
         return {order.identity: index for index, order in reversed(list(enumerate(self.orders, 1)))}

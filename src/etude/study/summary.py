@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from etude.core.errors import EtudeError
 from etude.core.files import write_json, write_text
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
@@ -32,7 +34,7 @@ from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
 from etude.study.ablations import expand_ablations, written_candidates
-from etude.study.combining import list_combinations
+from etude.study.combining import count_members, list_combinations
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import leak_notes
@@ -65,6 +67,7 @@ def summarize(
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
     records = [run.record for entries in runs.values() for run in entries]
+    looks = _looks(study, folder, refs, verdicts)
     record = StudyRecord(
         name=study.study,
         question=study.asked,
@@ -80,6 +83,7 @@ def summarize(
         runs=tuple(refs),
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),
+        looks=looks,
         ablations=groups,
         searches=summaries,
         combinations=list_combinations(study),
@@ -91,7 +95,7 @@ def summarize(
         data_fingerprint=workspace.fingerprint,
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
-        notes=_notes(study, workspace, refs, records),
+        notes=_notes(study, workspace, refs, records, looks),
     )
     record.save(folder.record)
     write_json(folder.leaderboard_json, [row.model_dump(mode="json") for row in rows])
@@ -228,27 +232,61 @@ def resolved_json(study: StudyConfig, candidates: Mapping[str, Candidate]) -> di
 def _times(
     workspace: Workspace, candidates: Mapping[str, Candidate], rows: Sequence[LeaderboardRow]
 ) -> Iterator[CandidateTime]:  # fmt: skip
-    """Set the estimated time of each candidate beside the real one."""
+    """Set the estimated time of a run of each candidate beside the real one, both of all its trainings."""
     timings = Timings(workspace)
     real = {row.candidate: row.seconds for row in rows}
     for name, candidate in candidates.items():
         known = timings.known(candidate)
-        estimated = None if known is None else known.seconds
+        estimated = None if known is None else count_members(candidate) * known.seconds
         yield CandidateTime(candidate=name, estimated_seconds=estimated, real_seconds=real.get(name))
 
 
+def _looks(
+    study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef], verdicts: Sequence[Verdict]
+) -> tuple[int, ...]:  # fmt: skip
+    """Return at how many seeds these candidates were judged: in earlier calls, and in this one once it is done."""
+    looks: tuple[int, ...] = ()
+    with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
+        before = folder.load_study()
+        known = {ref.identity for ref in before.runs if ref.status == "finished"}
+        if len({ref.candidate for ref in refs if ref.identity in known}) > 1:  # else it judged other trainings
+            looks = before.looks or _judged_at(before.runs, before.verdicts)
+    own = _judged_at(refs, verdicts)
+    if own and study.protocol.auto is not None:
+        own = tuple(range(study.protocol.auto.first, own[0] + 1))
+    return tuple(dict.fromkeys([*looks, *own]))
+
+
+def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int, ...]:
+    """Return the number of seeds of a plan that is done and judged; of one under way nothing: it goes on anyway."""
+    if not verdicts or any(ref.status in ("planned", "running") for ref in refs):
+        return ()
+    return (len({ref.seed for ref in refs}),)
+
+
 def _notes(
-    study: StudyConfig, workspace: Workspace, refs: Sequence[RunRef], records: Sequence[RunRecord]
-) -> tuple[str, ...]:  # fmt: skip
+    study: StudyConfig,
+    workspace: Workspace,
+    refs: Sequence[RunRef],
+    records: Sequence[RunRecord],
+    looks: Sequence[int],
+) -> tuple[str, ...]:
     """Gather what a reader must know: of the source, and of the runs."""
     notes = [*workspace.source.notes, *leak_notes(workspace), *(note for record in records for note in record.notes)]
     if len(study.protocol.seed_list) == 1 and len(workspace.splits) == 1:
         notes.append("One run a candidate: what another seed would give is not known.")
-    if study.protocol.auto is not None:
-        drawn = len({ref.seed for ref in refs})
+    drawn, auto = len({ref.seed for ref in refs}), study.protocol.auto
+    if auto is not None:
         notes.append(
-            f"Seeds were added while looking, {drawn} of at most {study.protocol.auto.most}: tests and intervals "
+            f"Seeds were added while looking, {drawn} of at most {auto.most}: tests and intervals "
             f"allow for a look after every seed."
+        )
+    allowed = {drawn} if auto is None else set(range(auto.first, auto.most + 1))
+    if earlier := [look for look in looks if look not in allowed]:
+        notes.append(
+            f"Numbers of seeds at which verdicts were written before: {', '.join(map(str, earlier))}; now {drawn}. "
+            f"Tests and intervals do not allow for having looked in between, so they err more often than 5 times in "
+            f"100. protocol.seeds: auto allows for it."
         )
     return tuple(dict.fromkeys(notes))
 

@@ -11,7 +11,7 @@ from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 from etude.models.spec import check_task, family_of
 from etude.study.merging import merge
-from etude.tasks.task import TaskName
+from etude.tasks.task import CLASS_LOSSES, TaskName
 from etude.train.adversarial_config import AdversarialConfig
 
 if TYPE_CHECKING:
@@ -156,8 +156,14 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
         for field in _OF_MASKS:
             if getattr(train, field) != type(train).model_fields[field].default:
                 yield f"{name}: train.{field} must be left out: it is of masks, and the task is classification."
-        if train.loss != "cross-entropy" or train.class_weights == "log":
-            yield f"{name}: train.loss must be cross-entropy, its class_weights none or balanced, for a classification."
+        if train.loss not in CLASS_LOSSES:
+            losses = " or ".join(CLASS_LOSSES)
+            yield f"{name}: train.loss must be {losses} for a classification. Got {train.loss!r}."
+        if train.class_weights == "log":
+            yield f"{name}: train.class_weights must be none or balanced for a classification. Got 'log'."
+        if train.loss == "focal" and train.label_smoothing:
+            told = f"which keeps the network from certainty in a way of its own. Got {train.label_smoothing}"
+            yield f"{name}: train.label_smoothing must be 0 with train.loss: focal, {told}."
         if candidate.combine.windows != "whole":
             yield f"{name}: combine.windows must be left out: it is of masks."
         return

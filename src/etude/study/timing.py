@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
+from etude.core.errors import EtudeError
 from etude.core.files import locked, write_json
 from etude.core.study_record import AblationGroup
-from etude.study.combining import plain
+from etude.core.words import Part
+from etude.study.combining import count_members, plain
 from etude.study.jobs import make_job
 from etude.study.plan import Order, training_key
 from etude.study.resolve import Candidate
@@ -19,6 +22,8 @@ from etude.study.workspace import Workspace
 if TYPE_CHECKING:
     from etude.train.measure import TrainingTime
 
+_WORTH_STEPS = 1000
+"""Steps of all runs of a candidate from which on `etude run` times a dozen first: about one part in a hundred."""
 _SAME_SPEED = 0.1
 """Variants whose steps differ by less than this share of their time train as many steps: it is the machine's noise."""
 
@@ -53,6 +58,19 @@ class Timings:
         job = make_job(self.workspace, plain(candidate), Order(candidate.name, 0, None, "timing"))
         return self.keep(candidate, measure_training(job))
 
+    def estimate(self, candidate: Candidate, n_runs: int) -> None:
+        """Time a candidate before its first training, where that was not done before and costs little beside it.
+
+        What hinders it is not told here: the training itself will be hindered and tell.
+        """
+        train = candidate.train
+        n_pictures = candidate.train_items or self.workspace.sizes()[Part.TRAIN.label]
+        steps = train.steps or train.epochs * math.ceil(n_pictures / train.batch)
+        if n_runs * count_members(candidate) * steps < _WORTH_STEPS or self.known(candidate) is not None:
+            return
+        with contextlib.suppress(EtudeError):
+            self.measured(candidate)
+
     def keep(self, candidate: Candidate, time: TrainingTime) -> TrainingTime:
         """Write a time down."""
         self._kept[self._key(candidate)] = {"candidate": candidate.name, **asdict(time)}
@@ -76,7 +94,7 @@ def resolve_budgets(
     Raises:
         EtudeError: if a network or the pictures cannot be had.
     """
-    varied = {name: group.of for group in groups for name in group.candidates}
+    varied = {name: group.varied for group in groups for name in (group.of, *group.candidates) if name != group.varied}
     resolved: dict[str, Candidate] = {}
     for name, candidate in candidates.items():
         of = resolved.get(varied.get(name, ""))

@@ -13,28 +13,35 @@ if TYPE_CHECKING:
     from etude.data.batches import Batch
 
 METRIC = "accuracy"
-LOSSES = ("cross-entropy",)
+GAMMA = 2.0
+"""Exponent of the focal loss: that of its paper, and of the focal loss of masks."""
 OUTPUT = "probabilities"
 """What a deployed network of this task gives: probabilities (B, K) float32."""
 
 
 class Classification:
-    """Softmax over the classes, cross-entropy.
+    """Softmax over the classes; cross-entropy, or the focal loss.
 
     Args:
         classes: names of the classes, in the order of their ids.
-        label_smoothing: share of the target spread evenly over all classes, in [0, 1).
+        label_smoothing: share of the target spread evenly over all classes, in [0, 1); 0 for the focal loss.
         class_weights: weight of each class in the loss, shape (K,); none for equal weights.
+        loss: one of `etude.tasks.task.CLASS_LOSSES`.
     """
 
     name: TaskName = "classification"
 
     def __init__(
-        self, classes: tuple[str, ...], label_smoothing: float = 0.0, class_weights: torch.Tensor | None = None
+        self,
+        classes: tuple[str, ...],
+        label_smoothing: float = 0.0,
+        class_weights: torch.Tensor | None = None,
+        loss: str = "cross-entropy",
     ) -> None:
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
+        self.is_focal = loss == "focal"
 
     @property
     def n_outputs(self) -> int:
@@ -59,6 +66,8 @@ class Classification:
     def _losses(self, logits_BK: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
         weights = None if self.class_weights is None else self.class_weights.to(logits_BK.device)
         # The loss is computed in float32: in bfloat16 a sum of exponentials loses two digits.
+        if self.is_focal:
+            return focal_losses(logits_BK.float(), targets_B, weights)
         return F.cross_entropy(
             logits_BK.float(), targets_B, weights, reduction="none", label_smoothing=self.label_smoothing
         )
@@ -70,6 +79,30 @@ class Classification:
     def loss(self, logits_BK: torch.Tensor, targets_B: torch.Tensor) -> torch.Tensor:
         """Return the mean cross-entropy in nats, without smoothing or weights."""
         return F.cross_entropy(logits_BK.float(), targets_B)
+
+
+def focal_losses(
+    logits_BK: torch.Tensor, targets_B: torch.Tensor, weights_K: torch.Tensor | None = None
+) -> torch.Tensor:  # fmt: skip
+    """Return −α (1 − p)^γ ln p of each picture, p being the probability of its class (Lin et al. 2017, equation 5).
+
+    What is answered well already weighs little, so that few hard pictures are not drowned by many easy ones. γ is 2.
+
+    Args:
+        logits_BK: logits, float32.
+        targets_B: classes, int64.
+        weights_K: α of each class; none: 1.
+
+    Returns:
+        (B,) float32, in 0..∞ nats; lower is better.
+
+    >>> focal_losses(torch.tensor([[0.0, 0.0]]), torch.tensor([1]))  # a quarter of ln 2
+    tensor([0.1733])
+    """
+    log_p_B = logits_BK.log_softmax(1).gather(1, targets_B[:, None])[:, 0]
+    # 1 − p from its own logarithm: for p near 1 the difference of two numbers near 1 would have no digits left.
+    losses_B: torch.Tensor = -(torch.expm1(log_p_B).abs() ** GAMMA) * log_p_B
+    return losses_B if weights_K is None else weights_K[targets_B] * losses_B
 
 
 def balanced_weights(labels_N: torch.Tensor, n_classes: int) -> torch.Tensor:

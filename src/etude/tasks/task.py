@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 if TYPE_CHECKING:
     import torch
@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from etude.data.batches import Batch
 
 TaskName = Literal["classification", "segmentation", "generation"]
+CLASS_LOSSES: Final = ("cross-entropy", "focal")
+"""Losses of one class a picture; `etude.tasks.mask_losses` has those of masks."""
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,8 @@ class TrainConfig(Config):
     loss: Literal[
         "cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice", "non-saturating", "hinge"
     ] = "cross-entropy"
-    """The loss; non-saturating and hinge are of generators, all others but cross-entropy of masks."""
+    """The loss: cross-entropy or focal (γ = 2) of one class a picture; non-saturating or hinge of generators; all but
+    those two of masks."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
     class_weights: Literal["none", "balanced", "log"] = "none"

@@ -300,7 +300,7 @@ def build_task(job: Job, train_set: PreparedSet) -> Task:
     weights = None
     if how == "balanced":
         weights = balanced_weights(torch.from_numpy(train_set.labels_N), len(job.classes))
-    return Classification(job.classes, job.train.label_smoothing, weights)
+    return Classification(job.classes, job.train.label_smoothing, weights, job.train.loss)
 
 
 def _pixel_weights(train_set: PreparedSet, n_classes: int, how: str) -> torch.Tensor | None:

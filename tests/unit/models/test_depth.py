@@ -9,8 +9,14 @@ from etude.core.errors import ModelError
 from etude.models import build_model, resolve_spec
 from etude.models.networks.depth import cut_before_head, find_head, number_blocks, set_training, train_last
 
-NAMES = ["mobilenetv3_small_050", "resnet18", "resnetv2_50", "convnext_atto", "vit_tiny_patch16_224", "vgg11"]
 SIZE_PX = (64, 64)
+DINO = "vit_small_patch14_dinov2"
+NAMES = {
+    "mobilenetv1_100": SIZE_PX, "mobilenetv2_100": SIZE_PX, "mobilenetv3_small_050": SIZE_PX, "resnet18": SIZE_PX,
+    "resnetv2_50": SIZE_PX, "efficientnet_b0": SIZE_PX, "convnext_atto": SIZE_PX, "vit_tiny_patch16_224": SIZE_PX,
+    "vgg11": SIZE_PX, "vgg16": SIZE_PX, "vgg19": SIZE_PX, DINO: (196, 196),
+}  # fmt: skip
+"""Networks that documentation names, with a size of pictures: DINOv2 takes multiples of its patches of 14 px."""
 
 
 def build(spec, n_outputs=5, size_px=SIZE_PX):
@@ -35,9 +41,9 @@ def test_frozen_parts_stay_in_evaluation_mode():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_any_network_of_timm_is_cut_before_its_head(name):
-    model = build(name).eval()
+@pytest.mark.parametrize(("name", "size_px"), NAMES.items())
+def test_any_network_of_timm_is_cut_before_its_head(name, size_px):
+    model = build(name, size_px=size_px).eval()
     numbers = number_blocks(model)
     head = find_head(model)
     assert max(numbers.values()) > 4
@@ -45,8 +51,8 @@ def test_any_network_of_timm_is_cut_before_its_head(name):
         f"{head}.weight",
         f"{head}.bias",
     }
-    trunk = cut_before_head(model, SIZE_PX)
-    images = torch.rand(3, 3, *SIZE_PX)
+    trunk = cut_before_head(model, size_px)
+    images = torch.rand(3, 3, *size_px)
     torch.testing.assert_close(trunk.head.eval()(trunk.features(images)), model(images), rtol=1e-3, atol=1e-4)
 
 

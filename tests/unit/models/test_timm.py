@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from etude.core.errors import MissingPartError, ModelError
 from etude.models import build_model, card_of, resolve_spec
-from etude.models.weights import FOLDER_VARIABLE, locate_imagenet
+from etude.models.weights import FOLDER_VARIABLE, locate_imagenet, locate_weights
 
 NAME = "mobilenetv3_small_050"
 
@@ -51,6 +51,48 @@ def test_weights_that_are_nowhere_give_a_sentence(monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_path_may_be_that_of_a_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    folder = tmp_path / "brought"
+    folder.mkdir()
+    source = build_model(NAME, n_outputs=7, size_px=(64, 64), seed=1)
+    for name in (f"{NAME}_imagenet1k", "mobilenetv3_small_075"):
+        save_file(source.state_dict(), folder / f"{name}.safetensors")
+    by_folder = resolve_spec({"name": NAME, "weights": "brought"}, tmp_path)
+    assert by_folder.spec.weights == str(folder / f"{NAME}_imagenet1k.safetensors")
+    assert resolve_spec(by_folder.full).full == by_folder.full
+    by_file = resolve_spec({"name": NAME, "weights": f"brought/{NAME}_imagenet1k.safetensors"}, tmp_path)
+    assert by_folder.identity == by_file.identity
+    model = build_model(by_folder.full, n_outputs=3, size_px=(64, 64), seed=2)
+    assert torch.equal(model.conv_stem.weight, source.conv_stem.weight)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (".", f"{NAME}.safetensors"),
+        ("nowhere", f"nowhere/{NAME}.safetensors"),
+        ("mine.safetensors", "mine.safetensors"),
+    ],
+)
+def test_a_path_that_holds_nothing_says_how_to_bring_the_file(tmp_path, given, wanted):
+    with pytest.raises(MissingPartError) as caught:
+        resolve_spec({"name": NAME, "weights": given}, tmp_path)
+    told = str(caught.value)
+    assert str(tmp_path / given) in told or given == "."
+    assert "Download model.safetensors from https://huggingface.co/timm/" in told
+    assert f"save it as {tmp_path / wanted}; or leave `weights` out" in told
+
+
+def test_other_formats_are_refused_whether_they_are_there_or_not(tmp_path):
+    (tmp_path / "there.bin").touch()
+    for given in ("there.bin", "nowhere.pth"):
+        with pytest.raises(ModelError, match="Other formats can carry code"):
+            locate_weights(NAME, given, tmp_path)
+
+
+@pytest.mark.slow
 def test_a_local_file_fills_all_but_a_head_of_another_size(tmp_path, monkeypatch):
     source = build_model(NAME, n_outputs=7, size_px=(64, 64), seed=1)
     save_file(source.state_dict(), tmp_path / f"{NAME}.safetensors")
@@ -81,10 +123,29 @@ def test_a_drawn_head_starts_from_nearly_equal_answers(tmp_path, monkeypatch, na
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnetv2_50", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "resnetv2_50", "efficientnet_b0", "convnext_atto", "vit_tiny_patch16_224", "mobilenetv1_100", "mobilenetv2_100",
+        "vgg16", "vgg19",
+    ],
+)  # fmt: skip
 def test_published_networks_build_for_small_pictures(name):
     model = build_model({"name": name, "dropout": 0.1}, n_outputs=5, size_px=(64, 64), seed=0).eval()
     assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+@pytest.mark.slow
+def test_dinov2_classifies_by_a_head_on_its_features():
+    # Its published form is made for 518 px and has no head; another size and a head of our own are drawn.
+    spec = {"name": "vit_small_patch14_dinov2", "dropout": 0.1}
+    model = build_model(spec, n_outputs=5, size_px=(196, 196), seed=0).eval()
+    assert model.head.in_features == model.num_features == 384
+    assert model(torch.zeros(1, 3, 196, 196)).shape == (1, 5)
+    assert card_of("vit_small_patch14_dinov2").normalize == "imagenet"
+    head_of_its_own = build_model({**spec, "dropout": 0, "head": {"hidden": 16, "dropout": 0.1}}, n_outputs=3,
+                                  size_px=(196, 196), seed=0).eval()  # fmt: skip
+    assert head_of_its_own(torch.zeros(1, 3, 196, 196)).shape == (1, 3)
 
 
 @pytest.mark.slow

@@ -158,6 +158,35 @@ def test_an_ablation_has_its_own_part_and_stays_out_of_the_verdicts(study_folder
     assert "+noise" in ablations
 
 
+def test_what_leaves_one_augmentation_out_is_told_against_the_one_that_has_all(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    better, missed, worse = record.verdicts[1], record.verdicts[2], record.verdicts[3]
+    whole = "cnn-flip-shift"  # stands for cnn+all
+    group = AblationGroup(
+        name=f"{whole}: augment.use", of=whole, vary="augment.use", all_of="cnn",
+        candidates=("cnn+all-but-flip", "cnn+all-but-noise", "cnn+all-but-shift"),
+    )  # fmt: skip
+    own = [
+        verdict.model_copy(update={"candidate": name, "baseline": whole, "group": group.name})
+        for name, verdict in zip(group.candidates, (worse, better, missed), strict=True)
+    ]
+    mutate(study_folder, verdicts=(*record.verdicts, *own), ablations=(group,))
+    text = answer(study_folder)
+    assert f"With one augmentation of {whole} left out, shown to lose: +all-but-flip (−21.1 points" in text
+    assert f"With one augmentation of {whole} left out, shown to gain: +all-but-noise (+2.1 points" in text
+    assert f"Une seule augmentation de {whole} retirée, une perte est montrée pour : +all-but-flip" in answer(
+        study_folder, "fr"
+    )
+    html = read(study_folder)
+    assert "&lt;b" not in html  # names keep their tags in sentences put one after the other
+    page = Page(html)
+    assert f"{whole} with one augmentation left out" in page.text
+    assert "what it loses is what that augmentation adds to the others" in page.text
+    assert "it overfits" in page.text  # of cnn: no other part says so
+    mutate(study_folder, verdicts=(*record.verdicts, own[2]))
+    assert f"With one augmentation of {whole} left out, no difference was shown." in answer(study_folder)
+
+
 def test_without_overfitting_the_note_says_that_the_budget_is_too_short(study_folder):
     record = StudyRecord.load(study_folder / "study.json")
     group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("cnn-noise",))

@@ -47,9 +47,38 @@ def test_augmentations_come_on_top_of_what_there_is() -> None:
     assert uses(study)["plain+all-but-noise"] == ("flip", "cutout")
 
 
+@pytest.mark.parametrize("combine", ["[each, all, all-but-each]", "[all-but-each, each]", "[all-but-each, all, each]"])
+def test_what_leaves_one_out_is_compared_with_the_one_that_has_all(combine: str) -> None:
+    study = study_of(f"of: plain, vary: augment.use, over: [flip, shift, cutout], combine: {combine}")
+    added, left_out = expand_ablations(study).groups
+    assert (added.name, added.of, added.varied) == ("plain: augment.use", "plain", "plain")
+    assert set(added.candidates) == {"plain+flip", "plain+shift", "plain+cutout", "plain+all"}
+    assert (left_out.name, left_out.of, left_out.varied) == ("plain+all: augment.use", "plain+all", "plain")
+    assert left_out.candidates == ("plain+all-but-flip", "plain+all-but-shift", "plain+all-but-cutout")
+    assert written_candidates(study, (added, left_out)) == ["plain"]
+
+
+def test_the_one_that_has_all_is_made_where_only_leaving_out_is_asked_for() -> None:
+    study = study_of("of: plain, vary: augment.use, over: [flip, shift, cutout], combine: all-but-each")
+    assert uses(study)["plain+all"] == ("flip", "shift", "cutout")
+    assert [group.candidates for group in expand_ablations(study).groups] == [
+        ("plain+all",),
+        ("plain+all-but-flip", "plain+all-but-shift", "plain+all-but-cutout"),
+    ]
+
+
 def test_of_two_augmentations_all_but_one_is_the_other() -> None:
     study = study_of("of: plain, vary: augment.use, over: [flip, shift], combine: [each, all, all-but-each]")
     assert list(study.candidates) == ["plain", "plain+flip", "plain+shift", "plain+all"]
+    added, left_out = expand_ablations(study).groups
+    assert added.candidates == ("plain+flip", "plain+shift", "plain+all")
+    assert (left_out.of, left_out.candidates) == ("plain+all", ("plain+shift", "plain+flip"))
+
+
+def test_of_one_augmentation_none_is_left_out() -> None:
+    study = study_of("of: plain, vary: augment.use, over: [flip], combine: [each, all, all-but-each]")
+    (added,) = expand_ablations(study).groups
+    assert added.candidates == ("plain+flip",)
 
 
 def test_a_field_takes_each_value_but_the_one_it_has() -> None:
@@ -101,7 +130,7 @@ def test_expanding_twice_changes_nothing() -> None:
     study = study_of("of: plain, vary: augment.use, over: [flip, shift, noise], combine: [each, all-but-each]")
     again = expand_ablations(study)
     assert again.study == study
-    assert len(again.groups[0].candidates) == 6
+    assert [len(group.candidates) for group in again.groups] == [4, 3]
     assert again.mistakes == ()
 
 

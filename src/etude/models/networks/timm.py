@@ -77,8 +77,17 @@ def hub_file(name: str) -> Path:
         get_session().head(constants.ENDPOINT, timeout=10)  # without a network the download would retry for 20 s
         return Path(hf_hub_download(repository, HUB_FILE)).resolve()
     except Exception as error:  # the hub's client raises errors of several libraries when there is no network
-        address = f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
-        raise missing_weights(name, address, type(error).__name__) from error
+        raise missing_weights(name, _address(repository), type(error).__name__) from error
+
+
+def hub_address(name: str) -> str | None:
+    """Return where a network's ImageNet weights are downloaded from; none where timm knows none."""
+    repository = _pretrained(name).get("hf_hub_id")
+    return _address(repository) if repository else None
+
+
+def _address(repository: str) -> str:
+    return f"https://huggingface.co/{repository}/resolve/main/{HUB_FILE}"
 
 
 def cached_file(name: str) -> Path | None:
