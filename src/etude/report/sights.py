@@ -180,7 +180,11 @@ def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -
         "interval": points.interval(interval.low, interval.high),
     }
     if interval.low > 0 and not points.reads_zero(interval.low):
-        return [words.say("{way}: what is marked matters, by {gain} {interval} more than a fifth chosen by chance.", **places)]  # noqa: E501
+        return [
+            words.say(
+                "{way}: what is marked matters, by {gain} {interval} more than a fifth chosen by chance.", **places
+            )
+        ]  # noqa: E501
     if interval.high < 0 and not points.reads_zero(interval.high):
         return [words.say("{way}: what is marked matters less than a fifth chosen by chance, by {gain}.", **places)]
     places["gain"] = points.signed_points(gain)
