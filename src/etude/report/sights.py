@@ -184,7 +184,7 @@ def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -
             words.say(
                 "{way}: what is marked matters, by {gain} {interval} more than a fifth chosen by chance.", **places
             )
-        ]  # noqa: E501
+        ]
     if interval.high < 0 and not points.reads_zero(interval.high):
         return [words.say("{way}: what is marked matters less than a fifth chosen by chance, by {gain}.", **places)]
     places["gain"] = points.signed_points(gain)
