@@ -45,7 +45,7 @@ class _Asked:
 
 
 def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
-    """Write `why.json` and `why.npz`; return why not where no layer gives maps, or there is no answer."""
+    """Write `why.json` and `why.npz`; where no layer gives maps, or nothing was answered, return why there are none."""
     from etude.explain.channels import works_on_last
     from etude.explain.questions import OfPixels
     from etude.explain.sight import find_cam_layer
