@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -78,6 +79,22 @@ def as_cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
+def without_results(command: str) -> str:
+    """Take the results folder out of a command: it is a place on the machine of who ran it, and changes no result.
+
+    >>> without_results("etude run studies/dogs.yaml --results /home/me/results --set protocol.seeds=5")
+    'etude run studies/dogs.yaml --set protocol.seeds=5'
+    """
+    words = iter(shlex.split(command))
+    kept = []
+    for word in words:
+        if word == "--results":
+            next(words, None)
+        elif not word.startswith("--results="):
+            kept.append(word)
+    return shlex.join(kept)
+
+
 @cache
 def _environment() -> Environment:
-    return make_environment(autoescape=False, cell=as_cell)
+    return make_environment(autoescape=False, cell=as_cell, portable=without_results)
