@@ -79,10 +79,10 @@ def as_cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
-def without_results(command: str) -> str:
-    """Take the results folder out of a command: it is a place on the machine of who ran it, and changes no result.
+def portable(command: str) -> str:
+    """Take out of a command what changes no result: the results folder of who ran it, and their yes to replacing one.
 
-    >>> without_results("etude run studies/dogs.yaml --results /home/me/results --set protocol.seeds=5")
+    >>> portable("etude run studies/dogs.yaml --results /home/me/results --set protocol.seeds=5 --yes")
     'etude run studies/dogs.yaml --set protocol.seeds=5'
     """
     words = iter(shlex.split(command))
@@ -90,11 +90,11 @@ def without_results(command: str) -> str:
     for word in words:
         if word == "--results":
             next(words, None)
-        elif not word.startswith("--results="):
+        elif word != "--yes" and not word.startswith("--results="):
             kept.append(word)
     return shlex.join(kept)
 
 
 @cache
 def _environment() -> Environment:
-    return make_environment(autoescape=False, cell=as_cell, portable=without_results)
+    return make_environment(autoescape=False, cell=as_cell, portable=portable)
