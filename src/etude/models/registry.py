@@ -38,6 +38,8 @@ class Family:
     params: type[Config]
     card: Card
     build: Callable[[Order], nn.Module]
+    sources: tuple[str, ...]
+    """The files of `networks/` that a reader of its networks opens, the first one first."""
     tasks: tuple[str, ...] = ("classification",)
     """What it can be asked for."""
     pretrained_name: Callable[[ModelSpec, Config], str] | None = None

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import etude.models.networks
 from etude.core.errors import ModelError
 from etude.models import MODELS, ModelSpec, card_of, resolve_spec
 
@@ -85,3 +89,16 @@ def test_every_family_has_a_card_under_its_name(name):
     assert card.name == name
     assert card.title
     assert card.licence_code
+
+
+@pytest.mark.parametrize("family", list(MODELS))
+def test_a_family_names_the_files_of_its_networks(family):
+    networks = Path(etude.models.networks.__file__).parent
+    assert all((networks / name).is_file() for name in MODELS[family].sources)
+    builder = ast.parse(inspect.getsource(inspect.getmodule(MODELS[family].build)))
+    imported = {
+        f"{node.module.rpartition('.')[2]}.py"
+        for node in ast.walk(builder)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("etude.models.networks.")
+    }
+    assert MODELS[family].sources[0] in imported

@@ -58,5 +58,6 @@ MODELS.register("airnet")(
             ),
         ),
         _build,
+        sources=("airnet.py",),
     )
 )

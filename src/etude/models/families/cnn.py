@@ -125,6 +125,7 @@ MODELS.register("cnn")(
             ),
         ),
         _build,
+        sources=("cnn.py", "layers.py"),
     )
 )
 
@@ -143,5 +144,6 @@ MODELS.register("vgg")(
             notes=("For the published VGG-16 and VGG-19 with ImageNet weights ask for `vgg16` or `vgg19` (timm).",),
         ),
         _build,
+        sources=("cnn.py", "layers.py"),
     )
 )

@@ -45,6 +45,7 @@ MODELS.register("fast-scnn")(
             notes=("It was drawn for pictures of 1024 × 2048 px; on small ones thin things are lost at an eighth.",),
         ),
         _build,
+        sources=("fast_scnn.py",),
         tasks=("segmentation",),
     )
 )

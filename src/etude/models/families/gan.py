@@ -91,6 +91,7 @@ MODELS.register("dcgan")(
             notes=("With a hundred pictures and nothing else it learns them by heart, or collapses.",),
         ),
         _build,
+        sources=("dcgan.py", "adversaries.py"),
         tasks=("generation",),
     )
 )
@@ -113,6 +114,7 @@ MODELS.register("fastgan")(
             ),
         ),
         _build,
+        sources=("fastgan.py", "adversaries.py"),
         tasks=("generation",),
     )
 )

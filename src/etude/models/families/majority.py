@@ -37,6 +37,7 @@ MODELS.register("majority")(
             notes=("It has no parameter to train: its frequencies are counted once.",),
         ),
         _build,
+        sources=("majority.py",),
         tasks=("classification", "segmentation"),
     )
 )

@@ -50,5 +50,6 @@ MODELS.register("mlp")(
             notes=("Its first layer grows with the number of pixels: keep prepare.size_px small.",),
         ),
         _build,
+        sources=("mlp.py", "layers.py"),
     )
 )

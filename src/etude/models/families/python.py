@@ -47,6 +47,7 @@ MODELS.register("python")(
             ),
         ),
         _build,
+        sources=("python.py",),
         tasks=("classification", "segmentation"),
     )
 )

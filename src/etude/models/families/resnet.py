@@ -52,5 +52,6 @@ MODELS.register("resnet")(
             notes=("For the ImageNet ResNets with pretrained weights ask for `resnet18`, `resnet50`, … (timm).",),
         ),
         _build,
+        sources=("resnet.py", "layers.py"),
     )
 )

@@ -72,6 +72,7 @@ for _name, (_, _title, _paper) in ARCHITECTURES.items():
                 notes=("Loading timm takes some seconds.", "Pictures are padded to a multiple of 32 px inside."),
             ),
             _build,
+            sources=("smp.py",),
             tasks=("segmentation",),
             pretrained_name=_encoder_of,
         )

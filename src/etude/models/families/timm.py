@@ -75,6 +75,7 @@ MODELS.register("timm")(
             ),
         ),
         _build,
+        sources=("timm.py", "shortened.py"),
         pretrained_name=lambda spec, _: spec.name,
     )
 )

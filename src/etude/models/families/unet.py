@@ -58,6 +58,7 @@ MODELS.register("unet-mini")(
             min_px=16,
         ),
         _build,
+        sources=("unet.py",),
         tasks=("segmentation",),
     )
 )
@@ -76,6 +77,7 @@ MODELS.register("unet")(
             notes=("At its full widths a picture takes many times as long as with a pretrained mobile encoder.",),
         ),
         _build,
+        sources=("unet.py",),
         tasks=("segmentation",),
     )
 )
