@@ -25,6 +25,7 @@ class StudyFolder:
     def __init__(self, results: Path, name: str) -> None:
         self.root = results / name
         self.given = self.root / "study.yaml"
+        self.networks = self.root / "networks"
         self.resolved = self.root / "resolved.json"
         self.split = self.root / "split.parquet"
         self.record = self.root / "study.json"

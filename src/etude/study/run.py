@@ -10,7 +10,7 @@ from pathlib import Path
 
 from etude.core.counting import how_many
 from etude.core.errors import BudgetError, RuleError, mistakes_at
-from etude.core.files import write_json, write_text
+from etude.core.files import write_json
 from etude.core.machine import command_words
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
@@ -26,6 +26,7 @@ from etude.study.folder import StudyFolder
 from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
 from etude.study.judging import find_judge, judge_generators
+from etude.study.kept import keep_study
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.robustness import measure_robustness
@@ -58,7 +59,7 @@ def run_study(
 
     Args:
         study: the resolved study.
-        text: its file as given, which is kept beside the records.
+        text: its file, overrides laid over it, which is kept beside the records.
         base: the folder that relative paths in it start from.
         results: the folder in which the study's own folder lies.
         watch: hears where the work stands.
@@ -89,7 +90,7 @@ def run_study(
         study = found.study
         candidates = candidates_of(found, workspace, expand_ablations(study).groups)
         orders = plan_runs(study, workspace, candidates)
-        write_text(folder.given, text)
+        keep_study(text, base, folder)
         write_json(folder.resolved, resolved_json(study, candidates))
         session = _Session(study, workspace, folder, candidates, orders, watch, started, found.records, origin)
         session.write()

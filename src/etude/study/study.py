@@ -13,6 +13,7 @@ from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
 from etude.core.watch import Silent, Watcher
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
+from etude.study.kept import lay_over
 from etude.study.places import Places
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Study:
         if default_name and "study" not in config.model_fields_set:
             config = config.model_copy(update={"study": default_name})
         places = Places(text, name if Path(origin).is_file() else "", given)
-        return cls(config, base=base, text=text, origin=origin, places=places)
+        return cls(config, base=base, text=lay_over(text, given), origin=origin, places=places)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], base: Path | None = None) -> Study:
