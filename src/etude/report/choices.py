@@ -6,6 +6,7 @@ from typing import Any
 
 from etude.models.card import Card
 from etude.report.card_words import tell_card
+from etude.report.cards import find_card
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.words import MetricWords, Words
@@ -79,14 +80,14 @@ def tell_use(task: str, words: Words) -> str:
 
 def read_card(study: StudyResults, words: Words) -> Card | None:
     """Return the card of the network of the best candidate, in the reader's language; none where it cannot be had."""
-    card = _card_of_best(_best_config(study))
+    card = _card_of_best(study, _best_config(study))
     return None if card is None else tell_card(card, words)
 
 
 def tell_sizes(study: StudyResults, words: Words) -> str:
     """Say for which pictures the network of the best candidate was drawn, and which it was given here."""
     config = _best_config(study)
-    card, given = _card_of_best(config), config.get("prepare", {}).get("size_px")
+    card, given = _card_of_best(study, config), config.get("prepare", {}).get("size_px")
     if card is None:
         return ""
     drawn = words.count(card.input_px)
@@ -106,15 +107,9 @@ def _best_config(study: StudyResults) -> dict[str, Any]:
     return runs[0].config if runs else {}
 
 
-def _card_of_best(config: dict[str, Any]) -> Card | None:
+def _card_of_best(study: StudyResults, config: dict[str, Any]) -> Card | None:
     """Return the card of a candidate's network; none where it cannot be had."""
-    from etude.core.errors import EtudeError
-    from etude.models import card_of
-
     model = config.get("model")
     if not isinstance(model, dict) or model.get("python"):
         return None
-    try:
-        return card_of(str(model.get("name")))
-    except EtudeError:
-        return None
+    return find_card(study.folder, str(model.get("name")))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from etude.core.errors import EtudeError
-from etude.core.study_record import StudyRecord
+from etude.report.cards import find_card
+from etude.report.reading import StudyResults
 
 _OF_SETTING = {
     ("train.optimizer.name", "adamw"): "Loshchilov, Hutter. Decoupled weight decay regularization, 2019, arXiv:1711.05101",  # noqa: E501
@@ -26,14 +26,14 @@ _OF_AUGMENTATION = {
 }
 
 
-def list_references(record: StudyRecord, settings: Mapping[str, Mapping[str, str]]) -> list[str]:
+def list_references(study: StudyResults, settings: Mapping[str, Mapping[str, str]]) -> list[str]:
     """Return the references of a study, each once.
 
     Args:
-        record: the study.
+        study: the study, read.
         settings: each candidate's flat configuration.
     """
-    found = [*_of_networks(settings)]
+    record, found = study.record, [*_of_networks(study, settings)]
     for config in settings.values():
         found += [text for (name, value), text in _OF_SETTING.items() if config.get(name) == value]
         found += [text for name, text in _OF_AUGMENTATION.items() if f'"{name}"' in config.get("augment.use", "")]
@@ -41,13 +41,8 @@ def list_references(record: StudyRecord, settings: Mapping[str, Mapping[str, str
     return list(dict.fromkeys([*found, _HOLM] if len(record.verdicts) > 1 else found))
 
 
-def _of_networks(settings: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    from etude.models import card_of
-
+def _of_networks(study: StudyResults, settings: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
     for name in dict.fromkeys(config.get("model.name", "") for config in settings.values()):
-        try:
-            paper = card_of(name).paper if name else ""
-        except EtudeError:
-            continue
-        if paper:
-            yield paper
+        card = find_card(study.folder, name) if name else None
+        if card is not None and card.paper:
+            yield card.paper
