@@ -30,10 +30,10 @@ def shrink(
     pictures_NHWC: npt.NDArray[np.generic], places: npt.NDArray[np.int64], size_px: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
     """Return some pictures at another size, each pixel the mean of what it covers, (N, height, width, C)."""
-    import torch
-
     if pictures_NHWC.shape[1:3] == size_px:
         return pictures_NHWC[places].astype(np.float32)
+    import torch
+
     done = []
     for start in range(0, len(places), _BATCH):
         some = np.ascontiguousarray(pictures_NHWC[places[start : start + _BATCH]])
@@ -48,6 +48,15 @@ def shrink_to_most(
     """Return some pictures, uint8, with no side above `most_px`."""
     found = shrink(pictures_NHWC, places, fitting(pictures_NHWC.shape[1:3], most_px))
     return found.round().astype(np.uint8)
+
+
+def thin(ids_NHW: npt.NDArray[np.generic], most_px: int) -> npt.NDArray[np.generic]:
+    """Return masks with no side above `most_px`: every so many pixels, as ids have no mean."""
+    size_px = fitting(ids_NHW.shape[1:], most_px)
+    lines, columns = (
+        np.linspace(0, n - 1, to).round().astype(int) for n, to in zip(ids_NHW.shape[1:], size_px, strict=True)
+    )
+    return ids_NHW[:, lines][:, :, columns]
 
 
 def fitting(size_px: tuple[int, ...], most_px: int) -> tuple[int, int]:

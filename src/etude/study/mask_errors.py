@@ -14,7 +14,7 @@ import numpy.typing as npt
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.metrics import SEGMENTATION_METRICS
-from etude.study.arrays import fitting, save_arrays, shrink_to_most
+from etude.study.arrays import save_arrays, shrink_to_most, thin
 from etude.study.opened import OpenedRun, Wishes
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def explain_mask_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> No
         "truth": np.asarray(prepared.masks_NHW[shown]),
         "answers": np.stack([_answer(opened, prepared, row) for row in shown]),
     }
-    arrays = {name: _thinned(ids_NHW) for name, ids_NHW in masks.items()}
+    arrays = {name: thin(ids_NHW, _MOST_PX) for name, ids_NHW in masks.items()}
     arrays["pictures"] = shrink_to_most(prepared.pictures_NHWC, shown, _MOST_PX)
     save_arrays(target / "mask_errors.npz", arrays)
     record.save(target / "mask_errors.json")
@@ -61,12 +61,3 @@ def _answer(opened: OpenedRun, prepared: PreparedSet, row: int) -> npt.NDArray[n
         logits_1KHW = opened.network.eval()(opened.images(prepared, np.array([row])))
     ids_HW: npt.NDArray[np.uint8] = opened.fitted.task.answer(logits_1KHW)[0].cpu().numpy()
     return ids_HW
-
-
-def _thinned(ids_NHW: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Return masks with no side above what is kept: every so many pixels, as ids have no mean."""
-    size_px = fitting(ids_NHW.shape[1:], _MOST_PX)
-    lines, columns = (
-        np.linspace(0, n - 1, to).round().astype(int) for n, to in zip(ids_NHW.shape[1:], size_px, strict=True)
-    )
-    return ids_NHW[:, lines][:, :, columns]
