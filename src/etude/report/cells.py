@@ -65,8 +65,19 @@ class Book:
             self._list([entry.sentence for entry in found] or [say("The data check found nothing amiss.")])
 
     def networks(self) -> None:
-        """Show each network that was explained, layer by layer, and what each kind of layer does."""
-        for explanation in read_explanations(self.study.folder, self.study.record):
+        """Show each network that was explained, layer by layer, and what its kinds of layer do; else how to explain."""
+        explanations = read_explanations(self.study.folder, self.study.record)
+        if not explanations:
+            self._list(
+                [
+                    self.words.say(
+                        "No network of the study was explained yet. `etude explain {study}` explains the best one, layer by layer, "  # noqa: E501
+                        "and `etude report {study} --format notebook` then writes this notebook with what was found.",
+                        study=self.study.record.name,
+                    )
+                ]
+            )
+        for explanation in explanations:
             explained = set_out(explanation, self.words)
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(explained.told)
@@ -171,8 +182,24 @@ class Book:
         if not self.told["ablations"]:
             self._list([self.words.say("The study holds none.")])
 
+    def searches(self) -> None:
+        """Show each search: its cost beside its gain, what was found, and how its trials went."""
+        say = self.words.say
+        for search in self.told["searches"]:
+            summary = search.summary
+            title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
+            _show_html(f"<h3>{html.escape(title)}</h3>")
+            self._list([search.cost, *([search.gain[1]] if search.gain else [])])
+            show_table(search.settings)
+            self._list([say("The fields that were searched, and what was found.")])
+            for drawing, caption in search.drawings:
+                show_drawing(drawing)
+                self._list([caption])
+
     def errors(self) -> None:
-        """Show what the best candidate takes for what, and of a segmentation its masks."""
+        """Show what the best candidate takes for what, and of a segmentation its masks; else that nothing is known."""
+        if not any(self.told[name] for name in ("masks", "errors", "detectors")):
+            self._list([self.words.say("There are no predictions to look at: no run has left any here.")])
         if (masks := self.told["masks"]) is not None:
             for drawing in filter(None, (masks.drawing, masks.curves)):
                 show_drawing(drawing)
@@ -186,7 +213,7 @@ class Book:
             show_table(self.told["detectors"].table)
 
     def path(self) -> None:
-        """Show every run in order, failed ones included, with what each decided."""
+        """Show every trial and every run in order, pruned and failed ones too, with what each decided."""
         say = self.words.say
         columns = (Column("#"), Column(say("run"), numeric=False), Column(say("what came of it"), numeric=False))
         told = tell_path(self.study, self.words, self.told["metric"])
@@ -200,7 +227,7 @@ class Book:
 
     def references(self) -> None:
         """Show what the study stands on."""
-        self._list(list_references(self.study.record, read_settings(self.study)))
+        self._list(list_references(self.study, read_settings(self.study)))
 
     def machine(self) -> None:
         """Show on what the runs were made, with which versions."""

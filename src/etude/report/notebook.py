@@ -7,10 +7,6 @@ pictures.
 
 from __future__ import annotations
 
-import base64
-import io
-import lzma
-import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,22 +16,32 @@ import etude
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import write_text
 from etude.core.judgement_record import JUDGEMENT_FILE
+from etude.data.source import SOURCES
+from etude.models.registry import MODELS, Family
+from etude.report.packing import (
+    OWN_NETWORKS,
+    Parcel,
+    gather_records,
+    gather_source,
+    list_own_networks,
+    pack,
+)
 from etude.report.reading import StudyResults, read_study
 from etude.report.words import Words
 
-_MOST_PREDICTIONS = 3_000_000  # bytes of predictions that travel along, the best candidate's first
-_MOST_ARRAYS = 1_000_000  # bytes of one file of arrays
-_SOURCE_SUFFIXES = {".py", ".po", ".j2", ".css", ".js", ".yaml"}
+MOST_BYTES = 10_000_000
+"""Bytes that a notebook may have: what the places where notebooks are opened still show."""
+_LESS = 1.5
+"""How many times what is too much is left out: its outputs go with it, but not those of other things."""
 _NEEDED = ("numpy", "pillow", "pydantic", "pyyaml", "matplotlib", "babel", "jinja2", "pyarrow", "scipy")
 _TO_RETRAIN = ("torch", "timm", "safetensors", "onnxruntime", "typer", "rich")
+_TO_SEARCH, _OF_MASKS = ("optuna",), ("segmentation-models-pytorch",)
 _SHOWN = {
     "classification": ("train/loop.py", "tasks/classification.py", "data/loader.py"),
     "segmentation": ("train/loop.py", "tasks/segmentation.py", "tasks/mask_losses.py", "data/loader.py"),
     "generation": ("train/generation.py", "train/adversarial.py", "tasks/generation.py", "data/loader.py"),
 }
 """The files of the loop, by task."""
-_OF_STUDY = ("study.json", "study.yaml", "resolved.json", "check.json", "robustness.json", JUDGEMENT_FILE)
-"""Records that a study's folder itself holds."""
 
 
 def write_notebook(study_folder: Path, language: str, *, to: Path | None = None, execute: bool = True) -> Path:
@@ -49,41 +55,71 @@ def write_notebook(study_folder: Path, language: str, *, to: Path | None = None,
 
     Raises:
         MissingPartError: if nbformat, nbclient or ipykernel is not installed.
-        EtudeError: if a cell fails: a fault of ours.
+        EtudeError: if a cell fails: a fault of ours; or if the records alone are more than a notebook may hold.
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     try:
+        import nbclient  # noqa: F401 - asked for here, so that it is missed before anything is gathered
         import nbformat
-        from nbclient import NotebookClient
-        from nbclient.exceptions import CellExecutionError
     except ImportError:
         raise MissingPartError("report: a notebook needs Jupyter's parts: `pip install 'etude[report]'`.") from None
     path = to or study_folder / "report" / f"notebook.{language}.ipynb"
-    book = build_notebook(read_study(study_folder, language), Words(language))
-    if execute:
-        with tempfile.TemporaryDirectory() as scratch:
-            client = NotebookClient(
-                book,
-                kernel_name="python3",
-                extra_arguments=["--log-level=ERROR"],
-                timeout=600,
-                record_timing=False,
-                resources={"metadata": {"path": scratch}},
+    study, words = read_study(study_folder, language), Words(language)
+    parcel = gather_records(study, words)
+    while True:
+        book = build_notebook(study, words, parcel)
+        if execute:
+            _execute(book)
+        text = nbformat.writes(book) + "\n"
+        excess = len(text.encode("utf-8")) - MOST_BYTES
+        if excess <= 0:
+            break
+        if not parcel.n_spare:
+            raise EtudeError(
+                f"report: the notebook of {study.record.name} must have at most {MOST_BYTES / 1e6:.0f} MB. Got "
+                f"{(MOST_BYTES + excess) / 1e6:.1f} MB with its records alone. Write the note, or make it two studies."
             )
-            try:
-                client.execute()
-            except CellExecutionError as error:
-                raise EtudeError(f"report: a cell of the notebook failed ({error}).") from error
-    write_text(path, nbformat.writes(book) + "\n")
+        parcel = gather_records(study, words, max(0, parcel.n_spare - int(_LESS * excess)))
+    write_text(path, text)
     return path
 
 
-def build_notebook(study: StudyResults, words: Words) -> Any:  # noqa: ANN401 - nbformat has no types
-    """Return the notebook of a study, not yet executed."""
+def _execute(book: Any) -> None:  # noqa: ANN401 - nbformat has no types
+    """Execute a notebook in a folder of its own, so that it holds its outputs.
+
+    Raises:
+        EtudeError: if a cell fails.
+    """
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    with tempfile.TemporaryDirectory() as scratch:
+        client = NotebookClient(
+            book,
+            kernel_name="python3",
+            extra_arguments=["--log-level=ERROR"],
+            timeout=600,
+            record_timing=False,
+            resources={"metadata": {"path": scratch}},
+        )
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise EtudeError(f"report: a cell of the notebook failed ({error}).") from error
+
+
+def build_notebook(study: StudyResults, words: Words, parcel: Parcel | None = None) -> Any:  # noqa: ANN401
+    """Return the notebook of a study, not yet executed.
+
+    Args:
+        study: the study, read.
+        words: the language.
+        parcel: what it carries of the study; all that there is room for where none is given.
+    """
     from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
     cells = []
-    for number, (kind, text) in enumerate(_cells(study, words)):
+    for number, (kind, text) in enumerate(_cells(study, words, parcel or gather_records(study, words))):
         cell = new_markdown_cell(text) if kind == "text" else new_code_cell(text)
         cell["id"] = f"cell-{number:03d}"
         if kind == "folded":
@@ -97,7 +133,7 @@ def build_notebook(study: StudyResults, words: Words) -> Any:  # noqa: ANN401 - 
     return new_notebook(cells=cells, metadata=metadata)
 
 
-def _cells(study: StudyResults, words: Words) -> Iterator[tuple[str, str]]:
+def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[str, str]]:
     """Give the cells, each with its kind: text, code or folded."""
     say, record = words.say, study.record
     yield (
@@ -110,25 +146,53 @@ def _cells(study: StudyResults, words: Words) -> Iterator[tuple[str, str]]:
         ),
     )
     yield "text", "## " + say("What is needed")
-    yield "code", _INSTALL.format(needed=_NEEDED, more=_TO_RETRAIN)
+    yield "code", _INSTALL.format(needed=_NEEDED, more=_list_needed_to_retrain(study))
     yield (
         "code",
-        _SETTINGS.format(
-            train=say("True: train everything again"), where=say("folder of the pictures, where the study needs one")
-        ),
+        _SETTINGS.format(train=say("True: train everything again"), where=_tell_pictures(study, words)),
     )
-    yield "text", say("The records and the source, packed; this cell unpacks them beside the notebook.")
-    yield "folded", _UNPACK.format(name=record.name, source=pack(_source_files()), records=pack(_record_files(study)))
-    yield "text", "## " + say("The source of the networks and of the training loop") + "\n\n" + say(
+    packed = say("The records and the source, packed; this cell unpacks them beside the notebook.")
+    if parcel.left_out:
+        names = words.listing(parcel.left_out)
+        packed += " " + say("Left out, so that the notebook stays under 10 MB: {names}.", names=names)
+    yield "text", packed
+    yield (
+        "folded",
+        _UNPACK.format(name=record.name, own=OWN_NETWORKS, source=pack(gather_source()), records=pack(parcel.files)),
+    )
+    shown = say(
         "These cells hold the very files that trained. Change one, run it, and train again to see what becomes of it."
-    )  # fmt: skip
-    for name in _shown_modules(study):
-        yield "code", f"%%module etude/{name}\n" + (Path(etude.__file__).parent / name).read_text("utf-8").rstrip()
+    )
+    if borrowed := _list_borrowed(study):
+        shown += " " + say(
+            "Of some networks the cells hold what builds them; the library that they come from has their source: {names}.",  # noqa: E501
+            names=words.listing(borrowed),
+        )
+    yield "text", "## " + say("The source of the networks and of the training loop") + "\n\n" + shown
+    for name, text in _list_sources(study):
+        yield "code", f"%%module {name}\n" + text.rstrip()
     yield "text", "## " + say("Training")
     yield "code", _RETRAIN.format(name=record.name, language=words.language)
     for heading, text, code in _chapters(study, words):
         yield "text", f"## {heading}" + (f"\n\n{text}" if text else "")
         yield "code", code
+
+
+def _tell_pictures(study: StudyResults, words: Words) -> str:
+    """Say what `pictures` must be for this study to be trained again."""
+    source = str(study.record.config.get("data", {}).get("source", ""))
+    if source in SOURCES:
+        return words.say("not needed: the study draws or fetches {source} itself", source=source)
+    return words.say(
+        "for `retrain`: the folder, Parquet or CSV file of the pictures, where they lie now; the study had them in {source}",  # noqa: E501
+        source=source,
+    )
+
+
+def _list_needed_to_retrain(study: StudyResults) -> tuple[str, ...]:
+    """Return what has to be installed to train the study."""
+    more = _TO_SEARCH if study.record.searches else ()
+    return (*_TO_RETRAIN, *more, *(_OF_MASKS if study.record.task == "segmentation" else ()))
 
 
 def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str]]:
@@ -174,6 +238,12 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         'book.draw("curves_drawing")\nbook.draw("gaps_drawing")',
     )
     yield say("Ablations"), say("One field is varied at a time, all else is the same."), "book.ablations()"
+    if study.record.searches:
+        told = say(
+            "Settings were looked for on the validation part; no trial opened the test part. What was found was trained under the "  # noqa: E501
+            "protocol like all other candidates."
+        )
+        yield say("Searches"), told, "book.searches()"
     if study.record.combinations:
         yield say("The best score possible"), "", "book.combinations()"
     yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
@@ -181,7 +251,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         yield say("Errors"), "", "book.errors()"
     yield (
         say("The path"),
-        say("Every run in the order of the plan, failed ones included, with what each decided."),
+        say("Every run in order, the trials of searches first, with what each decided: failed and pruned ones too."),
         "book.path()",
     )
     yield say("What to try next"), "", "book.proposals()"
@@ -189,60 +259,28 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield say("References"), "", "book.references()"
 
 
-def pack(files: dict[str, bytes]) -> str:
-    """Return files as one text: a tar, compressed, in base 85; the same files give the same text."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as tar:
-        for name, content in sorted(files.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return base64.b85encode(lzma.compress(out.getvalue(), preset=6)).decode("ascii")
-
-
-def _source_files() -> dict[str, bytes]:
-    """Return Étude's own files, by their paths below the folder that is put on Python's path."""
+def _list_sources(study: StudyResults) -> Iterator[tuple[str, str]]:
+    """Give the files of the networks that the study trained, its own ones first, and those of the loop."""
+    for path in list_own_networks(study):
+        yield path.relative_to(study.folder).as_posix(), path.read_text("utf-8")
     root = Path(etude.__file__).parent
-    return {
-        f"etude/{path.relative_to(root).as_posix()}": path.read_bytes()
-        for path in root.rglob("*")
-        if path.suffix in _SOURCE_SUFFIXES and "__pycache__" not in path.parts
-    }
+    names = (f"models/networks/{name}" for _, family in _list_families(study) for name in family.sources)
+    for name in dict.fromkeys((*names, *_SHOWN[study.record.task])):
+        yield f"etude/{name}", (root / name).read_text("utf-8")
 
 
-def _record_files(study: StudyResults) -> dict[str, bytes]:
-    """Return the records of a study, by their paths in its folder; of predictions those that are drawn."""
-    folder = study.folder
-    paths = [folder / name for name in _OF_STUDY]
-    for ref in study.record.runs:
-        run = folder / "runs" / ref.identity
-        paths += [run / "run.json", run / "history.jsonl", *sorted((run / "explain").glob("*.json"))]
-        paths += [path for path in sorted((run / "explain").glob("*.npz")) if path.stat().st_size < _MOST_ARRAYS]
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
-    for record in [run for row in study.record.leaderboard[:1] for run in study.runs_of(row.candidate)[:1]]:
-        masks = folder / "runs" / record.identity / "masks"
-        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(masks.glob("*.*"))}
-    for record in [run for row in study.record.leaderboard for run in study.runs_of(row.candidate)[:1]]:
-        generated = folder / "runs" / record.identity
-        paths = [generated / name for name in ("generation.json", "samples/final.png", "samples/nearest.png")]
-        files |= {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.is_file()}
-    room = _MOST_PREDICTIONS
-    scored = [row for row in study.record.leaderboard if row.score is not None]
-    for row in scored if len(study.record.classes) == 2 else scored[:1]:  # curves of detectors; errors of the best
-        for record in study.runs_of(row.candidate):
-            path = folder / "runs" / record.identity / "predictions.parquet"
-            if path.is_file() and path.stat().st_size <= room:
-                room -= path.stat().st_size
-                files[path.relative_to(folder).as_posix()] = path.read_bytes()
-    return files
+def _list_borrowed(study: StudyResults) -> list[str]:
+    """Return the networks that come from a library."""
+    return [name for name, family in _list_families(study) if family.pretrained_name is not None]
 
 
-def _shown_modules(study: StudyResults) -> list[str]:
-    """Return the files of the networks that the study trained, and of the loop."""
-    root = Path(etude.__file__).parent
-    names = {str(run.config.get("model", {}).get("name", "")) for run in study.runs.values()}
-    networks = [f"models/networks/{name}.py" for name in sorted(names)]
-    return [name for name in (*networks, *_SHOWN[study.record.task]) if (root / name).is_file()]
+def _list_families(study: StudyResults) -> list[tuple[str, Family]]:
+    """Return the networks that the study trained, generators of training pictures too, each with its family."""
+    names: set[str] = set()
+    for run in study.runs.values():
+        generated = run.config.get("data", {}).get("generated") or {}
+        names |= {str(model["name"]) for model in (run.config.get("model"), generated.get("model")) if model}
+    return [(name, MODELS[name] if name in MODELS else MODELS["timm"]) for name in sorted(names)]
 
 
 _INSTALL = """\
@@ -252,7 +290,7 @@ import sys
 
 NEEDED = {needed!r}
 TO_RETRAIN = {more!r}  # what training needs besides
-NAMES = {{"pillow": "PIL", "pyyaml": "yaml"}}
+NAMES = {{"pillow": "PIL", "pyyaml": "yaml", "segmentation-models-pytorch": "segmentation_models_pytorch"}}
 
 
 def install(*packages):
@@ -288,8 +326,11 @@ sys.path.insert(0, str(here / "source"))
 
 
 def module(line, cell):
-    """Write a cell into the source that was unpacked."""
-    (here / "source" / line.strip()).write_text(cell, encoding="utf-8")
+    """Write a cell into the source that was unpacked, where it was changed; a network of one's own lies elsewhere."""
+    name = line.strip()
+    path = here / ("records" if name.startswith("{own}/") else "source") / name
+    if path.read_text(encoding="utf-8").rstrip() != cell.rstrip():
+        path.write_text(cell, encoding="utf-8")
 
 
 get_ipython().register_magic_function(module, "cell", "module")'''
@@ -297,14 +338,18 @@ _RETRAIN = """\
 records = here / "records"
 if retrain:
     install(*TO_RETRAIN)
-    import os
+    import json
 
     from etude.study.study import Study
 
-    if pictures:
-        os.environ["ETUDE_DATA"] = str(pictures)
     text = (records / "study.yaml").read_text(encoding="utf-8")
-    records = Study.from_text(text, base=Path.cwd(), default_name={name!r}).run(here / "retrained").folder
+    source = [f"data.source={{json.dumps(str(Path(pictures).resolve()))}}"] if pictures else []
+    study = Study.from_text(text, base=records, sets=source, default_name={name!r})
+    records = study.run(here / "retrained").folder
+else:
+    from etude.report.arrays import unpack_arrays
+
+    unpack_arrays(records)
 
 from etude.report.cells import Book
 

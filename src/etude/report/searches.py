@@ -9,6 +9,7 @@ from etude.core.search_record import SearchRecord
 from etude.core.study_record import SearchSummary, StudyRecord, VerdictWord
 from etude.figures import search as figures
 from etude.report.drawings import Artist, Drawing
+from etude.report.reading import StudyResults
 from etude.report.sentences import Teller
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
@@ -38,8 +39,7 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
     study, words = artist.study, artist.words
     parts = []
     for place, summary in enumerate(study.record.searches):
-        paths = [study.folder / path for path in summary.records]
-        records = [SearchRecord.load(path) for path in paths if path.is_file()]
+        records = read_searches(study, summary)
         if not records:
             continue
         verdict = study.record.verdict_on(summary)
@@ -53,6 +53,16 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
             )
         )
     return parts
+
+
+def read_searches(study: StudyResults, summary: SearchSummary) -> list[SearchRecord]:
+    """Return the records of a search that are there, with folds one a fold.
+
+    Raises:
+        MistakeError: if one cannot be read.
+    """
+    paths = [study.folder / path for path in summary.records]
+    return [SearchRecord.load(path) for path in paths if path.is_file()]
 
 
 def tell_cost(summary: SearchSummary, record: StudyRecord, words: Words) -> str:
@@ -91,14 +101,14 @@ def _tabulate(records: list[SearchRecord], words: Words) -> Table:
     importances = figures.list_importances(records)
     for entry in records[0].parameters:
         tried = (
-            words.listing(_write(choice) for choice in entry.choices)
+            words.listing(write_setting(choice) for choice in entry.choices)
             if entry.kind == "choice"
-            else words.interval(_write(entry.low), _write(entry.high))
+            else words.interval(write_setting(entry.low), write_setting(entry.high))
         )
         shares = importances.get(entry.name, [])
         ends = [words.percent(share, 0) for share in (min(shares), max(shares))] if shares else ["–"]
         share = words.interval(*ends) if len(shares) > 1 else ends[0]
-        found = [Cell(_write(record.settings[entry.field]) if entry.field in record.settings else "–")
+        found = [Cell(write_setting(record.settings[entry.field]) if entry.field in record.settings else "–")
                  for record in records]  # fmt: skip
         rows.append((Cell(entry.name), Cell(tried), Cell(share, max(shares, default=None)), *found))
     return Table(columns, tuple(rows))
@@ -136,7 +146,7 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                 f"{name}-parallel",
                 say("Settings of each complete trial beside its score"),
                 lambda width_in: figures.draw_parallel(
-                    records, score_label=score, number=metric.tick, write=_write, width_in=width_in
+                    records, score_label=score, number=metric.tick, write=write_setting, width_in=width_in
                 ),
             ),
             say(
@@ -164,7 +174,7 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
     return drawings
 
 
-def _write(value: object) -> str:
+def write_setting(value: object) -> str:
     """Write a value as a study file would, numbers with three digits."""
     if isinstance(value, float):
         return f"{value:.3g}"

@@ -20,9 +20,10 @@ from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
 from etude.report.judged import Judged
 from etude.report.limits import tell_few_runs
 from etude.report.note import gather
-from etude.report.path import tell_path
+from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
 from etude.report.reading import StudyResults, read_study
+from etude.report.searches import SearchPart
 from etude.report.tables import Table
 from etude.report.words import MetricWords, Words
 
@@ -305,6 +306,7 @@ def _tell_latency(row: LeaderboardRow, words: Words) -> str:
 _BOX = (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN)
 _LEFT = (_MARGIN_IN, _TOP_IN, 5.2, _BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
+_MOST_NOTED, _MOST_SEARCHES = 60, 4
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
@@ -350,8 +352,8 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
 def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
     record, words = study.record, deck.words
     say = words.say
-    path = [f"{label}: {sentence}" for label, sentence in tell_path(study, words, metric)]
-    slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:60]])
+    path = [f"{label}: {sentence}" for label, sentence in tell_runs(study, words, metric)]
+    slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:_MOST_NOTED]])
     left = deck.table(slide, pick_columns(told["leaderboard"], 7), _BOX, most_rows=11)
     rest = words.say_count("{n} other candidate", "{n} other candidates", left) if left > 0 else ""
     below = " · ".join(filter(None, [rest, tell_few_runs(record, words)]))
@@ -381,6 +383,9 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         )
         deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
         deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
+    for search in told["searches"][:_MOST_SEARCHES]:
+        trials = tell_trials(study, words, metric, search.summary.candidate)
+        _tell_search(deck, search, [f"{label}: {sentence}" for label, sentence in trials[:_MOST_NOTED]])
     if told["combinations"]:
         _tell_combinations(deck, told["combinations"])
     failed = [sentence for row in told["failures"] for sentence in row.failed]
@@ -475,6 +480,22 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str]) -> None:
+    """Write the slides of a search: its cost beside its gain with the scores of its trials, then what was found."""
+    say, summary = deck.words.say, search.summary
+    title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
+    told = [search.cost, *([search.gain[1]] if search.gain else [])]
+    slide = deck.slide(title, [*told, *trials])
+    deck.bullets(slide, told, _LEFT)
+    for drawing, caption in search.drawings[:1]:
+        deck.picture(slide, drawing, (_RIGHT[0], _TOP_IN, _RIGHT[2], _BODY_IN - 0.9), width_in=5.2)
+        deck.bullets(slide, [caption], (_RIGHT[0], 6.05, _RIGHT[2], 0.8))
+    caption = say("The fields that were searched, and what was found.")
+    slide = deck.slide(title, [caption])
+    deck.table(slide, search.settings, (_MARGIN_IN, _TOP_IN, _FULL_IN, _BODY_IN - 0.8), most_rows=10)
+    deck.bullets(slide, [caption], (_MARGIN_IN, 6.3, _FULL_IN, 0.5))
 
 
 def _tell_combinations(deck: Deck, combined: CombinedPart) -> None:

@@ -1,0 +1,288 @@
+"""What a notebook carries, shows and says, before it is executed."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import numpy as np
+import pytest
+
+from etude.core.errors import EtudeError
+from etude.core.run_record import RunRecord
+from etude.core.search_record import ParameterRecord, SearchRecord, TrialRecord
+from etude.core.study_record import RunRef, SearchSummary, StudyRecord
+from etude.explain.records import LayerRow, LayersRecord
+from etude.models.card import Card
+from etude.report import cells, notebook, packing
+from etude.report.arrays import PACKED
+from etude.report.cards import CARDS_FILE, find_card
+from etude.report.notebook import build_notebook, write_notebook
+from etude.report.packing import gather_records
+from etude.report.path import tell_path
+from etude.report.reading import read_study
+from etude.report.references import list_references
+from etude.report.settings import read_settings
+from etude.report.slides import write_slides
+from etude.report.words import MetricWords, Words
+
+TIMM = "mobilenetv3_small_050"
+
+
+def mutate(folder, **changes):
+    path = folder / "study.json"
+    StudyRecord.load(path).model_copy(update=changes).save(path)
+
+
+def give_model(folder, candidate, model):
+    """Let the runs of a candidate have been made with another network."""
+    for path in folder.glob("runs/*/run.json"):
+        run = RunRecord.load(path)
+        if run.candidate == candidate:
+            run.model_copy(update={"config": run.config | {"model": model}}).save(path)
+
+
+def sources(folder, language="en"):
+    return [cell["source"] for cell in build_notebook(read_study(folder, language), Words(language))["cells"]]
+
+
+def shown_files(folder):
+    return [text.split("\n")[0].removeprefix("%%module ") for text in sources(folder) if text.startswith("%%module ")]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("vgg", "cnn.py"),
+        ("unet-mini", "unet.py"),
+        ("fast-scnn", "fast_scnn.py"),
+        ("smp-unet", "smp.py"),
+        ("fastgan", "fastgan.py"),
+        (TIMM, "timm.py"),
+    ],
+)
+def test_the_source_of_a_network_is_shown_whatever_the_file_is_called(study_folder, name, file):
+    give_model(study_folder, "resnet", {"name": name})
+    assert f"etude/models/networks/{file}" in shown_files(study_folder)
+    told = "the library that they come from has their source" in "".join(sources(study_folder))
+    assert told == (name in ("smp-unet", TIMM))
+
+
+def test_a_network_of_ones_own_is_shown_and_travels_along(study_folder):
+    give_model(study_folder, "resnet", {"name": "python", "python": "/gone/nets.py:Net"})
+    own = study_folder / "networks"
+    (own / "inner").mkdir(parents=True)
+    (own / "nets.py").write_text("from inner.blocks import Block\n\n\nclass Net(Block): ...\n")
+    (own / "inner" / "blocks.py").write_text("class Block: ...\n")
+    assert {"networks/nets.py", "networks/inner/blocks.py"} <= set(shown_files(study_folder))
+    assert any("class Net(Block): ..." in text for text in sources(study_folder))
+    files = gather_records(read_study(study_folder), Words("en")).files
+    assert files["networks/inner/blocks.py"] == b"class Block: ...\n"
+
+
+def test_the_card_of_a_network_of_timm_is_written_down(study_folder, monkeypatch):
+    give_model(study_folder, "resnet", {"name": TIMM})
+    made = Card(name=TIMM, title=TIMM, sentence=".", paper="Ada, Nets, 2021", input_px=224, min_px=32)
+    monkeypatch.setattr("etude.models.card_of", lambda name: made)
+    parcel = gather_records(read_study(study_folder), Words("en"))
+    assert json.loads(parcel.files[CARDS_FILE]).keys() == {TIMM}  # Étude's own have theirs in its source
+
+    def missing(name):
+        raise ImportError("No module named 'timm'", name="timm")
+
+    monkeypatch.setattr("etude.models.card_of", missing)
+    study = read_study(study_folder)
+    assert find_card(study_folder, TIMM) is None
+    assert "Ada, Nets, 2021" not in list_references(study, read_settings(study))
+    (study_folder / CARDS_FILE).write_bytes(parcel.files[CARDS_FILE])
+    assert find_card(study_folder, TIMM) == made
+    assert "Ada, Nets, 2021" in list_references(study, read_settings(study))
+
+
+def explain(folder, candidate="resnet", arrays=None):
+    """Let a run have been explained."""
+    record = StudyRecord.load(folder / "study.json")
+    target = folder / "runs" / next(ref.identity for ref in record.runs if ref.candidate == candidate) / "explain"
+    target.mkdir()
+    row = LayerRow(
+        name="head", kind="head", type="Linear", input_shape=(8,), output_shape=(10,), params=90, trained=90, macs=80
+    )
+    record = LayersRecord(network=candidate, size_px=(32, 32), rows=(row,), params=90, macs=80)
+    record.save(target / "layers.json")
+    for name, values in (arrays or {}).items():
+        np.savez_compressed(target / f"{name}.npz", **values)
+    return target
+
+
+def test_arrays_travel_packed_and_those_of_other_readers_stay(study_folder):
+    noise = np.random.default_rng(0).integers(0, 256, (20, 192, 192, 3), dtype=np.uint8)
+    target = explain(study_folder, arrays={"why": {"pictures": noise}, "thumbs": {"thumbs": noise}})
+    assert (target / "why.npz").stat().st_size > 2_000_000
+    parcel = gather_records(read_study(study_folder), Words("en"))
+    name = f"runs/{target.parent.name}/explain/why{PACKED}"
+    assert len(parcel.files[name]) < 2_000_000
+    assert not any("thumbs" in path or path.endswith("why.npz") for path in parcel.files)
+    assert parcel.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [("en", "Left out, so that the notebook stays under 10 MB: Why this answer (resnet)"), ("fr", "Laissé de côté")],
+)
+def test_what_there_is_no_room_for_is_told(study_folder, monkeypatch, language, told):
+    assert told not in "".join(sources(study_folder, language))
+    explain(study_folder, arrays={"why": {"pictures": np.zeros((8, 100, 100, 3), np.uint8)}})
+    study, words = read_study(study_folder, language), Words(language)
+    text = "".join(cell["source"] for cell in build_notebook(study, words, gather_records(study, words, 100))["cells"])
+    assert told in text
+    small = {"labels": np.zeros(1, np.int8)}
+    explain(study_folder, "cnn", arrays={"why": small})  # of another run than the one that is shown
+    assert len(gather_records(study, words, 100).left_out) == 1
+
+
+def test_what_is_written_has_at_most_ten_megabytes(whole_study, tmp_path, monkeypatch):
+    whole = write_notebook(whole_study, "en", to=tmp_path / "whole.ipynb", execute=False)
+    spare = gather_records(read_study(whole_study), Words("en")).n_spare
+    assert spare > 0
+    most = whole.stat().st_size - spare // 4
+    monkeypatch.setattr(notebook, "MOST_BYTES", most)
+    less = write_notebook(whole_study, "en", to=tmp_path / "less.ipynb", execute=False)
+    assert less.stat().st_size <= most
+    assert "answers of resnet" in less.read_text("utf-8")
+    monkeypatch.setattr(notebook, "MOST_BYTES", most // 4)
+    with pytest.raises(EtudeError, match="with its records alone"):
+        write_notebook(whole_study, "en", to=tmp_path / "none.ipynb", execute=False)
+    assert not (tmp_path / "none.ipynb").exists()
+
+
+def test_answers_of_a_candidate_travel_all_or_none(whole_study):
+    study, words = read_study(whole_study), Words("en")
+    answers = [load for load in packing._loads(study, words) if load.name == "answers of resnet"]
+    assert len(answers[0].files) == len(study.runs_of("resnet")) == 2
+    one = max(map(len, answers[0].files.values()))
+    parcel = gather_records(study, words, answers[0].n_bytes - one // 2)
+    assert not any(path.endswith("predictions.parquet") for path in parcel.files)
+    assert parcel.left_out == ("answers of resnet",)
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [("cifar10", "not needed: the study draws or fetches cifar10 itself"), ("/home/ada/photos", "the study had them in /home/ada/photos")]
+)  # fmt: skip
+def test_it_is_said_what_the_pictures_must_be(study_folder, source, told):
+    config = StudyRecord.load(study_folder / "study.json").config
+    mutate(study_folder, config=config | {"data": config["data"] | {"source": source}})
+    assert next(told in text for text in sources(study_folder) if text.startswith("retrain = False"))
+
+
+def test_where_nothing_was_explained_it_is_said_how(study_folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    cells.Book(study_folder, "en").networks()
+    assert "`etude explain cifar10-models` explains the best one" in "".join(shown)
+    explain(study_folder)
+    shown.clear()
+    cells.Book(study_folder, "en").networks()
+    assert "<h3>resnet</h3>" in "".join(shown)
+    assert "etude explain" not in "".join(shown)
+
+
+def test_where_no_prediction_is_left_it_is_said(study_folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    cells.Book(study_folder, "en").errors()
+    assert "There are no predictions to look at" in "".join(shown)
+
+
+@pytest.fixture
+def searched(study_folder):
+    """The study with a search of four trials, one of which was pruned and one failed."""
+    path = "search/cnn-searched.json"
+    given = {"search": "s", "phase": "random"}
+    trials = (
+        TrialRecord(number=0, state="complete", settings={"train.optimizer.lr": 0.25}, score=0.61, epochs=12, seconds=80.0, **given),
+        TrialRecord(number=1, state="pruned", settings={"train.optimizer.lr": 0.0125}, score=0.33, epochs=3, seconds=20.0, **given),
+        TrialRecord(number=2, state="failed", settings={"train.optimizer.lr": 30.0}, failure="The loss is no number.", **given),
+        TrialRecord(number=3, state="complete", settings={"train.optimizer.lr": 0.1, "model.widths": [16, 32]}, score=0.72, epochs=12, seconds=75.0, **given),
+    )  # fmt: skip
+    record = SearchRecord(
+        study="cifar10-models", candidate="cnn-searched", of="cnn", metric="accuracy", higher_is_better=True,
+        sampler="random", pruner="median", n_trials=4, seed=1000, trials=trials, best=3, settings=trials[3].settings,
+        parameters=(ParameterRecord(name="train.optimizer.lr", field="train.optimizer.lr", kind="log", low=0.01, high=30.0),),
+        seconds=175.0,
+    )  # fmt: skip
+    (study_folder / "search").mkdir()
+    record.save(study_folder / path)
+    summary = SearchSummary(
+        candidate="cnn-searched", of="cnn", sampler="random", n_trials=4, n_complete=2, n_pruned=1, n_failed=1,
+        seconds=175.0, settings=(record.settings,), validation_scores=(0.72,), records=(path,),
+    )  # fmt: skip
+    study = StudyRecord.load(study_folder / "study.json")
+    found = RunRef(candidate="cnn-searched", seed=0, identity="f" * 16, status="planned")
+    gain = study.verdicts[0].model_copy(update={"candidate": "cnn-searched"})
+    mutate(study_folder, searches=(summary,), runs=(*study.runs, found), verdicts=(*study.verdicts, gain))
+    return study_folder
+
+
+def test_trials_stand_in_the_path_before_the_runs(searched):
+    study, words = read_study(searched), Words("en")
+    path = tell_path(study, words, MetricWords(words, "accuracy"))
+    assert len(path) == 4 + len(study.record.runs)
+    assert [name for name, _ in path[:4]] == [f"cnn-searched, trial {n}" for n in (1, 2, 3, 4)]
+    complete, pruned, failed, best = (said for _, said in path[:4])
+    assert complete.startswith("61.0% on validation after 12 epochs")
+    assert "It tried train.optimizer.lr=0.25." in complete
+    assert pruned.startswith("Stopped early after 3 epochs")
+    assert "33.0% on validation at best" in pruned
+    assert "The loss is no number." in failed
+    assert "lr=30" in failed
+    assert "The best of its search so far. Its settings are those of cnn-searched." in best
+    assert "so far" not in complete + pruned
+
+
+def test_trials_are_told_in_french(searched):
+    study, words = read_study(searched), Words("fr")
+    path = dict(tell_path(study, words, MetricWords(words, "accuracy")))
+    assert "Arrêté tôt après 3 époques" in path["cnn-searched, essai 2"]
+    assert "Réglages essayés" in path["cnn-searched, essai 4"]
+
+
+def test_a_search_travels_and_has_its_chapter(searched, monkeypatch):
+    assert "search/cnn-searched.json" in gather_records(read_study(searched), Words("en")).files
+    assert "book.searches()" in sources(searched)
+    shown, drawn = [], []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_drawing", drawn.append)
+    cells.Book(searched, "en").searches()
+    text = "".join(shown).replace("\xa0", " ")
+    assert "4 trials (2 complete, 1 stopped early, 1 failed)" in text
+    assert "cnn-searched gains 7.3 points" in text
+    assert "train.optimizer.lr" in text
+    assert len(drawn) >= 2
+    mutate(searched, searches=())
+    assert "book.searches()" not in sources(searched)
+
+
+def test_a_search_has_its_slide_with_cost_beside_gain(searched, tmp_path):
+    from pptx import Presentation
+
+    deck = Presentation(str(write_slides(searched, "en", to=tmp_path / "s.pptx")))
+    slides = [
+        slide
+        for slide in deck.slides
+        if any(
+            shape.has_text_frame and shape.text_frame.text == "cnn-searched, searched from cnn"
+            for shape in slide.shapes
+        )
+    ]
+    assert len(slides) == 2
+    told = "".join(shape.text_frame.text for shape in slides[0].shapes if shape.has_text_frame).replace("\xa0", " ")
+    assert "4 trials (2 complete, 1 stopped early, 1 failed)" in told
+    assert "cnn-searched gains 7.3 points" in told
+    assert "cnn-searched, trial 3: Failed: The loss is no number." in slides[0].notes_slide.notes_text_frame.text
+    assert any(shape.has_table for shape in slides[1].shapes)
+
+
+def test_a_parcel_is_the_same_text_each_time(study_folder):
+    texts = {packing.pack(gather_records(read_study(study_folder), Words("en")).files) for _ in range(2)}
+    assert len(texts) == 1
+    assert base64.b85decode(texts.pop())
