@@ -128,8 +128,8 @@ def _records(study: StudyResults) -> Iterator[Path]:
     yield from list_own_networks(study)
     yield from (folder / path for search in study.record.searches for path in search.records)
     for ref in study.record.runs:
-        run = folder / "runs" / ref.identity
-        yield from (run / "run.json", run / "history.jsonl", *sorted((run / "explain").glob("*.json")))
+        own = folder / "runs" / ref.identity
+        yield from (own / "run.json", own / "history.jsonl", *sorted((own / "explain").glob("*.json")))
     for place, row in enumerate(_scored(study)):
         for run in study.runs_of(row.candidate)[:1]:
             yield folder / "runs" / run.identity / "generation.json"

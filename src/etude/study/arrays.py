@@ -30,10 +30,10 @@ def shrink(
     pictures_NHWC: npt.NDArray[np.generic], places: npt.NDArray[np.int64], size_px: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
     """Return some pictures at another size, each pixel the mean of what it covers, (N, height, width, C)."""
-    import torch
-
     if pictures_NHWC.shape[1:3] == size_px:
         return pictures_NHWC[places].astype(np.float32)
+    import torch
+
     done = []
     for start in range(0, len(places), _BATCH):
         some = np.ascontiguousarray(pictures_NHWC[places[start : start + _BATCH]])

@@ -253,7 +253,7 @@ def test_a_search_travels_and_has_its_chapter(searched, monkeypatch):
     monkeypatch.setattr(cells, "_show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", drawn.append)
     cells.Book(searched, "en").searches()
-    text = "".join(shown)
+    text = "".join(shown).replace("\xa0", " ")
     assert "4 trials (2 complete, 1 stopped early, 1 failed)" in text
     assert "cnn-searched gains 7.3 points" in text
     assert "train.optimizer.lr" in text
@@ -275,7 +275,7 @@ def test_a_search_has_its_slide_with_cost_beside_gain(searched, tmp_path):
         )
     ]
     assert len(slides) == 2
-    told = "".join(shape.text_frame.text for shape in slides[0].shapes if shape.has_text_frame)
+    told = "".join(shape.text_frame.text for shape in slides[0].shapes if shape.has_text_frame).replace("\xa0", " ")
     assert "4 trials (2 complete, 1 stopped early, 1 failed)" in told
     assert "cnn-searched gains 7.3 points" in told
     assert "cnn-searched, trial 3: Failed: The loss is no number." in slides[0].notes_slide.notes_text_frame.text

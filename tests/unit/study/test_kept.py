@@ -75,7 +75,9 @@ def test_what_the_study_no_longer_names_is_not_kept(desk, kept):
 
 def test_files_of_one_name_from_two_folders_stay_apart(desk, kept):
     (desk / "old").mkdir()
-    (desk / "old" / "nets.py").write_text(NET.replace("width, ", "width=1, ").replace("from layers_of_mine", "# "))
+    (desk / "old" / "nets.py").write_text(
+        NET.replace("width, n_outputs", "n_outputs, width=1").replace("from layers_of_mine", "# ")
+    )
     text = TEXT.replace("theirs: {model: cnn}", f"theirs: {{model: {{python: '{desk / 'old' / 'nets.py'}:Net'}}}}")
     keep_study(text, desk, kept)
     study = parse_study(kept.given.read_text(), base=kept.root)
