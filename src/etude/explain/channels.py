@@ -64,8 +64,9 @@ def _makes(row: Traced) -> tuple[bool, int | None] | None:
         return False, module.out_channels
     if isinstance(module, nn.Linear):
         return True, module.out_features
-    if works_on_last(module) and hasattr(module, "normalized_shape"):
-        return True, int(module.normalized_shape[-1])
+    normalised = getattr(module, "normalized_shape", None)
+    if isinstance(normalised, tuple) and works_on_last(module):
+        return True, int(normalised[-1])
     return (False, None) if row.kind == "batch norm" else None
 
 
@@ -99,4 +100,5 @@ def as_maps(module: nn.Module, output: Tensor, size_px: tuple[int, int]) -> Tens
     if grid is None:
         return None
     prefix, rows, columns = grid
-    return output[:, prefix:].transpose(1, 2).unflatten(2, (rows, columns))
+    places_BCN = output[:, prefix:].transpose(1, 2)
+    return places_BCN.reshape(*places_BCN.shape[:2], rows, columns)

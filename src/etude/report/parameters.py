@@ -181,11 +181,8 @@ def tell_parameter(name: str, value: str, words: Words) -> str:
     """Say what a parameter is; of the loss, what that very loss makes small."""
     if name == "train.loss" and value in LOSS_SENTENCES:
         return f"{words.say(PARAMETER_SENTENCES[name])} {words.say(LOSS_SENTENCES[value])}"
-    if name in PARAMETER_SENTENCES:
-        return words.say(PARAMETER_SENTENCES[name])
-    if name.startswith("model.options."):
-        return words.say(PARAMETER_SENTENCES["model.options"])
-    return words.say("A parameter of this network.")
+    text = PARAMETER_SENTENCES.get("model.options" if name.startswith("model.options.") else name)
+    return words.say(text) if text else words.say("A parameter of this network.")
 
 
 def _is_idle(name: str, settings: Mapping[str, str]) -> bool:

@@ -183,7 +183,7 @@ def test_equal_numbers_share_a_rank():
     ("name", "options", "side_px", "places"),
     [
         ("vit_tiny_patch16_224", {"depth": 2, "embed_dim": 48, "num_heads": 2}, 64, 4),
-        ("mixer_b16_224", {"num_blocks": 2, "embed_dim": 48}, 64, 4),
+        ("mixer_s16_224", {}, 64, 4),
         ("swin_tiny_patch4_window7_224", {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 2]}, 56, 7),
     ],
 )
