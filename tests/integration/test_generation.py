@@ -120,7 +120,7 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
         ),
         (
             "fr",
-            ("## Images engendrées", "images d’entraînement, flout", "une distance à des photographies", "proximité"),
+            ("## Images engendrées", "images d’entraînement floutées", "une distance à des photographies", "proximité"),
         ),
     ],
 )

@@ -263,9 +263,9 @@ def _over_pictures(value: str, interval: Interval, write: Callable[[float], str]
 def _tell_training(found: Sequence[Measured], words: Words) -> str:
     """Say what the table against the training pictures holds and how it is read."""
     told = words.say(
-        "Against the training pictures in the place of the held-out ones, mean of the runs: where these values are "
-        "much better than those above, the generator has learnt its pictures by heart. Nearness is that of the median "
-        "picture to its nearest training picture; below the limit lie 5% of the held-out photographs."
+        "Against the training pictures in the place of the held-out ones, mean of the runs: where the KID is much "
+        "lower than above, the generator has learnt its pictures by heart. Nearness is that of the median picture to "
+        "its nearest training picture; below the limit lie 5% of the held-out photographs."
     )
     if {record.near_by for one in found for record in one.records} == {"ratio"}:
         told += " " + words.say(
