@@ -126,9 +126,12 @@ def _check_search(study: StudyConfig) -> Iterator[tuple[FieldPath, str]]:
     if study.task != "segmentation" or not study.search or metric not in SEGMENTATION_METRICS:
         return
     if SEGMENTATION_METRICS[metric].from_confusion is None:
-        yield ("protocol", "metric"), (
-            f"protocol.metric must be counted after every epoch, as search chooses by it. Got {metric!r}, which is "
-            f"counted at the end alone. Give miou, and {metric} in protocol.also."
+        yield (
+            ("protocol", "metric"),
+            (
+                f"protocol.metric must be counted after every epoch, as search chooses by it. Got {metric!r}, which is "
+                f"counted at the end alone. Give miou, and {metric} in protocol.also."
+            ),
         )
 
 

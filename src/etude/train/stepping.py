@@ -50,7 +50,6 @@ class Stepper:
         self.scaler.update()
         return results
 
-
     def _shares(self, parts: Sequence[Batch]) -> Sequence[float | Tensor]:
         """Return what each part of a batch counts: of masks with void or weights, parts of as many pictures differ."""
         if len(parts) == 1:

@@ -225,7 +225,9 @@ class TestMasks:
     def test_a_class_that_an_epoch_did_not_see_has_no_point_there(self):
         lines = [
             line.model_copy(update={"validation_classes": ious})
-            for line, ious in zip(history(3, 2, 1), ((0.5, None, None), (0.6, 0.2, None), (0.7, None, None)), strict=True)
+            for line, ious in zip(
+                history(3, 2, 1), ((0.5, None, None), (0.6, 0.2, None), (0.7, None, None)), strict=True
+            )
         ]
         figure = draw_class_curves(lines, ("road", "pole", "train"), score_label="IoU", epoch_label="e", number=str)
         drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]

@@ -5,7 +5,7 @@
   scene was enlarged (table 3), so that the two look at equally much of it.
 - The branches of the pyramid have no batch normalisation; the paper has one before every ReLU (section 4.1).
 
-The paper trains with auxiliary losses at the end of the way down and of the scene (section 4.1), here there is one loss.
+The paper trains with auxiliary losses at the end of the way down and of the scene (section 4.1); here there is one.
 For 19 classes the convolutions have the paper's 1.11 million parameters; the normalisations between them 23 thousand.
 
 Shapes: B pictures, C channels, H and W pixels, K classes.
