@@ -200,7 +200,7 @@ def _gather_ablations(
 ) -> list[Ablation]:
     """Set out each ablation that has a comparison."""
     rows = {row.candidate: row for row in record.leaderboard}
-    parts = []
+    parts: list[Ablation] = []
     for place, group in enumerate(record.ablations):
         verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
         drawing = artist.draw_verdicts(verdicts, f"ablation-{place}")
