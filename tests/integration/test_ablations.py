@@ -104,6 +104,6 @@ def test_a_finished_study_of_an_earlier_version_gets_the_new_group_and_trains_no
     earlier = [verdict for verdict in record.verdicts if verdict.baseline == "plain"]
     groups = [group for group in record.ablations if not group.all_of]
     record.model_copy(update={"verdicts": tuple(earlier), "ablations": tuple(groups)}).save(finished / "study.json")
-    again = Study.from_text(ABLATED).run(finished.parent)
+    again = Study.from_text(ABLATED).run(finished.parent).record
     assert {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")} == before
     assert again.verdicts == record.verdicts

@@ -63,7 +63,7 @@ def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
     assert RobustnessRecord.load(folder / "robustness.json") == record
 
 
-COLORS = {"clear": ((200, 90, 60), (60, 90, 200)), "faint": ((140, 90, 120), (120, 90, 140))}
+COLORS = {"clear": ((200, 90, 60), (60, 90, 200)), "faint": ((132, 90, 128), (128, 90, 132))}
 ROOMS = (
     ("garden", "train", "clear", 40), ("cellar", "train", "faint", 40), ("porch", "validation", "clear", 12),
     ("hall", "test", "clear", 20), ("attic", "test", "faint", 20), ("shed", "test", "faint", 4),

@@ -201,7 +201,7 @@ def _gather_ablations(
 ) -> list[Ablation]:
     """Set out each ablation that has a comparison."""
     rows = {row.candidate: row for row in record.leaderboard}
-    parts = []
+    parts: list[Ablation] = []
     for place, group in enumerate(record.ablations):
         compared = [verdict for verdict in record.verdicts if verdict.group == group.name]
         verdicts = [shorten(verdict, group) for verdict in compared]

@@ -2,9 +2,9 @@
 
 The percentile interval is used as it is. By the simulations and the exact sums in tests/reference it covers 94 to 96 %
 from 500 pictures on where at least 50 are answered rightly and 50 wrongly: accuracies from 0.1 to 0.9 on 500 pictures,
-from 0.01 to 0.99 on 5,000. Nearer to 0 or 1 the share moves in steps that are large beside its spread: from 25 on the
-coverage is 93 to 96 %, from 10 on 92 to 97 %, with fewer it falls below 90 %. The bias-corrected interval (BCa) covers
-too much on shares of right answers.
+from 0.01 to 0.99 on 5,000. Nearer to 0 or 1 the share moves in steps that are large beside its spread: from 10 on the
+coverage is 92 to 97 %, with fewer it falls below 90 %. The bias-corrected interval (BCa) covers too much on shares of
+right answers.
 
 Shapes: N pictures, C patterns (pictures that are alike), R replicates.
 """
