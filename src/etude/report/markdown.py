@@ -79,13 +79,13 @@ def as_cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
-def portable(command: str) -> str:
+def portable(command: object) -> str:
     """Take out of a command what changes no result: the results folder of who ran it, and their yes to replacing one.
 
     >>> portable("etude run studies/dogs.yaml --results /home/me/results --set protocol.seeds=5 --yes")
     'etude run studies/dogs.yaml --set protocol.seeds=5'
     """
-    words = iter(shlex.split(command))
+    words = iter(shlex.split(str(command)))
     kept = []
     for word in words:
         if word == "--results":
