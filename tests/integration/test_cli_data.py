@@ -85,8 +85,9 @@ def test_cityscapes_is_shown_and_checked_by_category(tmp_path: Path) -> None:
         ("leftImg8bit", "leftImg8bit", np.zeros((4, 6, 3), np.uint8)),
         ("gtFine", "gtFine_labelIds", np.full((4, 6), 26, np.uint8)),
     ):
-        (tmp_path / "city" / folder / "train" / "ulm").mkdir(parents=True)
-        Image.fromarray(pixels).save(tmp_path / "city" / folder / "train" / "ulm" / f"ulm_0_0_{ending}.png")
+        for part in ("train", "val"):
+            (tmp_path / "city" / folder / part / "ulm").mkdir(parents=True)
+            Image.fromarray(pixels).save(tmp_path / "city" / folder / part / "ulm" / f"ulm_0_0_{ending}.png")
     shown = json.loads(etude("data", "show", "city", "--json", "--categories", cwd=tmp_path).stdout)
     assert shown["classes"][-1] == "vehicle"
     assert len(shown["classes"]) == 8

@@ -382,7 +382,7 @@ def test_the_hardest_pictures_are_shown_with_the_answers_that_were_scored(
 ) -> None:
     monkeypatch.chdir(finished.parent)
     path, run = runs(finished)["crops"]
-    folder = explain(finished, "--run", path.name, "--part", "errors")
+    folder = explain(finished, "--run", path.name, "--part", "layers", "--part", "errors")
     opened = MaskErrorsRecord.load(folder / "mask_errors.json")
     counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)
     with np.load(folder / "mask_errors.npz") as arrays:
