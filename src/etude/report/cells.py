@@ -117,6 +117,10 @@ class Book:
         self._list(told.plain)
         show_table(told.measures)
         self._list(told.ratios)
+        show_table(told.training)
+        self._list([told.training_told])
+        if told.classes is not None:
+            show_table(told.classes)
         show_drawing(told.nearest)
         self._list(
             [

@@ -131,9 +131,9 @@ def _records(study: StudyResults) -> Iterator[Path]:
         own = folder / "runs" / ref.identity
         yield from (own / "run.json", own / "history.jsonl", *sorted((own / "explain").glob("*.json")))
     for place, row in enumerate(_scored(study)):
-        for run in study.runs_of(row.candidate)[:1]:
+        for run in study.runs_of(row.candidate):
             yield folder / "runs" / run.identity / "generation.json"
-            yield from _sheets(study, row) if place == 0 else ()
+        yield from _sheets(study, row) if place == 0 else ()
 
 
 def _scored(study: StudyResults) -> list[LeaderboardRow]:
