@@ -99,7 +99,7 @@ class LoneRun:
             DataError: if it cannot be read.
         """
         logits_1K, _ = self._ask(path)
-        asked = Predictions([str(path)], Part.TEST, np.zeros(1, np.int64), logits_1K.softmax(1).numpy())
+        asked = Predictions(np.array([str(path)]), Part.TEST, np.zeros(1, np.int64), logits_1K.softmax(1).numpy())
         answered = Adjustment(self.record.temperature, self.record.threshold).apply(asked)
         label = int(answered.labels[0])
         return self.record.classes[label], float(answered.probabilities[0, label])
