@@ -18,6 +18,9 @@ from PIL import Image
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import write_bytes
 from etude.core.run_record import RunRecord
+from etude.core.words import Part
+from etude.evaluate.detector import Adjustment
+from etude.evaluate.predictions import Predictions
 from etude.models import build_model
 from etude.pictures.palette import palette_of
 from etude.pictures.prepare import VOID, normalisation, prepare_opened
@@ -95,15 +98,11 @@ class LoneRun:
         Raises:
             DataError: if it cannot be read.
         """
-        from etude.metrics.calibration import with_temperature
-        from etude.metrics.classification import predicted_labels
-
         logits_1K, _ = self._ask(path)
-        probabilities_1K = logits_1K.softmax(1).numpy().astype(np.float64)
-        if self.record.temperature is not None:
-            probabilities_1K = with_temperature(probabilities_1K, self.record.temperature)
-        label = int(predicted_labels(probabilities_1K, self.record.threshold)[0])
-        return self.record.classes[label], float(probabilities_1K[0, label])
+        asked = Predictions(np.array([str(path)]), Part.TEST, np.zeros(1, np.int64), logits_1K.softmax(1).numpy())
+        answered = Adjustment(self.record.temperature, self.record.threshold).apply(asked)
+        label = int(answered.labels[0])
+        return self.record.classes[label], float(answered.probabilities[0, label])
 
     def segment(self, path: Path) -> Ids:
         """Return the class of each pixel of a picture, (H, W) at its own size.
@@ -176,7 +175,7 @@ class LoneRun:
         from etude.train.windows import answer_in_windows
 
         opened = OpenPicture(path, name=str(path))
-        pixels_HWC = torch.from_numpy(np.ascontiguousarray(prepare_opened(opened, self._prepare)))
+        pixels_HWC = torch.from_numpy(np.array(prepare_opened(opened, self._prepare)))
         mean, std = (torch.tensor(values) for values in normalisation(self._prepare))
         image_1CHW = ((pixels_HWC.float() / 255 - mean) / std).permute(2, 0, 1)[None].contiguous()
         window_px = self._window_px
