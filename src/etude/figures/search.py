@@ -180,7 +180,7 @@ def draw_parallel(
     upright = width_in < 5
     figure = new_figure(width_in, 0.8 + 0.62 * len(fields) if upright else 2.9)
     axes = figure.add_subplot()
-    _lay_axes(axes, [*(fit(field, 1.4) for field in fields), score_label], upright=upright)
+    _lay_axes(axes, [*short_names(fields), score_label], upright=upright)
     lines = [(trial, score, trial.number == record.best) for record in records for trial, score in _complete(record)]
     sign = 1 if records[0].higher_is_better else -1
     for trial, score, is_best in sorted(lines, key=lambda line: sign * line[1]):
@@ -201,6 +201,27 @@ def draw_parallel(
             across, along = ("right" if height < 0 else "left", "center") if upright else ("center", "center")
             axes.text(x, y, fit(text, 1.1), ha=across, va=along, fontsize=SMALL_PT, color=MUTED)
     return figure
+
+
+def short_names(fields: Sequence[str]) -> list[str]:
+    """Return each field by its last words, as few of them as tell it from the others.
+
+    >>> short_names(["train.optimizer.lr", "model.dropout", "train.batch"])
+    ['lr', 'dropout', 'batch']
+    >>> short_names(["train.optimizer.name", "train.schedule.name"])
+    ['optimizer.name', 'schedule.name']
+    """
+
+    def ending(field: str, count: int) -> str:
+        return ".".join(field.split(".")[-count:])
+
+    names = []
+    for field in fields:
+        counts = range(1, field.count(".") + 2)
+        others = [other for other in fields if other != field]
+        told = (count for count in counts if all(ending(other, count) != ending(field, count) for other in others))
+        names.append(ending(field, next(told, field.count(".") + 1)))
+    return names
 
 
 def _complete(record: SearchRecord) -> list[tuple[TrialRecord, float]]:
@@ -252,5 +273,6 @@ def _lay_axes(axes: Axes, names: Sequence[str], *, upright: bool) -> None:
     axes.set_xlim(-0.4, len(names) - 0.6)
     axes.set_ylim(-0.15, 1.15)
     axes.set_yticks([])
-    axes.set_xticks(steps, [fit(name, 7.0 / len(names), TEXT_PT) for name in names], color=INK, fontsize=SMALL_PT)
+    lines = ["\n".join(fit(part, 7.0 / len(names), TEXT_PT) for part in name.split(", ")) for name in names]
+    axes.set_xticks(steps, lines, color=INK, fontsize=SMALL_PT)
     axes.tick_params(axis="x", labelcolor=INK)

@@ -146,7 +146,7 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                 f"{name}-parallel",
                 say("Settings of each complete trial beside its score"),
                 lambda width_in: figures.draw_parallel(
-                    records, score_label=score, number=metric.tick, write=write_setting, width_in=width_in
+                    records, score_label=score, number=metric.bare, write=write_setting, width_in=width_in
                 ),
             ),
             say(
