@@ -24,6 +24,7 @@ SHORT = (
     "train.steps=1",
     "train.precision=fp32",
     "candidates.small.prepare.size_px=[32, 64]",
+    "candidates.unet-mobilenetv2-as-few.data.split.train_items=10",
     "candidates.small.train.steps=1",
     "candidates.small.train.crop_px=[16, 32]",
     "protocol.seeds=1",
