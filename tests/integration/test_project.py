@@ -171,6 +171,11 @@ def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path):
     Image.fromarray(opened.workspace.source.raw(int(prepared.indices_N[0]))).save(picture)
     alone = open_alone(root / "models" / "best.json", root / "models" / "best.safetensors", record.task, root)
     assert (alone.segment(picture) == wanted_HW).mean() > 0.999
+    (tmp_path / "another").mkdir()
+    Image.open(picture).rotate(180).save(tmp_path / "another" / "street.png")
+    both = [str(picture), str(tmp_path / "another" / "street.png")]
+    assert len(list(alone.tell(both, tmp_path / "told"))) == 2
+    assert len(list((tmp_path / "told").glob("street*.mask.png"))) == 2  # of one name, kept apart
     (line,) = answer(root, picture)
     assert re.search(r"street\.mask\.png: \w.* \d+\.\d%", line)
     assert Image.open(root / "reports" / "figures" / "street.mask.png").size == wanted_HW.shape[::-1]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +130,23 @@ def sweep(folder: Path) -> None:
     for leftover in folder.glob(".*.*"):
         if leftover.is_file():
             leftover.unlink(missing_ok=True)
+
+
+def write_apart(folder: Path, stem: str, contents: Mapping[str, bytes]) -> list[Path]:
+    """Write `STEM.KIND` for each kind, and return the files in their order.
+
+    A name that something else has gets the beginning of these contents' hash: pictures of several folders are often
+    called the same. The same contents again make no other files.
+    """
+    files = {folder / f"{stem}.{kind}": content for kind, content in contents.items()}
+    if any(os.path.lexists(path) and not _holds(path, content) for path, content in files.items()):
+        digest = hashlib.sha256(b"".join(contents.values())).hexdigest()[:12]
+        files = {folder / f"{stem}-{digest}.{kind}": content for kind, content in contents.items()}
+    for path, content in files.items():
+        write_bytes(path, content)
+    return list(files)
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Whether a file has a content."""
+    return path.is_file() and path.read_bytes() == content

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from etude.core.errors import MistakeError, sentence
-from etude.core.files import write_bytes
+from etude.core.files import write_apart
 from etude.core.run_record import RunRecord
 from etude.core.words import Part
 from etude.evaluate.detector import Adjustment
@@ -149,9 +149,9 @@ class LoneRun:
                 yield f"{name} {label} {probability:.3f}"
 
     def _write_mask(self, path: Path, to: Path) -> str:
-        ids_HW, content, file = self.segment(path), io.BytesIO(), to / f"{path.stem}.mask.png"
+        ids_HW, content = self.segment(path), io.BytesIO()
         Image.fromarray(palette_of(self.record.classes)[ids_HW]).save(content, "PNG")
-        write_bytes(file, content.getvalue())
+        (file,) = write_apart(to, path.stem, {"mask.png": content.getvalue()})
         shares_K = np.bincount(ids_HW.ravel(), minlength=len(self.record.classes)) / ids_HW.size
         seen = [f"{self.record.classes[label]} {shares_K[label]:.1%}" for label in np.argsort(-shares_K, kind="stable")]
         return f"{path} {file}: {', '.join(seen[: np.count_nonzero(shares_K)])}"
