@@ -143,7 +143,7 @@ def _dress_panel(axes: Axes, panel: Panel, score_number: Callable[[float], str])
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     dress(axes, grid="both")
-    axes.margins(x=0.22, y=0.14)
+    axes.margins(x=0.22 if len(panel.points) <= _CLEAR else 0.3, y=0.14)
     _choose_scale(axes, [point.cost for point in panel.points])
     _place_ticks(axes, panel.round_values)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.number(value)))
@@ -185,59 +185,135 @@ def _place_ticks(axes: Axes, round_values: Sequence[float], apart: float = 0.24)
         axes.set_xticks(sorted(placed))
 
 
-_PLACES = (
-    (7, 0, "left", "center"),
-    (-7, 0, "right", "center"),
-    (0, 7, "center", "bottom"),
-    (0, -7, "center", "top"),
-    (6, 5, "left", "bottom"),
-    (6, -5, "left", "top"),
-    (-6, 5, "right", "bottom"),
-    (-6, -5, "right", "top"),
-)
-"""Where a name may stand: offset in points, and which of its corners is there."""
+@dataclass(frozen=True)
+class _Place:
+    """Where a name may stand beside its point: offset in points, and which of its corners is there."""
+
+    dx: float
+    dy: float
+    ha: str
+    va: str
+    price: float = 0.0
+    """What it costs to stand there, in areas of the name: a name far away is tied to its point by a line."""
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether a line leads from the name to its point."""
+        return self.price > 0
+
+    def box(self, x: float, y: float, size: np.ndarray, pixels: float) -> np.ndarray:
+        """Return the box (x0, y0, x1, y1) of a name of this size, in pixels, beside a point."""
+        left = x + self.dx * pixels - {"left": 0, "center": 0.5, "right": 1}[self.ha] * size[0]
+        low = y + self.dy * pixels - {"bottom": 0, "center": 0.5, "top": 1}[self.va] * size[1]
+        return np.array([left, low, left + size[0], low + size[1]])
+
+    def tie(self, x: float, y: float, pixels: float) -> np.ndarray:
+        """Return places (N, 2) along its line, the point itself left out; none without a line."""
+        shares = np.linspace(0.2, 1, 12 if self.is_tied else 0)[:, None]
+        return np.array([x, y]) + shares * np.array([self.dx, self.dy]) * pixels
+
+
+def _list_places() -> tuple[_Place, ...]:
+    """Return the places beside a point, and those on rings around it."""
+    near = [
+        _Place(7, 0, "left", "center"), _Place(-7, 0, "right", "center"),
+        _Place(0, 7, "center", "bottom"), _Place(0, -7, "center", "top"),
+        _Place(6, 5, "left", "bottom"), _Place(6, -5, "left", "top"),
+        _Place(-6, 5, "right", "bottom"), _Place(-6, -5, "right", "top"),
+    ]  # fmt: skip
+    far = []
+    for reach in (16, 26, 38, 52):
+        for turn in np.arange(16) * math.pi / 8:
+            across, up = math.cos(turn), math.sin(turn)
+            ha = "left" if across > 0.3 else "right" if across < -0.3 else "center"
+            va = "bottom" if up > 0.8 else "top" if up < -0.8 else "center"
+            far.append(_Place(reach * across, reach * up, ha, va, 0.1 + reach / 150))
+    return (*near, *far)
+
+
+_PLACES = _list_places()
+_ROUNDS = 4
+"""How often each name may move once the others stand."""
 
 
 def _name_points(figure: Figure, drawn: list[tuple[Axes, Panel, list[Point]]]) -> None:
-    """Write each name where it covers the fewest other marks."""
+    """Write each name where it covers the fewest other marks, tied to its point by a line where it stands apart."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
     for axes, panel, front in drawn:
-        frame = np.array([axes.get_window_extent(renderer).extents])
-        line = np.array([_around(axes, cost, score, 2) for cost, score in _walk(axes, front)]).reshape(-1, 4)
-        names: list[np.ndarray] = []
-        for point in panel.points:
-            if len(panel.points) > _ALL_NAMED and point not in front:
+        named = [point for point in panel.points if len(panel.points) <= _ALL_NAMED or point in front]
+        sizes = []
+        for point in named:
+            text = axes.text(0, 0, fit(point.name, 1.5), fontsize=SMALL_PT, in_layout=False)
+            sizes.append(np.array(text.get_window_extent(renderer).size))
+            text.remove()
+        for point, place in zip(named, _find_places(axes, panel, front, named, sizes), strict=True):
+            if place is None:
                 continue
-            taken = np.array(
-                names + [_around(axes, other.cost, other.score, 5 if other is point else 11) for other in panel.points]
-            )
-            text = axes.annotate(
+            tie = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.6, "shrinkA": 0.5, "shrinkB": 3.5}
+            axes.annotate(
                 fit(point.name, 1.5),
                 (point.cost, point.score),
                 textcoords="offset points",
-                xytext=(0, 0),
+                xytext=(place.dx, place.dy),
+                ha=place.ha,
+                va=place.va,
                 fontsize=SMALL_PT,
                 color=INK,
                 in_layout=False,
                 zorder=4,
+                arrowprops=tie if place.is_tied else None,
             )
-            best: tuple[float, tuple[float, float, str, str], np.ndarray] | None = None
-            for place in _PLACES:
-                text.set(position=place[:2], ha=place[2], va=place[3])
-                box = np.array(text.get_window_extent(renderer).extents)
-                covered = _overlap(box, taken) + 0.5 * _overlap(box, line)
-                cost = covered + 3 * (_area(box) - _overlap(box, frame))
-                if best is None or cost < best[0] - 1e-6:
-                    best = (cost, place, box)
-            assert best is not None
-            if len(panel.points) > _CLEAR and best[0] > 0.3 * _area(best[2]):
-                text.remove()
-                continue
-            text.set(position=best[1][:2], ha=best[1][2], va=best[1][3])
-            names.append(best[2])
+
+
+def _find_places(
+    axes: Axes, panel: Panel, front: list[Point], named: list[Point], sizes: list[np.ndarray]
+) -> list[_Place | None]:
+    """Return where each name stands; nothing for one that would cover others wherever it stood."""
+    frame = np.array([axes.get_window_extent().extents])
+    line = np.array([_around(axes, cost, score, 2) for cost, score in _walk(axes, front)]).reshape(-1, 4)
+    at = [axes.transData.transform((point.cost, point.score)) for point in named]
+    pixels = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
+    marks = np.array([_around(axes, point.cost, point.score, 11) for point in panel.points])
+    boxes_RP4 = [
+        np.array([place.box(*where, size, pixels) for place in _PLACES])
+        for where, size in zip(at, sizes, strict=True)
+    ]  # fmt: skip
+    ties_RP = [[place.tie(*where, pixels) for place in _PLACES] for where in at]
+    alone_RP = []  # what each place costs before any other name stands
+    for row, size in enumerate(sizes):
+        boxes, others = boxes_RP4[row], np.array([p is not named[row] for p in panel.points])
+        covered_P = _overlap(boxes, marks[others]) + 0.5 * _overlap(boxes, line) - 3 * _overlap(boxes, frame)
+        crossed_P = [_is_inside(tie, marks[others]).sum() for tie in ties_RP[row]]
+        prices_P = [place.price for place in _PLACES]
+        alone_RP.append(covered_P / size.prod() + 3 + 0.2 * np.array(crossed_P) + prices_P)
+    chosen: list[int | None] = [None] * len(named)
+
+    def choose(row: int) -> tuple[float, int]:
+        """Return what the best place of one name costs, in areas of the name, as the others stand now; and which."""
+        stand = [(other, place) for other, place in enumerate(chosen) if place is not None and other != row]
+        if not stand:
+            return float(alone_RP[row].min()), int(alone_RP[row].argmin())
+        names = np.array([boxes_RP4[other][place] for other, place in stand])
+        ties_N2 = np.concatenate([ties_RP[other][place] for other, place in stand])
+        crossed_P = _is_inside(ties_N2, boxes_RP4[row]).sum(0) + [_is_inside(tie, names).sum() for tie in ties_RP[row]]
+        costs_P = alone_RP[row] + _overlap(boxes_RP4[row], names) / sizes[row].prod() + 0.2 * crossed_P
+        return float(costs_P.min()), int(costs_P.argmin())
+
+    for _ in range(_ROUNDS):
+        before = list(chosen)
+        for row in range(len(named)):
+            _, chosen[row] = choose(row)
+        if chosen == before:
+            break
+    if len(panel.points) > _CLEAR:
+        for row in sorted(range(len(named)), key=lambda row: choose(row)[0], reverse=True):
+            cost, place = choose(row)
+            if cost - _PLACES[place].price > 0.3:
+                chosen[row] = None
+    return [None if place is None else _PLACES[place] for place in chosen]
 
 
 def _walk(axes: Axes, front: list[Point], steps: int = 12) -> list[tuple[float, float]]:
@@ -256,13 +332,15 @@ def _around(axes: Axes, cost: float, score: float, reach: float) -> np.ndarray:
     return np.array([x - reach, y - reach, x + reach, y + reach])
 
 
-def _overlap(box: np.ndarray, others_N4: np.ndarray) -> float:
-    """Return the area that a box (x0, y0, x1, y1) shares with others, summed."""
-    widths = np.minimum(box[2], others_N4[:, 2]) - np.maximum(box[0], others_N4[:, 0])
-    heights = np.minimum(box[3], others_N4[:, 3]) - np.maximum(box[1], others_N4[:, 1])
-    return float((widths.clip(0) * heights.clip(0)).sum())
+def _overlap(boxes_P4: np.ndarray, others_N4: np.ndarray) -> np.ndarray:
+    """Return the area (P,) that each box (x0, y0, x1, y1) shares with others, summed over these."""
+    own, others = boxes_P4[:, None], others_N4[None]
+    widths = np.minimum(own[..., 2], others[..., 2]) - np.maximum(own[..., 0], others[..., 0])
+    heights = np.minimum(own[..., 3], others[..., 3]) - np.maximum(own[..., 1], others[..., 1])
+    return np.asarray((widths.clip(0) * heights.clip(0)).sum(1))
 
 
-def _area(box: np.ndarray) -> float:
-    """Return the area of a box (x0, y0, x1, y1)."""
-    return float((box[2] - box[0]) * (box[3] - box[1]))
+def _is_inside(places_N2: np.ndarray, boxes_P4: np.ndarray) -> np.ndarray:
+    """Return whether each place (x, y) lies in each box (x0, y0, x1, y1): (N, P)."""
+    places = places_N2[:, None]
+    return np.asarray(((places >= boxes_P4[:, :2]) & (places <= boxes_P4[:, 2:])).all(2))

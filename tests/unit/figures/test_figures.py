@@ -193,12 +193,12 @@ class TestPareto:
         )
         figure.draw_without_rendering()
         boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-        assert 0 < len(boxes) <= 10
+        assert len(boxes) >= 8  # a name that finds no place beside its point stands apart, tied to it by a line
         for place, one in enumerate(boxes):
             for other in boxes[:place]:
                 width = min(one.x1, other.x1) - max(one.x0, other.x0)
                 height = min(one.y1, other.y1) - max(one.y0, other.y0)
-                assert max(width, 0) * max(height, 0) < 0.35 * one.width * one.height
+                assert max(width, 0) * max(height, 0) < 0.05 * one.width * one.height
 
 
 class TestConfusion:
