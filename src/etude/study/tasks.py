@@ -205,8 +205,9 @@ def _check_generator(candidate: Candidate) -> Iterator[str]:
     for field in ("label_smoothing", "accumulate", "class_weights", "crop_px"):
         if getattr(train, field) != type(train).model_fields[field].default:
             yield f"{name}: train.{field} must be left out for a generation."
-    if candidate.combine != type(candidate.combine)() or candidate.finetune != type(candidate.finetune)():
-        yield f"{name}: combine and finetune must be left out for a generation."
+    for field in ("combine", "finetune"):
+        if (given := getattr(candidate, field)) != type(given)():
+            yield f"{name}: {field} must be left out for a generation."
 
 
 def _check_generated(candidate: Candidate, task: TaskName) -> Iterator[str]:

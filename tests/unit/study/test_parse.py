@@ -165,6 +165,7 @@ def test_one_field_of_a_group_leaves_the_others_at_what_the_task_starts_from(tas
         ("finetune: {norm: frozen}\ncandidates:\n  small: {model: cnn}\nbaseline: small\n", 2),
         ("candidates:\n  small:\n    model: cnn\n    finetune: {norm: frozen}\nbaseline: small\n", 5),
         ("candidates:\n  small:\n    model: cnn\n    combine: {windows: sliding}\nbaseline: small\n", 5),
+        ("task: generation\ncandidates:\n  drawn: {model: dcgan}\nfinetune: gradual\n", 5),
     ],
 )
 def test_what_a_candidate_cannot_have_is_told_at_the_line_of_the_field(text, line):
