@@ -80,6 +80,19 @@ def test_a_second_call_trains_nothing(finished: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/*")} == before
 
 
+def test_what_others_published_comes_and_goes_without_training(finished: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/*")}
+    entry = {"name": "LeNet", "metric": "accuracy", "value": 0.9, "measured_on": "other shapes", "source": "LeCun"}
+    for published in ([entry], [entry | {"value": [0.8, 0.9]}], []):
+        given = f"report.published={json.dumps(published)}"
+        record = Study.from_text(TINY, sets=[given]).run(finished.parent).record
+        assert [value.model_dump(exclude_defaults=True) for value in record.published] == [
+            value | {"value": value["value"] if value["value"] == 0.9 else (0.8, 0.9)} for value in published
+        ]
+        assert StudyRecord.load(finished / "study.json") == record
+        assert {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/*")} == before
+
+
 def test_more_seeds_train_only_the_new_ones(finished: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")}
     result = Study.from_text(TINY, sets=["protocol.seeds=3"]).run(finished.parent)

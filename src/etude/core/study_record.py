@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
 from etude.core.interval import Interval
+from etude.core.published import PublishedValue
 from etude.core.records import Config, Record
 
 VerdictWord = Literal["better", "worse", "no difference shown"]
@@ -306,6 +307,8 @@ class StudyRecord(Record):
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
+    published: tuple[PublishedValue, ...] = ()
+    """Values that others published, as the study file states them; nothing here was compared with them."""
 
     def draws_of(self, candidate: str) -> int:
         """Return what an interval over the runs of a candidate rests on: folds where it has several, else seeds."""

@@ -141,6 +141,14 @@ class Book:
         show_table(told.table)
         self._list([told.caption, told.caution])
 
+    def published(self) -> None:
+        """Show what others published beside the leaderboard; nothing where the study states none of it."""
+        told = self.told["published"]
+        if told is None:
+            return
+        self._list([told.told])
+        show_table(told.table)
+
     def combinations(self) -> None:
         """Show what several answers, networks or epochs together gain, and what that costs."""
         told = self.told["combinations"]
@@ -256,7 +264,7 @@ def show_table(table: Table) -> None:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td style="text-align:{_side(c)}">{html.escape(cell.text)}</td>'
+            f'<td style="text-align:{_side(c)}">{_text_of(cell)}</td>'
             for c, cell in zip(table.columns, row, strict=True)
         )
         + "</tr>"
@@ -265,6 +273,11 @@ def show_table(table: Table) -> None:
     _show_html(
         f"<div style='overflow-x:auto'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+
+
+def _text_of(cell: Cell) -> str:
+    text = html.escape(cell.text)
+    return f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
 
 
 def _side(column: Column) -> str:

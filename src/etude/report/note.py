@@ -25,6 +25,7 @@ from etude.report.judged import gather_judged
 from etude.report.limits import list_board_notes, tell_correction, tell_small_test
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
+from etude.report.published import gather_published
 from etude.report.reading import StudyResults, read_study
 from etude.report.recorded import tell_recorded
 from etude.report.robustness import gather_robustness
@@ -150,6 +151,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "leaderboard": tabulate_leaderboard(record, words, metric),
         "leaderboard_notes": list_board_notes(record, words),
         "leaderboard_drawing": artist.draw_leaderboard(),
+        "published": gather_published(record, words),
         "verdicts": tabulate_verdicts(verdicts, words, metric, record.leaderboard),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "correction": tell_correction(verdicts, words),

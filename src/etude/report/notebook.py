@@ -228,6 +228,8 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         'book.table("leaderboard")\nbook.tell("leaderboard_notes", "small_test")\nbook.draw("leaderboard_drawing")\n'
         'book.tell("verdict_sentences", "correction")\nbook.draw("verdicts_drawing")',
     )
+    if study.record.published:
+        yield say("Published values"), "", "book.published()"
     if not of_pictures:
         yield say("Generated pictures"), "", "book.generated()"
         if (study.folder / JUDGEMENT_FILE).is_file():

@@ -6,6 +6,7 @@ Text and tables are PowerPoint's own; figures are pictures with a description. E
 from __future__ import annotations
 
 import tempfile
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,10 @@ from etude.report.limits import tell_few_runs
 from etude.report.note import gather
 from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
+from etude.report.published import PublishedPart
 from etude.report.reading import StudyResults, read_study
 from etude.report.searches import SearchPart
-from etude.report.tables import Table
+from etude.report.tables import Cell, Table
 from etude.report.words import MetricWords, Words
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ _WIDTH_IN, _HEIGHT_IN, _MARGIN_IN, _TOP_IN = 13.333, 7.5, 0.7, 1.45
 _BODY_IN = _HEIGHT_IN - _TOP_IN - 0.65
 _FULL_IN = _WIDTH_IN - 2 * _MARGIN_IN
 _DPI = 170
+_CELL_PT, _ROW_IN = 12, 0.4
 
 
 def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -> Path:
@@ -134,18 +137,20 @@ class Deck:
         shape = slide.shapes.add_table(
             len(rows) + 1,
             len(table.columns),
-            *(Inches(side) for side in (box[0], box[1], box[2], 0.4 * (len(rows) + 1))),
+            *(Inches(side) for side in (box[0], box[1], box[2], _ROW_IN * (len(rows) + 1))),
         )
         made = shape.table
-        _set_widths(made, table, rows, box[2])
+        for place, width_in in enumerate(_share_width(table, rows, box[2])):
+            made.columns[place].width = Inches(width_in)
         for column, head in enumerate(table.columns):
             self._cell(made.cell(0, column), head.heading, head.numeric, is_head=True)
         for line, row in enumerate(rows, 1):
             for column, cell in enumerate(row):
                 numeric = table.columns[column].numeric
                 self._cell(
-                    made.cell(line, column), cell.text, numeric, marked=line - 1 in table.marked, bold=column == 0
-                )
+                    made.cell(line, column), cell.text, numeric, marked=line - 1 in table.marked, bold=column == 0,
+                    link=cell.link,
+                )  # fmt: skip
         return len(table.rows) - len(rows)
 
     def picture(
@@ -207,7 +212,9 @@ class Deck:
         paragraph.alignment = PP_ALIGN.RIGHT if right else PP_ALIGN.LEFT
         self._run(paragraph, text, size_pt, color, bold=bold)
 
-    def _run(self, paragraph: Any, text: str, size_pt: float, color: str, *, bold: bool = False) -> None:  # noqa: ANN401
+    def _run(
+        self, paragraph: Any, text: str, size_pt: float, color: str, *, bold: bool = False, link: str = ""  # noqa: ANN401
+    ) -> None:  # fmt: skip
         from pptx.dml.color import RGBColor
         from pptx.util import Pt
 
@@ -215,9 +222,12 @@ class Deck:
         run.text = text
         run.font.size, run.font.bold, run.font.name = Pt(size_pt), bold, "Arial"
         run.font.color.rgb = RGBColor.from_string(color)
+        if link:
+            run.hyperlink.address = link
 
     def _cell(
-        self, cell: Any, text: str, numeric: bool, *, is_head: bool = False, marked: bool = False, bold: bool = False  # noqa: ANN401
+        self, cell: Any, text: str, numeric: bool, *, is_head: bool = False, marked: bool = False, bold: bool = False,  # noqa: ANN401
+        link: str = "",
     ) -> None:  # fmt: skip
         from pptx.dml.color import RGBColor
         from pptx.enum.text import PP_ALIGN
@@ -228,7 +238,7 @@ class Deck:
         cell.margin_top = cell.margin_bottom = Inches(0.03)
         paragraph = cell.text_frame.paragraphs[0]
         paragraph.alignment = PP_ALIGN.RIGHT if numeric else PP_ALIGN.LEFT
-        self._run(paragraph, text, 12, _MUTED if is_head else _INK, bold=bold and not is_head)
+        self._run(paragraph, text, _CELL_PT, _MUTED if is_head else _INK, bold=bold and not is_head, link=link)
 
 
 def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:
@@ -246,22 +256,35 @@ def _text_size(items: Sequence[str], width_in: float, height_in: float) -> float
     return 12.0
 
 
-def _set_widths(made: Any, table: Table, rows: Sequence[Sequence[Any]], width_in: float) -> None:  # noqa: ANN401
+def _share_width(table: Table, rows: Sequence[Sequence[Cell]], width_in: float) -> list[float]:
     """Give each column what its longest text asks for; where that is too much, no less than its longest word."""
-    from pptx.util import Inches
-
     texts = [[head.heading, *(row[column].text for row in rows)] for column, head in enumerate(table.columns)]
     needed_in = [0.095 * (min(46, max(map(len, column))) + 3) for column in texts]
     least_in = [0.1 * (max(len(word) for text in column for word in text.split() or [""]) + 2) for column in texts]
     spare_in = sum(max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True))
     if sum(needed_in) <= width_in or sum(least_in) >= width_in or not spare_in:
         scale = min(1.25, width_in / sum(needed_in))
-        widths_in = [need * scale for need in needed_in]
-    else:
-        share = min(1.0, (width_in - sum(least_in)) / spare_in)
-        widths_in = [least + share * max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True)]
-    for column, column_in in enumerate(widths_in):
-        made.columns[column].width = Inches(column_in)
+        return [need * scale for need in needed_in]
+    share = min(1.0, (width_in - sum(least_in)) / spare_in)
+    return [least + share * max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True)]
+
+
+def _rows_that_fit(table: Table, width_in: float, height_in: float) -> int:
+    """Return how many of the first rows fit a box once the lines of their longest texts are broken; at least one."""
+    heads = tuple(Cell(column.heading) for column in table.columns)
+    for n_rows in range(len(table.rows), 1, -1):
+        rows = table.rows[:n_rows]
+        widths_in = _share_width(table, rows, width_in)
+        if sum(_row_height(row, widths_in) for row in (heads, *rows)) <= height_in:
+            return n_rows
+    return 1
+
+
+def _row_height(row: Sequence[Cell], widths_in: Sequence[float]) -> float:
+    """Return how high a row becomes in inches, its words broken into lines at a mean letter of half an em."""
+    letters = [max(1, int((width_in - 0.2) * 72 / (0.5 * _CELL_PT))) for width_in in widths_in]
+    lines = max(len(textwrap.wrap(cell.text, room)) for cell, room in zip(row, letters, strict=True))
+    return max(_ROW_IN, lines * _CELL_PT * 1.2 / 72 + 0.06)
 
 
 def _ends(table: Table, most: int, last: int) -> Table:
@@ -309,6 +332,7 @@ _MOST_SHEETS, _GAP_IN = 4, 0.25
 _MOST_NOTED, _MOST_SEARCHES = 60, 4
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
+_PUBLISHED_IN = 4.5  # what is said of published values stands below them
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _RIGHT = (6.2, _TOP_IN, _WIDTH_IN - 6.2 - _MARGIN_IN, _BODY_IN)
 
@@ -362,6 +386,8 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.bullets(slide, [below], (_MARGIN_IN, 6.5, _FULL_IN, 0.4))
     if told["leaderboard_drawing"]:
         deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["leaderboard_drawing"], _BOX)
+    if told["published"]:
+        _tell_published(deck, told["published"])
     if told["curves_drawing"]:
         slide = deck.slide(say("How they learnt"), [told["curves_told"]])
         deck.picture(slide, told["curves_drawing"], (_MARGIN_IN, 1.25, _FULL_IN, 5.3))
@@ -478,6 +504,18 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_published(deck: Deck, published: PublishedPart) -> None:
+    """Write what others published on slides of its own, as many as its rows need."""
+    rest = published.table
+    while rest.rows:
+        n_rows = _rows_that_fit(rest, _FULL_IN, _PUBLISHED_IN)
+        shown = [", ".join(filter(None, (*(cell.text for cell in row), row[-1].link))) for row in rest.rows[:n_rows]]
+        slide = deck.slide(deck.words.say("Published values"), [published.told, *shown])
+        deck.table(slide, rest, (_MARGIN_IN, _TOP_IN, _FULL_IN, _PUBLISHED_IN), most_rows=n_rows)
+        deck.bullets(slide, [published.told], (_MARGIN_IN, _TOP_IN + _PUBLISHED_IN + 0.15, _FULL_IN, 0.75))
+        rest = Table(rest.columns, rest.rows[n_rows:])
 
 
 def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str]) -> None:

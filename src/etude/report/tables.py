@@ -36,6 +36,8 @@ class Cell:
     """What it is sorted by; its text if none."""
     kind: str = ""
     """A class that says what it is."""
+    link: str = ""
+    """The address that its text leads to; empty for none."""
 
 
 @dataclass(frozen=True)

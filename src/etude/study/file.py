@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
 from etude.core.durations import Seconds
 from etude.core.records import Config
 from etude.core.registry import unknown
+from etude.core.translated import Translated, in_language
 from etude.core.words import Language
 from etude.data.augment import AugmentConfig
 from etude.data.config import DataConfig
@@ -21,6 +22,7 @@ from etude.models import ModelSpec
 from etude.pictures.prepare_config import Prepare
 from etude.search.config import SearchConfig
 from etude.study.generated_config import GeneratedConfig
+from etude.study.published_config import PublishedConfig
 from etude.study.tasks import add_defaults
 from etude.study.tracking import Track
 from etude.tasks.task import TaskName
@@ -259,6 +261,9 @@ class ReportConfig(Config):
     notebook: an executed notebook that stands alone; project: a folder that runs alone; all: every format."""
     languages: tuple[Language, ...] = ("en", "fr")
     """Languages of what is written."""
+    published: tuple[PublishedConfig, ...] = ()
+    """Values that others published, to stand beside the leaderboard; no verdict compares with them, and no run depends
+    on them."""
 
 
 def _read_searches(given: Any) -> Any:  # noqa: ANN401 - raw input
@@ -277,7 +282,7 @@ class StudyConfig(Config):
 
     study: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "study"
     """Name of the study and of its folder: letters, digits, '.', '_' and '-'."""
-    question: str | dict[Language, str] = ""
+    question: Translated = ""
     """The question that the study answers, in a sentence; or in two languages, as {en: …, fr: …}."""
     task: TaskName = "classification"
     """classification: one class a picture; segmentation: one class a pixel; generation: new pictures like the
@@ -305,14 +310,14 @@ class StudyConfig(Config):
     protocol: ProtocolConfig = ProtocolConfig()
     """Seeds, metric, budget."""
     report: ReportConfig = ReportConfig()
-    """Formats and languages of what is written at the end."""
+    """Formats and languages of what is written at the end, and what others published."""
     track: Track | None = None
     """An experiment tracker that finished runs are mirrored into: mlflow, or {name: mlflow, url: …}."""
 
     @property
     def asked(self) -> str:
         """The question in the language that stands first."""
-        return self.question if isinstance(self.question, str) else next(iter(self.question.values()), "")
+        return in_language(self.question)
 
     @model_validator(mode="before")
     @classmethod

@@ -96,6 +96,7 @@ def summarize(
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks),
+        published=study.report.published,
     )
     record.save(folder.record)
     write_json(folder.leaderboard_json, [row.model_dump(mode="json") for row in rows])
