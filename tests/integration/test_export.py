@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tests.integration.tiny_studies import draw_colours, run_colours, run_masks
 
@@ -21,11 +22,14 @@ from etude.core.run_record import RunRecord
 from etude.core.words import Part
 from etude.data.source import open_source
 from etude.evaluate.predictions import Predictions
-from etude.export.asking import bundle_answers
+from etude.export.asking import as_trained, bundle_answers
 from etude.export.certainty import choose_certainty
 from etude.export.exporting import export_bundle
+from etude.export.graph import Deployed
 from etude.export.request import Wishes
 from etude.metrics.calibration import with_temperature
+from etude.runtime.predictor import Predictor
+from etude.runtime.reference import drawn_pictures
 from etude.study.deploying import export_request
 
 
@@ -230,6 +234,78 @@ def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, t
     assert answered["self_test"] == "passed"
     assert len(answered["predictions"][0]["top"]) == 3
     assert "b.png" in answered["predictions"][1]["error"]
+
+
+def export_raw(results: Path, study: str, to: Path, **wishes: Any) -> Predictor:
+    """Export a study with its logits and open the bundle."""
+    export_bundle(export_request(study, results), Wishes(to=to, logits=True, **wishes), lambda text: None)
+    model = load(to, threads=1)
+    model.self_test()
+    return model
+
+
+def test_the_logits_of_masks_are_the_network_s_and_their_largest_the_ids(mask_results: Path, tmp_path: Path) -> None:
+    model = export_raw(mask_results, "masks", tmp_path / "raw.bundle", measure=False)
+    told = model.record.logits
+    assert told is not None
+    assert (told.shape, told.views, told.pictures, told.moved_int8) == ((2, 32, 64), "none", 6, None)
+    assert 0 <= told.moved.typical <= told.moved.largest <= 0.001 * told.size
+    request = export_request("masks", mask_results)
+    validation = request.indices(Part.VALIDATION)
+    deployed = Deployed(request.model.eval(), request.prepare, "segmentation")
+    pictures_BHWC = as_trained(request, validation)
+    with torch.no_grad():
+        expected = request.model(deployed.normalise(torch.from_numpy(pictures_BHWC))).numpy()
+    raws = [request.source.raw(int(at)) for at in validation]
+    logits, (ids, _) = model.logits(raws), model.session.run_both(pictures_BHWC)
+    np.testing.assert_allclose(logits, expected, atol=0.001 * told.size)
+    assert np.array_equal(logits.argmax(1), ids)
+    assert np.abs(expected).max() == pytest.approx(told.size)
+    export_bundle(request, Wishes(to=tmp_path / "plain.bundle", measure=False), lambda text: None)
+    plain = load(tmp_path / "plain.bundle", threads=1)
+    assert plain.record.logits is None
+    for raw in raws:
+        assert np.array_equal(plain(raw).mask, model(raw).mask)
+    card = model.document("MODEL_CARD.md")
+    assert (
+        f"differ from those of the network by at most {told.moved.largest:.2g}; the largest is {told.size:.3g}" in card
+    )
+
+
+def test_eight_bits_tell_how_far_they_move_the_logits(mask_results: Path, tmp_path: Path) -> None:
+    model = export_raw(mask_results, "masks", tmp_path / "raw.bundle", int8=True, max_loss=100, measure=False)
+    told = model.record.logits
+    assert told is not None
+    assert told.moved_int8 is not None
+    assert told.moved.largest < told.moved_int8.typical < told.moved_int8.largest < told.size
+    pictures_BHWC = drawn_pictures((32, 64), 8)
+    ids, logits = model.session.run_with_logits(pictures_BHWC)
+    assert np.array_equal(logits.argmax(1), ids)
+    assert np.array_equal(model.session.run(pictures_BHWC), ids)
+
+
+def test_the_logits_of_classes_go_with_temperature_and_familiarity(
+    results: Path, plain_bundle: Path, tmp_path: Path
+) -> None:
+    model, plain = export_raw(results, "colours", tmp_path / "raw.bundle", measure=False), load(plain_bundle, threads=1)
+    pictures_BHWC = drawn_pictures((32, 32), 8)
+    (answers, familiarity_B), logits = model.session.run_both(pictures_BHWC), model.logits(list(pictures_BHWC))
+    assert familiarity_B is not None
+    np.testing.assert_allclose(answers, plain.session.run(pictures_BHWC), atol=1e-6)
+    shares = np.exp(logits / model.record.temperature)
+    np.testing.assert_allclose(answers, shares / shares.sum(1, keepdims=True), atol=1e-4)
+
+
+def test_logits_that_are_not_the_network_s_are_refused_and_nothing_is_written(
+    mask_results: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from etude.export import logits
+
+    honest = logits.network_logits
+    monkeypatch.setattr(logits, "network_logits", lambda *given: honest(*given) * np.float32(1.01))
+    with pytest.raises(GateError, match=r"its logits must move by at most .*, 0\.1% of the largest\. One moved by"):
+        export_raw(mask_results, "masks", tmp_path / "raw.bundle", measure=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_masks_go_the_whole_way(mask_results: Path, tmp_path: Path) -> None:

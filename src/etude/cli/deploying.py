@@ -48,6 +48,16 @@ def _print_record(record: BundleRecord, path: Path) -> None:
     ]
     if gate.score_moved is not None:
         lines.append(f"mIoU moved by {gate.score_moved:+.4f}")
+    if (logits := record.logits) is not None:
+        far = (
+            ""
+            if logits.moved_int8 is None
+            else f"; with 8 bits they move by {logits.moved_int8.typical:.2g}, typically"
+        )
+        lines.append(
+            f"logits {logits.shape} beside the {record.output}: at most {logits.moved.largest:.2g} from PyTorch's, the "
+            f"largest of which is {logits.size:.3g}{far}"
+        )
     lines.extend(
         f"8 bits: {lost.metric} {lost.score_fp32:.4f} to {lost.score_int8:.4f}, a loss of {lost.loss:.2f} points "
         f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]"

@@ -22,7 +22,11 @@ EXAMPLES = {
         "etude report breeds --format markdown --to studies/breeds",
     ),
     "explain": ("etude explain breeds", "etude explain breeds --part layers --language en"),
-    "export": ("etude export breeds --to breeds.bundle", "etude export breeds --to small.bundle --int8"),
+    "export": (
+        "etude export breeds --to breeds.bundle",
+        "etude export breeds --to small.bundle --int8",
+        "etude export streets --to streets.bundle --logits",
+    ),
     "predict": ("etude predict breeds.bundle photo.jpg", "etude predict breeds.bundle --self-test"),
     "generate": (
         "etude generate pandas.bundle --count 64 --seed 7 --to pandas/",

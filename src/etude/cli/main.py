@@ -216,6 +216,10 @@ def export(
     run_: Annotated[str, typer.Option("--run", metavar="ID", help="The run; by default the best candidate's.")] = "",
     name: Annotated[str, typer.Option(help="Name of the model; the study's by default.")] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Compute with 8 bits, calibrated on training pictures.")] = False,
+    logits: Annotated[
+        bool,
+        typer.Option("--logits", help="Let the graph give the logits too, float32, to fuse or to threshold elsewhere."),
+    ] = False,
     max_loss: Annotated[
         float,
         typer.Option(
@@ -243,8 +247,9 @@ def export(
     from etude.export.request import Wishes
 
     wishes = Wishes(
-        to=to, int8=int8, max_loss=max_loss, sure=sure, familiar=familiar, measure=measure, as_folder=folder
-    )
+        to=to, int8=int8, logits=logits, max_loss=max_loss, sure=sure, familiar=familiar, measure=measure,
+        as_folder=folder,
+    )  # fmt: skip
     export_study(study, results, run_, name, data, wishes, json, quiet)
 
 

@@ -176,6 +176,38 @@ class Familiarity(Plain):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Moved(Plain):
+    """How far logits lie from those that they are compared with."""
+
+    largest: float
+    """The largest difference."""
+    typical: float
+    """The root of the mean square of all differences."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logits(Plain):
+    """What the graph gives beside its answers under the name `logits`: float32, the batch first.
+
+    They are raw: before the softmax, and not divided by the temperature.
+    """
+
+    shape: tuple[int, ...]
+    """The axes behind the batch: (K,), or for masks (K, H, W) at the size of `prepare`; K in the order of `classes`."""
+    views: str = "none"
+    """The views of a picture that the study averaged over, such as flip: the logits are the logarithms of the mean
+    probabilities then. The graph asks for all of them itself."""
+    pictures: int
+    """Validation pictures on which they were compared, evenly spread."""
+    size: float
+    """The largest of them there, whatever its sign, with 32 bits: what a difference is set against."""
+    moved: Moved
+    """With 32 bits, against the network in PyTorch."""
+    moved_int8: Moved | None = None
+    """With 8 bits, against 32; none in a graph of 32."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class BundleRecord(Plain):
     """What a bundle holds and what it can do (`bundle.json`)."""
 
@@ -222,6 +254,8 @@ class BundleRecord(Plain):
     """When a picture is unlike those of the training. Where it is given the graph has a second output, `familiarity`,
     float32 (B,), from -1 to 1: the cosine of the picture's features with the nearest mean of a class. None for masks,
     and for networks that do not end in a linear layer."""
+    logits: Logits | None = None
+    """The graph's output `logits`, behind all others; none where it was not asked for."""
     scores: tuple[Score, ...] = ()
     """Scores that the study measured."""
     own_miou: float | None = None

@@ -15,22 +15,24 @@ import torch
 
 from etude.data.prepared import prepare_items
 from etude.export.familiarity import features_of
-from etude.export.graph import Deployed
+from etude.export.graph import OUTPUTS, Deployed
 from etude.export.request import Request
 from etude.pictures.prepare import VOID, prepare_mask, read_mask
 from etude.pictures.reading import Pixels
 from etude.runtime.answers import MaskAnswer
 from etude.runtime.predictor import Predictor
+from etude.runtime.session import FAMILIARITY, LOGITS
 
 BATCH = 32
 Answers = npt.NDArray[Any]
+Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def batches(indices: Indices) -> Iterator[Indices]:
+def batches(indices: Indices, batch: int = BATCH) -> Iterator[Indices]:
     """Give the positions a batch at a time."""
-    for begin in range(0, len(indices), BATCH):
-        yield indices[begin : begin + BATCH]
+    for begin in range(0, len(indices), batch):
+        yield indices[begin : begin + batch]
 
 
 def as_trained(request: Request, indices: Indices) -> Pixels:
@@ -59,11 +61,23 @@ class Asked:
     """How familiar each picture is; none where that is not told."""
 
 
-@torch.no_grad()
 def ask_network(deployed: Deployed, pictures_BHWC: Pixels) -> Asked:
     """Return what PyTorch answers, in float32 on the CPU."""
+    told = _outputs(deployed, pictures_BHWC)
+    return Asked(told[OUTPUTS[deployed.task]], told.get(FAMILIARITY))
+
+
+def network_logits(deployed: Deployed, pictures_BHWC: Pixels) -> Floats:
+    """Return the logits in PyTorch of a network that tells them, (B, K) or (B, K, H, W), in float32 on the CPU."""
+    return _outputs(deployed, pictures_BHWC)[LOGITS]
+
+
+@torch.no_grad()
+def _outputs(deployed: Deployed, pictures_BHWC: Pixels) -> dict[str, Answers]:
+    """Return all that a network gives, by its name in the graph."""
     told = deployed.eval()(torch.from_numpy(np.ascontiguousarray(pictures_BHWC)))
-    return Asked(*(part.numpy() for part in told)) if isinstance(told, tuple) else Asked(told.numpy())
+    parts = told if isinstance(told, tuple) else (told,)
+    return {name: part.numpy() for name, part in zip(deployed.outputs, parts, strict=True)}
 
 
 @torch.no_grad()

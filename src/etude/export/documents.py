@@ -137,8 +137,9 @@ def _gate(record: BundleRecord) -> str:
     moved = f", mIoU moved by {gate.score_moved:+.4f}" if gate.score_moved is not None else ""
     largest = f", largest difference of a probability {gate.largest_difference:.2g}" if gate.largest_difference else ""
     text = f"{gate.agreement:.3%} equal decisions on {how_many(gate.pictures, 'validation picture')}{moved}{largest}."
+    logits = _logits_moved(record)
     if (lost := record.quantisation) is None:
-        return text
+        return f"{text}{logits}"
     told = "; ".join(
         f"the {entry.metric} goes from {entry.score_fp32:.4f} to {entry.score_int8:.4f}, a loss of {entry.loss:.2f} "
         f"points [{entry.interval.low:.2f}, {entry.interval.high:.2f}]"
@@ -146,8 +147,24 @@ def _gate(record: BundleRecord) -> str:
     )
     return (
         f"With 32 bits: {text}\n\nWith 8 bits, on {how_many(lost.pictures, 'validation picture')}, {told}. "
-        f"Ranges were taken from {how_many(lost.calibration_pictures, 'training picture')}."
+        f"Ranges were taken from {how_many(lost.calibration_pictures, 'training picture')}.{logits}"
     )
+
+
+def _logits_moved(record: BundleRecord) -> str:
+    """Say how near the logits of the graph are to those of the network, where it gives them."""
+    if (logits := record.logits) is None:
+        return ""
+    text = (
+        f"\n\nOn {how_many(logits.pictures, 'validation picture')}, the logits of the graph with 32 bits differ from "
+        f"those of the network by at most {logits.moved.largest:.2g}; the largest is {logits.size:.3g}."
+    )
+    if (moved := logits.moved_int8) is not None:
+        text += (
+            f" Those with 8 bits, from which this bundle takes its answers, differ from those with 32 by "
+            f"{moved.typical:.2g} (root mean square) and by at most {moved.largest:.2g}."
+        )
+    return text
 
 
 def speed_table(speeds: tuple[Speed, ...]) -> str:
@@ -189,7 +206,7 @@ def contract(record: BundleRecord) -> str:
     out = {
         "classification": f"`probabilities`: float32 (B, {len(record.classes)}); each row sums to 1.{_beside(record)}",
         "segmentation": f"`ids`: uint8 (B, {height}, {width}); positions in the list of classes.",
-    }[record.task]
+    }[record.task] + _logits(record)
     return f"""\
 # Contract of {record.name}
 
@@ -224,10 +241,12 @@ answer = load("{record.name}.bundle")("picture.jpg")
         "print(answer.label, answer.probability, answer.top(3))"
         if record.task == "classification"
         else "print(answer.mask.shape, answer.areas)"
-    }
+    }{_ask_logits(record)}
 ```
 
-`bundle.json` has the SHA-256 of every file. `reference.npz` holds `pictures` and `answers`: `etude predict --self-test`
+`bundle.json` has the SHA-256 of every file. `reference.npz` holds `pictures` and `answers`{
+        _kept(record)
+    }: `etude predict --self-test`
 asks the graph again and compares.
 """
 
@@ -239,6 +258,47 @@ def _beside(record: BundleRecord) -> str:
         "\n\n`familiarity`: float32 (B,), from -1 to 1: how like the training pictures a picture is. Below "
         f"{record.familiarity.unfamiliar_below:.6f} (`familiarity.unfamiliar_below`) it may show none of the classes."
     )
+
+
+def _logits(record: BundleRecord) -> str:
+    """Say what the output of logits is, where there is one."""
+    if (logits := record.logits) is None:
+        return ""
+    is_mask, moved = record.task == "segmentation", logits.moved_int8
+    shape, axes = ", ".join(map(str, logits.shape)), "picture, class, row, column" if is_mask else "picture, class"
+    kind = "raw, before any softmax"
+    if logits.views != "none":
+        kind = f"the logarithms of mean probabilities over views ({logits.views}), all of which the graph asks for"
+    likely = "Their softmax over the classes gives probabilities, to which no temperature was fitted."
+    if record.temperature is not None:
+        likely = f"`softmax(logits / {record.temperature:.6f})` (`temperature`) is `probabilities`."
+    far = "" if moved is None else _OF_8_BITS.format(moved=moved.typical, size=logits.size)
+    return (
+        f"\n\n`logits`: float32 (B, {shape}): {axes}, the classes in the order of their ids; {kind}. "
+        f"{_LARGEST if is_mask else ''}{likely}{far} Where they are not needed, ask `session.run` for "
+        f"`{record.output}` alone."
+    )
+
+
+_OF_8_BITS = """
+With 8 bits they lie {moved:.2g} (root mean square) from those with 32, the largest of which is {size:.3g}."""
+_LARGEST = """\
+The id of a pixel is the class of its largest logit, of equal ones the first. For a mask of another size, enlarge the
+logits bilinearly and take the largest there: the study scores masks so, and contours are smooth where enlarged ids
+have steps.
+"""
+
+
+def _kept(record: BundleRecord) -> str:
+    if record.logits is None:
+        return ""
+    return ", and `logits`" + (" of some rows and columns" if record.task == "segmentation" else "")
+
+
+def _ask_logits(record: BundleRecord) -> str:
+    if record.logits is None:
+        return ""
+    return f'\nprint(load("{record.name}.bundle").logits("picture.jpg").shape)  # {record.logits.shape}'
 
 
 def _more(record: BundleRecord) -> str:
@@ -254,7 +314,10 @@ def _example(record: BundleRecord, prepare: Preparation) -> str:
     values = {"graph": record.graph, "width": prepare.width_px, "height": prepare.height_px}
     is_detector = record.threshold is not None
     chosen = 'int(probabilities[1] >= record["threshold"])' if is_detector else "int(probabilities.argmax())"
-    answer = _NAME_CLASS.format(chosen=chosen) if record.task == "classification" else _DRAW_MASK
+    asked = (_ASK if record.logits is None else _ASK_WITH_LOGITS).format(output=record.output)
+    answer = asked + (_NAME_CLASS.format(chosen=chosen) if record.task == "classification" else _DRAW_MASK)
+    if record.logits is not None:
+        answer += _USE_LOGITS[record.task]
     return f"{_OPEN.format(**values)}{_FITS[prepare.fit].format(**values)}{answer}".rstrip()
 
 
@@ -284,12 +347,27 @@ picture.paste(inner, (({width} - inner.width) // 2, ({height} - inner.height) //
 """,
 }
 """From the upright picture in RGB to the size of the model: what `etude.pictures.prepare` does."""
+_ASK = """\
+{output} = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
+"""
+_ASK_WITH_LOGITS = """\
+told = session.run(["{output}", "logits"], {{record["input"]: np.asarray(picture)[None]}})
+{output}, logits = told[0][0], told[1][0]
+"""
 _NAME_CLASS = """\
-probabilities = session.run(None, {{record["input"]: np.asarray(picture)[None]}})[0][0]
 answer = {chosen}
 print(record["classes"][answer], float(probabilities[answer]))
 """
 _DRAW_MASK = """\
-ids = session.run(None, {record["input"]: np.asarray(picture)[None]})[0][0]
 Image.fromarray(np.array(record["palette"], np.uint8)[ids]).save("mask.png")  # at the size of the model
 """
+_USE_LOGITS = {
+    "classification": """\
+print(dict(zip(record["classes"], logits.tolist())))
+""",
+    "segmentation": """\
+shares = np.exp(logits - np.logaddexp.reduce(logits, 0))  # (K, H, W): the probability of each class at each pixel
+print(logits.shape, float(shares.max(0).mean()))
+""",
+}
+"""What is done with the logits where the graph gives them: told, or made probabilities to threshold."""

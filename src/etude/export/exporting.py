@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -31,12 +32,13 @@ from etude.export.familiarity import choose_familiarity, class_means, draw_pictu
 from etude.export.gate import check_agreement, check_loss, own_miou
 from etude.export.generator import export_generator
 from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
+from etude.export.logits import UNSEEN, check_logits, with_8_bits
 from etude.export.quantise import quantise
 from etude.export.request import Request, Told, Wishes
 from etude.export.speeds import measure_variants
 from etude.metrics.calibration import with_temperature
 from etude.runtime.predictor import Predictor, load
-from etude.runtime.reference import Reference, drawn_pictures
+from etude.runtime.reference import Reference, drawn_pictures, thinned
 
 
 def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
@@ -63,7 +65,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     request.model.eval()
     validation = request.indices(Part.VALIDATION)
     told("finding what a familiar picture looks like")
-    plain, pictures = _with_means(request)
+    plain, pictures = _with_means(request, tells_logits=wishes.logits)
     told(f"asking the network about {how_many(len(validation), 'validation picture')}")
     network = network_answers(request, validation, plain)
     truth_N = request.source.items.labels[validation].astype(np.int64) if request.task == "classification" else None
@@ -72,9 +74,10 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     told("making the ONNX graph")
     graphs = {"fp32": export_graph(deployed, request.prepare)}
     told("comparing the graph with the network, from the bytes of the pictures on")
-    draft = _draft(request, graphs["fp32"], "fp32", doubt.fields(network))
-    answers = bundle_answers(request, validation, Predictor(draft))
+    exact = Predictor(_draft(request, graphs["fp32"], "fp32", doubt.fields(network)))
+    answers = bundle_answers(request, validation, exact)
     gate = check_agreement(request, validation, network, answers)
+    logits = check_logits(request, validation, deployed, exact) if wishes.logits else None
     quantisation = None
     if wishes.int8:
         told("bringing the graph to 8 bits")
@@ -86,8 +89,12 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         told("measuring the variants")
         speeds = measure_variants(request, deployed, graphs)
     kind: GraphKind = "int8" if wishes.int8 else "fp32"
-    measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds}
+    measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds, "logits": logits}
     draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})
+    if logits is not None and wishes.int8:
+        told("measuring how far 8 bits move the logits")
+        moved = replace(draft.record, logits=with_8_bits(logits, request, validation, exact, Predictor(draft)))
+        draft = replace(draft, record=moved)
     if request.task == "segmentation":
         told("scoring the masks that it answers at the size of the labels")
         scored = replace(draft.record, own_miou=own_miou(request, validation, Predictor(draft)))
@@ -109,11 +116,11 @@ class _Doubt:
     pictures: int
     """Training pictures behind the means of the classes."""
     wishes: Wishes
-    """The shares of sure and of familiar answers."""
+    """The shares of sure and of familiar answers, and whether logits are given."""
 
     def fields(self, asked: Asked) -> dict[str, Any]:
-        """Return what the record says of it, for a graph that answered validation so."""
-        told: dict[str, Any] = {}
+        """Return what the record says of it, for a graph that answered validation so and whose logits none has seen."""
+        told: dict[str, Any] = {"logits": UNSEEN if self.wishes.logits else None}
         if self.truth_N is not None:
             told["certainty"] = choose_certainty(self.truth_N, asked.answers, self.threshold, self.wishes.sure)
         if asked.familiarity_N is not None:
@@ -121,9 +128,12 @@ class _Doubt:
         return told
 
 
-def _with_means(request: Request) -> tuple[Deployed, int]:
+def _with_means(request: Request, *, tells_logits: bool) -> tuple[Deployed, int]:
     """Return the network as it is deployed, with the means of its classes where it has a head, and their pictures."""
-    plain = Deployed(request.model, request.prepare, request.task, request.temperature)
+    deploy = partial(
+        Deployed, request.model, request.prepare, request.task, request.temperature, tells_logits=tells_logits
+    )  # fmt: skip
+    plain = deploy()
     two_BHWC = torch.zeros(2, request.prepare.height_px, request.prepare.width_px, 3, dtype=torch.uint8)
     n_classes = len(request.classes)
     head = None
@@ -138,7 +148,7 @@ def _with_means(request: Request) -> tuple[Deployed, int]:
         (network_features(plain, head, as_trained(request, part)), labels_N[part]) for part in batches(chosen)
     )  # fmt: skip
     means_KD = class_means(features, n_classes)
-    return Deployed(request.model, request.prepare, request.task, request.temperature, head, means_KD), len(chosen)
+    return deploy(head=head, means_KD=means_KD), len(chosen)
 
 
 def _calibrated(
@@ -178,9 +188,15 @@ def _draft(request: Request, graph: bytes, kind: GraphKind, fields: dict[str, An
 def _finished(request: Request, draft: Draft) -> tuple[BundleRecord, dict[str, bytes]]:
     """Add the reference pictures and the documents."""
     pictures = drawn_pictures((request.prepare.height_px, request.prepare.width_px))
+    session = Predictor(draft).session
+    if session.tells_logits:
+        answers, logits = session.run_with_logits(pictures)
+        reference = Reference(pictures, answers, thinned(logits))
+    else:
+        reference = Reference(pictures, session.run(pictures))
     contents = {
         **draft.contents,
-        REFERENCE_FILE: Reference(pictures, Predictor(draft).session.run(pictures)).to_bytes(),
+        REFERENCE_FILE: reference.to_bytes(),
         "MODEL_CARD.md": model_card(draft.record).encode(),
         "CONTRACT.md": contract(draft.record).encode(),
     }

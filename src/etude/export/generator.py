@@ -78,11 +78,14 @@ def export_generator(request: Request, wishes: Wishes, told: Told) -> BundleReco
     Raises:
         GateError: if the bundle disagrees with the network; nothing is written then.
         ModelError: if the network cannot be made a graph.
-        MistakeError: if 8 bits are asked for.
+        MistakeError: if 8 bits are asked for, or logits.
     """
-    if wishes.int8:
-        remedy = "What 8 bits cost in a picture is not measured."
-        raise MistakeError(sentence("export", "--int8", "left out for a generator", True, remedy))
+    for option, is_wanted, remedy in (
+        ("--int8", wishes.int8, "What 8 bits cost in a picture is not measured."),
+        ("--logits", wishes.logits, "It makes pictures, and weighs no classes."),
+    ):
+        if is_wanted:
+            raise MistakeError(sentence("export", option, "left out for a generator", True, remedy))
     networks = request.model
     assert isinstance(networks, Adversaries)
     deployed = DeployedGenerator(networks.eval())

@@ -19,7 +19,7 @@ from etude.core.errors import ModelError
 from etude.export.familiarity import features_of, nearest_mean
 from etude.pictures.prepare import normalisation
 from etude.pictures.prepare_config import Prepare
-from etude.runtime.session import FAMILIARITY
+from etude.runtime.session import FAMILIARITY, LOGITS
 from etude.tasks import classification, segmentation
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Deployed(nn.Module):
     """A network with its normalisation before it and its answer behind it.
 
     Maps uint8 pictures (B, H, W, 3) to probabilities (B, K) float32, or to ids (B, H, W) uint8. Where it knows the
-    means of the classes it gives two things: the probabilities, and how familiar each picture is (B,) float32.
+    means of the classes it also gives how familiar each picture is (B,) float32, and where they are wanted the logits
+    (B, K) or (B, K, H, W) float32 that the answers are taken from; `outputs` names what it gives, in this order.
 
     Args:
         model: the network.
@@ -44,6 +45,7 @@ class Deployed(nn.Module):
         temperature: what the logits are divided by.
         head: name of the last layer, whose features are compared with the means.
         means_KD: the means of the classes in those features, at length 1; none: familiarity is not told.
+        tells_logits: whether it gives the logits too, as they are before the softmax and before the temperature.
     """
 
     scale: Tensor
@@ -58,10 +60,12 @@ class Deployed(nn.Module):
         temperature: float | None = None,
         head: str = "",
         means_KD: Tensor | None = None,
+        *,
+        tells_logits: bool = False,
     ) -> None:
         super().__init__()
         self.model, self.task, self.temperature, self.head = model, task, temperature, head
-        self.prepare, self.tells_familiarity = prepare, means_KD is not None
+        self.prepare, self.tells_familiarity, self.tells_logits = prepare, means_KD is not None, tells_logits
         if means_KD is not None:
             self.register_buffer("means_KD", means_KD)
         # As wide as the picture: onnxruntime is slow at spreading three numbers where channels come last.
@@ -72,19 +76,32 @@ class Deployed(nn.Module):
         self.register_buffer("scale", 1 / (255 * deviation))
         self.register_buffer("shift", -mean / deviation)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what it gives, in order."""
+        beside = ((FAMILIARITY, self.tells_familiarity), (LOGITS, self.tells_logits))
+        return (OUTPUTS[self.task], *(name for name, is_told in beside if is_told))
+
     def at_temperature(self, temperature: float) -> Deployed:
         """Return the same with another temperature."""
         means_KD = self.means_KD if self.tells_familiarity else None
-        return Deployed(self.model, self.prepare, self.task, temperature, self.head, means_KD)
+        return Deployed(
+            self.model, self.prepare, self.task, temperature, self.head, means_KD, tells_logits=self.tells_logits
+        )  # fmt: skip
 
-    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, pictures: Tensor) -> Tensor | tuple[Tensor, ...]:
         """Answer pictures as they are read."""
         images_BCHW = self.normalise(pictures)
-        if not self.tells_familiarity:
-            return self._answer(self.model(images_BCHW).float())
-        with features_of(self.model, self.head) as features:
-            answers = self._answer(self.model(images_BCHW).float())
-        return answers, nearest_mean(features[-1], self.means_KD)
+        if self.tells_familiarity:
+            with features_of(self.model, self.head) as features:
+                logits = self.model(images_BCHW).float()
+            told: tuple[Tensor, ...] = (self._answer(logits), nearest_mean(features[-1], self.means_KD))
+        else:
+            logits = self.model(images_BCHW).float()
+            told = (self._answer(logits),)
+        if self.tells_logits:
+            told = (*told, logits)
+        return told if len(told) > 1 else told[0]
 
     def normalise(self, pictures: Tensor) -> Tensor:
         """Return uint8 pictures (B, H, W, 3) as the network takes them: float32 (B, 3, H, W)."""
@@ -106,8 +123,7 @@ def export_graph(deployed: Deployed, prepare: Prepare) -> bytes:
         ModelError: if PyTorch cannot turn the network into a graph of standard operators.
     """
     example_BHWC = torch.zeros(2, prepare.height_px, prepare.width_px, 3, dtype=torch.uint8)
-    outputs = (OUTPUTS[deployed.task], *((FAMILIARITY,) if deployed.tells_familiarity else ()))
-    return make_onnx(deployed, (example_BHWC,), (INPUT,), outputs)
+    return make_onnx(deployed, (example_BHWC,), (INPUT,), deployed.outputs)
 
 
 def make_onnx(

@@ -52,6 +52,8 @@ class Request:
     """A detector's threshold, at the run's temperature."""
     palette: tuple[Rgb, ...] = field(default=())
     """Colours of the classes, for masks."""
+    views: str = "none"
+    """The views of a picture whose probabilities the network averages, such as flip."""
 
     def indices(self, part: Part) -> npt.NDArray[np.int64]:
         """Return the positions of the pictures of a part.
@@ -74,6 +76,8 @@ class Wishes:
     """The file or folder to write; a folder where the name has no suffix and `as_folder` is set."""
     int8: bool = False
     """Whether to compute with 8 bits."""
+    logits: bool = False
+    """Whether the graph gives the logits beside its answers."""
     max_loss: float = 1.0
     """The most that 8 bits may lose, in points: of right answers or mIoU, and of the study's metric."""
     sure: float = 0.95

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from etude.core.bundle_record import BundleRecord
@@ -19,8 +20,8 @@ from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
 from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
 from etude.runtime.inputs import Picture, as_list, as_raw
-from etude.runtime.reference import Reference, compare_reference
-from etude.runtime.session import Session
+from etude.runtime.reference import Reference, compare_logits, compare_reference
+from etude.runtime.session import FAMILIARITY, LOGITS, Session
 
 BATCH = 16
 """Pictures that are asked about at a time, where many are given."""
@@ -51,9 +52,13 @@ class Predictor(Bundled):
             session = Session(
                 self._archive[record.graph], record.input, record.output, threads=self._threads, name=record.graph
             )  # fmt: skip
-            if session.tells_familiarity != (record.familiarity is not None):
-                rule = "one whose graph and record agree on the output `familiarity`"
-                raise BundleError(sentence("bundle", record.name, rule, session.tells_familiarity))
+            for output, is_given, told in (
+                (FAMILIARITY, session.tells_familiarity, record.familiarity),
+                (LOGITS, session.tells_logits, record.logits),
+            ):
+                if is_given != (told is not None):
+                    rule = f"one whose graph and record agree on the output `{output}`"
+                    raise BundleError(sentence("bundle", record.name, rule, is_given))
             return session
 
     @overload
@@ -95,6 +100,35 @@ class Predictor(Bundled):
     def _answer_batch(self, pictures: Sequence[Picture]) -> list[Answer]:
         read = [self.read(picture) for picture in pictures]
         return self.answer(np.stack([pixels for pixels, _ in read]), [seen for _, seen in read])
+
+    def logits(self, pictures: Picture) -> npt.NDArray[np.float32]:
+        """Return what the answers are taken from, at the size of the graph; no answer carries them.
+
+        They are raw: before the softmax, and not divided by the temperature of the record.
+
+        Args:
+            pictures: what `__call__` takes.
+
+        Returns:
+            (K,), or for masks (K, H, W), float32, K in the order of `classes`; for a list with the batch first. Those
+            of masks are large (K times 4 bytes a pixel): ask about many pictures a few at a time.
+
+        Raises:
+            BundleError: if the bundle was made without them.
+            DataError: if one of them is no picture, or is too large.
+        """
+        if self.record.logits is None:
+            remedy = "Export it anew with `etude export --logits`."
+            raise BundleError(sentence("bundle", self.name, "one that gives logits", "none", remedy))
+        given, is_list = as_list(pictures)
+        read = [self.read(picture)[0] for picture in given]
+        logits = [
+            self.session.run_with_logits(np.stack(read[begin : begin + BATCH]))[1]
+            for begin in range(0, len(read), BATCH)
+        ]
+        if not is_list:
+            return logits[0][0]
+        return np.concatenate(logits) if logits else np.zeros((0, *self.record.logits.shape), np.float32)
 
     def read(self, picture: Picture, *, name: str = "", box: Box | None = None) -> tuple[Pixels, Seen]:
         """Read a picture and bring it to the model's size, as training did.
@@ -148,8 +182,13 @@ class Predictor(Bundled):
             BundleError: if an answer differs.
         """
         reference = Reference.from_bytes(self._archive["reference.npz"])
-        answers = [self.read(picture)[0] for picture in reference.pictures]
-        compare_reference(self.name, reference, self.session.run(np.stack(answers)))
+        pictures = np.stack([self.read(picture)[0] for picture in reference.pictures])
+        if self.record.logits is None:
+            compare_reference(self.name, reference, self.session.run(pictures))
+            return
+        answers, logits = self.session.run_with_logits(pictures)
+        compare_reference(self.name, reference, answers)
+        compare_logits(self.name, reference, logits)
 
 
 class Seen:

@@ -16,8 +16,13 @@ from etude.pictures.reading import Pixels, SizePx
 TOLERANCE: Final = 0.05
 """A probability may differ by this much from processor to processor (8-bit arithmetic is not the same on all)."""
 AGREEMENT: Final = 0.995
-"""The share of a mask's pixels that must be equal."""
+"""The share of a mask's pixels that must be equal, and of the logits that must be near."""
+_LOGIT_TOLERANCE: Final = 0.05
+"""A logit may differ by this share of the largest one."""
+_GRID: Final = 16
+"""Rows and columns of a mask whose logits are kept, about: those of every pixel would outgrow the graph."""
 _MAX_BYTES: Final = 64 << 20
+_REMEDY: Final = "This machine computes otherwise than the one that exported it: do not use it here."
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,15 +33,20 @@ class Reference:
         pictures: uint8 (B, H, W, 3); of a generator, what it made.
         answers: probabilities (B, K) float32, or ids (B, H, W) uint8; of a generator, the vectors (B, Z) float32 that
             the pictures were made of.
+        logits: where the graph gives them, float32 (B, K), or of masks (B, K, h, w) as `thinned` leaves them.
     """
 
     pictures: Pixels
     answers: npt.NDArray[Any]
+    logits: npt.NDArray[np.float32] | None = None
 
     def to_bytes(self) -> bytes:
         """Return them as an `.npz` file."""
         packed = io.BytesIO()
-        np.savez_compressed(packed, pictures=self.pictures, answers=self.answers)
+        if self.logits is None:
+            np.savez_compressed(packed, pictures=self.pictures, answers=self.answers)
+        else:
+            np.savez_compressed(packed, pictures=self.pictures, answers=self.answers, logits=self.logits)
         return packed.getvalue()
 
     @classmethod
@@ -51,7 +61,7 @@ class Reference:
                 if sum(member.file_size for member in packed.infolist()) > _MAX_BYTES:
                     raise ValueError(f"more than {_MAX_BYTES >> 20} MiB")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return cls(arrays["pictures"], arrays["answers"])
+                return cls(arrays["pictures"], arrays["answers"], arrays.get("logits"))
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(sentence("bundle", "reference.npz", "arrays that can be read", str(error))) from error
 
@@ -69,6 +79,16 @@ def drawn_pictures(size_px: SizePx, count: int = 4) -> Pixels:
     return np.stack(pictures)
 
 
+def thinned(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the logits (B, K, H, W) of some rows and columns, evenly spread; those of classes (B, K) as they are.
+
+    >>> thinned(np.zeros((1, 3, 256, 512), np.float32)).shape
+    (1, 3, 16, 16)
+    """
+    steps = (slice(None, None, max(1, side // _GRID)) for side in logits.shape[2:])
+    return np.ascontiguousarray(logits[(slice(None), slice(None), *steps)])
+
+
 def compare_reference(name: str, reference: Reference, answers: npt.NDArray[Any]) -> None:
     """Compare answers with those of the reference.
 
@@ -76,18 +96,35 @@ def compare_reference(name: str, reference: Reference, answers: npt.NDArray[Any]
         BundleError: if they differ by more than processors do.
     """
     wanted = reference.answers
-    remedy = "This machine computes otherwise than the one that exported it: do not use it here."
     if wanted.shape != answers.shape or wanted.dtype != answers.dtype:
         found = f"{answers.dtype} {answers.shape}"
-        raise BundleError(sentence("self-test", name, f"of answers {wanted.dtype} {wanted.shape}", found, remedy))
+        raise BundleError(sentence("self-test", name, f"of answers {wanted.dtype} {wanted.shape}", found, _REMEDY))
     if wanted.dtype == np.uint8:
         agreement = float((wanted == answers).mean())
         if agreement < AGREEMENT:
             raise BundleError(
-                sentence("self-test", name, f"{AGREEMENT:.1%} of equal pixels", f"{agreement:.2%}", remedy)
+                sentence("self-test", name, f"{AGREEMENT:.1%} of equal pixels", f"{agreement:.2%}", _REMEDY)
             )
         return
     difference = float(np.abs(wanted - answers).max(initial=0.0))
     if not difference <= TOLERANCE:
         rule = f"within {TOLERANCE} of its recorded probabilities"
-        raise BundleError(sentence("self-test", name, rule, round(difference, 4), remedy))
+        raise BundleError(sentence("self-test", name, rule, round(difference, 4), _REMEDY))
+
+
+def compare_logits(name: str, reference: Reference, logits: npt.NDArray[np.float32]) -> None:
+    """Compare logits (B, K) or (B, K, H, W) with those of the reference.
+
+    Raises:
+        BundleError: if they differ by more than processors do, or the reference has none.
+    """
+    wanted, given = reference.logits, thinned(logits)
+    if wanted is None or wanted.shape != given.shape or wanted.dtype != given.dtype:
+        kept = "none" if wanted is None else f"{wanted.dtype} {wanted.shape}"
+        rule = f"one whose reference has logits {given.dtype} {given.shape}"
+        raise BundleError(sentence("self-test", name, rule, kept, "Export it anew with `etude export`."))
+    limit = _LOGIT_TOLERANCE * float(np.abs(wanted).max(initial=0.0))
+    near = float((np.abs(wanted - given) <= limit).mean())
+    if not near >= AGREEMENT:
+        rule = f"{AGREEMENT:.1%} of logits within {limit:.3g} of those that it recorded"
+        raise BundleError(sentence("self-test", name, rule, f"{near:.2%}", _REMEDY))

@@ -12,7 +12,8 @@ from etude.runtime.graph import check_graph
 
 _DTYPES: Final = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(int64)": np.int64}
 FAMILIARITY: Final = "familiarity"
-"""Name of the second output that a graph of classes may have."""
+LOGITS: Final = "logits"
+"""Names of what a graph may give beside its answers, in this order, both float32."""
 LATENTS: Final = "latents"
 CLASSES: Final = "classes"
 PICTURES: Final = "pictures"
@@ -21,7 +22,10 @@ _QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the
 
 
 class Session:
-    """A graph from uint8 pictures (B, H, W, 3) to an array whose first axis is B, and perhaps to a familiarity (B,).
+    """A graph from uint8 pictures (B, H, W, 3) to an array whose first axis is B.
+
+    Beside it the graph may give a familiarity (B,), and logits (B, K) or (B, K, H, W). onnxruntime is asked for what
+    is wanted alone: logits that nobody looks at are not handed out.
 
     Threads may share it.
 
@@ -60,8 +64,9 @@ class Session:
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         form: list[tuple[str, object]] = [(entry.name, _DTYPES.get(entry.type)) for entry in (*inputs, *outputs)]
         wanted = self._form()
-        self.tells_familiarity = form == [*wanted, (FAMILIARITY, np.float32)]
-        if form != wanted and not self.tells_familiarity:
+        beside = [name for name in (FAMILIARITY, LOGITS) if (name, np.float32) in form]
+        self.tells_familiarity, self.tells_logits = FAMILIARITY in beside, LOGITS in beside
+        if form != [*wanted, *((name, np.float32) for name in beside)]:
             *given, (output, kind) = [(name, dtype.__name__) for name, dtype in wanted]
             rule = f"a graph from {' and '.join(f'{name} ({dtype})' for name, dtype in given)} to {output} ({kind})"
             raise _refused(name, rule, str([(entry.name, entry.type) for entry in (*inputs, *outputs)]))
@@ -86,6 +91,14 @@ class Session:
         names = [self._output, FAMILIARITY] if self.tells_familiarity else [self._output]
         answers, *beside = self._session.run(names, {self._input: pictures_BHWC})
         return answers, (beside[0] if beside else None)
+
+    def run_with_logits(self, pictures_BHWC: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
+        """Answer a batch, and give the logits (B, K) or (B, K, H, W) that the answers are taken from.
+
+        The graph must have them: see `tells_logits`.
+        """
+        answers, logits = self._session.run([self._output, LOGITS], {self._input: pictures_BHWC})
+        return answers, logits
 
 
 class LatentSession(Session):

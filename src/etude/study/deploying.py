@@ -72,6 +72,7 @@ def export_request(
         temperature=record.temperature if keep_temperature else None,
         threshold=record.threshold,
         palette=_palette(source) if study.task == "segmentation" else (),
+        views=CombineConfig.model_validate(config.get("combine", {})).tta,
     )
 
 

@@ -16,7 +16,7 @@ METRIC = "accuracy"
 GAMMA = 2.0
 """Exponent of the focal loss: that of its paper, and of the focal loss of masks."""
 OUTPUT = "probabilities"
-"""What a deployed network of this task gives: probabilities (B, K) float32."""
+"""What a deployed network of this task gives: probabilities (B, K) float32; where asked for, the logits beside."""
 
 
 class Classification:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 METRIC: Final = "miou"
 OUTPUT: Final = "ids"
-"""What a deployed network of this task gives: ids (B, H, W) uint8, whose colours are the palette of its bundle."""
+"""What a deployed network of this task gives: ids (B, H, W) uint8, whose colours are the palette of its bundle.
+
+Where an export is asked for them, the logits (B, K, H, W) float32 that the ids are the largest of come beside.
+"""
 
 
 class Segmentation:

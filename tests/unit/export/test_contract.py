@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from PIL import Image
 
 pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[train]")
 
-from tests.unit.runtime.drawing import make_contents, with_record, write_zip
+from tests.unit.runtime.drawing import make_contents, make_graph, with_record, write_zip
 
 from etude import load
+from etude.core.bundle_record import Logits, Moved
 from etude.export.documents import contract
 
 FITS = ("stretch", "crop", "letterbox")
@@ -108,3 +110,49 @@ def test_the_example_of_a_segmenter_draws_its_mask(pictures, fit: str, tmp_path:
     drawn = np.asarray(Image.open(tmp_path / "mask.png"))
     assert len(np.unique(ids)) > 1
     assert (drawn == np.array(model.record.palette, np.uint8)[ids]).all(axis=2).mean() > 0.98
+
+
+def make_with_logits(task: str, folder: Path, **changes: object) -> Path:
+    """Write a bundle whose graph gives logits."""
+    shape = (3,) if task == "classification" else (3, SIZE, SIZE)
+    told = Logits(shape=shape, pictures=9, size=255.0, moved=Moved(largest=1e-5, typical=1e-6), **changes)
+    graph = make_graph(task, SIZE, tells_logits=True)
+    return write_zip(folder / "raw.bundle", make_contents(task, SIZE, graph_bytes=graph, logits=told))
+
+
+def test_the_example_of_a_segmenter_with_logits_draws_its_mask_and_weighs_them(
+    pictures, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    bundle = make_with_logits("segmentation", tmp_path)
+    model, picture = load(bundle), pictures["turned"]
+    prepared = model.read(picture)[0]
+    execute(bundle, picture, tmp_path, monkeypatch)
+    drawn = np.asarray(Image.open(tmp_path / "mask.png"))
+    assert (drawn == np.array(model.record.palette, np.uint8)[prepared.argmax(2)]).all(axis=2).mean() > 0.98
+    shape, share = capsys.readouterr().out.rsplit(" ", 1)
+    assert shape == f"(3, {SIZE}, {SIZE})"
+    levels = prepared.astype(np.float64)
+    shares = np.exp(levels - levels.max(2, keepdims=True))
+    assert float(share) == pytest.approx((shares.max(2) / shares.sum(2)).mean(), abs=0.01)
+
+
+def test_the_example_of_a_classifier_with_logits_tells_them(pictures, tmp_path: Path, monkeypatch, capsys) -> None:
+    bundle = make_with_logits("classification", tmp_path)
+    execute(bundle, pictures["turned"], tmp_path, monkeypatch)
+    answer, told = capsys.readouterr().out.splitlines()
+    model = load(bundle)
+    assert answer.split()[0] == model(pictures["turned"]).label
+    expected = dict(zip(model.classes, model.logits(pictures["turned"]).tolist(), strict=True))
+    assert ast.literal_eval(told) == pytest.approx(expected, abs=0.05)
+
+
+def test_the_contract_says_what_the_logits_are(tmp_path: Path) -> None:
+    text = contract(load(make_with_logits("segmentation", tmp_path)).record)
+    assert f"`logits`: float32 (B, 3, {SIZE}, {SIZE}): picture, class, row, column, the classes in the order" in text
+    assert "raw, before any softmax" in text
+    averaged = contract(load(make_with_logits("segmentation", tmp_path, views="flip")).record)
+    assert "the logarithms of mean probabilities over views (flip)" in averaged
+    assert "raw" not in averaged
+    coarse = Moved(largest=3.0, typical=0.25)
+    assert "they lie 0.25 (root" in contract(load(make_with_logits("segmentation", tmp_path, moved_int8=coarse)).record)
+    assert "logits" not in contract(load(write_zip(tmp_path / "m.bundle", make_contents("segmentation", SIZE))).record)

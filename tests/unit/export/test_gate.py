@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,11 +12,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs PyTorch: install etude[train]")
 
 from etude.core.bundle_record import DataSummary, Origin, Quantisation  # noqa: E402
-from etude.core.errors import GateError  # noqa: E402
+from etude.core.errors import GateError, MistakeError  # noqa: E402
 from etude.core.words import Part  # noqa: E402
 from etude.export.asking import Asked  # noqa: E402
+from etude.export.exporting import export_bundle  # noqa: E402
 from etude.export.gate import check_loss  # noqa: E402
-from etude.export.request import Request  # noqa: E402
+from etude.export.request import Request, Wishes  # noqa: E402
 from etude.pictures.prepare_config import Prepare  # noqa: E402
 
 PICTURES, POSITIVES = 1_000, 10
@@ -72,3 +74,11 @@ def test_where_less_is_better_a_rise_is_a_loss(metric: str) -> None:
     assert lost.score_int8 > lost.score_fp32
     assert lost.loss == pytest.approx(100 * (lost.score_int8 - lost.score_fp32))
     assert 0 < lost.interval.low < lost.loss < lost.interval.high
+
+
+@pytest.mark.parametrize("wish", ["int8", "logits"])
+def test_a_generator_refuses_what_it_cannot_give(wish: str, tmp_path: Path) -> None:
+    asked = replace(request("kid"), task="generation")
+    with pytest.raises(MistakeError, match=f"--{wish} must be left out for a generator"):
+        export_bundle(asked, Wishes(to=tmp_path / "g.bundle", **{wish: True}), lambda text: None)
+    assert list(tmp_path.iterdir()) == []

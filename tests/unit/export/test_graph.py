@@ -91,6 +91,56 @@ def test_familiarity_is_the_cosine_with_the_nearest_mean_and_stays_so_with_eight
     )
 
 
+def segmenter(tta: str = "none") -> torch.nn.Module:
+    """Return a network of masks of four classes, drawn, that enlarges what it gives."""
+    from etude.train.views import Views
+
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(16, 4, 3, 1, 1),
+        torch.nn.UpsamplingBilinear2d(scale_factor=2),
+    )  # fmt: skip
+    return model if tta == "none" else Views(model, tta)
+
+
+@pytest.mark.parametrize("tta", ["none", "flip"])
+def test_the_ids_of_a_mask_are_the_largest_of_its_logits_which_are_the_network_s(tta: str) -> None:
+    model, pictures = segmenter(tta).eval(), drawn_pictures((16, 24), 8)
+    deployed = Deployed(model, PREPARE, "segmentation", tells_logits=True).eval()
+    with torch.no_grad():
+        expected = model(deployed.normalise(torch.from_numpy(pictures))).numpy()
+    exact = export_graph(deployed, PREPARE)
+    for graph, near in ((exact, 1e-5), (quantise(exact, iter(np.split(pictures, 2))), 0.1)):
+        session = Session(graph, "pictures", "ids", threads=1)
+        ids, logits = session.run_with_logits(pictures)
+        assert (logits.dtype, logits.shape) == (np.float32, (8, 4, 16, 24))
+        assert len(np.unique(ids)) > 2
+        assert np.array_equal(logits.argmax(1), ids)
+        assert np.array_equal(session.run(pictures), ids)
+        np.testing.assert_allclose(logits, expected, atol=near * np.abs(expected).max())
+
+
+def test_logits_of_classes_are_told_before_the_temperature(deployed) -> None:
+    told = Deployed(deployed.model, PREPARE, "classification", tells_logits=True).at_temperature(1.5).eval()
+    pictures = drawn_pictures((16, 24), 3)
+    with torch.no_grad():
+        expected = deployed.model(deployed.normalise(torch.from_numpy(pictures))).numpy()
+    answers, logits = Session(export_graph(told, PREPARE), "pictures", "probabilities").run_with_logits(pictures)
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+    shares = np.exp(logits / 1.5)
+    np.testing.assert_allclose(answers, shares / shares.sum(1, keepdims=True), atol=1e-5)
+
+
+def test_who_does_not_ask_for_logits_gets_the_graph_without_them() -> None:
+    plain, told = (
+        onnx.load_from_string(export_graph(Deployed(segmenter(), PREPARE, "segmentation", tells_logits=asked), PREPARE))
+        for asked in (False, True)
+    )
+    assert [entry.name for entry in plain.graph.output] == ["ids"]
+    assert [entry.name for entry in told.graph.output] == ["ids", "logits"]
+    assert [node.op_type for node in plain.graph.node] == [node.op_type for node in told.graph.node]
+
+
 @pytest.mark.parametrize(
     ("model", "has_one"), [("cnn", True), ("mlp", True), ("resnet", True), ("airnet", True), ("majority", False)]
 )

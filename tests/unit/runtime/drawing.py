@@ -13,18 +13,24 @@ import numpy as np
 from etude.core.bundle_record import BundleRecord, Certainty, DataSummary, FileEntry, Gate, Origin
 from etude.pictures.prepare_config import Prepare
 from etude.runtime.latents import draw_latents
-from etude.runtime.reference import Reference, drawn_pictures
+from etude.runtime.reference import Reference, drawn_pictures, thinned
 from etude.runtime.session import LatentSession, Session
 
 COLOURS = ("red", "green", "blue")
 
 
 def make_graph(
-    task: str, size: int, *, sharpness: float = 0.1, domain: str = "", tells_familiarity: bool = False
+    task: str,
+    size: int,
+    *,
+    sharpness: float = 0.1,
+    domain: str = "",
+    tells_familiarity: bool = False,
+    tells_logits: bool = False,
 ) -> bytes:
     """Return a graph over three colours; its logits are the mean levels of the channels, times the sharpness.
 
-    The brighter a picture, the more familiar it is.
+    The logits of a mask are the levels themselves. The brighter a picture, the more familiar it is.
     """
     from onnx import TensorProto, helper, numpy_helper
 
@@ -53,6 +59,11 @@ def make_graph(
         ]
         initial = []
         outputs = [helper.make_tensor_value_info("ids", TensorProto.UINT8, ["batch", size, size])]
+        if tells_logits:
+            nodes.append(helper.make_node("Transpose", ["floats"], ["logits"], perm=[0, 3, 1, 2]))
+    if tells_logits:
+        axes = ["batch", 3] if task == "classification" else ["batch", 3, size, size]
+        outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, axes))
     given = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", size, size, 3])
     opsets = [helper.make_opsetid("", 18)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     model = helper.make_model(helper.make_graph(nodes, "colours", [given], outputs, initial), opset_imports=opsets)
@@ -66,8 +77,11 @@ def make_contents(task: str = "classification", size: int = 16, **changes: objec
     prepare = Prepare(size_px=size, fit=changes.pop("fit", "stretch"))
     output = "probabilities" if task == "classification" else "ids"
     pictures = drawn_pictures((size, size))
-    answers = Session(graph, "pictures", output, threads=1).run(pictures) if "reference" not in changes else None
-    reference = Reference(pictures, answers).to_bytes() if answers is not None else changes.pop("reference")
+    reference = changes.pop("reference", None)
+    if reference is None:
+        session = Session(graph, "pictures", output, threads=1)
+        logits = thinned(session.run_with_logits(pictures)[1]) if session.tells_logits else None
+        reference = Reference(pictures, session.run(pictures), logits).to_bytes()
     contents = {
         "model.onnx": graph,
         "reference.npz": reference,

@@ -16,13 +16,14 @@ from tests.unit.runtime.drawing import COLOURS, make_contents, make_graph, plain
 
 from etude import load
 from etude.cli.deploying import predict_pictures
-from etude.core.bundle_record import BundleRecord, Certainty, Familiarity
+from etude.core.bundle_record import BundleRecord, Certainty, Familiarity, Logits, Moved
 from etude.core.errors import BundleError, DataError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
 from etude.runtime.bundled import Bundled
 from etude.runtime.inputs import as_raw
 
 KNOWN = Familiarity(unfamiliar_below=0.2, familiar_share=0.95, pictures=10)
+GIVEN = Logits(shape=(3,), pictures=10, size=20.0, moved=Moved(largest=1e-5, typical=1e-6))
 
 RED, GREEN, BLUE = (220, 30, 20), (10, 200, 40), (0, 30, 240)
 
@@ -95,6 +96,76 @@ def test_a_record_that_tells_another_output_than_its_graph_is_refused(tmp_path: 
     )
     with pytest.raises(BundleError, match="agree on the output `familiarity`"):
         load(write_zip(tmp_path / "wrong.bundle", contents))
+
+
+def with_logits(task: str, size: int = 16, **changes: object) -> dict[str, bytes]:
+    """Return the files of a bundle whose graph gives logits, and familiarity where there is one."""
+    knows = task == "classification"
+    graph = make_graph(task, size, tells_familiarity=knows, tells_logits=True)
+    return make_contents(
+        task, size, graph_bytes=graph, familiarity=KNOWN if knows else None, **{"logits": GIVEN, **changes}
+    )
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation"])
+def test_logits_are_given_to_who_asks_for_them_and_change_no_answer(bundles, tmp_path: Path, task: str) -> None:
+    model = load(write_zip(tmp_path / "raw.bundle", with_logits(task)), threads=1)
+    model.self_test()
+    picture = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    answer, without, logits = model(picture), load(bundles[task], threads=1)(picture), model.logits(picture)
+    if isinstance(answer, MaskAnswer):
+        assert np.array_equal(answer.mask, without.mask)
+        np.testing.assert_array_equal(logits, picture.transpose(2, 0, 1).astype(np.float32))
+        assert np.array_equal(logits.argmax(0), answer.mask)
+    else:
+        np.testing.assert_array_equal(answer.probabilities, without.probabilities)
+        np.testing.assert_allclose(logits, picture.mean((0, 1)) * 0.1, rtol=1e-5)
+        np.testing.assert_allclose(answer.probabilities, np.exp(logits) / np.exp(logits).sum(), rtol=1e-4)
+    many = model.logits([picture] * 17)  # more than are asked about at a time
+    assert (many.shape, many.dtype) == ((17, *logits.shape), np.float32)
+    np.testing.assert_allclose(many[16], logits, rtol=1e-6)
+
+
+def test_onnxruntime_is_asked_for_logits_by_who_wants_them_alone(tmp_path: Path, monkeypatch) -> None:
+    model = load(write_zip(tmp_path / "raw.bundle", with_logits("segmentation")), threads=1)
+    asked: list[list[str]] = []
+    real = model.session._session
+
+    class Noting:
+        def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+            asked.append(names)
+            return real.run(names, given)
+
+    monkeypatch.setattr(model.session, "_session", Noting())
+    model([plain(RED)] * 3)
+    assert asked == [["ids"]]
+    model.logits(plain(RED))
+    assert asked[1:] == [["ids", "logits"]]
+
+
+def test_a_bundle_without_logits_says_how_to_get_them(model) -> None:
+    with pytest.raises(BundleError, match=r"one that gives logits.*`etude export --logits`"):
+        model.logits(plain(RED))
+
+
+@pytest.mark.parametrize(("tells", "logits"), [(True, None), (False, GIVEN)])
+def test_a_record_and_a_graph_that_disagree_on_logits_are_refused(tmp_path: Path, tells: bool, logits) -> None:
+    contents = make_contents(graph_bytes=make_graph("classification", 16, tells_logits=tells), logits=logits)
+    with pytest.raises(BundleError, match="agree on the output `logits`"):
+        load(write_zip(tmp_path / "wrong.bundle", contents))
+
+
+def test_the_self_test_notices_other_logits(tmp_path: Path) -> None:
+    from etude.runtime.reference import Reference
+
+    contents = with_logits("segmentation", 40)
+    good = Reference.from_bytes(contents["reference.npz"])
+    assert good.logits is not None
+    assert good.logits.shape == (4, 3, 20, 20)  # of every other row and column
+    for logits in (None, good.logits[:, ::-1], good.logits[:, :, :2], np.full_like(good.logits, np.nan)):
+        forged = Reference(good.pictures, good.answers, logits).to_bytes()
+        with pytest.raises(BundleError, match=r"self-test.*logits"):
+            load(write_zip(tmp_path / "f.bundle", with_logits("segmentation", 40, reference=forged))).self_test()
 
 
 def test_transparency_lies_over_white_and_exif_is_applied(model, segmenter) -> None:

@@ -15,6 +15,7 @@ from PIL import Image
 from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_zip
 
 from etude import load
+from etude.core.bundle_record import Logits, Moved
 from etude.core.errors import BundleError
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
@@ -156,6 +157,19 @@ def test_segment_gives_ids_colours_overlay_and_areas(client, bundles) -> None:
     assert told["predictions"][0]["areas"] == pytest.approx(expected.areas, abs=1e-5)
     assert "error" in told["predictions"][1]
     assert client.post("/v1/segment", files=[("a", ("a.png", raw))] * 2).status_code == 422
+
+
+def test_a_bundle_with_logits_is_served_as_one_without(bundles, tmp_path: Path) -> None:
+    told = Logits(shape=(3, 16, 16), pictures=9, size=255.0, moved=Moved(largest=1e-5, typical=1e-6))
+    graph = make_graph("segmentation", 16, tells_logits=True)
+    contents = make_contents("segmentation", graph_bytes=graph, logits=told, name="raw")
+    picture = jpeg(BLUE)
+    with start({"raw": write_zip(tmp_path / "raw.bundle", contents)}) as client:
+        assert client.get("/readyz").json()["models"] == 1  # its self-test, of logits too, was passed
+        answer = client.post("/v1/segment", content=picture)
+        ids = np.asarray(Image.open(io.BytesIO(answer.content)))
+        np.testing.assert_array_equal(ids, load(bundles["segmentation"])(picture).mask)
+        assert client.get("/v1/model").json()["models"][0]["task"] == "segmentation"
 
 
 @pytest.mark.parametrize(
