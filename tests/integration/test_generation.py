@@ -358,6 +358,11 @@ def test_what_a_generation_cannot_have_is_told_in_one_go() -> None:
         assert told in str(caught.value)
 
 
+def test_copies_that_a_generation_would_not_use_are_refused() -> None:
+    with pytest.raises(StudyFileError, match=r"dcgan: augment\.copies must be left out"):
+        Study.from_text(STUDY + "augment: {use: [flip], copies: 3}\n")
+
+
 def test_a_file_that_names_no_candidates_has_a_ladder_of_generators() -> None:
     study = parse_study("task: generation\ndata: {source: shapes, classes: [disc]}")
     assert list(study.candidates) == ["dcgan", "dcgan-augmented", "fastgan"]
