@@ -113,10 +113,9 @@ class Duel:
         return self.config.steps or self.config.epochs * self.steps_of_epoch
 
     def begin(self, look: int) -> None:
-        """Start the random streams of a stretch between two looks."""
-        seed = derive(self.job.seed, "look", look)
-        torch.manual_seed(seed)
-        self.draws = torch.Generator().manual_seed(seed)
+        """Start the random streams of a stretch between two looks: of what is drawn, and of how it is augmented."""
+        torch.manual_seed(derive(self.job.seed, "look", look, "augmentation"))
+        self.draws = torch.Generator().manual_seed(derive(self.job.seed, "look", look))
         self.sums.zero_()
         self.model.train()
 
