@@ -270,11 +270,23 @@ def test_a_translation_moves_whole_pixels_by_an_eighth_at_most():
         assert len(found) == 1
 
 
-def test_a_cutout_takes_a_square_of_half_the_side():
-    cut = DIFFERENTIABLE["cutout"](torch.ones(200, 3, 16, 16))
-    sizes = [int((picture[0] == 0).sum()) for picture in cut]
-    assert max(sizes) == 64
-    assert min(sizes) >= 16
+def test_a_cutout_takes_a_square_of_half_the_side_and_no_side_more_often_than_another():
+    torch.manual_seed(0)
+    cut = DIFFERENTIABLE["cutout"](torch.ones(4000, 3, 16, 16))[:, 0] == 0
+    sizes = cut.sum((1, 2))
+    assert sizes.max() == 64
+    assert sizes.min() >= 16
+    # From centres of 0 to 16, as in the authors' code, five reach each edge.
+    edges = [cut[:, 0].any(1), cut[:, -1].any(1), cut[:, :, 0].any(1), cut[:, :, -1].any(1)]
+    for edge in edges:
+        assert edge.float().mean().item() == pytest.approx(5 / 17, abs=0.025)
+
+
+def test_what_is_drawn_and_how_it_is_augmented_come_from_two_streams():
+    duel = Duel(make_job(RUNGS["dcgan"]))
+    duel.begin(3)
+    drawn = torch.rand(64, generator=duel.draws)
+    assert not torch.isclose(drawn, torch.rand(64)).any()
 
 
 def test_losses_by_hand():

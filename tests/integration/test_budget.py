@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -11,6 +12,7 @@ from etude import Study
 from etude.core.errors import StudyFileError
 from etude.core.run_record import RunRecord
 from etude.study.parse import parse_study
+from etude.train.state import Progress
 
 TIMED = """
 study: timed
@@ -22,6 +24,19 @@ candidates:
   fixed: {extends: plain, train: {budget: null, steps: 13}}
 ablations: [{of: plain, vary: augment.use, over: [flip]}]
 protocol: {seeds: 1}
+"""
+
+GENERATORS = """
+study: timed
+task: generation
+data: {source: shapes, classes: [disc], split: {kind: kfold, folds: 2, validation: 0, train_items: 24}}
+prepare: {size_px: 16}
+train: {budget: 12s, batch: 4, precision: fp32, adversarial: {look_every: 4, collapse: 0}}
+candidates:
+  dcgan: {model: {name: dcgan, width: 4, latent: 8}}
+  fastgan: {model: {name: fastgan, width: 4, latent: 8}}
+  penalised: {extends: dcgan, train: {adversarial: {r1: 1, r1_every: 4}}}
+protocol: {seeds: 1, generation: {pictures: 20, features: pixels}}
 """
 
 
@@ -62,6 +77,57 @@ def test_the_steps_and_not_the_machine_enter_the_identity(finished: Path, tmp_pa
     Study.from_text(fixed).run(tmp_path)
     assert records(tmp_path)["plain"].identity == records(finished)["plain"].identity
     assert records(tmp_path)["fixed"].identity == records(finished)["fixed"].identity
+
+
+class Clock:
+    """A clock that only goes on where a step or a look of a generator's training is made."""
+
+    STEP_S: ClassVar = {"dcgan": 0.2, "fastgan": 0.5, "penalised": 0.2}
+    PENALTY_S = 0.4
+    LOOK_S = 0.5
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def test_generators_of_all_rungs_and_folds_stop_within_the_same_budget(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etude.train.adversarial import Duel
+
+    clock, step, save = Clock(), Duel.step, Duel.save
+
+    def stepping(duel: Duel, number: int) -> None:
+        step(duel, number)
+        penalty = duel.config.adversarial
+        is_penalised = penalty.r1 > 0 and number % penalty.r1_every == 0
+        clock.now += clock.STEP_S[duel.job.candidate] + clock.PENALTY_S * is_penalised
+
+    def saving(duel: Duel, path: Path, progress: Progress) -> None:
+        save(duel, path, progress)
+        clock.now += clock.LOOK_S
+
+    monkeypatch.setattr(Duel, "step", stepping)
+    monkeypatch.setattr(Duel, "save", saving)
+    monkeypatch.setattr("etude.train.adversarial.time", clock)
+    monkeypatch.setattr("etude.train.adversarial_measure.time", clock)
+    Study.from_text(GENERATORS).run(tmp_path)
+
+    written = json.loads((tmp_path / "timed/budgets.json").read_text())
+    steps = {entry["candidate"]: entry["steps"] for entry in written.values()}
+    # A step, a quarter of a look and, of the penalised one, a quarter of a penalty: 0.325 s, 0.625 s and 0.425 s.
+    assert steps == {"dcgan": 36, "fastgan": 19, "penalised": 28}
+    assert {entry["budget_s"] for entry in written.values()} == {12}
+    runs = [RunRecord.load(path) for path in tmp_path.glob("timed/runs/*/run.json")]
+    assert sorted((run.candidate, run.fold) for run in runs) == [(name, fold) for name in steps for fold in (0, 1)]
+    for run in runs:
+        assert (run.config["train"]["budget"], run.config["train"]["steps"]) == (12, steps[run.candidate])
+        assert (run.steps, run.stopped) == (steps[run.candidate], "complete")
+        step_s = clock.STEP_S[run.candidate]
+        assert 12 - step_s - clock.LOOK_S < run.cost.seconds <= 12 + 1e-6
 
 
 def test_variants_as_fast_as_what_they_vary_train_as_many_steps(tmp_path: Path) -> None:

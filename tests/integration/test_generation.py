@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
 from etude import Study
 from etude.core.errors import DataError, StudyFileError
@@ -17,6 +21,10 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures
+from etude.models import picture_features
+from etude.models.embedding import Embedder
+from etude.study.comparing import compare_studies
+from etude.study.folder import StudyFolder
 from etude.study.parse import parse_study
 
 STUDY = """
@@ -291,6 +299,56 @@ def test_a_finished_run_is_not_trained_again(finished: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in finished.glob("runs/*/run.json")} == before
 
 
+def test_other_weights_of_one_name_measure_finished_runs_again_and_train_nothing(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "resnet50.safetensors"
+
+    def open_it(name: str, file: Path) -> Callable[[Tensor], Tensor]:
+        """Return a network whose one weight is what the file says."""
+        return lambda images_BCHW: adaptive_avg_pool2d(images_BCHW, 2).flatten(1) * float(file.read_text())
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("nothing may be trained")
+
+    monkeypatch.setattr(picture_features, "find_embedder", lambda _: Embedder("resnet50", weights))
+    monkeypatch.setattr(picture_features, "open_embedder", open_it)
+    monkeypatch.setattr(picture_features, "statistics_for", lambda *_: ((0.5,) * 3, (0.5,) * 3))
+    monkeypatch.setattr("etude.train.generation.fit_generator", refuse)
+    shutil.copytree(finished, tmp_path / "drawn")
+    trained = {path: path.read_bytes() for path in tmp_path.glob("drawn/runs/*/model.safetensors")}
+    found = []
+    for content in ("1", "2.5"):
+        weights.write_text(content)
+        record = Study.from_text(STUDY.replace("features: pixels", "features: resnet50")).run(tmp_path).record
+        for folder, run in runs(tmp_path / "drawn").values():
+            measured = GenerationRecord.load(folder / "generation.json")
+            digest = hashlib.sha256(content.encode()).hexdigest()
+            assert (measured.features, measured.weights, measured.n_generated) == ("resnet50", digest, 40)
+            kid = {measure.name: measure.value for measure in measured.measures}["kid"]
+            assert run.test["kid"] == kid
+            assert run.config["protocol"]["generation"]["features"] == "resnet50"
+            row = next(row for row in record.leaderboard if row.candidate == run.candidate)
+            assert row.score == pytest.approx(kid, rel=1e-4)
+        found.append({row.candidate: row.score for row in record.leaderboard})
+    assert all(found[0][name] != pytest.approx(found[1][name], rel=0.1) for name in found[0])
+    assert {path: path.read_bytes() for path in tmp_path.glob("drawn/runs/*/model.safetensors")} == trained
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("drawn/runs/*/generation.json")}
+    Study.from_text(STUDY.replace("features: pixels", "features: resnet50")).run(tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_was_measured_over_other_weights_is_not_compared(finished: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(finished, tmp_path / "other")
+    studies = [StudyFolder.of(finished), StudyFolder.of(other)]
+    assert len(compare_studies(studies).verdicts) == 1  # conditional there against dcgan here
+    for path in other.glob("runs/*/generation.json"):
+        GenerationRecord.load(path).model_copy(update={"weights": "1" * 64}).save(path)
+    found = compare_studies(studies)
+    assert found.verdicts == ()
+    assert found.notes == ("other: no verdict against drawn/dcgan, as its pictures were measured otherwise.",)
+
+
 def test_what_a_generation_cannot_have_is_told_in_one_go() -> None:
     wrong = STUDY.replace("loss: non-saturating", "loss: cross-entropy").replace("prepare: {size_px: 16}", "")
     wrong = wrong.replace("seeds: 1,", "seeds: 1, metric: accuracy, calibrate: true,")
@@ -298,6 +356,11 @@ def test_what_a_generation_cannot_have_is_told_in_one_go() -> None:
         Study.from_text(wrong + "prepare: {normalize: imagenet}\naugment: [mixup]\n")
     for told in ("train.loss", "protocol.metric", "calibrate", "normalize", "mixup"):
         assert told in str(caught.value)
+
+
+def test_copies_that_a_generation_would_not_use_are_refused() -> None:
+    with pytest.raises(StudyFileError, match=r"dcgan: augment\.copies must be left out"):
+        Study.from_text(STUDY + "augment: {use: [flip], copies: 3}\n")
 
 
 def test_a_file_that_names_no_candidates_has_a_ladder_of_generators() -> None:

@@ -21,6 +21,20 @@ candidates:
   cnn: {model: {name: cnn, widths: [16, 32], dropout: 0.2}, augment: [flip, shift, rotate, color, cutmix]}
 protocol: {seeds: 2}
 """
+GENERATORS = """
+study: killed
+task: generation
+data: {source: shapes, classes: [disc, square], split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: 16}
+augment: [flip]
+train: {steps: 8, batch: 4, adversarial: {look_every: 2, collapse: 0}}
+candidates:
+  dcgan: {model: {name: dcgan, width: 4, latent: 8, spectral_norm: true}, train: {average: none}}
+  fastgan:
+    model: {name: fastgan, width: 4, latent: 8, conditional: true}
+    train: {adversarial: {augment: [color, translation, cutout], r1: 1, r1_every: 3}}
+protocol: {seeds: 1, generation: {pictures: 20, features: pixels}}
+"""
 
 
 def start(folder: Path, text: str) -> subprocess.Popen[str]:
@@ -38,10 +52,13 @@ def hear_ctrl_c() -> None:
 
 def kill_at_epoch(process: subprocess.Popen[str], epoch: int) -> None:
     """Kill the process at once when it has told of that epoch."""
+    kill_when_told(process, f"epoch {epoch}/")
+
+
+def kill_when_told(process: subprocess.Popen[str], words: str) -> None:
+    """Kill the process at once when it has told that; it must not end before."""
     assert process.stderr is not None
-    for line in process.stderr:
-        if f"epoch {epoch}/" in line:
-            break
+    assert any(words in line for line in process.stderr)
     process.send_signal(signal.SIGKILL)
     process.wait()
 
@@ -110,6 +127,42 @@ def test_killed_in_each_of_its_stages_gradual_finetuning_ends_the_same(tmp_path:
         kill_at_epoch(start(broken, text), epoch)
     assert start(broken, text).wait(120) == 0
     assert outcome(broken) == outcome(whole)
+
+
+def generated(folder: Path) -> dict[str, object]:
+    """Return all that a study of generators left in the folders of its runs, but for times and dates."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.glob("results/killed/runs/*/**/*")):
+        if path.is_file() and path.name not in ("run.json", "history.jsonl"):
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    for path in folder.glob("results/killed/runs/*/history.jsonl"):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        found[str(path.relative_to(folder))] = [
+            (line["step"], line["train_loss"], line["adversarial"]) for line in lines
+        ]
+    return found
+
+
+def test_killed_in_each_of_its_trainings_a_study_of_generators_ends_the_same(tmp_path: Path) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    assert start(whole, GENERATORS).wait(120) == 0
+
+    kill_when_told(start(broken, GENERATORS), "dcgan, seed 0: look 2/4")
+    assert not list(broken.glob("results/killed/runs/*/run.json"))
+    kill_when_told(start(broken, GENERATORS), "fastgan, seed 0: look 3/4")
+    process = start(broken, GENERATORS)
+    told = process.communicate(timeout=120)[1]
+    assert process.returncode == 0
+    assert "fastgan, seed 0: 4 epochs, resumed at step" in told
+    assert outcome(broken) == outcome(whole)
+    assert generated(broken) == generated(whole)
+    assert any(name.endswith("final.png") for name in generated(whole))
+    interruptions = [
+        json.loads(path.read_text())["interruptions"] for path in broken.glob("results/killed/runs/*/run.json")
+    ]
+    assert interruptions == [1, 1]
 
 
 def test_killed_at_any_moment_nothing_is_half_written(tmp_path: Path) -> None:

@@ -54,6 +54,9 @@ class GenerationRecord(Record):
     """The number of the format that this record was written in."""
     features: str
     """What the measures are over: the name of a pretrained network, or pixels. Over another they are others."""
+    weights: str = ""
+    """SHA-256 of the file of that network's weights, as two files may have one name; empty for pixels, and in records
+    of earlier versions."""
     comparable: bool = False
     """Whether they may stand beside published values: only over the network and the pictures of those."""
     n_generated: int

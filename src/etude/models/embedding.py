@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from etude.models.weights import local_file
+from etude.models.weights import file_sha256, local_file
 from etude.pictures.prepare import normalisation
 from etude.pictures.prepare_config import Prepare
 
@@ -87,9 +87,14 @@ def statistics_for(name: str, model: nn.Module, photographs_NHWC: npt.NDArray[np
     return normalisation(Prepare(normalize=better_range(model, photographs_NHWC, card) or card))
 
 
-@functools.lru_cache(maxsize=1)
 def open_embedder(name: str, file: Path) -> nn.Module:
-    """Build the network without its head, with the weights of a file."""
+    """Build the network without its head, with the weights that a file holds now."""
+    return _open_embedder(name, file, file_sha256(file))
+
+
+@functools.lru_cache(maxsize=1)
+def _open_embedder(name: str, file: Path, digest: str) -> nn.Module:
+    """Build it once for a file of one content, which `digest` says."""
     import timm
     import torch
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from etude.core.errors import MissingPartError, sentence
 from etude.models.embedding import PREFERRED, Statistics, find_embedder, open_embedder, statistics_for
-from etude.models.weights import FOLDER_VARIABLE
+from etude.models.weights import FOLDER_VARIABLE, file_sha256
 
 PIXELS: Final = "pixels"
 _PIXELS_PX: Final = 16
@@ -31,6 +31,11 @@ class PictureFeatures:
     """The file of its weights."""
     statistics: Statistics = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     """The mean and the deviation by which pictures scaled to 0..1 are normalised for the network."""
+
+    @property
+    def weights(self) -> str:
+        """What the weights are by content: the SHA-256 of their file; empty for pixels."""
+        return "" if self.file is None else file_sha256(self.file)
 
     def fitted_to(self, photographs_NHWC: npt.NDArray[np.uint8]) -> PictureFeatures:
         """Return the same with pictures normalised as the network's weights ask for, found on real photographs."""

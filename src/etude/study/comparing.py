@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from etude.core.errors import MistakeError, sentence
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.records import Config
 from etude.core.registry import nearest
 from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
@@ -54,6 +55,8 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
+    measured: frozenset[tuple[str, str, int]] = frozenset()
+    """Of generators, over which features of what weights how many pictures were measured."""
 
 
 def compare_studies(
@@ -104,7 +107,12 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
     record = folder.load_study()
     names = list(dict.fromkeys(ref.candidate for ref in record.runs))
     runs = load_runs(folder, record.runs, names)
-    return _Opened(label, record, runs, (*_data_and_split(folder, record, runs), *record.classes))
+    split = (*_data_and_split(folder, record, runs), *record.classes)
+    if record.task != "generation":
+        return _Opened(label, record, runs, split)
+    paths = [folder.run(run.record.identity) / GENERATION_FILE for entries in runs.values() for run in entries]
+    found = [GenerationRecord.load(path) for path in paths]
+    return _Opened(label, record, runs, split, frozenset((one.features, one.weights, one.n_generated) for one in found))
 
 
 def _data_and_split(
@@ -152,6 +160,9 @@ def _compare(opened: Sequence[_Opened], home: _Opened, of: str, metric: str) -> 
             continue
         if study.split != home.split:
             notes.append(f"{study.label}: no verdict against {baseline}, as its pictures or its split are others.")
+            continue
+        if study.measured != home.measured:
+            notes.append(f"{study.label}: no verdict against {baseline}, as its pictures were measured otherwise.")
             continue
         for name, runs in study.runs.items():
             if runs and {run.record.identity for run in runs} <= own:

@@ -10,7 +10,6 @@ from typing import Any
 from etude.core.errors import mistakes_at
 from etude.core.records import fingerprint
 from etude.models import resolve_spec
-from etude.models.picture_features import find_features
 from etude.study.combining import plain
 from etude.study.file import CombineConfig, StudyConfig
 from etude.study.generated_config import GeneratedConfig
@@ -85,7 +84,8 @@ def run_identity(workspace: Workspace, candidate: Candidate, seed: int, fold: in
     """Return the hash of all that the result of a run depends on.
 
     Data, weights and a network of one's own enter by content. Names, paths, workers, devices and reports do
-    not, nor fields left at their default, so that a field added later leaves old runs valid.
+    not, nor fields left at their default, so that a field added later leaves old runs valid. How generated pictures
+    are measured does not either: a run that was measured otherwise is measured again, not trained.
     """
     return fingerprint(identity_content(workspace, candidate, seed, fold))
 
@@ -122,10 +122,6 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
         content["calibrate"] = True
     if study.protocol.resolution != "labels":
         content["resolution"] = study.protocol.resolution
-    if study.task == "generation":
-        measured = study.protocol.generation.model_dump(mode="json", exclude_defaults=True, exclude={"judge"})
-        content["generation"] = measured
-        content["generation"]["features"] = find_features(study.protocol.generation.features).name
     if fold is not None:
         content["fold"] = fold
     return content

@@ -27,6 +27,7 @@ from etude.study.guard import guard
 from etude.study.jobs import build_network, make_job
 from etude.study.judging import find_judge, judge_generators
 from etude.study.kept import keep_study
+from etude.study.measuring import measure_anew
 from etude.study.plan import Order, plan_runs
 from etude.study.resolve import Candidate, resolve_candidates
 from etude.study.robustness import measure_robustness
@@ -93,6 +94,7 @@ def run_study(
         orders = plan_runs(study, workspace, candidates)
         keep_study(text, base, folder)
         write_json(folder.resolved, resolved_json(study, candidates))
+        measure_anew(workspace, candidates, orders)
         session = _Session(study, workspace, folder, candidates, orders, watch, started, found.records, origin)
         session.write()
         session.train(engine or InProcess())
@@ -208,6 +210,7 @@ class _Session:
                     self.write()
             if self.is_out_of_time or not self.add_seed():
                 return
+            measure_anew(self.workspace, self.candidates, self.orders)
 
     def add_seed(self) -> bool:
         """Plan one seed more where `seeds: auto` asks for it; say whether it did."""

@@ -202,6 +202,8 @@ def _check_generator(candidate: Candidate) -> Iterator[str]:
         )
     if mixing := sorted({"mixup", "cutmix"} & set(candidate.augment.use)):
         yield f"{name}: augment must not mix pictures for a generation: it would learn the mixtures. Got {mixing}."
+    if candidate.augment.copies:
+        yield f"{name}: augment.copies must be left out for a generation: its pictures are changed anew at every step."
     for field in ("label_smoothing", "accumulate", "class_weights", "crop_px"):
         if getattr(train, field) != type(train).model_fields[field].default:
             yield f"{name}: train.{field} must be left out for a generation."

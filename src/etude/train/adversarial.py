@@ -113,10 +113,9 @@ class Duel:
         return self.config.steps or self.config.epochs * self.steps_of_epoch
 
     def begin(self, look: int) -> None:
-        """Start the random streams of a stretch between two looks."""
-        seed = derive(self.job.seed, "look", look)
-        torch.manual_seed(seed)
-        self.draws = torch.Generator().manual_seed(seed)
+        """Start the random streams of a stretch between two looks: of what is drawn, and of how it is augmented."""
+        torch.manual_seed(derive(self.job.seed, "look", look, "augmentation"))
+        self.draws = torch.Generator().manual_seed(derive(self.job.seed, "look", look))
         self.sums.zero_()
         self.model.train()
 
@@ -265,7 +264,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
     looks = math.ceil(steps / config.look_every)
     watch.run_started(job.label, *job.position, looks, steps, step)
     real_spread = spread(duel.pictures_NCHW.float().cpu() / 127.5 - 1)
-    note = ""
+    note, counted = "", time.perf_counter()
 
     while step < steps and not progress.finished:
         started = time.perf_counter()
@@ -308,14 +307,14 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
         progress.finished = step >= steps or bool(note)
         progress.stopped = "early" if note and step < steps else "complete"
         progress.best_epoch = progress.epoch
-        progress.seconds += time.perf_counter() - started
-        progress.seconds_to_best = progress.seconds
+        counted = _count_time(progress, counted)
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
         duel.save(state, progress)
         write_history(folder, progress)
         watch.stepped(step, generator_loss, epoch.images_per_s)
         watch.epoch_done(epoch)
 
+    _count_time(progress, counted)
     history = progress.epochs()
     note = note or collapse_note(history, config.collapse, steps)
     if config.collapse == 0:
@@ -325,6 +324,14 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
     rates = [line.images_per_s for line in history]
     rate = statistics.median(rates) if rates else 0.0
     return Generated(model.eval(), progress, rate, step, execution.precision, note)
+
+
+def _count_time(progress: Progress, since: float) -> float:
+    """Count the time since then as training, that of saving the state included; return the time now."""
+    now_s = time.perf_counter()
+    progress.seconds += now_s - since
+    progress.seconds_to_best = progress.seconds
+    return now_s
 
 
 def collapse_note(history: list[Epoch], limit: float, steps: int) -> str:

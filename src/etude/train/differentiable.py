@@ -62,9 +62,8 @@ def cutout(images_BCHW: Tensor) -> Tensor:
     """Grey out a square of half the side, centred anywhere."""
     height, width = images_BCHW.shape[2:]
     count = len(images_BCHW)
-    kept = ~(
-        _within(height, _draw_whole(height, count))[:, :, None] & _within(width, _draw_whole(width, count))[:, None, :]
-    )
+    rows, columns = _draw_whole(height + 1, count), _draw_whole(width + 1, count)  # at both edges too
+    kept = ~(_within(height, rows)[:, :, None] & _within(width, columns)[:, None, :])
     return images_BCHW * kept[:, None].to(images_BCHW)
 
 

@@ -6,6 +6,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixe
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,18 @@ _FEWEST_OF_CLASS: Final = 2
 Pixels = npt.NDArray[np.uint8]
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """What was found of the pictures of a generator."""
+
+    scores: dict[str, dict[str, float]]
+    """By part and metric."""
+    opened_at: str
+    """When the test part was opened, ISO 8601, UTC."""
+    record: GenerationRecord
+    """All of it."""
+
+
 def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     """Train a generator, measure what it gives, and write its records; `run.json` is written last.
 
@@ -69,19 +82,47 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     made_by = f"{job.label} (run {job.identity})"
     write_samples(folder, FINAL_FILE, watched_samples(fitted.model, job.execution, job.seed), made_by)
     write_film_of(folder / SAMPLES_FOLDER / FILM_FILE, fitted.model, job.execution, job.seed, made_by)
-    record = _measure(job, fitted, folder, features)
+    measured = _measure(job, fitted.model, folder, features, fitted.note)
+    measured.record.save(folder / GENERATION_FILE)
+    record = _record(job, fitted, folder, measured)
     record.save(folder / "run.json")
     shutil.rmtree(folder / "state", ignore_errors=True)
     return record
 
 
-def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeatures) -> RunRecord:
-    """Generate, embed, score against each part, and write what was found."""
+def is_measured(folder: Path, count: int, features: PictureFeatures) -> bool:
+    """Say whether so many pictures of a finished run were measured over these very features, their weights too."""
+    path = folder / GENERATION_FILE
+    if not path.exists():
+        return False
+    known = GenerationRecord.load(path)
+    return (known.features, known.weights, known.n_generated) == (features.name, features.weights, count)
+
+
+def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
+    """Measure a finished run as its job now asks, and put that in the place of what was found before; train nothing.
+
+    Raises:
+        ModelError: if the networks cannot be built.
+        StorageError: if the disk is full.
+    """
+    job = without_halves(job)
+    path = folder / GENERATION_FILE
+    note = GenerationRecord.load(path).note if path.exists() else ""
+    measured = _measure(job, open_generator(job, folder), folder, features, note)
+    record = RunRecord.load(folder / "run.json")
+    config = {**record.config, "protocol": job.config["protocol"]}
+    record.model_copy(update={"config": config, **measured.scores}).save(folder / "run.json")
+    measured.record.save(path)  # last: while it is the old one, the run counts as measured otherwise
+
+
+def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatures, note: str) -> _Measured:
+    """Generate, embed and score against each part; write the features and the pictures nearest to training ones."""
     train_set = job.parts("train")
     photographs_THWC = np.asarray(train_set.pictures_NHWC)
     features = features.fitted_to(photographs_THWC)
     seed = derive(job.seed, "measured")
-    pictures_MHWC, classes_M = generate_pictures(job, fitted.model, job.generation.pictures, seed)
+    pictures_MHWC, classes_M = generate_pictures(job, model, job.generation.pictures, seed)
     generated_MD, training_TD = features.of(pictures_MHWC), features.of(photographs_THWC)
     mirrored_TD = features.of(photographs_THWC[:, :, ::-1])
 
@@ -113,8 +154,9 @@ def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeature
     made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
     path = folder / SAMPLES_FOLDER / NEAREST_FILE
     write_grid(path, pairs, columns=len(order), made_by=made_by, has_photographs=True)
-    GenerationRecord(
+    record = GenerationRecord(
         features=features.name,
+        weights=features.weights,
         n_generated=len(generated_MD),
         n_real=len(answers),
         n_training=len(training_TD),
@@ -125,9 +167,9 @@ def _measure(job: Job, fitted: Generated, folder: Path, features: PictureFeature
         nearest_generated=float(np.median(of_generated_M)),
         nearest_real=float(np.median(of_real_N)),
         nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(of_generated_M[row])) for row in order),
-        note=fitted.note,
-    ).save(folder / GENERATION_FILE)
-    return _record(job, fitted, folder, scores, opened_at)
+        note=note,
+    )
+    return _Measured(scores, opened_at, record)
 
 
 def generate_pictures(
@@ -178,16 +220,14 @@ def _by_class(
     return found
 
 
-def _record(
-    job: Job, fitted: Generated, folder: Path, scores: dict[str, dict[str, float]], opened_at: str
-) -> RunRecord:  # fmt: skip
+def _record(job: Job, fitted: Generated, folder: Path, measured: _Measured) -> RunRecord:
     record = make_record(
         job,
         fitted.progress,
         steps=fitted.steps,
         n_train=len(job.parts("train")),
-        scores=scores,
-        opened_at=opened_at,
+        scores=measured.scores,
+        opened_at=measured.opened_at,
         cost=_cost(job, fitted, folder),
         precision=fitted.precision,
     )
