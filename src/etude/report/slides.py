@@ -16,6 +16,7 @@ from etude.core.study_record import LeaderboardRow
 from etude.figures.theme import Look, assign_looks, to_png
 from etude.report.combinations import CombinedPart
 from etude.report.drawings import Drawing
+from etude.report.failures import join_pieces
 from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
 from etude.report.judged import Judged
 from etude.report.limits import tell_few_runs
@@ -384,7 +385,10 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         _tell_search(deck, search, [f"{label}: {sentence}" for label, sentence in trials[:_MOST_NOTED]])
     if told["combinations"]:
         _tell_combinations(deck, told["combinations"])
-    failed = [sentence for row in told["failures"] for sentence in row.failed]
+    failed = [
+        say("A run of {candidate} failed:", candidate=candidate) + " " + join_pieces(pieces, words)
+        for candidate, pieces in told["failures"]
+    ]
     if failed:
         deck.bullets(deck.slide(say("What failed"), failed), failed[:6], _BOX)
 
