@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -37,10 +38,45 @@ candidates:
 """
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The study, trained once: for tests that only read it."""
+    return Study.from_text(STUDY).run(tmp_path_factory.mktemp("results")).folder
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """Write the tree of a study for a test that looks at neither its note nor its notebook: those are pages at hand."""
+    made = {name: tmp_path / f"{name}.page" for name in ("note", "notebook")}
+    for page in made.values():
+        page.write_text("", "utf-8")
+
+    def write(study, language="en"):
+        return write_project(study, language, to=tmp_path / "tree", made=made)
+
+    return write
+
+
+@pytest.fixture
+def answer(monkeypatch, capsys):
+    """Run the script of a tree that answers, in this process, with the library that is loaded already."""
+
+    def run(root, *given):
+        script = root / "src" / "models" / "predict_model.py"
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, given)])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setenv("ETUDE_DATA", str(root / "data" / "raw"))
+        capsys.readouterr()
+        runpy.run_path(str(script), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
 @pytest.mark.slow
-def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
-    study = Study.from_text(STUDY).run(tmp_path).folder
-    root = write_project(study, "fr", execute=False)
+def test_the_tree_has_the_layout_and_its_scripts_run_alone(finished, tmp_path):
+    """Each in a process of its own, which knows no library but that of the tree."""
+    root = write_project(finished, "fr", to=tmp_path / "tree", execute=False)
     for name in (
         "README.md", "requirements.txt", "setup.py", "data/raw", "data/processed", "models/best.safetensors",
         "notebooks/1.0-tree.ipynb", "reports/note.html", "src/data/make_dataset.py", "src/models/train_model.py",
@@ -49,7 +85,7 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
         assert (root / name).exists(), name
     assert "## " not in (root / "requirements.txt").read_text()
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ETUDE_DATA")}
 
     def run(*command):
         done = subprocess.run(
@@ -58,23 +94,18 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    assert "{'train': 80" in run("src/data/make_dataset.py")
     assert "cnn" in run("src/models/train_model.py")
     assert (root / "models" / "runs" / "tree" / "study.json").exists()
     assert "leaderboard.png" in run("src/visualization/visualize.py")
     assert str(tmp_path / "red.png") in run("src/models/predict_model.py", str(tmp_path / "red.png"))
-    assert write_project(study, "fr", execute=False) == root
+
+
+def test_a_tree_replaces_the_one_before(finished, plant):
+    root = plant(finished)
+    (root / "models" / "runs").mkdir()
+    assert plant(finished) == root
     assert not (root / "models" / "runs").exists()
-
-
-def answer(root, *given):
-    """Run the script of the tree by itself."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-P", "src/models/predict_model.py", *map(str, given)], cwd=root, env=environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
 
 
 NETS = """
@@ -108,7 +139,7 @@ protocol: {threshold: {recall: 0.9}, calibrate: true}
 
 
 @pytest.mark.slow
-def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_study(tmp_path):
+def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_study(tmp_path, plant, answer):
     """With its threshold, its temperature and its views; from the files of the tree alone."""
     library = tmp_path / "lib"
     library.mkdir()
@@ -116,7 +147,7 @@ def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_s
     (library / "parts.py").write_text(PARTS)
     results = tmp_path / "results"
     folder = Study.from_text(DETECTOR, base=tmp_path).run(results).folder
-    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+    root = plant(folder)
     (ref,) = StudyRecord.load(folder / "study.json").runs
     kept = Predictions.read(folder / "runs" / ref.identity / "predictions.parquet", Part.TEST)
     source = open_source("shapes", positive="ring")
@@ -160,9 +191,9 @@ candidates:
 
 
 @pytest.mark.slow
-def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path):
+def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path, plant, answer):
     folder = Study.from_text(MASKS).run(tmp_path / "results").folder
-    root = write_project(folder, "fr", to=tmp_path / "tree", execute=False)
+    root = plant(folder, "fr")
     record = StudyRecord.load(folder / "study.json")
     opened = OpenedRun(StudyFolder.of(folder), record, record.runs[0], tmp_path, Silent(), "cpu")
     prepared = opened.part("test")
@@ -197,18 +228,17 @@ protocol: {seeds: 1, generation: {pictures: 40, features: pixels}}
 
 
 @pytest.mark.slow
-def test_a_generator_draws_in_the_tree(tmp_path):
-    folder = Study.from_text(GENERATORS).run(tmp_path / "results").folder
-    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+def test_a_generator_draws_in_the_tree(tmp_path, plant, answer):
+    root = plant(Study.from_text(GENERATORS).run(tmp_path / "results").folder)
     (line,) = answer(root, 4)
     assert min(Image.open(line).size) >= 32  # four pictures of 16 px
     assert "PICTURE.jpg" not in (root / "README.md").read_text()
 
 
 @pytest.mark.slow
-def test_what_is_installed_holds_catalogues_templates_and_pages(tmp_path):
+def test_what_is_installed_holds_catalogues_templates_and_pages(finished, tmp_path, plant):
     pytest.importorskip("setuptools")
-    root = write_project(Study.from_text(STUDY).run(tmp_path).folder, "en", execute=False)
+    root = plant(finished)
     done = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")], cwd=root,
         capture_output=True, text=True,
@@ -222,8 +252,8 @@ def test_what_is_installed_holds_catalogues_templates_and_pages(tmp_path):
         assert (built / name).is_file(), name
 
 
-def test_what_is_required_follows_from_the_study(tmp_path):
-    folder = Study.from_text(STUDY).run(tmp_path).folder
+def test_what_is_required_follows_from_the_study(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "tree")
     needed = list_requirements(read_study(folder))
     assert {"torch", "numpy", "jinja2"} <= set(needed)
     assert not {"timm", "optuna", "segmentation-models-pytorch", "mlflow-skinny"} & set(needed)
