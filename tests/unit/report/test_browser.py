@@ -43,8 +43,8 @@ def open_page(browser):
     """Open a page at a width; gather what the console says and what the page asks for."""
     pages = []
 
-    def open_at(path, width=1280, **options):
-        page = browser.new_page(viewport={"width": width, "height": 800}, **options)
+    def open_at(path, width=1280, height=800, **options):
+        page = browser.new_page(viewport={"width": width, "height": height}, **options)
         pages.append(page)
         page.said, page.asked = [], []
         page.on("console", lambda message: page.said.append(message.text))
@@ -168,13 +168,14 @@ def on_canvas(place):
 
 def dots(page, places):
     """Return the colour of the canvas at each place, and how opaque it is."""
-    return [
-        page.evaluate(
-            "([x, y]) => [...document.querySelector('canvas').getContext('2d').getImageData(x, y, 1, 1).data]",
-            list(on_canvas(place)),
-        )
-        for place in places
-    ]
+    return page.evaluate(
+        """places => {
+             const copy = new OffscreenCanvas(1200, 900).getContext("2d", {willReadFrequently: true});
+             copy.drawImage(document.querySelector("canvas"), 0, 0);
+             return places.map(([x, y]) => [...copy.getImageData(x, y, 1, 1).data]);
+           }""",
+        [list(on_canvas(place)) for place in places],
+    )
 
 
 def are_colored(found, wanted):
@@ -221,7 +222,7 @@ def test_dots_are_coloured_by_class_part_and_error(open_page, walks, language, c
 
 @pytest.mark.parametrize(("language", "told"), [("en", "cat · answer: dog"), ("fr", "cat · réponse : dog")])
 def test_a_dot_that_is_pointed_at_shows_its_picture_and_what_was_answered(open_page, walks, language, told):
-    page = open_page(walks[language])
+    page = open_page(walks[language], height=1400)
     page.locator("#map").select_option("0")
     assert not page.locator("#shown").is_visible()
     for number, ink in enumerate(INKS):

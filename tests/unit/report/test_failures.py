@@ -91,7 +91,7 @@ def test_every_way_in_which_a_training_fails_is_told_in_french(tmp_path):
     for sentence in sentences:
         assert find_pattern(sentence, FAILURES) is not None, sentence
         ours = " ".join(piece.text for piece in tell_failure(sentence, FR) if not piece.is_quoted)
-        assert not ENGLISH.search(ours), ours
+        assert not ENGLISH.search(ours.replace(str(tmp_path), "")), ours
         told = "".join(piece.text for piece in tell_failure(sentence, EN))
         assert told.replace(",", "") == sentence.replace(",", "")  # but for how a number, and a trial, is written
 
