@@ -53,8 +53,8 @@ def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
     for name, tell in _CHAPTERS.items():
         if (folder / f"{name}.json").is_file():
             arrays = _read_arrays(folder / f"{name}.npz")
-            chapter = tell(folder / f"{name}.json", arrays, words)
-            found.append(chapter if arrays else _without_figures(chapter, words))
+            chapter = tell(folder / f"{name}.json", arrays or {}, words)
+            found.append(_without_figures(chapter, words) if arrays is None else chapter)
     return found
 
 
@@ -63,10 +63,10 @@ def has_chapters(folder: Path) -> bool:
     return any((folder / f"{name}.json").is_file() for name in _CHAPTERS)
 
 
-def _read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read the arrays that the figures of a chapter are drawn from; empty where they are not there."""
+def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Read the arrays that the figures of a chapter are drawn from; none where their file is not there."""
     if not path.is_file():
-        return {}
+        return None
     with np.load(path) as arrays:
         return dict(arrays)
 
