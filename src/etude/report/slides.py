@@ -306,13 +306,15 @@ class _Laid:
 
 def _lay_table(table: Table, rows: Sequence[Sequence[Cell]], box: Area) -> _Laid:
     """Lay a table out at the largest letters at which it fits a box; at the smallest, leave out its last rows."""
+    lines = [[head.heading for head in table.columns], *([cell.text for cell in row] for row in rows)]
     for size_pt in _CELL_SIZES_PT:
-        widths_in = _column_widths(table, rows, box[2], size_pt)
-        lines = [[head.heading for head in table.columns], *([cell.text for cell in row] for row in rows)]
+        least_in = _least_widths(lines, size_pt)
+        widths_in = _column_widths(lines, least_in, box[2], size_pt)
         heights_in = [_row_height(texts, widths_in, size_pt) for texts in lines]
-        if sum(heights_in) <= box[3] + 1e-6:
+        is_low_enough = sum(heights_in) <= box[3] + 1e-6
+        if is_low_enough and sum(least_in) <= box[2]:
             break
-    if sum(heights_in) > box[3] + 1e-6 and len(rows) > 1:
+    if not is_low_enough and len(rows) > 1:
         return _lay_table(table, rows[:-1], box)
     return _Laid(rows, size_pt, widths_in, heights_in)
 
@@ -323,19 +325,29 @@ def _row_height(texts: Sequence[str], widths_in: Sequence[float], size_pt: float
     return max(_ROW_IN * size_pt / _CELL_SIZES_PT[0], lines * size_pt * _LINE / 72 + 2 * _CELL_INSET_IN)
 
 
-def _column_widths(table: Table, rows: Sequence[Sequence[Cell]], width_in: float, size_pt: float) -> list[float]:
+def _least_widths(lines: Sequence[Sequence[str]], size_pt: float) -> list[float]:
+    """Return what each column asks for so that no word of it is parted."""
+    longest = [
+        max(len(word) for text in column for word in text.split() or [""]) for column in zip(*lines, strict=True)
+    ]
+    return [0.1 * size_pt / _CELL_SIZES_PT[0] * (letters + 2) for letters in longest]
+
+
+def _column_widths(
+    lines: Sequence[Sequence[str]], least_in: Sequence[float], width_in: float, size_pt: float
+) -> list[float]:
     """Give each column what its longest text asks for; where that is too much, no less than its longest word."""
-    scale = size_pt / _CELL_SIZES_PT[0]
-    texts = [[head.heading, *(row[column].text for row in rows)] for column, head in enumerate(table.columns)]
-    needed_in = [0.095 * scale * (min(46, max(map(len, column))) + 3) for column in texts]
-    longest = [max(len(word) for text in column for word in text.split() or [""]) for column in texts]
-    least_in = [0.1 * scale * (letters + 2) for letters in longest]
-    spare_in = sum(max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True))
-    if sum(needed_in) <= width_in or sum(least_in) >= width_in or not spare_in:
+    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    a_letter_in = 0.095 * size_pt / _CELL_SIZES_PT[0]
+    needed_in = [
+        max(least, a_letter_in * (min(46, letters) + 3)) for letters, least in zip(longest, least_in, strict=True)
+    ]
+    spare_in = sum(needed_in) - sum(least_in)
+    if sum(needed_in) <= width_in or sum(least_in) >= width_in or spare_in <= 0:
         stretch = min(1.25, width_in / sum(needed_in))
         return [need * stretch for need in needed_in]
-    share = min(1.0, (width_in - sum(least_in)) / spare_in)
-    return [least + share * max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True)]
+    share = (width_in - sum(least_in)) / spare_in
+    return [least + share * (need - least) for need, least in zip(needed_in, least_in, strict=True)]
 
 
 def _ends(table: Table, most: int, last: int) -> Table:
