@@ -8,12 +8,14 @@ import runpy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from etude import Study
+from etude.check.records import Finding
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.watch import Silent
@@ -25,6 +27,7 @@ from etude.report.reading import read_study
 from etude.study.alone import open_alone
 from etude.study.folder import StudyFolder
 from etude.study.opened import OpenedRun
+from etude.study.workspace import Workspace
 from etude.train.mask_answers import answer_masks
 
 STUDY = """
@@ -58,11 +61,11 @@ def plant(tmp_path):
 
 
 @pytest.fixture
-def answer(monkeypatch, capsys):
-    """Run the script of a tree that answers, in this process, with the library that is loaded already."""
+def run_script(monkeypatch, capsys):
+    """Run a script of a tree in this process, with the library that is loaded already, and return what it says."""
 
-    def run(root, *given):
-        script = root / "src" / "models" / "predict_model.py"
+    def run(root, name, *given):
+        script = root / "src" / name
         monkeypatch.setattr(sys, "argv", [str(script), *map(str, given)])
         monkeypatch.setattr(sys, "path", [*sys.path])
         monkeypatch.setenv("ETUDE_DATA", str(root / "data" / "raw"))
@@ -71,6 +74,12 @@ def answer(monkeypatch, capsys):
         return capsys.readouterr().out.splitlines()
 
     return run
+
+
+@pytest.fixture
+def answer(run_script):
+    """Ask the best model of a tree by its script."""
+    return lambda root, *given: run_script(root, "models/predict_model.py", *given)
 
 
 @pytest.mark.slow
@@ -94,7 +103,6 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(finished, tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    assert "{'train': 80" in run("src/data/make_dataset.py")
     assert "cnn" in run("src/models/train_model.py")
     assert (root / "models" / "runs" / "tree" / "study.json").exists()
     assert "leaderboard.png" in run("src/visualization/visualize.py")
@@ -106,6 +114,17 @@ def test_a_tree_replaces_the_one_before(finished, plant):
     (root / "models" / "runs").mkdir()
     assert plant(finished) == root
     assert not (root / "models" / "runs").exists()
+
+
+@pytest.mark.slow
+def test_the_script_that_checks_the_pictures_counts_them_and_tells_what_it_finds_in_the_language(
+    finished, plant, run_script, monkeypatch
+):
+    dark = Finding(kind="dark", severity="note", sentence="1,200 pictures are very dark.", count=1200)
+    monkeypatch.setattr(Workspace, "check", SimpleNamespace(findings=(dark,)))
+    told, counts = run_script(plant(finished, "fr"), "data/make_dataset.py")
+    assert told == "Images très sombres\N{NO-BREAK SPACE}: 1\N{NARROW NO-BREAK SPACE}200."
+    assert "'test': " in counts
 
 
 NETS = """
