@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from etude import Study
+from etude.check.records import Finding
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.watch import Silent
@@ -24,6 +27,7 @@ from etude.report.reading import read_study
 from etude.study.alone import open_alone
 from etude.study.folder import StudyFolder
 from etude.study.opened import OpenedRun
+from etude.study.workspace import Workspace
 from etude.train.mask_answers import answer_masks
 
 STUDY = """
@@ -37,10 +41,51 @@ candidates:
 """
 
 
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The study, trained once: for tests that only read it."""
+    return Study.from_text(STUDY).run(tmp_path_factory.mktemp("results")).folder
+
+
+@pytest.fixture
+def plant(tmp_path):
+    """Write the tree of a study for a test that looks at neither its note nor its notebook: those are pages at hand."""
+    made = {name: tmp_path / f"{name}.page" for name in ("note", "notebook")}
+    for page in made.values():
+        page.write_text("", "utf-8")
+
+    def write(study, language="en"):
+        return write_project(study, language, to=tmp_path / "tree", made=made)
+
+    return write
+
+
+@pytest.fixture
+def run_script(monkeypatch, capsys):
+    """Run a script of a tree in this process, with the library that is loaded already, and return what it says."""
+
+    def run(root, name, *given):
+        script = root / "src" / name
+        monkeypatch.setattr(sys, "argv", [str(script), *map(str, given)])
+        monkeypatch.setattr(sys, "path", [*sys.path])
+        monkeypatch.setenv("ETUDE_DATA", str(root / "data" / "raw"))
+        capsys.readouterr()
+        runpy.run_path(str(script), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+@pytest.fixture
+def answer(run_script):
+    """Ask the best model of a tree by its script."""
+    return lambda root, *given: run_script(root, "models/predict_model.py", *given)
+
+
 @pytest.mark.slow
-def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
-    study = Study.from_text(STUDY).run(tmp_path).folder
-    root = write_project(study, "fr", execute=False)
+def test_the_tree_has_the_layout_and_its_scripts_run_alone(finished, tmp_path):
+    """Each in a process of its own, which knows no library but that of the tree."""
+    root = write_project(finished, "fr", to=tmp_path / "tree", execute=False)
     for name in (
         "README.md", "requirements.txt", "setup.py", "data/raw", "data/processed", "models/best.safetensors",
         "notebooks/1.0-tree.ipynb", "reports/note.html", "src/data/make_dataset.py", "src/models/train_model.py",
@@ -49,7 +94,7 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
         assert (root / name).exists(), name
     assert "## " not in (root / "requirements.txt").read_text()
     Image.new("RGB", (40, 30), "red").save(tmp_path / "red.png")
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ETUDE_DATA")}
 
     def run(*command):
         done = subprocess.run(
@@ -62,19 +107,24 @@ def test_the_tree_has_the_layout_and_its_scripts_run_alone(tmp_path):
     assert (root / "models" / "runs" / "tree" / "study.json").exists()
     assert "leaderboard.png" in run("src/visualization/visualize.py")
     assert str(tmp_path / "red.png") in run("src/models/predict_model.py", str(tmp_path / "red.png"))
-    assert write_project(study, "fr", execute=False) == root
+
+
+def test_a_tree_replaces_the_one_before(finished, plant):
+    root = plant(finished)
+    (root / "models" / "runs").mkdir()
+    assert plant(finished) == root
     assert not (root / "models" / "runs").exists()
 
 
-def answer(root, *given):
-    """Run the script of the tree by itself."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    done = subprocess.run(
-        [sys.executable, "-P", "src/models/predict_model.py", *map(str, given)], cwd=root, env=environment,
-        capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+@pytest.mark.slow
+def test_the_script_that_checks_the_pictures_counts_them_and_tells_what_it_finds_in_the_language(
+    finished, plant, run_script, monkeypatch
+):
+    dark = Finding(kind="dark", severity="note", sentence="1,200 pictures are very dark.", count=1200)
+    monkeypatch.setattr(Workspace, "check", SimpleNamespace(findings=(dark,)))
+    told, counts = run_script(plant(finished, "fr"), "data/make_dataset.py")
+    assert told == "Images très sombres\N{NO-BREAK SPACE}: 1\N{NARROW NO-BREAK SPACE}200."
+    assert "'test': " in counts
 
 
 NETS = """
@@ -108,7 +158,7 @@ protocol: {threshold: {recall: 0.9}, calibrate: true}
 
 
 @pytest.mark.slow
-def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_study(tmp_path):
+def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_study(tmp_path, plant, answer):
     """With its threshold, its temperature and its views; from the files of the tree alone."""
     library = tmp_path / "lib"
     library.mkdir()
@@ -116,7 +166,7 @@ def test_an_ensemble_of_ones_own_networks_answers_in_the_tree_as_it_did_in_the_s
     (library / "parts.py").write_text(PARTS)
     results = tmp_path / "results"
     folder = Study.from_text(DETECTOR, base=tmp_path).run(results).folder
-    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+    root = plant(folder)
     (ref,) = StudyRecord.load(folder / "study.json").runs
     kept = Predictions.read(folder / "runs" / ref.identity / "predictions.parquet", Part.TEST)
     source = open_source("shapes", positive="ring")
@@ -160,9 +210,9 @@ candidates:
 
 
 @pytest.mark.slow
-def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path):
+def test_masks_are_answered_in_the_tree_as_they_were_in_the_study(tmp_path, plant, answer):
     folder = Study.from_text(MASKS).run(tmp_path / "results").folder
-    root = write_project(folder, "fr", to=tmp_path / "tree", execute=False)
+    root = plant(folder, "fr")
     record = StudyRecord.load(folder / "study.json")
     opened = OpenedRun(StudyFolder.of(folder), record, record.runs[0], tmp_path, Silent(), "cpu")
     prepared = opened.part("test")
@@ -197,18 +247,17 @@ protocol: {seeds: 1, generation: {pictures: 40, features: pixels}}
 
 
 @pytest.mark.slow
-def test_a_generator_draws_in_the_tree(tmp_path):
-    folder = Study.from_text(GENERATORS).run(tmp_path / "results").folder
-    root = write_project(folder, "en", to=tmp_path / "tree", execute=False)
+def test_a_generator_draws_in_the_tree(tmp_path, plant, answer):
+    root = plant(Study.from_text(GENERATORS).run(tmp_path / "results").folder)
     (line,) = answer(root, 4)
     assert min(Image.open(line).size) >= 32  # four pictures of 16 px
     assert "PICTURE.jpg" not in (root / "README.md").read_text()
 
 
 @pytest.mark.slow
-def test_what_is_installed_holds_catalogues_templates_and_pages(tmp_path):
+def test_what_is_installed_holds_catalogues_templates_and_pages(finished, tmp_path, plant):
     pytest.importorskip("setuptools")
-    root = write_project(Study.from_text(STUDY).run(tmp_path).folder, "en", execute=False)
+    root = plant(finished)
     done = subprocess.run(
         [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path / "built")], cwd=root,
         capture_output=True, text=True,
@@ -222,8 +271,8 @@ def test_what_is_installed_holds_catalogues_templates_and_pages(tmp_path):
         assert (built / name).is_file(), name
 
 
-def test_what_is_required_follows_from_the_study(tmp_path):
-    folder = Study.from_text(STUDY).run(tmp_path).folder
+def test_what_is_required_follows_from_the_study(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "tree")
     needed = list_requirements(read_study(folder))
     assert {"torch", "numpy", "jinja2"} <= set(needed)
     assert not {"timm", "optuna", "segmentation-models-pytorch", "mlflow-skinny"} & set(needed)

@@ -77,6 +77,16 @@ def test_it_leaves_every_record(finished: Path) -> None:
     assert all(f">{name}</th>" in text for name in ("pole", "vehicle"))
 
 
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_nothing_overlaps_or_runs_off_its_slides(finished: Path, tmp_path: Path, language: str) -> None:
+    pytest.importorskip("pptx")
+    from tests.slide_layout import faults_of
+
+    from etude.report.slides import write_slides
+
+    assert faults_of(write_slides(finished, language, to=tmp_path / "slides.pptx")) == []
+
+
 def test_scores_are_counted_at_the_size_of_the_labels(finished: Path) -> None:
     for path, run in runs(finished).values():
         counts = MaskCounts.read(path / "predictions.parquet", Part.TEST)

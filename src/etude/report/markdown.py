@@ -79,6 +79,16 @@ def as_cell(text: object) -> str:
     return str(text).replace("|", "\\|").replace("\n", " ")
 
 
+def as_code(text: object) -> str:
+    r"""Write a text as code in a line, whatever backticks it holds.
+
+    >>> as_code("a\nb"), as_code("a `b`")
+    ('`a b`', '`` a `b` ``')
+    """
+    line = " ".join(str(text).split())
+    return f"`` {line} ``" if "`" in line else f"`{line}`"
+
+
 def portable(command: object) -> str:
     """Take out of a command what changes no result: the results folder of who ran it, and their yes to replacing one.
 
@@ -97,4 +107,4 @@ def portable(command: object) -> str:
 
 @cache
 def _environment() -> Environment:
-    return make_environment(autoescape=False, cell=as_cell, portable=portable)
+    return make_environment(autoescape=False, cell=as_cell, code=as_code, portable=portable)

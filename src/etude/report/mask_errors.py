@@ -46,7 +46,7 @@ def _show_hardest(
     record: MaskErrorsRecord, arrays: dict[str, np.ndarray], metric: MetricWords, words: Words
 ) -> list[Exhibit]:
     say = words.say
-    if not record.hardest:
+    if not record.hardest or not arrays:
         return []
     rows = [
         MaskRow(picture, truth, answer, f"{entry.item}: {metric.score(entry.score)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from etude.core.files import write_text
+from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
@@ -20,6 +21,7 @@ from etude.report.combinations import gather_combinations
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
+from etude.report.failures import tell_failure
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
 from etude.report.limits import list_board_notes, tell_correction, tell_small_test
@@ -27,7 +29,7 @@ from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.published import gather_published
 from etude.report.reading import StudyResults, read_study
-from etude.report.recorded import tell_recorded
+from etude.report.recorded import tell_device, tell_recorded
 from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
 from etude.report.sentences import Teller, shorten
@@ -177,7 +179,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
-        "failures": [row for row in record.leaderboard if row.failed],
+        "failures": [
+            (row.candidate, tell_failure(sentence, words)) for row in record.leaderboard for sentence in row.failed
+        ],
         "notes": [
             (told := tell_recorded(note, words), names, told == note and words.language != "en")
             for note, names in _list_notes(study)
@@ -186,7 +190,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "runs": tabulate_runs(study, words, metric),
         "seeds": sorted({ref.seed for ref in record.runs}),
         "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
-        "devices": sorted({f"{run.device} ({run.precision})" for run in finished} or {record.device} - {""}),
+        "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
         "metric_why": tell_metric(record.metric, words),
@@ -289,6 +293,14 @@ def _list_notes(study: StudyResults) -> list[tuple[str, list[str]]]:
             if run.candidate not in names and note not in study.record.notes:
                 names.append(run.candidate)
     return list(notes.items())
+
+
+def _list_devices(record: StudyRecord, finished: Iterable[RunRecord], words: Words) -> list[str]:
+    """Tell on what the runs were made, each machine once with its precision; before the first run that of the study."""
+    made_on = sorted({(run.device, run.precision) for run in finished})
+    if not made_on:
+        return [tell_device(record.device, words)] if record.device else []
+    return [f"{tell_device(device, words)} ({precision})" for device, precision in made_on]
 
 
 def _other_languages(config: dict[str, Any], language: str) -> list[str]:

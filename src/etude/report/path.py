@@ -5,6 +5,7 @@ from __future__ import annotations
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord, TrialRecord
 from etude.core.study_record import RunRef
+from etude.report.failures import write_failure
 from etude.report.reading import StudyResults
 from etude.report.recorded import name_run
 from etude.report.searches import read_searches, write_setting
@@ -88,7 +89,7 @@ def _tell_trial(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
 
 def _tell_outcome(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
     if trial.state == "failed":
-        return words.say("Failed: {reason}", reason=trial.failure)
+        return words.say("Failed: {reason}", reason=write_failure(trial.failure, words))
     if trial.state == "running":
         return words.say("Not finished.")
     places = {"score": "–" if trial.score is None else metric.score(trial.score)}
@@ -112,7 +113,7 @@ def _tell_outcome(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
 
 def _tell_run(ref: RunRef, run: RunRecord | None, words: Words, metric: MetricWords) -> str:
     if ref.status == "failed":
-        return words.say("Failed: {reason}", reason=ref.failure)
+        return words.say("Failed: {reason}", reason=write_failure(ref.failure, words))
     if run is None:
         return words.say("Not finished.") if ref.status == "running" else words.say("Not begun.")
     score = run.test.get(metric.metric)

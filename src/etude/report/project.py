@@ -15,8 +15,9 @@ from typing import Any
 
 import etude
 from etude.core.errors import MistakeError
-from etude.core.files import writing
+from etude.core.files import write_text, writing
 from etude.core.run_record import RunRecord
+from etude.data.source import SOURCES
 from etude.models import MODELS
 from etude.models.families.smp import ARCHITECTURES
 from etude.models.own import source_files
@@ -25,6 +26,7 @@ from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.reading import StudyResults, read_study
 from etude.report.words import Words
+from etude.study.kept import rename_texts
 
 _LIBRARIES = (
     "babel", "jinja2", "matplotlib", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors",  # noqa: E501
@@ -94,7 +96,7 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
         "data/processed/.gitkeep": "",
         "src/__init__.py": "",
         "src/data/__init__.py": "",
-        "src/data/make_dataset.py": _MAKE_DATASET,
+        "src/data/make_dataset.py": _MAKE_DATASET.format(language=words.language),
         "src/models/__init__.py": "",
         "src/models/train_model.py": _TRAIN.format(name=record.name),
         "src/models/predict_model.py": _PREDICT.format(task=record.task),
@@ -112,6 +114,7 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
         if (study.folder / name).is_file():
             shutil.copy2(study.folder / name, made / ("study.yaml" if name == "study.yaml" else f"reports/{name}"))
     _copy_networks(made, own)
+    _name_pictures(made / "study.yaml", study)
     _copy_best(made / "models", study)
 
 
@@ -177,6 +180,34 @@ def _copy_networks(made: Path, files: list[Path]) -> None:
         given.write_text(text, "utf-8")
 
 
+def _name_pictures(given: Path, study: StudyResults) -> None:
+    """Let the study file ask for its pictures by their name alone, so that they are found in data/raw of the tree."""
+    source, name = _read_source(study), _place_of_pictures(study)
+    if given.is_file() and name and name != source:
+        write_text(given, rename_texts(given.read_text("utf-8"), {source: name}))
+
+
+def _place_of_pictures(study: StudyResults) -> str:
+    """Return what the tree calls the pictures, a path from data/raw; empty where the study draws or fetches them.
+
+    A path that leads out of the tree ends there in its last name. One that is also that of a registered source is told
+    from it, so that without the pictures nothing else is taken for them.
+    """
+    source = _read_source(study)
+    if source in SOURCES or not source:
+        return ""
+    path = Path(source).expanduser()
+    if not path.is_absolute() and ".." not in path.parts:
+        return source
+    name = path.resolve().name
+    return f"./{name}" if name in SOURCES else name
+
+
+def _read_source(study: StudyResults) -> str:
+    """Return the source of the study's pictures as its file gives it."""
+    return str(study.record.config.get("data", {}).get("source") or "")
+
+
 def _copy_best(models: Path, study: StudyResults) -> None:
     """Copy the weights and the record of the best candidate's first run; its own network is that of the tree."""
     best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
@@ -222,12 +253,23 @@ def _readme(study: StudyResults, words: Words) -> str:
             "python src/visualization/visualize.py",
             f"python src/models/predict_model.py {'16' if record.task == 'generation' else 'PICTURE.jpg'}",
             "```", "",
-            say("What is already trained is not trained again; pictures that the study does not draw itself go into data/raw."), "",  # noqa: E501
+            say("What is already trained is not trained again."), _tell_pictures(study, words), "",
             "```",
             *(f"{name:<16}{what}" for name, what in tree),
             "```", "",
         ]
     )  # fmt: skip
+
+
+def _tell_pictures(study: StudyResults, words: Words) -> str:
+    """Say where the pictures have to lie for the study to be trained again."""
+    name = _place_of_pictures(study).removeprefix("./").rstrip("/")
+    if not name:
+        return words.say("The study draws or fetches its pictures itself.")
+    return words.say(
+        "Its pictures do not travel along: put {name} into data/raw, or let ETUDE_DATA name the folder that holds it.",
+        name=f"`{name}`",
+    )
 
 
 def _version(name: str) -> str:
@@ -272,8 +314,10 @@ os.environ.setdefault("ETUDE_DATA", str(ROOT / "data" / "raw"))
 _MAKE_DATASET = f'''\
 """Check the pictures of the study and its split, and say what was found."""
 
-{_HEAD}
+{_HEAD.replace("{", "{{").replace("}", "}}")}
 from etude.core.watch import Silent  # noqa: E402
+from etude.report.recorded import tell_finding  # noqa: E402
+from etude.report.words import Words  # noqa: E402
 from etude.study.folder import StudyFolder  # noqa: E402
 from etude.study.study import Study  # noqa: E402
 from etude.study.workspace import Workspace  # noqa: E402
@@ -284,8 +328,8 @@ if __name__ == "__main__":
     folder.root.mkdir(parents=True, exist_ok=True)
     workspace = Workspace(study.config, ROOT, folder, "cpu", Silent())
     for finding in workspace.check.findings:
-        print(finding.sentence)
-    print({{part: sum(counts.values()) for part, counts in workspace.counts().items()}})
+        print(tell_finding(finding.sentence, finding.kind, finding.count, Words("{{language}}")))
+    print({{{{part: sum(counts.values()) for part, counts in workspace.counts().items()}}}})
 '''
 _TRAIN = f'''\
 """Train every candidate of the study, or what is left of it, and print the leaderboard."""

@@ -7,6 +7,7 @@ English pattern; one that is not known is told as it stands.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from etude.report.messages import mark, mark_count
@@ -109,9 +110,32 @@ PATTERNS = (
         "{n} picture is left out, as no official list names it.",
         "{n} pictures are left out, as no official list names them.",
     ),
+    mark_count(
+        "{n} file was passed over (hidden): {names}",
+        "{n} files were passed over (hidden): {names}",
+    ),
+    mark_count(
+        "{n} file was passed over (outside any class folder): {names}",
+        "{n} files were passed over (outside any class folder): {names}",
+    ),
+    mark_count(
+        "{n} file was passed over (no picture by its ending): {names}",
+        "{n} files were passed over (no picture by its ending): {names}",
+    ),
+    mark_count(
+        "{n} file was passed over (a loop of links): {names}",
+        "{n} files were passed over (a loop of links): {names}",
+    ),
+    mark_count(
+        "{n} file was passed over (a folder that cannot be read, {reason}): {names}",
+        "{n} files were passed over (a folder that cannot be read, {reason}): {names}",
+    ),
+    mark("The parts that shards name are not used, as some name none: {names}"),
 )
 """Every note that a study's own code writes; a place in braces holds what changes, `{n}` in two forms what counts."""
 
+Pattern = str | tuple[str, str]
+"""A sentence with places, or its two forms where `{n}` counts."""
 
 FINDINGS = {
     "leak-exact": mark("Pictures with the same pixels as one in another part: {n}."),
@@ -159,24 +183,52 @@ def tell_finding(sentence: str, kind: str, count: int | None, words: Words) -> s
 
 def tell_recorded(sentence: str, words: Words) -> str:
     """Tell a recorded sentence in the language of the report; a sentence that is not known stays as it is."""
-    for pattern in PATTERNS:
+    found = find_pattern(sentence, PATTERNS)
+    return sentence if found is None else say_pattern(*found, words)
+
+
+def find_pattern(sentence: str, patterns: Iterable[Pattern]) -> tuple[Pattern, dict[str, str]] | None:
+    """Return the first pattern that a sentence was made by and what stands in its places; none where none made it."""
+    for pattern in patterns:
         for form in (pattern,) if isinstance(pattern, str) else pattern:
             found = _expression(form).fullmatch(sentence)
             if found is not None:
-                return str(_say(pattern, found.groupdict(), words))
-    return sentence
+                return pattern, found.groupdict()
+    return None
 
 
-def _say(pattern: str | tuple[str, str], places: dict[str, str], words: Words) -> str:
+def say_pattern(pattern: Pattern, places: Mapping[str, str], words: Words) -> str:
     """Say a known sentence with what stands in its places."""
     told = {name: _number(text, words) for name, text in places.items() if isinstance(pattern, str) or name != "n"}
     if isinstance(pattern, str):
-        return words.say(pattern, **told)
-    return words.say_count(*pattern, int(places["n"].replace(",", "")), **told)
+        return str(words.say(pattern, **told))
+    return str(words.say_count(*pattern, int(places["n"].replace(",", "")), **told))
 
 
-_RUN = re.compile(r"(?P<candidate>.+), seed (?P<seed>\d+)(, fold (?P<fold>\d+))?")
-"""What a run is called in a record."""
+_UNKNOWN_PROCESSOR = mark("unknown processor")
+
+
+def tell_device(device: str, words: Words) -> str:
+    r"""Tell on what a run was made: names of processors stay, what is counted is told in the language.
+
+    >>> tell_device("cpu: AMD EPYC, 2 threads", Words("en")), tell_device("cuda: NVIDIA T4", Words("fr"))
+    ('cpu: AMD EPYC, 2 threads', 'cuda\xa0: NVIDIA T4')
+    """
+    kind, colon, machine = device.partition(": ")
+    told = ", ".join(_tell_part_of_machine(part, words) for part in (machine or kind).split(", "))
+    return words.say("{device}: {machine}", device=kind, machine=told) if colon else told
+
+
+def _tell_part_of_machine(part: str, words: Words) -> str:
+    if threads := re.fullmatch(r"(\d[\d,]*) threads?", part):
+        return words.say_count("{n} thread", "{n} threads", int(threads[1].replace(",", "")))
+    if memory := re.fullmatch(r"(\d+) GiB", part):
+        return words.say("{size} GiB", size=words.count(int(memory[1])))
+    return words.say(_UNKNOWN_PROCESSOR) if part == _UNKNOWN_PROCESSOR else part
+
+
+_RUN = re.compile(r"(?P<candidate>.+?)( trial (?P<trial>\d+))?, seed (?P<seed>\d+)(, fold (?P<fold>\d+))?")
+"""What a run, or a trial while it trains, is called in a record."""
 
 
 def name_run(candidate: str, seed: object, fold: object | None, words: Words) -> str:
@@ -189,7 +241,8 @@ def name_run(candidate: str, seed: object, fold: object | None, words: Words) ->
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
     pieces = re.split(r"{(\w+)}", pattern)
-    return re.compile("".join(f"(?P<{piece}>.+?)" if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces)))
+    told = "".join(f"(?P<{piece}>.+?)" if odd % 2 else re.escape(piece) for odd, piece in enumerate(pieces))
+    return re.compile(told, re.DOTALL)  # what an exception says may have lines
 
 
 def _number(text: str, words: Words) -> str:
@@ -199,5 +252,8 @@ def _number(text: str, words: Words) -> str:
     if decimal := re.fullmatch(r"\d+\.(\d+)", text):
         return words.number(float(text), len(decimal[1]))
     if run := _RUN.fullmatch(text):
-        return name_run(run["candidate"], run["seed"], run["fold"], words)
+        name = run["candidate"]
+        if run["trial"] is not None:
+            name = words.say("{candidate}, trial {number}", candidate=name, number=_number(run["trial"], words))
+        return name_run(name, run["seed"], run["fold"], words)
     return text

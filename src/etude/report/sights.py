@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -43,24 +44,44 @@ MAP_WORDS = {
 def gather_chapters(folder: Path, words: Words) -> list[Chapter]:
     """Set out what lies in the folder `explain` of a run.
 
+    A record whose arrays are not beside it, as in a notebook that had no room for them, is told without its figures.
+
     Raises:
         MistakeError: if a record cannot be read.
     """
     found = []
     for name, tell in _CHAPTERS.items():
-        if (folder / f"{name}.json").is_file() and (folder / f"{name}.npz").is_file():
-            with np.load(folder / f"{name}.npz") as arrays:
-                found.append(tell(folder / f"{name}.json", dict(arrays), words))
+        if (folder / f"{name}.json").is_file():
+            arrays = _read_arrays(folder / f"{name}.npz")
+            chapter = tell(folder / f"{name}.json", arrays or {}, words)
+            found.append(_without_figures(chapter, words) if arrays is None else chapter)
     return found
 
 
 def has_chapters(folder: Path) -> bool:
     """Return whether anything of it lies in the folder `explain` of a run."""
-    return any((folder / f"{name}.json").is_file() and (folder / f"{name}.npz").is_file() for name in _CHAPTERS)
+    return any((folder / f"{name}.json").is_file() for name in _CHAPTERS)
+
+
+def _read_arrays(path: Path) -> dict[str, np.ndarray] | None:
+    """Read the arrays that the figures of a chapter are drawn from; none where their file is not there."""
+    if not path.is_file():
+        return None
+    with np.load(path) as arrays:
+        return dict(arrays)
+
+
+def _without_figures(chapter: Chapter, words: Words) -> Chapter:
+    """Say of a chapter that its figures are missing."""
+    told = words.say("Its figures are left out: the arrays that they are drawn from are not here.")
+    return replace(chapter, told=[*chapter.told, told])
 
 
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, SightRecord.load(path)
+    told = [_tell_picture(record.picture, words)]
+    if not arrays:
+        return Chapter("sight", say("What a layer sees"), told)
     maps = [(name, arrays[f"maps.{place}"].astype(np.float32)) for place, name in enumerate(record.layers)]
     label = say("Feature maps of one picture at several layers")
     caption = say(
@@ -71,7 +92,6 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
         _exhibit(name, label, partial(_at_width, draw_maps, arrays["picture"], dict(part)), f"{caption}{part_told}")
         for name, part, part_told in _in_parts("sight-maps", maps, _LAYERS_A_FIGURE, words)
     ]
-    told = [_tell_picture(record.picture, words)]
     if "filters" in arrays and arrays["filters"].shape[-1] > 1:
         exhibits.append(
             _exhibit(
@@ -117,7 +137,7 @@ def _in_parts(name: str, rows: list[Row], most: int, words: Words) -> Iterator[t
 def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, WhyRecord.load(path)
     rows = []
-    for n, entry in enumerate(record.pictures):
+    for n, entry in enumerate(record.pictures if arrays else ()):
         label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"
         label += "" if entry.is_right else "\n" + say("not {truth}", truth=entry.picture.truth)
         cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
@@ -165,8 +185,8 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
             layer=record.layer,
         )
     label = say("Where the network looks, on right and on wrong answers")
-    exhibit = _exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)
-    return Chapter("why", say("Why this answer"), told, [exhibit])
+    exhibits = [_exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)] if rows else []
+    return Chapter("why", say("Why this answer"), told, exhibits)
 
 
 def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -> list[str]:
@@ -222,7 +242,7 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     say, record = words.say, DataMapRecord.load(path)
     classes = list(record.chance)
     panels = []
-    for entry in record.maps:
+    for entry in record.maps if arrays else ():
         heading = say(MAP_WORDS[entry.space, entry.method])
         heading += "" if entry.explained is None else f" ({words.percent(entry.explained, 0)})"
         panels.append((heading, arrays[f"{entry.space}.{entry.method}"]))
@@ -230,7 +250,7 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         _exhibit(
             "map",
             say("Maps of the pictures, by pixels and by learnt features"),
-            partial(_at_width, draw_data_maps, panels, arrays["labels"], classes),
+            partial(_at_width, draw_data_maps, panels, arrays.get("labels"), classes),
             say(
                 "Each dot is a picture, in the colour of its class. Near on a t-SNE means alike; distances between heaps mean little. "  # noqa: E501
                 "For PCA, the share of the variance that the two axes carry."
@@ -251,7 +271,7 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
             _exhibit(
                 "map-groups",
                 say("The same maps, by group"),
-                partial(_at_width, draw_data_maps, panels, arrays["groups"], list(record.groups)),
+                partial(_at_width, draw_data_maps, panels, arrays.get("groups"), list(record.groups)),
                 say("The same maps, each picture in the colour of its group."),
             )
         )
@@ -262,7 +282,7 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         )
         heading = say("group")
         tables.append((_tabulate_separation(record.group_separation, record.group_chance, heading, words), caption))
-    return Chapter("map", say("Maps of the data"), told, exhibits, tables)
+    return Chapter("map", say("Maps of the data"), told, exhibits if arrays else [], tables)
 
 
 def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], opening: str, words: Words) -> str:

@@ -65,7 +65,7 @@ def keep_study(text: str, base: Path, folder: StudyFolder) -> None:
         copies[reference] = f"{(place / path.name).as_posix()}:{name}"
     for stale in set(folder.networks.rglob("*.py")) - written:
         stale.unlink()
-    write_text(folder.given, _rename(text, tree, copies))
+    write_text(folder.given, rename_texts(text, copies))
 
 
 def _find_files(texts: Iterable[str], base: Path) -> Iterator[tuple[str, tuple[Path, str]]]:
@@ -88,11 +88,11 @@ def _texts(node: Any) -> Iterator[str]:  # noqa: ANN401 - any YAML value
             yield from _texts(value)
 
 
-def _rename(text: str, tree: Any, names: Mapping[str, str]) -> str:  # noqa: ANN401 - any YAML value
+def rename_texts(text: str, names: Mapping[str, str]) -> str:
     """Return a study file with other texts in the place of some, its comments kept where that can be done."""
     if not names:
         return text
-    renamed = _replace(tree, names)
+    renamed = _replace(read_yaml(text, "study")[0], names)
     pattern = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     changed = re.sub(rf"(?<![\w./~-])(?:{pattern})(?!\w)", lambda found: names[found[0]], text)
     return changed if read_yaml(changed, "study")[0] == renamed else _write(renamed)

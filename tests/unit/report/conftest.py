@@ -10,7 +10,8 @@ import pytest
 
 from etude.core.interval import Interval
 from etude.core.run_record import Cost, Epoch, RunRecord
-from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
+from etude.core.search_record import ParameterRecord, SearchRecord, TrialRecord
+from etude.core.study_record import LeaderboardRow, RunRef, SearchSummary, StudyRecord, Verdict
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions, write_predictions
 from etude.report.messages import LANGUAGES
@@ -216,3 +217,34 @@ def study_folder(whole_study: Path, tmp_path: Path) -> Path:
     """A copy of the study that a test may change, without histories and predictions: its note is quickly drawn."""
     kept = shutil.ignore_patterns("history.jsonl", "predictions.parquet", "report")
     return Path(shutil.copytree(whole_study, tmp_path / whole_study.name, ignore=kept))
+
+
+@pytest.fixture
+def searched(study_folder: Path) -> Path:
+    """The study with a search of four trials, one of which was pruned and one failed."""
+    path = "search/cnn-searched.json"
+    given = {"search": "s", "phase": "random"}
+    trials = (
+        TrialRecord(number=0, state="complete", settings={"train.optimizer.lr": 0.25}, score=0.61, epochs=12, seconds=80.0, **given),
+        TrialRecord(number=1, state="pruned", settings={"train.optimizer.lr": 0.0125}, score=0.33, epochs=3, seconds=20.0, **given),
+        TrialRecord(number=2, state="failed", settings={"train.optimizer.lr": 30.0}, failure="The loss is no number.", **given),
+        TrialRecord(number=3, state="complete", settings={"train.optimizer.lr": 0.1, "model.widths": [16, 32]}, score=0.72, epochs=12, seconds=75.0, **given),
+    )  # fmt: skip
+    record = SearchRecord(
+        study="cifar10-models", candidate="cnn-searched", of="cnn", metric="accuracy", higher_is_better=True,
+        sampler="random", pruner="median", n_trials=4, seed=1000, trials=trials, best=3, settings=trials[3].settings,
+        parameters=(ParameterRecord(name="train.optimizer.lr", field="train.optimizer.lr", kind="log", low=0.01, high=30.0),),
+        seconds=175.0,
+    )  # fmt: skip
+    (study_folder / "search").mkdir()
+    record.save(study_folder / path)
+    summary = SearchSummary(
+        candidate="cnn-searched", of="cnn", sampler="random", n_trials=4, n_complete=2, n_pruned=1, n_failed=1,
+        seconds=175.0, settings=(record.settings,), validation_scores=(0.72,), records=(path,),
+    )  # fmt: skip
+    study = StudyRecord.load(study_folder / "study.json")
+    found = RunRef(candidate="cnn-searched", seed=0, identity="f" * 16, status="planned")
+    gain = study.verdicts[0].model_copy(update={"candidate": "cnn-searched"})
+    given = {"searches": (summary,), "runs": (*study.runs, found), "verdicts": (*study.verdicts, gain)}
+    study.model_copy(update=given).save(study_folder / "study.json")
+    return study_folder

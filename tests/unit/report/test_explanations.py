@@ -7,7 +7,19 @@ import pytest
 
 from etude.core.interval import Interval
 from etude.core.study_record import StudyRecord
-from etude.explain.records import Attribution, LayerRow, LayersRecord, PictureRef, SightRecord, WhyRecord
+from etude.explain.records import (
+    Attribution,
+    ClassSeparation,
+    DataMapRecord,
+    ErrorsRecord,
+    GroupScore,
+    LayerRow,
+    LayersRecord,
+    MapRecord,
+    PictureRef,
+    SightRecord,
+    WhyRecord,
+)
 from etude.report.explanations import explain_best
 from etude.report.note import gather, write_note
 from etude.report.pdf import render_typst
@@ -112,6 +124,41 @@ def test_a_difference_that_its_interval_does_not_show_is_not_claimed(tmp_path):
     write_why(tmp_path)  # a record of before: no interval, no claim
     assert "matters" not in tell_why(tmp_path)
     assert "compte" not in tell_why(tmp_path, "fr")
+
+
+@pytest.mark.parametrize(
+    ("language", "told", "lacking"),
+    [("en", "takes 30.0 points", "Its figures are left out"), ("fr", "ôte 30,0 points", "Ses figures sont laissées")],
+)
+def test_what_was_recorded_is_told_where_its_arrays_are_not_there(tmp_path, language, told, lacking):
+    """As in a notebook that had no room for them."""
+    write_why(tmp_path, gain_grad_cam=Interval(low=0.12, high=0.28))
+    assert lacking not in tell_why(tmp_path, language)
+    (tmp_path / "why.npz").unlink()
+    assert told in tell_why(tmp_path, language)
+    assert lacking in tell_why(tmp_path, language)
+    assert gather_chapters(tmp_path, Words(language))[0].exhibits == []
+
+
+def test_tables_of_maps_and_errors_stand_without_their_arrays(tmp_path):
+    ends = Interval(low=0.6, high=0.9)
+    apart = tuple(ClassSeparation(name=name, n=20, share=0.8, interval=ends) for name in ("cat", "dog"))
+    DataMapRecord(
+        maps=(MapRecord(space="pixels", method="pca", explained=0.3),), n=40, separation={"pixels": apart},
+        chance={"cat": 0.5, "dog": 0.5}, seconds=1.0, pixels_px=16, groups=("a", "b"), group_chance={"a": 0.5, "b": 0.5},
+        group_separation={"pixels": tuple(entry.model_copy(update={"name": name}) for entry, name in zip(apart, "ab", strict=True))},
+    ).save(tmp_path / "map.json")  # fmt: skip
+    score = GroupScore(name="cat", n=20, share=0.7, interval=ends)
+    ErrorsRecord(
+        candidate="cnn", n_runs=2, confident=(PICTURE,), hardest=(), mislabelled=(), classes=(score,), groups=(score,)
+    ).save(tmp_path / "errors.json")  # fmt: skip
+    SightRecord(picture=PICTURE, layers=("conv",), first="conv", exciting=()).save(tmp_path / "sight.json")
+    sight, maps, errors = gather_chapters(tmp_path, Words("en"))
+    assert "The picture is test/1" in sight.told[0]
+    assert not any("no filters" in said for said in sight.told)  # nothing is known of them
+    assert [len(chapter.tables) for chapter in (sight, maps, errors)] == [0, 2, 2]
+    assert "these classes stand apart: cat and dog" in " ".join(maps.told)
+    assert not any(chapter.exhibits for chapter in (sight, maps, errors))
 
 
 def test_random_weights_are_told_of_both_ways(tmp_path):

@@ -10,8 +10,7 @@ import pytest
 
 from etude.core.errors import EtudeError
 from etude.core.run_record import RunRecord
-from etude.core.search_record import ParameterRecord, SearchRecord, TrialRecord
-from etude.core.study_record import RunRef, SearchSummary, StudyRecord
+from etude.core.study_record import StudyRecord
 from etude.explain.records import LayerRow, LayersRecord
 from etude.models.card import Card
 from etude.report import cells, notebook, packing
@@ -191,36 +190,6 @@ def test_where_no_prediction_is_left_it_is_said(study_folder, monkeypatch):
     monkeypatch.setattr(cells, "_show_html", shown.append)
     cells.Book(study_folder, "en").errors()
     assert "There are no predictions to look at" in "".join(shown)
-
-
-@pytest.fixture
-def searched(study_folder):
-    """The study with a search of four trials, one of which was pruned and one failed."""
-    path = "search/cnn-searched.json"
-    given = {"search": "s", "phase": "random"}
-    trials = (
-        TrialRecord(number=0, state="complete", settings={"train.optimizer.lr": 0.25}, score=0.61, epochs=12, seconds=80.0, **given),
-        TrialRecord(number=1, state="pruned", settings={"train.optimizer.lr": 0.0125}, score=0.33, epochs=3, seconds=20.0, **given),
-        TrialRecord(number=2, state="failed", settings={"train.optimizer.lr": 30.0}, failure="The loss is no number.", **given),
-        TrialRecord(number=3, state="complete", settings={"train.optimizer.lr": 0.1, "model.widths": [16, 32]}, score=0.72, epochs=12, seconds=75.0, **given),
-    )  # fmt: skip
-    record = SearchRecord(
-        study="cifar10-models", candidate="cnn-searched", of="cnn", metric="accuracy", higher_is_better=True,
-        sampler="random", pruner="median", n_trials=4, seed=1000, trials=trials, best=3, settings=trials[3].settings,
-        parameters=(ParameterRecord(name="train.optimizer.lr", field="train.optimizer.lr", kind="log", low=0.01, high=30.0),),
-        seconds=175.0,
-    )  # fmt: skip
-    (study_folder / "search").mkdir()
-    record.save(study_folder / path)
-    summary = SearchSummary(
-        candidate="cnn-searched", of="cnn", sampler="random", n_trials=4, n_complete=2, n_pruned=1, n_failed=1,
-        seconds=175.0, settings=(record.settings,), validation_scores=(0.72,), records=(path,),
-    )  # fmt: skip
-    study = StudyRecord.load(study_folder / "study.json")
-    found = RunRef(candidate="cnn-searched", seed=0, identity="f" * 16, status="planned")
-    gain = study.verdicts[0].model_copy(update={"candidate": "cnn-searched"})
-    mutate(study_folder, searches=(summary,), runs=(*study.runs, found), verdicts=(*study.verdicts, gain))
-    return study_folder
 
 
 def test_trials_stand_in_the_path_before_the_runs(searched):

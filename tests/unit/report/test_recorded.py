@@ -12,8 +12,10 @@ import pytest
 from etude.check import kinship, quality
 from etude.core.run_record import AdversarialLook, Epoch
 from etude.data.prepared import note_left_out
+from etude.data.sources.folder import _Walk
 from etude.data.sources.paired import note_without_mask
-from etude.report.recorded import FINDINGS, PATTERNS, tell_finding, tell_recorded
+from etude.data.sources.parquet import _note_unnamed
+from etude.report.recorded import FINDINGS, PATTERNS, tell_device, tell_finding, tell_recorded
 from etude.report.words import Words
 from etude.study.cautions import cautions
 from etude.study.file import CombineConfig
@@ -68,6 +70,17 @@ def looks():
     ]  # fmt: skip
 
 
+def passed_over():
+    """What a source of folders says of all that it passes over, of one file each and of several."""
+    for names in (["a.txt"], [f"{number}.txt" for number in range(1200)]):
+        walk = _Walk(Path("/photos"))
+        for name in names:
+            for reason in ("hidden", "outside any class folder", "no picture by its ending", "a loop of links"):
+                walk._pass(reason, f"/photos/{name}")
+            walk._pass("a folder that cannot be read, Permission denied", f"/photos/{name}")
+        yield from walk.notes()
+
+
 NOTES = [
     *(f"{label}: {collapse_note(looks(), 0.1, 100)}" for label in ("dcgan, seed 0", "dcgan, seed 12, fold 3")),
     f"dcgan, seed 0: {passed_collapse_note(looks(), 100)}",
@@ -79,6 +92,8 @@ NOTES = [
     *cautioned(),
     *note_left_out((("a/0.png", "…"),)),
     *note_left_out(tuple((f"b/{number}.png", "…") for number in range(7))),
+    *passed_over(),
+    *_note_unnamed([Path("train-0.parquet"), Path("more.parquet")]),
 ]
 
 
@@ -131,3 +146,17 @@ def test_a_note_of_one_picture_is_told_in_the_singular():
     assert tell_recorded(note, Words("fr")).startswith("1 image a quitté")
     assert tell_recorded(note_without_mask(1)[0], Words("fr")) == "1 image sans masque a été laissée de côté."
     assert tell_recorded(note_without_mask(2000)[0], Words("fr")).startswith("2\N{NARROW NO-BREAK SPACE}000 images")
+
+
+@pytest.mark.parametrize(
+    ("device", "french"),
+    [
+        ("cpu: AMD EPYC, 2 threads", "cpu : AMD EPYC, 2 fils d’exécution"),
+        ("cpu: unknown processor, 1 thread", "cpu : processeur inconnu, 1 fil d’exécution"),
+        ("AMD EPYC, 2 threads, 8 GiB, Linux", "AMD EPYC, 2 fils d’exécution, 8 Gio, Linux"),
+        ("cuda:0: NVIDIA T4", "cuda:0 : NVIDIA T4"),
+    ],
+)
+def test_a_machine_is_told_in_the_language_but_for_its_own_name(device, french):
+    assert tell_device(device, Words("en")).replace("\xa0", " ") == device
+    assert tell_device(device, Words("fr")).replace("\xa0", " ") == french

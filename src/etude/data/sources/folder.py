@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from etude.core.counting import how_many
 from etude.core.errors import DataError, sentence
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
@@ -125,7 +126,7 @@ class _Walk:
     def notes(self) -> tuple[str, ...]:
         """Say how many files of each sort were passed over, and name the first."""
         return tuple(
-            f"{len(paths)} {'file was' if len(paths) == 1 else 'files were'} passed over ({reason}): "
+            f"{how_many(len(paths), 'file was', 'files were')} passed over ({reason}): "
             f"{', '.join(sorted(paths)[:5])}{', …' if len(paths) > 5 else ''}"
             for reason, paths in sorted(self.passed_over.items())
         )
