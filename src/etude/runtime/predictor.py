@@ -127,7 +127,8 @@ class Predictor(Bundled):
             for begin in range(0, len(read), BATCH)
         ]
         if not is_list:
-            return logits[0][0]
+            one: npt.NDArray[np.float32] = logits[0][0]
+            return one
         return np.concatenate(logits) if logits else np.zeros((0, *self.record.logits.shape), np.float32)
 
     def read(self, picture: Picture, *, name: str = "", box: Box | None = None) -> tuple[Pixels, Seen]:
