@@ -27,13 +27,14 @@ task: generation
 data: {source: shapes, classes: [disc, square], split: {train_items: 24, validation: 0.1}}
 prepare: {size_px: 16}
 augment: [flip]
-train: {steps: 8, batch: 4, adversarial: {look_every: 2, collapse: 0}}
+train: {steps: 8, batch: 4, precision: bf16, memory_format: channels_last, adversarial: {look_every: 2, collapse: 0}}
 candidates:
   dcgan: {model: {name: dcgan, width: 4, latent: 8, spectral_norm: true}, train: {average: none}}
   fastgan:
     model: {name: fastgan, width: 4, latent: 8, conditional: true}
     train: {adversarial: {augment: [color, translation, cutout], r1: 1, r1_every: 3}}
 protocol: {seeds: 1, generation: {pictures: 20, features: pixels}}
+report: {formats: []}
 """
 
 
@@ -147,13 +148,13 @@ def test_killed_in_each_of_its_trainings_a_study_of_generators_ends_the_same(tmp
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    assert start(whole, GENERATORS).wait(120) == 0
+    assert start(whole, GENERATORS).wait(300) == 0
 
     kill_when_told(start(broken, GENERATORS), "dcgan, seed 0: look 2/4")
     assert not list(broken.glob("results/killed/runs/*/run.json"))
     kill_when_told(start(broken, GENERATORS), "fastgan, seed 0: look 3/4")
     process = start(broken, GENERATORS)
-    told = process.communicate(timeout=120)[1]
+    told = process.communicate(timeout=300)[1]
     assert process.returncode == 0
     assert "fastgan, seed 0: 4 epochs, resumed at step" in told
     assert outcome(broken) == outcome(whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from etude.core.errors import MissingPartError
-from etude.models import picture_features
+from etude.models import embedding, picture_features
 from etude.models.embedding import Embedder
 from etude.models.picture_features import PictureFeatures, find_features
 
@@ -67,3 +68,22 @@ def test_a_network_sees_every_picture_at_one_size_normalised_as_it_was_trained(m
     assert sum(shape[0] for shape in seen) == 70
     np.testing.assert_allclose(features, np.arange(70)[:, None] / 127.5 - 1 + np.zeros((1, 3)), atol=1e-5)
     assert torch.is_grad_enabled()
+
+
+def test_a_network_is_opened_once_and_anew_where_its_file_holds_other_weights(monkeypatch, tmp_path):
+    opened: list[str] = []
+
+    def create_model(name, **_):
+        opened.append(name)
+        return torch.nn.Identity()
+
+    monkeypatch.setattr("timm.create_model", create_model)
+    monkeypatch.setattr("etude.models.networks.timm.embedding_options", lambda *_: {})
+    file = tmp_path / "resnet50.safetensors"
+    for content, count in ((b"1", 1), (b"1", 1), (b"another", 2)):
+        if not file.exists() or file.read_bytes() != content:
+            file.write_bytes(content)
+        embedding.open_embedder("resnet50", file)
+        assert len(opened) == count
+    assert PictureFeatures("resnet50", file).weights == hashlib.sha256(b"another").hexdigest()
+    assert PictureFeatures("pixels").weights == ""
