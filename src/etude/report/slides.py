@@ -6,7 +6,9 @@ Text and tables are PowerPoint's own; figures are pictures with a description. E
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +27,7 @@ from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
 from etude.report.reading import StudyResults, read_study
 from etude.report.searches import SearchPart
-from etude.report.tables import Table
+from etude.report.tables import Cell, Table
 from etude.report.words import MetricWords, Words
 
 if TYPE_CHECKING:
@@ -36,6 +38,16 @@ _WIDTH_IN, _HEIGHT_IN, _MARGIN_IN, _TOP_IN = 13.333, 7.5, 0.7, 1.45
 _BODY_IN = _HEIGHT_IN - _TOP_IN - 0.65
 _FULL_IN = _WIDTH_IN - 2 * _MARGIN_IN
 _DPI = 170
+_EM, _BOLD_EM, _LINE, _AFTER = 0.5, 0.56, 1.2, 0.55
+"""In sizes of the letters: mean width of one, and of a bold one; height of a line, and what follows a paragraph."""
+_SIZES_PT, _LEAST_PT = (*range(20, 11, -1), 11, 10, 9), 12
+"""Sizes of sentences; below the least, only what has nothing left that could go into the notes."""
+_CELL_SIZES_PT, _ROW_IN = (12, 11, 10, 9), 0.4
+"""Sizes of the letters of a table, and the height of a row at the first."""
+_INSET_IN, _CELL_INSET_IN = 0.1, 0.03
+"""What a box and a cell keep free at the sides, and a cell above and below."""
+Area = tuple[float, float, float, float]
+"""Left, top, width and height in inches."""
 
 
 def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -> Path:
@@ -91,7 +103,7 @@ class Deck:
             slide,
             subtitle,
             (_MARGIN_IN, 3.85, _FULL_IN, 1.7),
-            size_pt=_fitting(subtitle, ((110, 24), (220, 20), (999, 16))),
+            size_pt=_text_size([subtitle], _FULL_IN, 1.7, (24, 20, 16, 14, 12, 10)),
         )
         self._write(slide, small, (_MARGIN_IN, 6.3, _FULL_IN, 0.5), size_pt=14, color=_MUTED)
         self._bar(slide)
@@ -107,7 +119,8 @@ class Deck:
     def slide(self, title: str, notes: Sequence[str]) -> Slide:
         """Add a slide with its title and what is said to it."""
         slide = self._slide("\n\n".join(notes))
-        self._write(slide, title, (_MARGIN_IN, 0.45, _FULL_IN, 0.8), size_pt=28 if len(title) < 60 else 22, bold=True)
+        size_pt = _text_size([title], _FULL_IN, 0.8, range(28, 11, -1), _BOLD_EM)
+        self._write(slide, title, (_MARGIN_IN, 0.45, _FULL_IN, 0.8), size_pt=size_pt, bold=True)
         self._write(slide, self.part, (_MARGIN_IN, 7.0, 9, 0.35), size_pt=11, color=_MUTED)
         self._write(
             slide, str(self.number), (_WIDTH_IN - _MARGIN_IN - 1, 7.0, 1, 0.35), size_pt=11, color=_MUTED, right=True
@@ -115,56 +128,76 @@ class Deck:
         self._bar(slide)
         return slide
 
-    def bullets(self, slide: Slide, items: Sequence[str], box: tuple[float, float, float, float]) -> None:
-        """Add sentences, one a line; small enough to fit."""
+    def bullets(self, slide: Slide, items: Sequence[str], box: Area) -> None:
+        """Add sentences, one a line, small enough to fit; of too many the last are counted, and told in the notes."""
         from pptx.util import Pt
 
-        items = [item for item in items if item]
-        if not items:
+        told = [item for item in items if item]
+        if not told:
             return
+        kept = self._keep(told, box)
+        if left := told[len(kept) :]:
+            self._note(slide, left)
+            kept.append(self._tell_left(len(left)))
         frame = self._frame(slide, box)
-        size_pt = _text_size(items, box[2], box[3])
-        for place, item in enumerate(items):
+        size_pt = _text_size(kept, box[2], box[3])
+        for place, item in enumerate(kept):
             paragraph = frame.paragraphs[0] if place == 0 else frame.add_paragraph()
-            paragraph.space_after = Pt(size_pt * 0.55)
+            paragraph.space_after = Pt(size_pt * _AFTER)
             self._run(paragraph, item, size_pt, _INK)
 
-    def table(self, slide: Slide, table: Table, box: tuple[float, float, float, float], most_rows: int = 10) -> int:
-        """Add a table that can be edited; return how many rows did not fit."""
+    def _keep(self, items: list[str], box: Area) -> list[str]:
+        """Return the first sentences that can be read in a box, with room to say how many more there are."""
+        for n in range(len(items), 1, -1):
+            rest = [self._tell_left(len(items) - n)] if n < len(items) else []
+            if _fits([*items[:n], *rest], box[2], box[3], _LEAST_PT):
+                return items[:n]
+        return items[:1]
+
+    def _tell_left(self, n: int) -> str:
+        return self.words.say_count("{n} more: see the speaker notes.", "{n} more: see the speaker notes.", n)
+
+    def _note(self, slide: Slide, items: Iterable[str]) -> None:
+        """Say in the notes of a slide what they do not say yet."""
+        frame = slide.notes_slide.notes_text_frame
+        frame.text = "\n\n".join([frame.text, *(item for item in items if item not in frame.text)])
+
+    def table(self, slide: Slide, table: Table, box: Area, most_rows: int = 10) -> int:
+        """Add a table that can be edited, its letters small enough to fit; return how many rows did not."""
         from pptx.util import Inches
 
-        rows = table.rows[:most_rows]
-        shape = slide.shapes.add_table(
-            len(rows) + 1,
-            len(table.columns),
-            *(Inches(side) for side in (box[0], box[1], box[2], 0.4 * (len(rows) + 1))),
-        )
+        laid = _lay_table(table, table.rows[:most_rows], box)
+        sides = (box[0], box[1], box[2], sum(laid.heights_in))
+        shape = slide.shapes.add_table(len(laid.rows) + 1, len(table.columns), *(Inches(side) for side in sides))
         made = shape.table
-        _set_widths(made, table, rows, box[2])
+        for column, column_in in zip(made.columns, laid.widths_in, strict=True):
+            column.width = Inches(column_in)
+        for line, line_in in zip(made.rows, laid.heights_in, strict=True):
+            line.height = Inches(line_in)
         for column, head in enumerate(table.columns):
-            self._cell(made.cell(0, column), head.heading, head.numeric, is_head=True)
-        for line, row in enumerate(rows, 1):
+            self._cell(made.cell(0, column), head.heading, head.numeric, laid.size_pt, is_head=True)
+        for line, row in enumerate(laid.rows, 1):
             for column, cell in enumerate(row):
-                numeric = table.columns[column].numeric
-                self._cell(
-                    made.cell(line, column), cell.text, numeric, marked=line - 1 in table.marked, bold=column == 0
-                )
-        return len(table.rows) - len(rows)
+                numeric, marked = table.columns[column].numeric, line - 1 in table.marked
+                self._cell(made.cell(line, column), cell.text, numeric, laid.size_pt, marked=marked, bold=column == 0)
+        return len(table.rows) - len(laid.rows)
 
-    def picture(
-        self, slide: Slide, drawing: Drawing, box: tuple[float, float, float, float], width_in: float = 7.65
-    ) -> None:
+    def picture(self, slide: Slide, drawing: Drawing, box: Area, width_in: float = 7.65) -> None:
         """Add a figure, as large as the box allows, with its description."""
         path = to_png(drawing.draw(width_in), self.scratch / f"{drawing.name}-{self.number}.png", dpi=_DPI)
         self.image(slide, path, box, drawing.label)
 
     def legend(self, slide: Slide, names: Sequence[str], looks: Mapping[str, Look]) -> None:
         """Name the candidates below a figure, each in its colour."""
-        paragraph = self._frame(slide, (_MARGIN_IN, 6.62, _FULL_IN, 0.4)).paragraphs[0]
-        for name in names:
-            self._run(paragraph, f"\N{EM DASH} {name}     ", 13, looks[name].color.removeprefix("#").upper(), bold=True)
+        if not names:
+            return
+        paragraph = self._frame(slide, (_MARGIN_IN, 6.6, _FULL_IN, 0.4)).paragraphs[0]
+        entries = [f"\N{EM DASH} {name}     " for name in names]
+        size_pt = _text_size(["".join(entries)], _FULL_IN, 0.4, range(13, 5, -1), _BOLD_EM)
+        for name, entry in zip(names, entries, strict=True):
+            self._run(paragraph, entry, size_pt, looks[name].color.removeprefix("#").upper(), bold=True)
 
-    def image(self, slide: Slide, path: Path, box: tuple[float, float, float, float], label: str) -> None:
+    def image(self, slide: Slide, path: Path, box: Area, label: str) -> None:
         """Add a picture file, as large as the box allows."""
         from PIL import Image
         from pptx.util import Inches
@@ -191,7 +224,7 @@ class Deck:
         bar.fill.fore_color.rgb = RGBColor.from_string(_BLUE)
         bar.line.fill.background()
 
-    def _frame(self, slide: Slide, box: tuple[float, float, float, float]) -> Any:  # noqa: ANN401 - python-pptx has no types
+    def _frame(self, slide: Slide, box: Area) -> Any:  # noqa: ANN401 - python-pptx has no types
         from pptx.util import Inches
 
         frame = slide.shapes.add_textbox(*(Inches(side) for side in box)).text_frame
@@ -199,7 +232,7 @@ class Deck:
         return frame
 
     def _write(
-        self, slide: Slide, text: str, box: tuple[float, float, float, float], *, size_pt: float, bold: bool = False,
+        self, slide: Slide, text: str, box: Area, *, size_pt: float, bold: bool = False,
         color: str = _INK, right: bool = False,
     ) -> None:  # fmt: skip
         if not text:
@@ -220,7 +253,8 @@ class Deck:
         run.font.color.rgb = RGBColor.from_string(color)
 
     def _cell(
-        self, cell: Any, text: str, numeric: bool, *, is_head: bool = False, marked: bool = False, bold: bool = False  # noqa: ANN401
+        self, cell: Any, text: str, numeric: bool, size_pt: float, *, is_head: bool = False, marked: bool = False,  # noqa: ANN401
+        bold: bool = False,
     ) -> None:  # fmt: skip
         from pptx.dml.color import RGBColor
         from pptx.enum.text import PP_ALIGN
@@ -228,10 +262,10 @@ class Deck:
 
         cell.fill.solid()
         cell.fill.fore_color.rgb = RGBColor.from_string("E3E7EC" if is_head else _TINT if marked else "FFFFFF")
-        cell.margin_top = cell.margin_bottom = Inches(0.03)
+        cell.margin_top = cell.margin_bottom = Inches(_CELL_INSET_IN)
         paragraph = cell.text_frame.paragraphs[0]
         paragraph.alignment = PP_ALIGN.RIGHT if numeric else PP_ALIGN.LEFT
-        self._run(paragraph, text, 12, _MUTED if is_head else _INK, bold=bold and not is_head)
+        self._run(paragraph, text, size_pt, _MUTED if is_head else _INK, bold=bold and not is_head)
 
 
 def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:
@@ -239,32 +273,81 @@ def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:
     return next((size for most, size in sizes if len(text) <= most), sizes[-1][1])
 
 
-def _text_size(items: Sequence[str], width_in: float, height_in: float) -> float:
-    """Return the largest size in points, 12 to 20, at which paragraphs fit a box."""
-    for size_pt in range(20, 11, -1):
-        room = max(1, int(width_in * 72 / (0.5 * size_pt)))  # half an em: the mean width of a letter
-        lines = sum(-(-max(1, len(item)) // room) for item in items)
-        if lines * size_pt * 1.2 + len(items) * size_pt * 0.55 <= height_in * 72 - 10:
-            return float(size_pt)
-    return 12.0
+def _count_lines(text: str, width_in: float, size_pt: float, em: float = _EM) -> int:
+    """Return in how many lines a text is set in a box or a cell of this width, its margins taken off."""
+    room = max(1, int((width_in - 2 * _INSET_IN) * 72 / (em * size_pt)))
+    return max(1, len(textwrap.wrap(text, room)))
 
 
-def _set_widths(made: Any, table: Table, rows: Sequence[Sequence[Any]], width_in: float) -> None:  # noqa: ANN401
+def _fits(items: Sequence[str], width_in: float, height_in: float, size_pt: float, em: float = _EM) -> bool:
+    """Return whether paragraphs of this size fit a box."""
+    lines = sum(_count_lines(item, width_in, size_pt, em) for item in items)
+    return lines * size_pt * _LINE + (len(items) - 1) * size_pt * _AFTER <= height_in * 72 - 8
+
+
+def _text_size(
+    items: Sequence[str], width_in: float, height_in: float, sizes: Sequence[int] = _SIZES_PT, em: float = _EM
+) -> float:
+    """Return the first size in points at which paragraphs fit a box; the last one where they do at none."""
+    return float(next((size_pt for size_pt in sizes if _fits(items, width_in, height_in, size_pt, em)), sizes[-1]))
+
+
+@dataclass(frozen=True)
+class _Laid:
+    """A table as it is laid out in a box."""
+
+    rows: Sequence[Sequence[Cell]]
+    """Those that fit."""
+    size_pt: int
+    widths_in: list[float]
+    heights_in: list[float]
+    """That of the head, then that of each row."""
+
+
+def _lay_table(table: Table, rows: Sequence[Sequence[Cell]], box: Area) -> _Laid:
+    """Lay a table out at the largest letters at which it fits a box; at the smallest, leave out its last rows."""
+    lines = [[head.heading for head in table.columns], *([cell.text for cell in row] for row in rows)]
+    for size_pt in _CELL_SIZES_PT:
+        least_in = _least_widths(lines, size_pt)
+        widths_in = _column_widths(lines, least_in, box[2], size_pt)
+        heights_in = [_row_height(texts, widths_in, size_pt) for texts in lines]
+        is_low_enough = sum(heights_in) <= box[3] + 1e-6
+        if is_low_enough and sum(least_in) <= box[2]:
+            break
+    if not is_low_enough and len(rows) > 1:
+        return _lay_table(table, rows[:-1], box)
+    return _Laid(rows, size_pt, widths_in, heights_in)
+
+
+def _row_height(texts: Sequence[str], widths_in: Sequence[float], size_pt: float) -> float:
+    """Return the height of a row in inches: that of its longest cell, never less than a plain row's."""
+    lines = max(_count_lines(text, width_in, size_pt) for text, width_in in zip(texts, widths_in, strict=True))
+    return max(_ROW_IN * size_pt / _CELL_SIZES_PT[0], lines * size_pt * _LINE / 72 + 2 * _CELL_INSET_IN)
+
+
+def _least_widths(lines: Sequence[Sequence[str]], size_pt: float) -> list[float]:
+    """Return what each column asks for so that no word of it is parted."""
+    longest = [
+        max(len(word) for text in column for word in text.split() or [""]) for column in zip(*lines, strict=True)
+    ]
+    return [0.1 * size_pt / _CELL_SIZES_PT[0] * (letters + 2) for letters in longest]
+
+
+def _column_widths(
+    lines: Sequence[Sequence[str]], least_in: Sequence[float], width_in: float, size_pt: float
+) -> list[float]:
     """Give each column what its longest text asks for; where that is too much, no less than its longest word."""
-    from pptx.util import Inches
-
-    texts = [[head.heading, *(row[column].text for row in rows)] for column, head in enumerate(table.columns)]
-    needed_in = [0.095 * (min(46, max(map(len, column))) + 3) for column in texts]
-    least_in = [0.1 * (max(len(word) for text in column for word in text.split() or [""]) + 2) for column in texts]
-    spare_in = sum(max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True))
-    if sum(needed_in) <= width_in or sum(least_in) >= width_in or not spare_in:
-        scale = min(1.25, width_in / sum(needed_in))
-        widths_in = [need * scale for need in needed_in]
-    else:
-        share = min(1.0, (width_in - sum(least_in)) / spare_in)
-        widths_in = [least + share * max(0.0, need - least) for need, least in zip(needed_in, least_in, strict=True)]
-    for column, column_in in enumerate(widths_in):
-        made.columns[column].width = Inches(column_in)
+    longest = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    a_letter_in = 0.095 * size_pt / _CELL_SIZES_PT[0]
+    needed_in = [
+        max(least, a_letter_in * (min(46, letters) + 3)) for letters, least in zip(longest, least_in, strict=True)
+    ]
+    spare_in = sum(needed_in) - sum(least_in)
+    if sum(needed_in) <= width_in or sum(least_in) >= width_in or spare_in <= 0:
+        stretch = min(1.25, width_in / sum(needed_in))
+        return [need * stretch for need in needed_in]
+    share = (width_in - sum(least_in)) / spare_in
+    return [least + share * (need - least) for need, least in zip(needed_in, least_in, strict=True)]
 
 
 def _ends(table: Table, most: int, last: int) -> Table:
@@ -358,7 +441,7 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     say = words.say
     path = [f"{label}: {sentence}" for label, sentence in tell_runs(study, words, metric)]
     slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:_MOST_NOTED]])
-    left = deck.table(slide, pick_columns(told["leaderboard"], 7), _BOX, most_rows=11)
+    left = deck.table(slide, pick_columns(told["leaderboard"], 7), (*_BOX[:3], 4.95), most_rows=11)
     rest = words.say_count("{n} other candidate", "{n} other candidates", left) if left > 0 else ""
     below = " · ".join(filter(None, [rest, tell_few_runs(record, words)]))
     if below:
@@ -392,7 +475,7 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         for candidate, pieces in told["failures"]
     ]
     if failed:
-        deck.bullets(deck.slide(say("What failed"), failed), failed[:6], _BOX)
+        deck.bullets(deck.slide(say("What failed"), failed), failed, _BOX)
 
 
 def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
@@ -517,7 +600,7 @@ def _tell_judged(deck: Deck, judged: Judged) -> None:
     slide = deck.slide(
         deck.words.say("What a detector sees in generated pictures"), [judged.told, judged.caption, judged.caution]
     )
-    deck.table(slide, _ends(judged.table, 9, _PHOTOGRAPHS), (_MARGIN_IN, _TOP_IN, _FULL_IN, 3.6), most_rows=9)
+    deck.table(slide, _ends(judged.table, 9, _PHOTOGRAPHS), (_MARGIN_IN, _TOP_IN, _FULL_IN, 4.0), most_rows=9)
     deck.bullets(slide, [judged.told, judged.caution], (_MARGIN_IN, 5.5, _FULL_IN, 1.4))
 
 

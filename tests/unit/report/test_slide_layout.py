@@ -1,13 +1,102 @@
-"""The reader that other tests look at slides with, and what a deck does with nothing to say."""
+"""Slides of a study with long names and much to say: nothing overlaps, runs off, or does not fit its box."""
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from pptx import Presentation
 from pptx.util import Inches, Pt
 from tests.slide_layout import faults_of
 
-from etude.report.slides import Deck
+from etude.core.run_record import RunRecord
+from etude.core.study_record import AblationGroup, Combination, StudyRecord
+from etude.report.slides import Deck, write_slides
+from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
+
+NAMES = {
+    "resnet": "residual-network-of-twenty-layers",
+    "cnn-flip-shift": "plain-convolutions+flip+shift+color+erase",
+    "cnn-noise": "plain-convolutions+noise",
+    "cnn": "plain-convolutions",
+    "mlp": "two-layers-and-nothing-else",
+}
+QUESTION = " ".join(["Which small network should we train, does augmentation pay, and who would notice?"] * 5)
+DIVERGED = (
+    "train: the loss of residual-network-of-twenty-layers, seed 1, fold 3 is no longer a number in epoch 3, at learning "
+    "rate 0.5. Lower train.optimizer.lr, or set train.clip_norm (1.0, say) or train.precision: fp32."
+)
+FINDINGS = ("leak-exact", "leak-near", "duplicates", "near-duplicates", "label-errors", "dark", "bright", "blurred")
+
+
+def renamed(entry):
+    given = {name: NAMES.get(getattr(entry, name), "") for name in ("candidate", "baseline") if hasattr(entry, name)}
+    return entry.model_copy(update=given)
+
+
+@pytest.fixture
+def crowded(study_folder):
+    """The study with long names, many candidates, an ablation, combinations, findings and failures."""
+    record = StudyRecord.load(study_folder / "study.json")
+    rows, verdicts = [renamed(row) for row in record.leaderboard], [renamed(entry) for entry in record.verdicts]
+    base = NAMES["cnn"]
+    group = f"{base}: augment.use"
+    variants = [
+        verdicts[n % 2].model_copy(update={"candidate": f"{base} +{name}", "group": group})
+        for n, name in enumerate(("flip", "shift", "rotation", "elastic", "brightness", "everything-at-once"))
+    ]
+    rows[-1] = rows[-1].model_copy(update={"failed": (DIVERGED,) * 20})
+    rows += [rows[1].model_copy(update={"candidate": f"residual-network-of-{n}-layers+flip+shift"}) for n in range(9)]
+    rows += [rows[1].model_copy(update={"candidate": entry.candidate}) for entry in variants]
+    changes = {
+        "leaderboard": tuple(rows),
+        "verdicts": (*verdicts, *variants),
+        "ablations": (
+            AblationGroup(name=group, of=base, vary="augment.use", candidates=tuple(v.candidate for v in variants)),
+        ),
+        "combinations": tuple(
+            Combination(candidate=row.candidate, of=base, combine={"tta": "flip", "members": 3}) for row in rows[1:]
+        ),
+        "runs": tuple(renamed(ref) for ref in record.runs),
+        "baseline": base,
+        "question": QUESTION,
+        "classes": tuple(f"a class of a long name, number {n}" for n in range(10)),
+        "command": "etude run studies/cifar10-models.yaml " + " ".join(f"--set train.epochs={n}" for n in range(12)),
+    }
+    record.model_copy(update=changes).save(study_folder / "study.json")
+    for path in study_folder.glob("runs/*/run.json"):
+        renamed(RunRecord.load(path)).save(path)
+    findings = [{"kind": kind, "sentence": f"{kind}: " + "seen here. " * 30, "count": 1234} for kind in FINDINGS]
+    (study_folder / "check.json").write_text(json.dumps({"findings": findings}), "utf-8")
+    return study_folder
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_long_names_and_much_to_say_fit_the_slides(crowded, tmp_path, language):
+    path = write_slides(crowded, language, to=tmp_path / "s.pptx")
+    assert faults_of(path) == []
+    lead = {"en": "A run of two-layers-and-nothing-else failed", "fr": "Un entraînement de two-layers-and"}[language]
+    failed = next(slide for slide in Presentation(str(path)).slides if texts_with(slide, lead))
+    assert texts_with(failed, {"en": "see the speaker notes", "fr": "voir les notes"}[language])
+    assert failed.notes_slide.notes_text_frame.text.count(lead) == 20
+
+
+def texts_with(slide, text):
+    return [shape for shape in slide.shapes if shape.has_text_frame and text in shape.text_frame.text]
+
+
+def test_of_too_many_rows_the_last_are_left_out_and_letters_shrink_first(tmp_path):
+    deck = Deck(Words("en"), tmp_path)
+    table = Table(
+        (Column("name"), Column("what it is")), tuple((Cell(f"n{n}"), Cell("some words " * 12)) for n in range(9))
+    )
+    slide = deck.slide("A table", ["told"])
+    assert deck.table(slide, table, (0.7, 1.4, 4.0, 5.0)) == 0
+    left = deck.table(deck.slide("Another", ["told"]), table, (0.7, 1.4, 4.0, 2.0))
+    assert 0 < left < 9
+    deck.presentation.save(str(tmp_path / "s.pptx"))
+    assert faults_of(tmp_path / "s.pptx") == []
 
 
 def test_nothing_to_say_makes_no_box(tmp_path):
