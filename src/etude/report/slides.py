@@ -133,13 +133,13 @@ class Deck:
         """Add sentences, one a line, small enough to fit; of too many the last are counted, and told in the notes."""
         from pptx.util import Pt
 
-        items = [item for item in items if item]
-        if not items:
+        told = [item for item in items if item]
+        if not told:
             return
-        kept = self._keep(items, box)
-        if left := items[len(kept) :]:
+        kept = self._keep(told, box)
+        if left := told[len(kept) :]:
             self._note(slide, left)
-            kept = [*kept, self._tell_left(len(left))]
+            kept.append(self._tell_left(len(left)))
         frame = self._frame(slide, box)
         size_pt = _text_size(kept, box[2], box[3])
         for place, item in enumerate(kept):
