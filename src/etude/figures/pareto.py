@@ -201,16 +201,16 @@ class _Place:
         """Whether a line leads from the name to its point."""
         return self.price > 0
 
-    def box(self, x: float, y: float, size: np.ndarray, pixels: float) -> np.ndarray:
-        """Return the box (x0, y0, x1, y1) of a name of this size, in pixels, beside a point."""
-        left = x + self.dx * pixels - {"left": 0, "center": 0.5, "right": 1}[self.ha] * size[0]
-        low = y + self.dy * pixels - {"bottom": 0, "center": 0.5, "top": 1}[self.va] * size[1]
+    def box(self, at: np.ndarray, size: np.ndarray, pixels: float) -> np.ndarray:
+        """Return the box (x0, y0, x1, y1) of a name of this size, in pixels, beside a point (x, y)."""
+        left = at[0] + self.dx * pixels - {"left": 0, "center": 0.5, "right": 1}[self.ha] * size[0]
+        low = at[1] + self.dy * pixels - {"bottom": 0, "center": 0.5, "top": 1}[self.va] * size[1]
         return np.array([left, low, left + size[0], low + size[1]])
 
-    def tie(self, x: float, y: float, pixels: float) -> np.ndarray:
-        """Return places (N, 2) along its line, the point itself left out; none without a line."""
+    def tie(self, at: np.ndarray, pixels: float) -> np.ndarray:
+        """Return places (N, 2) along its line, the point (x, y) itself left out; none without a line."""
         shares = np.linspace(0.2, 1, 12 if self.is_tied else 0)[:, None]
-        return np.array([x, y]) + shares * np.array([self.dx, self.dy]) * pixels
+        return np.asarray(at + shares * np.array([self.dx, self.dy]) * pixels)
 
 
 def _list_places() -> tuple[_Place, ...]:
@@ -278,10 +278,10 @@ def _find_places(
     pixels = axes.get_figure(root=True).dpi / 72  # type: ignore[union-attr]
     marks = np.array([_around(axes, point.cost, point.score, 11) for point in panel.points])
     boxes_RP4 = [
-        np.array([place.box(*where, size, pixels) for place in _PLACES])
+        np.array([place.box(where, size, pixels) for place in _PLACES])
         for where, size in zip(at, sizes, strict=True)
     ]  # fmt: skip
-    ties_RP = [[place.tie(*where, pixels) for place in _PLACES] for where in at]
+    ties_RP = [[place.tie(where, pixels) for place in _PLACES] for where in at]
     alone_RP = []  # what each place costs before any other name stands
     for row, size in enumerate(sizes):
         boxes, others = boxes_RP4[row], np.array([p is not named[row] for p in panel.points])
