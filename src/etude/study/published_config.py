@@ -39,7 +39,7 @@ class PublishedConfig(PublishedValue):
     def _in_bounds(cls, given: Any, info: ValidationInfo) -> Any:  # noqa: ANN401 - a number, a range or none
         """Refuse what the metric cannot be, such as 66.9 for a share: it would be shown as 6690 %."""
         name = info.data.get("metric")
-        if given is None or name not in _METRICS:
+        if given is None or not isinstance(name, str) or name not in _METRICS:
             return given
         metric = metric_of(name)
         low, high = (0.0, metric.high - metric.low) if info.field_name == "spread" else (metric.low, metric.high)
