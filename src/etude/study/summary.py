@@ -11,6 +11,7 @@ from typing import Any
 
 from etude.core.errors import EtudeError
 from etude.core.files import write_json, write_text
+from etude.core.published import PublishedValue
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import (
@@ -96,7 +97,7 @@ def summarize(
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks),
-        published=study.report.published,
+        published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)
     write_json(folder.leaderboard_json, [row.model_dump(mode="json") for row in rows])
