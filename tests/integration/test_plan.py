@@ -58,6 +58,19 @@ def test_it_says_order_time_and_what_can_be_shown_and_trains_nothing(tmp_path: P
     assert "whether it overfits is seen from its first run" in plan.notes[0]
 
 
+def test_over_folds_the_chance_of_their_test_pictures_is_assumed(tmp_path: Path) -> None:
+    """Two hundred pictures in five folds were planned to show 3 points, and 25 were needed."""
+    plan, _ = preview(
+        tmp_path, "data.split={kind: kfold, folds: 4, validation: 0.2}", "protocol.seeds=1", measure=False
+    )
+    main = plan.resolutions[0]
+    n_test = 3000 / 4
+    assert main.is_assumed
+    assert main.deviation == pytest.approx((0.2 / n_test) ** 0.5)
+    plan, _ = preview(tmp_path, measure=False)
+    assert plan.resolutions[0].deviation == ASSUMED_DEVIATION
+
+
 def test_what_was_timed_is_not_timed_again_and_nothing_is_where_that_is_asked(tmp_path: Path) -> None:
     plan, told = preview(tmp_path, measure=False)
     assert told == []

@@ -150,6 +150,8 @@ def _verdict_words(verdict: Verdict, n_compared: int) -> str:
         told += (
             f"; over pictures [{verdict.pictures.low:+.4f}, {verdict.pictures.high:+.4f}], so it may vanish on others"
         )
+    if verdict.differs_on_pictures and verdict.pictures is not None:
+        told += f"; of these runs, over pictures [{verdict.pictures.low:+.4f}, {verdict.pictures.high:+.4f}]"
     return told
 
 

@@ -122,6 +122,12 @@ class Verdict(Config):
         return is_shown and self.pictures is not None and self.pictures.low <= 0 <= self.pictures.high
 
     @property
+    def differs_on_pictures(self) -> bool:
+        """Whether the runs differ on their test pictures, while other runs are not shown to."""
+        is_shown = self.verdict != "no difference shown"
+        return not is_shown and self.pictures is not None and not self.pictures.low <= 0 <= self.pictures.high
+
+    @property
     def leaves_zero_out(self) -> bool:
         """Whether the interval of the gain lies on one side of zero."""
         return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)

@@ -107,7 +107,7 @@ class Teller:
             gain=self.metric.signed_points(verdict.gain),
             interval=" " + interval if (interval := self.metric.interval(verdict.low, verdict.high)) else "",
         )
-        text += self._tell_why_nothing(verdict)
+        text += self._tell_why_nothing(verdict) + self._tell_these_runs(verdict)
         if verdict.smallest_detectable is None:
             return text
         if self.metric.in_percent and verdict.smallest_detectable >= 1:
@@ -127,6 +127,25 @@ class Teller:
             "(p = {p}).",
             p=p,
         )
+
+    def _tell_these_runs(self, verdict: Verdict) -> str:
+        """Write that the runs as they are differ on the test pictures; empty where they are not shown to."""
+        if not verdict.differs_on_pictures or verdict.pictures is None:
+            return ""
+        interval = self.metric.interval(verdict.pictures.low, verdict.pictures.high)
+        if verdict.method == "corrected resampled t":
+            told = self.words.say(
+                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks "
+                "trained on other pictures would is not shown.",
+                interval=interval,
+            )
+        else:
+            told = self.words.say(
+                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks of "
+                "other seeds would is not shown.",
+                interval=interval,
+            )
+        return f" {told}"
 
     def _size_interval(self, verdict: Verdict, low: float | None, high: float | None) -> str:
         """Write an interval of the size of a gain or a loss, turned round for a loss."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -25,6 +26,8 @@ from etude.study.workspace import Workspace
 
 ASSUMED_DEVIATION = 0.01
 """Standard deviation of paired differences that is assumed before two pairs are finished: 1 point of accuracy."""
+ASSUMED_DISAGREEMENT = 0.2
+"""Share of the pictures on which two candidates are assumed to differ, one being right and one wrong."""
 
 
 class CandidatePlan(Config):
@@ -211,13 +214,14 @@ def _resolutions(
     auto = study.protocol.auto
     n_pairs = n_folds if n_folds > 1 else auto.most if auto else len(study.protocol.seed_list)
     parts = workspace.splits[0]
+    assumed = assume_deviation(study, int((parts == Part.TEST).sum()), n_folds)
     ratio = float((parts == Part.TEST).sum() / (parts == Part.TRAIN).sum()) if n_folds > 1 else 0.0
     for name, baseline, candidates in sides_of(study, groups):
         others = [candidate for candidate in candidates if candidate != baseline]
         if not others:
             continue
         deviations = list(_deviations(study, runs, baseline, others))
-        deviation = statistics.median(deviations) if deviations else ASSUMED_DEVIATION
+        deviation = statistics.median(deviations) if deviations else assumed
         level = (auto.level_at(n_pairs) if auto else ALPHA) / len(others)
         yield Resolution(
             group=name,
@@ -228,6 +232,17 @@ def _resolutions(
             is_assumed=not deviations,
             smallest=smallest_detectable(deviation, n_pairs, level, POWER, ratio),
         )
+
+
+def assume_deviation(study: StudyConfig, n_test: int, n_folds: int) -> float:
+    """Return the standard deviation of paired differences that is assumed before two pairs are finished.
+
+    Seeds share their test pictures. Folds do not: of shares of pictures each has another chance error, that of `n_test`
+    pictures of which two candidates part on a fifth.
+    """
+    if n_folds < 2 or study.task != "classification" or metric_of(study.protocol.metric).unit != "fraction":
+        return ASSUMED_DEVIATION
+    return max(ASSUMED_DEVIATION, math.sqrt(ASSUMED_DISAGREEMENT / n_test))
 
 
 def _deviations(

@@ -141,3 +141,22 @@ def test_a_gain_that_other_pictures_may_undo_says_so(study_folder, language, ver
     assert told in teller.tell_verdict(shown)
     sure = shown.model_copy(update={"pictures": Interval(low=0.005, high=0.09)})
     assert told not in teller.tell_verdict(sure)
+
+
+@pytest.mark.parametrize(
+    ("language", "method", "told"),
+    [
+        ("en", "corrected resampled t", "[0.5, 9.0]: these networks differ on them; that networks trained on other"),
+        ("en", "paired t", "these networks differ on them; that networks of other seeds would is not shown."),
+        ("fr", "corrected resampled t", "que des réseaux entraînés sur d’autres images différeraient n’est pas montré."),
+    ],
+)
+def test_a_gain_of_these_runs_alone_is_told_beside_a_verdict_that_shows_nothing(study_folder, language, method, told):
+    words = Words(language)
+    teller = Teller(words, MetricWords(words, "accuracy"))
+    (entry, *_) = read_study(study_folder).record.verdicts
+    changes = {"verdict": "no difference shown", "method": method, "pictures": Interval(low=0.005, high=0.09)}
+    assert told in teller.tell_verdict(entry.model_copy(update=changes))
+    unsure = {**changes, "pictures": Interval(low=-0.005, high=0.09)}
+    assert told not in teller.tell_verdict(entry.model_copy(update=unsure))
+    assert told not in teller.tell_verdict(entry.model_copy(update={**changes, "verdict": "better"}))
