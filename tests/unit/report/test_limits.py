@@ -148,7 +148,11 @@ def test_a_gain_that_other_pictures_may_undo_says_so(study_folder, language, ver
     [
         ("en", "corrected resampled t", "[0.5, 9.0]: these networks differ on them; that networks trained on other"),
         ("en", "paired t", "these networks differ on them; that networks of other seeds would is not shown."),
-        ("fr", "corrected resampled t", "que des réseaux entraînés sur d’autres images différeraient n’est pas montré."),
+        (
+            "fr",
+            "corrected resampled t",
+            "que des réseaux entraînés sur d’autres images différeraient n’est pas montré.",
+        ),
     ],
 )
 def test_a_gain_of_these_runs_alone_is_told_beside_a_verdict_that_shows_nothing(study_folder, language, method, told):

@@ -199,7 +199,8 @@ class _Timer:
 def _listen(config: ServeConfig) -> socket.socket:
     """Bind the address before anything else, so that a taken port is a sentence."""
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Named so, accepted sockets send at once (TCP_NODELAY): asyncio sets it on those alone that say that they are TCP.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((config.host, config.port))
