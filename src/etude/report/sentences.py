@@ -141,8 +141,8 @@ class Teller:
             )
         else:
             told = self.words.say(
-                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks of "
-                "other seeds would is not shown.",
+                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks "
+                "of other seeds would is not shown.",
                 interval=interval,
             )
         return f" {told}"
