@@ -18,6 +18,7 @@ import numpy as np
 
 from etude.core.errors import ModelError
 from etude.export.graph import INPUT
+from etude.export.lowering import lower
 from etude.pictures.reading import Pixels
 
 _OPERATORS = [
@@ -135,10 +136,10 @@ def _outside_network(path: Path) -> list[str]:
 
 
 def _cleaned(path: Path) -> bytes:
-    """Return the bytes of the file without the libraries that it names and does not use."""
+    """Return the bytes of the file in the operators that are fast, without libraries that it does not use."""
     import onnx
 
-    model: Any = onnx.load(str(path))
+    model: Any = lower(onnx.load(str(path)))
     used = {node.domain for node in model.graph.node} | set(_STANDARD_DOMAINS)
     kept = [entry for entry in model.opset_import if entry.domain in used]
     del model.opset_import[:]

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.core.errors import ModelError, sentence
+from etude.models.networks.layers import dropout
 
 
 def find_head(model: nn.Module) -> str:
@@ -142,7 +142,7 @@ class HeadOnly(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (B, K) from features (B, C) or (B, C, 1, 1)."""
-        logits: Tensor = self.head(F.dropout(features, self.dropout, self.training))
+        logits: Tensor = self.head(dropout(features, self.dropout, self.training))
         return logits.flatten(1)
 
 

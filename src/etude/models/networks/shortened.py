@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from etude.core.errors import ModelError, sentence
 from etude.models.families.timm import HeadParams, TimmParams
-from etude.models.networks.layers import draw_head
+from etude.models.networks.layers import draw_head, dropout
 from etude.models.networks.trial import try_forward
 
 _POOLS = ("", "avg", "max", "avgmax", "token")
@@ -41,7 +41,7 @@ class Shortened(nn.Module):
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """Return the logits (B, K)."""
-        dropped_BC = nn.functional.dropout(self.pooled(images_BCHW), self.drop_rate, self.training)
+        dropped_BC = dropout(self.pooled(images_BCHW), self.drop_rate, self.training)
         logits_BK: Tensor = self.head(dropped_BC)
         return logits_BK
 
