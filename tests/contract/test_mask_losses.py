@@ -78,9 +78,15 @@ def test_a_batch_of_void_alone_gives_nothing(loss, n_classes):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     ("name", "theirs", "options"),
-    [("dice", "DiceLoss", {}), ("tversky", "TverskyLoss", {"alpha": 0.3, "beta": 0.7})],
+    [
+        ("dice", "DiceLoss", {}),
+        ("tversky", "TverskyLoss", {"alpha": 0.3, "beta": 0.7}),
+        ("focal", "FocalLoss", {"gamma": 2.0}),
+    ],
 )
-def test_overlaps_are_those_of_the_library_and_so_are_their_gradients(name, theirs, options, weighted, n_classes):
+def test_losses_of_our_own_are_those_of_the_library_and_so_are_their_gradients(
+    name, theirs, options, weighted, n_classes
+):
     from segmentation_models_pytorch import losses
 
     logits, masks = draw(n_classes)
