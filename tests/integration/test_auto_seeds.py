@@ -79,6 +79,20 @@ def test_the_looks_of_the_rule_are_allowed_for_until_the_rule_is_left(tmp_path: 
     assert "before: 2, 3, 4; now 5." in told_of_looks(left)[0]
 
 
+def test_a_rule_that_is_changed_after_looking_is_told(tmp_path: Path) -> None:
+    def told(record: StudyRecord) -> list[str]:
+        return [note for note in record.notes if note.startswith("Other rules by which seeds were added before")]
+
+    assert run(AUTO, tmp_path).rules == ((2, 4),)
+    raised = run(AUTO, tmp_path, "protocol.seeds.most=5")
+    assert raised.rules == ((2, 4), (2, 5))
+    (note,) = told(raised)
+    assert "before: 2–4; now 2–5." in note
+    assert told(run(AUTO, tmp_path, "protocol.seeds.most=5")) == [note]
+    page = write_note(tmp_path / "auto", "fr").read_text("utf-8")
+    assert "ajoutées auparavant" in page
+
+
 def test_other_trainings_were_not_judged_before(tmp_path: Path) -> None:
     run(AUTO, tmp_path, "protocol.seeds=2")
     other = run(AUTO, tmp_path, "protocol.seeds=3", "train.batch=16")

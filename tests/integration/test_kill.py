@@ -156,7 +156,7 @@ def test_killed_in_each_of_its_trainings_a_study_of_generators_ends_the_same(tmp
     process = start(broken, GENERATORS)
     told = process.communicate(timeout=300)[1]
     assert process.returncode == 0
-    assert "fastgan, seed 0: 4 epochs, resumed at step" in told
+    assert "fastgan, seed 0: 8 steps, resumed at step" in told
     assert outcome(broken) == outcome(whole)
     assert generated(broken) == generated(whole)
     assert any(name.endswith("final.png") for name in generated(whole))

@@ -56,8 +56,8 @@ class PlainWatcher:
     def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
         """Print which run starts, or goes on."""
         self._label, self._epochs = f"[{position}/{of}] {label}", epochs
-        resumed = f", resumed at step {steps_done} of {steps}" if steps_done else ""
-        self._print(f"{self._label}: {how_many(epochs, 'epoch')}{resumed}")
+        resumed = f", resumed at step {steps_done:,}" if steps_done else ""
+        self._print(f"{self._label}: {how_many(steps, 'step')}{resumed}")
 
     def stepped(self, steps_done: int, loss: float, images_per_s: float) -> None:
         """Print nothing: a line an epoch is enough."""

@@ -288,6 +288,8 @@ class StudyRecord(Record):
     looks: tuple[int, ...] = ()
     """Numbers of seeds at which these candidates were judged, one call of `etude run` after the other; with `seeds:
     auto` each at which its rule looked. Empty in records of earlier versions."""
+    rules: tuple[tuple[int, int], ...] = ()
+    """First look and most seeds of each `seeds: auto` by which these candidates were judged, the last one last."""
     ablations: tuple[AblationGroup, ...] = ()
     """The ablations of the study."""
     searches: tuple[SearchSummary, ...] = ()

@@ -52,6 +52,11 @@ PATTERNS = (
         "for it."
     ),
     mark(
+        "Other rules by which seeds were added before: {rules}; now {first}–{most}. Each spreads the level of its "
+        "tests over its own looks, and nothing allows for those of two: tests and intervals err more often than 5 "
+        "times in 100."
+    ),
+    mark(
         "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the "
         "pretrained weights: the network has probably seen test pictures before, and its score says less "
         "about new ones."

@@ -68,7 +68,7 @@ def summarize(
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
     records = [run.record for entries in runs.values() for run in entries]
-    looks = _looks(study, folder, refs, verdicts)
+    looks, rules = _looks(study, folder, refs, verdicts)
     record = StudyRecord(
         name=study.study,
         question=study.asked,
@@ -85,6 +85,7 @@ def summarize(
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),
         looks=looks,
+        rules=rules,
         ablations=groups,
         searches=summaries,
         combinations=list_combinations(study),
@@ -96,7 +97,7 @@ def summarize(
         data_fingerprint=workspace.fingerprint,
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
-        notes=_notes(study, workspace, refs, records, looks),
+        notes=_notes(study, workspace, refs, records, looks, rules),
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)
@@ -243,20 +244,29 @@ def _times(
         yield CandidateTime(candidate=name, estimated_seconds=estimated, real_seconds=real.get(name))
 
 
+Rules = tuple[tuple[int, int], ...]
+
+
 def _looks(
     study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef], verdicts: Sequence[Verdict]
-) -> tuple[int, ...]:  # fmt: skip
-    """Return at how many seeds these candidates were judged: in earlier calls, and in this one once it is done."""
+) -> tuple[tuple[int, ...], Rules]:  # fmt: skip
+    """Return at how many seeds these candidates were judged, in earlier calls and in this one once it is done.
+
+    And by which rules seeds were added while looking: a first number and the most.
+    """
     looks: tuple[int, ...] = ()
+    rules: Rules = ()
     with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
         before = folder.load_study()
         known = {ref.identity for ref in before.runs if ref.status == "finished"}
         if len({ref.candidate for ref in refs if ref.identity in known}) > 1:  # else it judged other trainings
             looks = before.looks or _judged_at(before.runs, before.verdicts)
-    own = _judged_at(refs, verdicts)
-    if own and study.protocol.auto is not None:
-        own = tuple(range(study.protocol.auto.first, own[0] + 1))
-    return tuple(dict.fromkeys([*looks, *own]))
+            rules = before.rules
+    own, auto = _judged_at(refs, verdicts), study.protocol.auto
+    if own and auto is not None:
+        own = tuple(range(auto.first, own[0] + 1))
+        rules = (*(rule for rule in rules if rule != (auto.first, auto.most)), (auto.first, auto.most))
+    return tuple(dict.fromkeys([*looks, *own])), rules
 
 
 def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int, ...]:
@@ -272,6 +282,7 @@ def _notes(
     refs: Sequence[RunRef],
     records: Sequence[RunRecord],
     looks: Sequence[int],
+    rules: Rules,
 ) -> tuple[str, ...]:
     """Gather what a reader must know: of the source, and of the runs."""
     notes = [*workspace.source.notes, *leak_notes(workspace), *(note for record in records for note in record.notes)]
@@ -289,6 +300,12 @@ def _notes(
             f"Numbers of seeds at which verdicts were written before: {', '.join(map(str, earlier))}; now {drawn}. "
             f"Tests and intervals do not allow for having looked in between, so they err more often than 5 times in "
             f"100. protocol.seeds: auto allows for it."
+        )
+    if auto is not None and (left := [rule for rule in rules if rule != (auto.first, auto.most)]):
+        notes.append(
+            f"Other rules by which seeds were added before: {', '.join(f'{first}–{most}' for first, most in left)}; "
+            f"now {auto.first}–{auto.most}. Each spreads the level of its tests over its own looks, and nothing "
+            f"allows for those of two: tests and intervals err more often than 5 times in 100."
         )
     return tuple(dict.fromkeys(notes))
 

@@ -28,6 +28,7 @@ def test_both_losses_and_the_diversity_are_told_at_each_look(kind):
         if kind is BarWatcher:
             watcher._progress.refresh()
     told = console.file.getvalue()
+    assert "epoch" not in told
     for part in ("look 3/12", "generator 1.250", "discriminator 0.750", "diversity 0.43", "321 images/s"):
         assert part in told, told
 
