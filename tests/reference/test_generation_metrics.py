@@ -20,7 +20,6 @@ from etude.metrics.generation import (
     fid,
     kid,
     kid_under,
-    nearness,
 )
 
 
@@ -94,7 +93,3 @@ def test_distances(features):
     generated, real = features
     np.testing.assert_allclose(distances(generated + 1e4, real + 1e4), cdist(generated, real), rtol=1e-6)
     assert diversity(generated) == pytest.approx(pdist(generated).mean())
-    found, at = nearness(generated, real)
-    lengths, order = NearestNeighbors(n_neighbors=10).fit(real).kneighbors(generated)
-    np.testing.assert_allclose(found, lengths[:, 0] / lengths[:, 1:].mean(1))
-    np.testing.assert_array_equal(at, order[:, 0])

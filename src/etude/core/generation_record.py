@@ -45,10 +45,10 @@ class NearestPair(Config):
 class GenerationRecord(Record):
     """What a finished generator was found to give.
 
-    Format 2 says by what nearness was measured; in format 1 it was by the distance of features alone.
+    Nearness is by pixels in format 3; before by features: by their distance alone in format 1, by its ratio in 2.
     """
 
-    FORMAT: ClassVar[int] = 2
+    FORMAT: ClassVar[int] = 3
 
     format: int = FORMAT
     """The number of the format that this record was written in."""
@@ -71,8 +71,9 @@ class GenerationRecord(Record):
     """What trivial generators get."""
     classes: dict[str, dict[str, float]] = {}
     """For a conditional generator, measures by class that was asked for, against held-out pictures of that class."""
-    near_by: Literal["distance", "ratio"] = "ratio"
-    """Nearness to a training picture: the distance of features, or its ratio to the mean of the next nine's."""
+    near_by: Literal["distance", "ratio", "pixels"] = "pixels"
+    """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, or that ratio
+    of pixels (`etude.metrics.copies`)."""
     near_limit: float
     """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float
@@ -86,7 +87,9 @@ class GenerationRecord(Record):
 
     @classmethod
     def upgrade(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """Say of format 1 how it measured what is near."""
+        """Say of earlier formats how they measured what is near."""
         if content.get("format", 1) == 1:
-            content = content | {"near_by": "distance", "format": cls.FORMAT}
+            content = content | {"near_by": "distance", "format": 2}
+        if content["format"] == 2:
+            content = content | {"near_by": content.get("near_by", "ratio"), "format": cls.FORMAT}
         return content

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,6 @@ from etude.core.words import Part
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 
 _GENERATED: Final = "generated"
-_MIRRORED: Final = f"{Part.TRAIN.label} mirrored"
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,26 +60,27 @@ class GeneratedFeatures:
     def write(self, path: Path) -> None:
         """Write the file whole or not at all.
 
-        Columns: `item` (string, empty for generated pictures), `part` (string; `generated` for those, `train mirrored`
-        for the training pictures as a mirror shows them) and `features` (fixed-size list of D float32).
+        Columns: `item` (string, empty for all but the real pictures), `part` (string; `generated` for those),
+        `features` (fixed-size list of D float32) and `nearness` to the training pictures (float64; null for those).
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        sets = self.sets
         parts = [
-            (self.part.label, self.sets.real_ND),
-            (_GENERATED, self.sets.generated_MD),
-            (Part.TRAIN.label, self.sets.training_TD),
+            (self.part.label, sets.real_ND, sets.real_nearness_N),
+            (_GENERATED, sets.generated_MD, sets.generated_nearness_M),
+            (Part.TRAIN.label, sets.training_TD, None),
         ]
-        if self.sets.mirrored_TD is not None:
-            parts.append((_MIRRORED, self.sets.mirrored_TD))
-        flat = np.concatenate([features for _, features in parts]).astype(np.float32)
+        flat = np.concatenate([features for _, features, _ in parts]).astype(np.float32)
+        nearness = [[None] * len(rows) if near is None else near.tolist() for _, rows, near in parts]
         unnamed = [""] * (len(flat) - len(self))
         table = pa.table(
             {
                 "item": pa.array([*self.ids.tolist(), *unnamed], pa.string()),
-                "part": pa.array([name for name, rows in parts for _ in range(len(rows))], pa.string()),
+                "part": pa.array([name for name, rows, _ in parts for _ in range(len(rows))], pa.string()),
                 "features": pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1]),
+                "nearness": pa.array([value for values in nearness for value in values], pa.float64()),
             }
         )
         with writing(path) as beside:
@@ -102,13 +102,22 @@ class GeneratedFeatures:
             lists = table.column("features")
             flat = lists.combine_chunks().flatten().to_numpy(zero_copy_only=False)
             features = flat.reshape(-1, lists.type.list_size)
+            nearness = _nearness_of(table)
             items = np.array(table.column("item").to_pylist(), dtype=np.dtypes.StringDType())
         except (OSError, KeyError, ValueError, AttributeError, pa.ArrowException) as error:
             remedy = "Delete the run's folder, and the same command trains it again."
             raise MistakeError(f"{path}: cannot be read as features ({error}). {remedy}") from error
         if part.label not in names or part is Part.TRAIN:
             raise MistakeError(sentence(str(path), "part", "test", part.label))
-        at = {name: names == name for name in (part.label, _GENERATED, Part.TRAIN.label, _MIRRORED)}
-        mirrored = features[at[_MIRRORED]] if at[_MIRRORED].any() else None
-        sets = FeatureSets(features[at[_GENERATED]], features[at[part.label]], features[at[Part.TRAIN.label]], mirrored)
-        return cls(items[at[part.label]], part, sets)
+        of_part, made, training = (names == name for name in (part.label, _GENERATED, Part.TRAIN.label))
+        near = (None, None) if nearness is None else (nearness[made], nearness[of_part])
+        return cls(items[of_part], part, FeatureSets(features[made], features[of_part], features[training], *near))
+
+
+def _nearness_of(table: Any) -> npt.NDArray[np.float64] | None:  # noqa: ANN401 - pyarrow has no types
+    """Return the nearness of each row, NaN for training pictures; none in files of earlier versions."""
+    if "nearness" not in table.column_names:
+        return None
+    found: npt.NDArray[np.float64] = table.column("nearness").combine_chunks().to_numpy(zero_copy_only=False)
+    made = np.array([name == _GENERATED for name in table.column("part").to_pylist()])
+    return None if np.isnan(found[made]).any() else found

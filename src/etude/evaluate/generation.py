@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from etude.core.generation_record import GeneratedMeasure, TrivialGenerator
 from etude.evaluate.generated import GeneratedFeatures
+from etude.metrics.copies import nearness
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 from etude.metrics.statistics import percentile_interval, resampling_weights
 
@@ -48,12 +49,15 @@ def measure_trivial(
 ) -> Iterator[TrivialGenerator]:
     """Measure what everyone could do: the training pictures themselves, the same blurred, and noise."""
     given = (
-        ("training", sets.training_TD),
-        ("blurred", embed(blur(pictures_THWC))),
-        ("noise", embed(np.random.default_rng(seed).integers(0, 256, pictures_THWC.shape, dtype=np.uint8))),
+        ("training", pictures_THWC),
+        ("blurred", blur(pictures_THWC)),
+        ("noise", np.random.default_rng(seed).integers(0, 256, pictures_THWC.shape, dtype=np.uint8)),
     )
-    for name, features in given:
-        of_it = replace(sets, generated_MD=features)
+    for name, pictures in given:
+        features = sets.training_TD if name == "training" else embed(pictures)
+        of_it = replace(
+            sets, generated_MD=features, generated_nearness_M=nearness(pictures, pictures_THWC)[0]
+        )  # fmt: skip
         scores = {metric: float(GENERATION_METRICS[metric].function(of_it)) for metric in GENERATION_METRICS}
         yield TrivialGenerator(name=name, scores=scores)
 

@@ -1,7 +1,7 @@
 """How near generated pictures come to real ones, from features of both; and whether they are copies.
 
-Every function is of features, never of pictures: it says nothing without the name of the network that gave them, and
-values over features of two networks are not comparable.
+Every function is of features, never of pictures (copies are told by pixels, in `etude.metrics.copies`): it says nothing
+without the name of the network that gave them, and values over features of two networks are not comparable.
 
 Shapes: N real pictures, M generated ones, T training pictures, D features, R weightings of the real pictures.
 """
@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
 from etude.core.registry import Registry
@@ -23,8 +22,6 @@ NEIGHBOURS: Final = 5
 """Of density and coverage, as in their paper."""
 NEAR_QUANTILE: Final = 0.05
 """Share of the held-out real pictures that count as near copies of training pictures, by which 'near' is defined."""
-COPY_NEIGHBOURS: Final = 10
-"""Training pictures of which the nearest is set against the others, to tell a copy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +39,13 @@ class FeatureSets:
     """(N, D), of real pictures that were not trained on."""
     training_TD: Floats
     """(T, D), of the training pictures."""
-    mirrored_TD: Floats | None = None
-    """(T, D), of the training pictures as a mirror shows them: a copy of those is a copy too."""
+    generated_nearness_M: Floats | None = None
+    """(M,), how near generated pictures are to training ones (`metrics.copies`); none where that is not looked at."""
+    real_nearness_N: Floats | None = None
+    """(N,), the same of the held-out real pictures."""
 
     def __post_init__(self) -> None:
-        for name in ("generated_MD", "real_ND", "training_TD", "mirrored_TD"):
-            if getattr(self, name) is None:
-                continue
+        for name in ("generated_MD", "real_ND", "training_TD"):
             features = np.asarray(getattr(self, name), np.float64)
             object.__setattr__(self, name, features)
             if features.ndim != 2 or len(features) < 2 or features.shape[1] != self.generated_MD.shape[1]:
@@ -57,9 +54,11 @@ class FeatureSets:
             if not np.isfinite(features).all():
                 remedy = "The generator gave NaN or infinity: its training diverged."
                 raise DataError(sentence("metrics", f"the {name[:-3]} features", "finite", float("nan"), remedy))
-        if self.mirrored_TD is not None and len(self.mirrored_TD) != len(self.training_TD):
-            rule = f"as many as the training pictures, {len(self.training_TD)}"
-            raise DataError(sentence("metrics", "the number of mirrored pictures", rule, len(self.mirrored_TD)))
+        pairs = ((self.generated_nearness_M, self.generated_MD), (self.real_nearness_N, self.real_ND))
+        for nearness, judged in pairs:
+            if nearness is not None and len(nearness) != len(judged):
+                rule = f"one for each picture, {len(judged)}"
+                raise DataError(sentence("metrics", "the number of nearnesses", rule, len(nearness)))
 
 
 @dataclass(frozen=True)
@@ -212,37 +211,16 @@ def _diversity_under(features_MD: Floats, weights_RM: Doubles) -> Doubles:
     return _mean_of_pairs(distances(features_MD, features_MD), weights_RM)
 
 
-def nearness(
-    features_MD: Floats, training_TD: Floats, mirrored_TD: Floats | None = None
-) -> tuple[Doubles, npt.NDArray[np.int64]]:
-    """Return how near each picture (M,) is to its nearest training picture, and which one that is.
-
-    The distance to the nearest over the mean distance to the next nine: in 0..1, 0 for a copy. Beside those nine a
-    picture that is only less various than photographs, and so near to all of them, is no copy. The distance to a
-    training picture is the lesser of those to it and to its mirror image.
-
-    Source: Carlini et al. 2023, arXiv 2301.13188, section 5, with their distance over features rather than pixels.
-    """
-    found_MT = distances(features_MD, training_TD)
-    if mirrored_TD is not None:
-        found_MT = np.minimum(found_MT, distances(features_MD, mirrored_TD))
-    at_M = found_MT.argmin(1)
-    near_MK = np.sort(found_MT, axis=1)[:, :COPY_NEIGHBOURS]
-    others_M = near_MK[:, 1:].mean(1)
-    ratios_M = np.divide(near_MK[:, 0], others_M, out=np.zeros_like(others_M), where=others_M > 0)
-    return ratios_M, at_M
-
-
 def near_copies(sets: FeatureSets) -> float:
     """Share of the generated pictures that are nearer to a training picture than 19 of 20 held-out real ones are.
 
     In 0..1; lower is better. Held-out real pictures give about 0.05 by definition: clearly more tells memorisation.
-    What near means: `nearness`.
+    What near means: `etude.metrics.copies.nearness`. NaN where the sets do not tell it.
     """
     return float(_near_copies_under(sets, np.ones((1, len(sets.real_ND))))[0])
 
 
-def near_limit(nearness_N: Doubles, weights_N: Doubles | None = None) -> float:
+def near_limit(nearness_N: Floats, weights_N: Doubles | None = None) -> float:
     """Return the nearness under which a picture counts as a near copy, from those of held-out real pictures."""
     counts = np.ones(len(nearness_N), np.int64) if weights_N is None else weights_N.astype(np.int64)
     return float(np.quantile(np.repeat(nearness_N, counts), NEAR_QUANTILE))
@@ -260,8 +238,9 @@ def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
 
 
 def _near_copies_under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
-    of_real, _ = nearness(sets.real_ND, sets.training_TD, sets.mirrored_TD)
-    of_generated, _ = nearness(sets.generated_MD, sets.training_TD, sets.mirrored_TD)
+    of_generated, of_real = sets.generated_nearness_M, sets.real_nearness_N
+    if of_generated is None or of_real is None:
+        return np.full(len(weights_RN), np.nan)
     return np.array([float((of_generated < near_limit(of_real, weights_N)).mean()) for weights_N in weights_RN])
 
 

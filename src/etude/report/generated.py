@@ -267,10 +267,16 @@ def _tell_training(found: Sequence[Measured], words: Words) -> str:
         "lower than above, the generator has learnt its pictures by heart. Nearness is that of the median picture to "
         "its nearest training picture; below the limit lie 5% of the held-out photographs."
     )
-    if {record.near_by for one in found for record in one.records} == {"ratio"}:
+    near_by = {record.near_by for one in found for record in one.records}
+    if near_by <= {"ratio", "pixels"}:
         told += " " + words.say(
             "It is the distance to the nearest over the mean distance to the next nine: 0 for a copy, near 1 for a "
             "picture that is about as far from many."
+        )
+    if near_by == {"pixels"}:
+        told += " " + words.say(
+            "Distances are between the pictures themselves, made small; training pictures are tried mirrored and moved "
+            "by up to an eighth of their side too."
         )
     return told
 

@@ -58,7 +58,7 @@ def tversky(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = N
 @MASK_LOSSES.register("focal")
 def focal(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
     """Return the focal loss with γ = 2, one class against the rest, in 0..∞ (Lin et al. 2017, eq. 4)."""
-    loss: Tensor = _Focal.apply(logits_BKHW, masks_BHW, weights_K)  # type: ignore[no-untyped-call]
+    loss: Tensor = _Focal.apply(logits_BKHW, masks_BHW, weights_K)
     return loss
 
 

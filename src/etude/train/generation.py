@@ -24,7 +24,8 @@ from etude.evaluate.cost import measure_latency
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.figures.samples import write_grid
-from etude.metrics.generation import FeatureSets, near_limit, nearness
+from etude.metrics.copies import nearness
+from etude.metrics.generation import FeatureSets, near_limit
 from etude.models import count_parameters
 from etude.models.networks.adversaries import Adversaries
 from etude.models.picture_features import PictureFeatures, find_features
@@ -91,12 +92,13 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
 
 
 def is_measured(folder: Path, count: int, features: PictureFeatures) -> bool:
-    """Say whether so many pictures of a finished run were measured over these very features, their weights too."""
+    """Say whether so many pictures of a finished run were measured as now, over these very features and weights."""
     path = folder / GENERATION_FILE
     if not path.exists():
         return False
     known = GenerationRecord.load(path)
-    return (known.features, known.weights, known.n_generated) == (features.name, features.weights, count)
+    measured = (known.features, known.weights, known.n_generated, known.near_by)
+    return measured == (features.name, features.weights, count, "pixels")
 
 
 def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
@@ -124,10 +126,11 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     seed = derive(job.seed, "measured")
     pictures_MHWC, classes_M = generate_pictures(job, model, job.generation.pictures, seed)
     generated_MD, training_TD = features.of(pictures_MHWC), features.of(photographs_THWC)
-    mirrored_TD = features.of(photographs_THWC[:, :, ::-1])
+    near_M, at_M = nearness(pictures_MHWC, photographs_THWC)
 
     def beside(real: PreparedSet, part: Part) -> GeneratedFeatures:
-        sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD, mirrored_TD)
+        near_N, _ = nearness(np.asarray(real.pictures_NHWC), photographs_THWC)
+        sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD, near_M, near_N)
         return GeneratedFeatures(job.item_ids(real.indices_N), part, sets)
 
     scores: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
@@ -146,9 +149,8 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     scores["train"] = {
         name: value for name in names if (value := by_name[name].against_training) is not None
     }  # fmt: skip
-    of_real_N, _ = nearness(answers.sets.real_ND, training_TD, mirrored_TD)
-    of_generated_M, at_M = nearness(generated_MD, training_TD, mirrored_TD)
-    order = np.argsort(of_generated_M, kind="stable")[:_SHOWN_PAIRS]
+    near_N = np.asarray(answers.sets.real_nearness_N)
+    order = np.argsort(near_M, kind="stable")[:_SHOWN_PAIRS]
     ids_T = job.item_ids(train_set.indices_N)
     pairs = np.concatenate([pictures_MHWC[order], photographs_THWC[at_M[order]]])
     made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
@@ -163,10 +165,10 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         measures=measures,
         trivial=tuple(measure_trivial(photographs_THWC, answers.sets, features.of, derive(job.seed, "noise"))),
         classes=_by_class(job, answers, test_set, train_set, classes_M),
-        near_limit=near_limit(of_real_N),
-        nearest_generated=float(np.median(of_generated_M)),
-        nearest_real=float(np.median(of_real_N)),
-        nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(of_generated_M[row])) for row in order),
+        near_limit=near_limit(near_N),
+        nearest_generated=float(np.median(near_M)),
+        nearest_real=float(np.median(near_N)),
+        nearest=tuple(NearestPair(item=str(ids_T[at_M[row]]), distance=float(near_M[row])) for row in order),
         note=note,
     )
     return _Measured(scores, opened_at, record)
@@ -213,7 +215,8 @@ def _by_class(
             sets.generated_MD[chosen[0]],
             sets.real_ND[chosen[1]],
             sets.training_TD[chosen[2]],
-            None if sets.mirrored_TD is None else sets.mirrored_TD[chosen[2]],
+            None if sets.generated_nearness_M is None else sets.generated_nearness_M[chosen[0]],
+            None if sets.real_nearness_N is None else sets.real_nearness_N[chosen[1]],
         )
         part = GeneratedFeatures(answers.ids[chosen[1]], answers.part, own)
         found[name] = {metric: part.score(metric) for metric in (job.metric, *job.also)}

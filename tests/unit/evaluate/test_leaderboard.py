@@ -45,7 +45,8 @@ def generated(ids, seed, *, copies):
     rng = np.random.default_rng(seed)
     training, real, others = (rng.standard_normal((count, 8)) for count in (30, len(ids), 40))
     drawn = training[rng.integers(0, 30, 40)] if copies else others
-    return GeneratedFeatures(ids, Part.TEST, FeatureSets(drawn, real, training))
+    near = np.zeros(40) if copies else rng.uniform(0.7, 1, 40)
+    return GeneratedFeatures(ids, Part.TEST, FeatureSets(drawn, real, training, near, rng.uniform(0.7, 1, len(ids))))
 
 
 def test_near_copies_have_an_interval_over_the_held_out_pictures_of_all_folds(one):

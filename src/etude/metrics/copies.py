@@ -1,0 +1,105 @@
+"""How near a picture is to one of the training pictures, by the pixels of both: whether it is a copy.
+
+Pictures are made small and their contrast equal, and a training picture is tried mirrored and moved too, so that a copy
+that is blurred, brighter, noisy, mirrored or shifted is found. Features of a pretrained network do not do: they miss
+noise and blur, and find what generators draw badly near to whatever training picture has a texture like it.
+
+Shapes: M pictures, T training pictures, S×S the side they are brought to, D numbers of a small picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from etude.metrics.registry import Doubles
+
+NEIGHBOURS: Final = 10
+"""Training pictures of which the nearest is set against the others, to tell a copy."""
+_SIDE: Final = 32
+_WINDOW: Final = 24
+_STEP: Final = 2
+_BLOCK: Final = 3
+_CHUNK: Final = 256
+"""Pictures that are compared at a time, which bounds memory."""
+
+Pixels = npt.NDArray[np.uint8]
+Small = npt.NDArray[np.float32]
+_Kind = TypeVar("_Kind", bound=np.generic)
+
+
+def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt.NDArray[np.int64]]:
+    """Return how near each picture (M,) is to its nearest training picture, and which one that is.
+
+    The distance to the nearest over the mean distance to the next nine: in 0..∞, near 0 for a copy, near 1 for a
+    picture that is about as far from many. Beside those nine a picture that is only less various than photographs, and
+    so near to all of them, is no copy. Compared are the middles of the pictures, three quarters of their side, reduced
+    to 8×8 with mean 0 and deviation 1; the distance to a training picture is the least over 25 places of its window, up
+    to an eighth of the side away, and over its mirror image.
+
+    Source: Carlini et al. 2023, arXiv 2301.13188, section 5.
+
+    Args:
+        pictures_MHWC: square RGB pictures, uint8.
+        training_THWC: as many pixels each.
+    """
+    middle = (_SIDE - _WINDOW) // 2
+    wanted_MD = _reduce(_bring(pictures_MHWC), middle, middle)
+    training = _bring(training_THWC)
+    variants = [
+        _reduce(training[:, :, ::turn], top, left)
+        for turn in (1, -1)
+        for top in range(0, _SIDE - _WINDOW + 1, _STEP)
+        for left in range(0, _SIDE - _WINDOW + 1, _STEP)
+    ]
+    parts = [_nearest(chunk_MD, variants) for chunk_MD in _chunks(wanted_MD)]
+    return np.concatenate([ratios for ratios, _ in parts]), np.concatenate([at for _, at in parts])
+
+
+def _nearest(wanted_MD: Small, variants: list[Small]) -> tuple[Doubles, npt.NDArray[np.int64]]:
+    length_M = (wanted_MD**2).sum(1)
+    squares_MT = np.full((len(wanted_MD), len(variants[0])), np.inf, np.float32)
+    for variant_TD in variants:
+        products_MT = wanted_MD @ variant_TD.T
+        np.minimum(squares_MT, length_M[:, None] + (variant_TD**2).sum(1) - 2 * products_MT, out=squares_MT)
+    found_MT = np.sqrt(np.maximum(squares_MT, 0).astype(np.float64))
+    near_MK = np.sort(found_MT, axis=1)[:, :NEIGHBOURS]
+    others_M = near_MK[:, 1:].mean(1) if near_MK.shape[1] > 1 else np.zeros(len(near_MK))
+    ratios_M = np.divide(near_MK[:, 0], others_M, out=np.zeros_like(others_M), where=others_M > 0)
+    return ratios_M, found_MT.argmin(1)
+
+
+def _bring(pictures_NHWC: Pixels) -> Small:
+    """Return the pictures at S×S: means of blocks, or pixels repeated where they are smaller."""
+    pictures = np.asarray(pictures_NHWC)
+    side = pictures.shape[1]
+    if side < _SIDE:
+        times = _SIDE // side
+        return pictures.repeat(times, 1).repeat(times, 2).astype(np.float32)
+    size = side // _SIDE
+    small: Small = np.concatenate(
+        [
+            chunk.reshape(len(chunk), _SIDE, size, _SIDE, size, 3).mean((2, 4), dtype=np.float32)
+            for chunk in _chunks(pictures)
+        ]
+    )
+    return small
+
+
+def _reduce(pictures_NSSC: Small, top: int, left: int) -> Small:
+    """Return one window of each picture, its blocks averaged and its contrast made equal, (N, D)."""
+    blocks = _WINDOW // _BLOCK
+    window = pictures_NSSC[:, top : top + _WINDOW, left : left + _WINDOW]
+    means_ND = window.reshape(len(window), blocks, _BLOCK, blocks, _BLOCK, 3).mean((2, 4)).reshape(len(window), -1)
+    means_ND = means_ND - means_ND.mean(1, keepdims=True)
+    deviation_N1 = means_ND.std(1, keepdims=True)
+    reduced: Small = np.divide(means_ND, deviation_N1, out=np.zeros_like(means_ND), where=deviation_N1 > 0)
+    return reduced
+
+
+def _chunks(array: npt.NDArray[_Kind]) -> Iterator[npt.NDArray[_Kind]]:
+    for start in range(0, len(array), _CHUNK):
+        yield array[start : start + _CHUNK]
