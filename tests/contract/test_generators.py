@@ -15,6 +15,7 @@ from etude.data.augment import AugmentConfig
 from etude.data.prepared import PreparedSet
 from etude.models import MODELS, build_model
 from etude.models.execution import Execution
+from etude.models.networks.adversaries import ClassMatch
 from etude.pictures.prepare_config import Prepare
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
 from etude.train.adversarial import Duel, collapse_note, fit_generator, passed_collapse_note, without_halves
@@ -28,7 +29,7 @@ RUNGS = {
     "dcgan": {"name": "dcgan", **SMALL},
     "dcgan-sn": {"name": "dcgan", "spectral_norm": True, **SMALL},
     "fastgan": {"name": "fastgan", **SMALL},
-    "fastgan-whole": {"name": "fastgan", "reconstruction": "whole", "excitation": False, **SMALL},
+    "fastgan-whole": {"name": "fastgan", "reconstruction": "whole", "excitation": False, "patches": False, **SMALL},
     "conditional": {"name": "fastgan", "conditional": True, **SMALL},
     "conditional-dcgan": {"name": "dcgan", "conditional": True, **SMALL},
 }
@@ -303,8 +304,36 @@ def test_losses_by_hand():
 def test_r1_of_a_linear_discriminator_is_half_its_squared_length():
     weights = torch.randn(3, 4, 4)
     pictures = torch.randn(5, 3, 4, 4, requires_grad=True)
-    penalty = gradient_penalty((pictures * weights).sum((1, 2, 3)), pictures)
+    penalty = gradient_penalty((pictures * weights).sum((1, 2, 3))[:, None], pictures)
     assert penalty.item() == pytest.approx(weights.square().sum().item() / 2, rel=1e-5)
+
+
+def test_r1_of_parts_is_that_of_their_mean():
+    pictures = torch.randn(3, 3, 4, 4, requires_grad=True)
+    weights = torch.randn(3, 4, 4)
+    parts_BP = (pictures * weights).flatten(1).reshape(3, 6, 8).sum(2)
+    penalty = gradient_penalty(parts_BP, pictures)
+    assert penalty.item() == pytest.approx(weights.square().sum().item() / 2 / 6**2, rel=1e-5)
+
+
+@pytest.mark.parametrize(("patches", "parts"), [(True, 25), (False, 1)])
+@pytest.mark.parametrize("size_px", [16, 64])
+def test_the_light_generator_is_judged_part_by_part_or_whole(patches, parts, size_px):
+    spec = {"name": "fastgan", "conditional": True, "patches": patches, **SMALL}
+    model = build_model(spec, n_outputs=3, size_px=(size_px, size_px), seed=5, task="generation")
+    judged = model.discriminator(torch.randn(2, 3, size_px, size_px), torch.tensor([0, 2]))
+    assert judged.logits_BP.shape == (2, parts)
+
+
+def test_every_part_is_matched_with_the_class_by_its_own_places():
+    match = ClassMatch(n_features=5, n_classes=3)
+    torch.nn.init.normal_(match.of_class.weight)
+    maps, classes = torch.randn(2, 5, 8, 8), torch.tensor([2, 1])
+    found = match(maps, classes).reshape(2, 5, 5)
+    for top, left in ((0, 0), (4, 4), (1, 3)):
+        sums = maps[:, :, top : top + 4, left : left + 4].sum((2, 3))
+        wanted = (sums * match.of_class.weight[classes]).sum(1)
+        torch.testing.assert_close(found[:, top, left], wanted, rtol=1e-4, atol=1e-5)
 
 
 def test_pictures_are_read_in_their_order():

@@ -50,8 +50,9 @@ class Session:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = _QUIET
-        # Threads that spin while they wait take the cores from decoding and from the other sessions.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Threads that wait for each other inside a call spin, as the steps of 8 bits are shorter than waking a thread;
+        # after it they do not, which would take the cores from decoding and from the other sessions.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         ort.set_default_logger_severity(_QUIET)
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

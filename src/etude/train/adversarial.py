@@ -143,27 +143,27 @@ class Duel:
         with self.execution.autocast():
             real: Judged = model.discriminator(self._laid(real_BCHW), classes_B, redraw=config.redraw > 0)
             fake: Judged = model.discriminator(self._laid(fake_BCHW), wanted_B)
-        loss = self.loss.of_discriminator(real.logits_B, fake.logits_B)
+        loss = self.loss.of_discriminator(real.logits_BP, fake.logits_BP)
         total = loss + config.redraw * redrawing_loss(real.redrawn)
         self.of_discriminator.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         if with_penalty:
             watched_BCHW = real_BCHW.detach().requires_grad_()
-            logits_B = model.discriminator(
+            logits_BP = model.discriminator(
                 watched_BCHW, classes_B
-            ).logits_B  # in full precision: it is differentiated twice
-            (config.r1 * config.r1_every * gradient_penalty(logits_B, watched_BCHW)).backward()  # type: ignore[no-untyped-call]
+            ).logits_BP  # in full precision: it is differentiated twice
+            (config.r1 * config.r1_every * gradient_penalty(logits_BP, watched_BCHW)).backward()  # type: ignore[no-untyped-call]
         length = self._clip(model.discriminator)
         self.of_discriminator.step()
-        return [loss.detach(), real.logits_B.detach().mean(), fake.logits_B.detach().mean(), length]
+        return [loss.detach(), real.logits_BP.detach().mean(), fake.logits_BP.detach().mean(), length]
 
     def _teach_generator(self, fake_BCHW: Tensor, wanted_B: Tensor | None) -> list[Tensor]:
         """Make its step; return its loss and its gradient's length."""
         model = self.model
         model.discriminator.requires_grad_(False)
         with self.execution.autocast():
-            logits_B = model.discriminator(self._laid(fake_BCHW), wanted_B).logits_B
-        loss = self.loss.of_generator(logits_B)
+            logits_BP = model.discriminator(self._laid(fake_BCHW), wanted_B).logits_BP
+        loss = self.loss.of_generator(logits_BP)
         self.of_generator.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         model.discriminator.requires_grad_(True)

@@ -47,6 +47,8 @@ class FastganParams(GanParams):
     reconstruction: Literal["none", "whole", "whole+part"] = "whole+part"
     """What the discriminator must be able to draw again from its last map of a real picture: nothing, the whole
     picture made small, or that and a quarter of it at twice the detail."""
+    patches: bool = True
+    """Whether the discriminator judges 25 overlapping parts of a picture, as the authors' does, or only the whole."""
 
 
 def _build(order: Order) -> nn.Module:

@@ -5,17 +5,21 @@ Shapes: B pictures, Z latent numbers, C channels, H and W pixels.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+_JUDGED: Final = 4
+"""Every logit is that of a square of so many places of a discriminator's last map."""
 
 
 class Judged(NamedTuple):
     """What a discriminator says of a batch."""
 
-    logits_B: Tensor
-    """The higher, the more it takes the picture for real."""
+    logits_BP: Tensor
+    """The higher, the more it takes one of the P overlapping parts of the picture for real; P is 1 for the whole."""
     redrawn: tuple[tuple[Tensor, Tensor], ...] = ()
     """For real pictures, what it drew again, each with what it should have been, both (B, 3, h, w)."""
 
@@ -59,7 +63,7 @@ class LatentInput(nn.Module):
 
 
 class ClassMatch(nn.Module):
-    """What is added to a discriminator's logit: how well its features fit the class that the picture should show.
+    """What is added to a discriminator's logits: how well its features fit the class that the picture should show.
 
     Source: Miyato, Koyama 2018, cGANs with projection discriminator, arXiv 1802.05637.
     """
@@ -71,12 +75,13 @@ class ClassMatch(nn.Module):
             nn.init.zeros_(self.of_class.weight)
 
     def forward(self, maps_BCHW: Tensor, classes_B: Tensor | None) -> Tensor | float:
-        """Return (B,); 0 without classes."""
+        """Return (B, P), of every square of 4×4 places; 0 without classes."""
         if self.of_class is None:
             return 0.0
         assert classes_B is not None
-        sums_BC = maps_BCHW.float().sum((2, 3))  # sums, as in the paper: the logit beside it is a sum over places too
-        matches: Tensor = (sums_BC * self.of_class(classes_B)).sum(1)
+        # Sums, as in the paper: the logit beside it is a sum over places too.
+        sums_BCP = F.avg_pool2d(maps_BCHW.float(), _JUDGED, 1, divisor_override=1).flatten(2)
+        matches: Tensor = (sums_BCP * self.of_class(classes_B)[:, :, None]).sum(1)
         return matches
 
 

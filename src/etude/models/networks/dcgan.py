@@ -86,4 +86,4 @@ class _Discriminator(nn.Module):
 
     def forward(self, images_BCHW: Tensor, classes_B: Tensor | None = None, *, redraw: bool = False) -> Judged:
         maps_BCHW = self.layers(images_BCHW)
-        return Judged(self.last(maps_BCHW).flatten().float() + self.match(maps_BCHW, classes_B))
+        return Judged(self.last(maps_BCHW).flatten(1).float() + self.match(maps_BCHW, classes_B))

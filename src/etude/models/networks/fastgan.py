@@ -124,7 +124,10 @@ class _Down(nn.Module):
 
 
 class _Discriminator(nn.Module):
-    """Down to 4×4, a logit from there; from the 8×8 map before it draws the real picture again."""
+    """Down to 8×8, and logits from there: of 5×5 overlapping parts, or of the whole over a map of 4×4.
+
+    From the 8×8 map it draws the real picture again.
+    """
 
     def __init__(self, params: FastganParams, n_classes: int, size_px: int) -> None:
         super().__init__()
@@ -136,7 +139,8 @@ class _Discriminator(nn.Module):
         )
         sides = doublings(size_px)[:-1][::-1]
         self.to_eight = nn.Sequential(*(_Down(width_at[2 * side], width_at[side]) for side in sides))
-        self.to_four = _Down(width_at[8], width_at[4])
+        self.patches = params.patches
+        self.before_last = _at_each_place(width_at[8], width_at[4]) if self.patches else _Down(width_at[8], width_at[4])
         self.last = spectral_norm(nn.Conv2d(width_at[4], 1, 4))
         self.match = ClassMatch(width_at[4], n_classes)
         self.redrawn_px = max(8, size_px // _REDRAWN)
@@ -146,9 +150,9 @@ class _Discriminator(nn.Module):
 
     def forward(self, images_BCHW: Tensor, classes_B: Tensor | None = None, *, redraw: bool = False) -> Judged:
         eight_BCHW = self.to_eight(self.first(images_BCHW))
-        four_BCHW = self.to_four(eight_BCHW)
-        logits_B = self.last(four_BCHW).flatten().float() + self.match(four_BCHW, classes_B)
-        return Judged(logits_B, self._redraw(images_BCHW, eight_BCHW) if redraw else ())
+        judged_BCHW = self.before_last(eight_BCHW)
+        logits_BP = self.last(judged_BCHW).flatten(1).float() + self.match(judged_BCHW, classes_B)
+        return Judged(logits_BP, self._redraw(images_BCHW, eight_BCHW) if redraw else ())
 
     def _redraw(self, images_BCHW: Tensor, eight_BCHW: Tensor) -> tuple[tuple[Tensor, Tensor], ...]:
         found: list[tuple[Tensor, Tensor]] = []
@@ -162,6 +166,13 @@ class _Discriminator(nn.Module):
             maps = eight_BCHW[:, :, 4 * top : 4 * top + 4, 4 * left : 4 * left + 4]
             found.append((self.part(maps), F.adaptive_avg_pool2d(quarter, self.redrawn_px)))
         return tuple(found)
+
+
+def _at_each_place(before: int, after: int) -> nn.Sequential:
+    """Look at each place of a map by itself."""
+    return nn.Sequential(
+        spectral_norm(nn.Conv2d(before, after, 1, bias=False)), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, inplace=True)
+    )
 
 
 def _redrawer(channels: int, side: int, to_px: int) -> nn.Sequential:
