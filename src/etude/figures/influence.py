@@ -74,5 +74,8 @@ def draw_influence(
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_number(value)))
     axes.set_xlabel(setting)
     axes.set_ylabel(score_label)
-    axes.legend(frameon=False, fontsize=SMALL_PT, labelcolor=INK)
+    # Outside: a curve may go through any corner.
+    figure.legend(
+        loc="outside upper left", ncols=2, frameon=False, fontsize=SMALL_PT, labelcolor=INK, borderaxespad=0.2
+    )
     return figure
