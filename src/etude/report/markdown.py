@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -89,22 +88,6 @@ def as_code(text: object) -> str:
     return f"`` {line} ``" if "`" in line else f"`{line}`"
 
 
-def portable(command: object) -> str:
-    """Take out of a command what changes no result: the results folder of who ran it, and their yes to replacing one.
-
-    >>> portable("etude run studies/dogs.yaml --results /home/me/results --set protocol.seeds=5 --yes")
-    'etude run studies/dogs.yaml --set protocol.seeds=5'
-    """
-    words = iter(shlex.split(str(command)))
-    kept = []
-    for word in words:
-        if word == "--results":
-            next(words, None)
-        elif word != "--yes" and not word.startswith("--results="):
-            kept.append(word)
-    return shlex.join(kept)
-
-
 @cache
 def _environment() -> Environment:
-    return make_environment(autoescape=False, cell=as_cell, code=as_code, portable=portable)
+    return make_environment(autoescape=False, cell=as_cell, code=as_code)

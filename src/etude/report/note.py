@@ -16,6 +16,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
+from etude.report.again import portable
 from etude.report.choices import read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
 from etude.report.detectors import gather_detectors
@@ -92,7 +93,7 @@ def make_environment(*, autoescape: bool, **filters: Callable[[object], str]) ->
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= filters
+    made.filters |= {"portable": portable, **filters}
     return made
 
 

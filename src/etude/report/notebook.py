@@ -18,6 +18,7 @@ from etude.core.files import write_text
 from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.data.source import SOURCES
 from etude.models.registry import MODELS, Family
+from etude.report.again import portable
 from etude.report.packing import (
     OWN_NETWORKS,
     Parcel,
@@ -257,7 +258,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         "book.path()",
     )
     yield say("What to try next"), "", "book.proposals()"
-    yield say("How to reproduce"), f"`{study.record.command}`", "book.machine()"
+    yield say("How to reproduce"), f"`{portable(study.record.command)}`", "book.machine()"
     yield say("References"), "", "book.references()"
 
 

@@ -43,6 +43,8 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
     """Return each candidate's flat configuration, as its first finished run was given it."""
     settings: dict[str, dict[str, str]] = {}
+    known: dict[str, dict[str, str]] = {}
+    whole = study.record.config
     for ref in study.record.runs:
         run = study.runs.get(ref.identity)
         if run is not None and ref.candidate not in settings:
@@ -51,6 +53,12 @@ def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
             if flat.get(_TRAIN_ITEMS) == "null":  # all that the split leaves: told as a number, it joins its curve
                 flat[_TRAIN_ITEMS] = str(run.n_train)
             settings[ref.candidate] = flat
+            shared = {key: whole[key] for key in config if key in whole}
+            known[ref.candidate] = flatten(shared | whole.get("candidates", {}).get(ref.candidate, {}))
+    # Runs of an earlier version lack the fields that came later: what the study file resolved to tells their defaults.
+    names = {name for flat in settings.values() for name in flat}
+    for candidate, flat in settings.items():
+        flat |= {name: known[candidate][name] for name in names - flat.keys() if name in known[candidate]}
     return settings
 
 

@@ -16,6 +16,7 @@ from etude.core.errors import MissingPartError
 from etude.core.files import writing
 from etude.core.study_record import LeaderboardRow
 from etude.figures.theme import Look, assign_looks, to_png
+from etude.report.again import portable
 from etude.report.combinations import CombinedPart
 from etude.report.drawings import Drawing
 from etude.report.failures import join_pieces
@@ -573,7 +574,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if proposals:
         deck.bullets(deck.slide(say("What to try next"), proposals), proposals, _BOX)
     again = [
-        record.command,
+        portable(record.command),
         words.listing(told["devices"]),
         say("Finished runs are kept: the same command trains only what is missing."),
     ]

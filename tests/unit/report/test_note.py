@@ -7,12 +7,13 @@ from markupsafe import Markup
 
 from etude.core.errors import MistakeError
 from etude.core.interval import Interval
+from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict
 from etude.report import tables
 from etude.report.note import render_note, write_note
 from etude.report.reading import read_history, read_study
 from etude.report.sentences import Teller
-from etude.report.settings import list_changes
+from etude.report.settings import list_changes, read_settings
 from etude.report.words import MetricWords, Words
 
 VOID = {"area", "base", "br", "col", "hr", "img", "input", "link", "meta", "source", "wbr"}
@@ -367,6 +368,18 @@ def test_what_a_candidate_changes(notes):
     assert "augment.use" in rows
     assert "train.epochs" not in rows
     assert "seed" not in rows
+
+
+def test_a_run_of_an_earlier_version_does_not_seem_to_change_what_came_later(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    config = {**record.config, "candidates": {ref.candidate: {"combine": {"folds": None}} for ref in record.runs}}
+    mutate(study_folder, config=config)
+    path = study_folder / "runs" / record.runs[0].identity / "run.json"
+    run = RunRecord.load(path)
+    run.model_copy(update={"config": {**run.config, "combine": {"folds": None}}}).save(path)
+    settings = read_settings(read_study(study_folder))
+    assert len(settings) > 1
+    assert {flat.get("combine.folds") for flat in settings.values()} == {"null"}
 
 
 class TestReading:
