@@ -133,7 +133,7 @@ def _survey(
             f"are not known. `etude data check --limit {len(used)}` looks at all."
         )
         return None
-    tell = None if progress is None else lambda done, total: progress("pictures for the check", done, total)
+    tell = None if progress is None else lambda done, total: progress("pictures read for the check", done, total)
     return survey(source, used, workers=workers, progress=tell)
 
 
@@ -151,7 +151,7 @@ def _twins(
             f"were. `etude data check --limit {len(seen)}` compares all, in a time that grows with the square."
         )
         return None
-    tell = None if progress is None else lambda done, total: progress("blocks of pairs", done, total)
+    tell = None if progress is None else lambda done, total: progress("blocks of pairs compared", done, total)
     twins = find_near(seen, workers=workers, progress=tell)
     if not twins.is_complete:
         skipped.append(f"The search for near duplicates ended after {MOST_PAIRS:,} pairs: nearly all are alike.")

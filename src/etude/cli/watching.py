@@ -50,8 +50,8 @@ class PlainWatcher:
     def counted(self, what: str, done: int, total: int) -> None:
         """Print the end of counted work."""
         if done == total:
-            done_words = "prepared" if what == "pictures" else "read"
-            self._print(f"{how_many(total, what.removesuffix('s'))} {done_words}")
+            kind, *more = what.split(" ", 1)  # pictures, or `pictures read for the check`
+            self._print(" ".join([how_many(total, kind.removesuffix("s")), *(more or ["prepared"])]))
 
     def run_started(self, label: str, position: int, of: int, epochs: int, steps: int, steps_done: int) -> None:
         """Print which run starts, or goes on."""

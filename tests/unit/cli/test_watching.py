@@ -39,3 +39,19 @@ def test_an_epoch_of_a_classifier_is_told_as_before():
     watcher.run_started("cnn, seed 0", 1, 9, 12, 6000, 0)
     watcher.epoch_done(look().model_copy(update={"adversarial": None, "validation_score": 0.5}))
     assert "epoch 3/12, loss 1.2500, validation 0.5000, 321 images/s" in console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("what", "count", "told"),
+    [
+        ("pictures", 1200, "1,200 pictures prepared"),
+        ("pictures seen by a network", 200, "200 pictures seen by a network"),
+        ("pictures read for the check", 1, "1 picture read for the check"),
+    ],
+)
+def test_counted_work_is_told_at_its_end(what, count, told):
+    console = Console(file=io.StringIO(), width=200)
+    watcher = PlainWatcher(console)
+    watcher.counted(what, count - 1, count)
+    watcher.counted(what, count, count)
+    assert console.file.getvalue().splitlines() == [told]
