@@ -41,6 +41,19 @@ def test_it_is_a_finite_number_with_a_finite_gradient(loss, n_classes):
     assert logits.grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("name", MASK_LOSSES)
+def test_under_autocast_a_step_computes_it_in_full_precision(name):
+    from etude.data.batches import Batch
+    from etude.tasks.segmentation import Segmentation
+
+    logits, masks = draw(4)
+    task, batch = Segmentation(("a", "b", "c", "d"), name), Batch(logits, masks)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = task.step(torch.nn.Identity(), batch).loss
+    assert found.dtype == torch.float32
+    assert found.item() == pytest.approx(MASK_LOSSES[name](logits, masks, None).item(), rel=1e-6)
+
+
 def test_void_pixels_count_for_nothing(loss, n_classes):
     logits, masks = draw(n_classes)
     loss(logits, masks, None).backward()

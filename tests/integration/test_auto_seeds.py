@@ -79,11 +79,15 @@ def test_the_looks_of_the_rule_are_allowed_for_until_the_rule_is_left(tmp_path: 
     assert "before: 2, 3, 4; now 5." in told_of_looks(left)[0]
 
 
-def test_a_rule_that_is_changed_after_looking_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_of_an_earlier_version", [False, True])
+def test_a_rule_that_is_changed_after_looking_is_told(tmp_path: Path, is_of_an_earlier_version: bool) -> None:
     def told(record: StudyRecord) -> list[str]:
         return [note for note in record.notes if note.startswith("Other rules by which seeds were added before")]
 
-    assert run(AUTO, tmp_path).rules == ((2, 4),)
+    first = run(AUTO, tmp_path)
+    assert first.rules == ((2, 4),)
+    if is_of_an_earlier_version:
+        first.model_copy(update={"rules": ()}).save(tmp_path / "auto/study.json")
     raised = run(AUTO, tmp_path, "protocol.seeds.most=5")
     assert raised.rules == ((2, 4), (2, 5))
     (note,) = told(raised)

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from torch import Tensor
@@ -347,7 +348,31 @@ def test_what_was_measured_over_other_weights_is_not_compared(finished: Path, tm
         GenerationRecord.load(path).model_copy(update={"weights": "1" * 64}).save(path)
     found = compare_studies(studies)
     assert found.verdicts == ()
-    assert found.notes == ("other: no verdict against drawn/dcgan, as its pictures were measured otherwise.",)
+    (note,) = found.notes
+    assert note.startswith("other: no verdict against drawn/dcgan, as its pictures were measured otherwise.")
+
+
+def test_runs_of_a_version_that_told_copies_by_features_are_measured_again(finished: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    shutil.copytree(finished, tmp_path / "drawn")
+    for folder, _ in runs(tmp_path / "drawn").values():
+        content = json.loads((folder / "generation.json").read_text())
+        (folder / "generation.json").write_text(json.dumps(content | {"format": 2, "near_by": "ratio"}))
+        path = folder / "predictions.parquet"
+        pq.write_table(pq.read_table(path).drop_columns("nearness"), path)
+        assert GeneratedFeatures.read(path, Part.TEST).sets.real_nearness_N is None
+        with pytest.raises(DataError, match="earlier version"):
+            GeneratedFeatures.read(path, Part.TEST).under_weights("near_copies", np.ones((1, 200)))
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("drawn/runs/*/model.safetensors")}
+    record = Study.from_text(STUDY).run(tmp_path).record
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    for folder, run in runs(tmp_path / "drawn").values():
+        assert GenerationRecord.load(folder / "generation.json").near_by == "pixels"
+        assert GeneratedFeatures.read(folder / "predictions.parquet", Part.TEST).score("near_copies") == pytest.approx(
+            run.test["near_copies"]
+        )
+    assert record.leaderboard == StudyRecord.load(finished / "study.json").leaderboard
 
 
 def test_what_a_generation_cannot_have_is_told_in_one_go() -> None:

@@ -123,7 +123,7 @@ class BarWatcher(PlainWatcher):
     def counted(self, what: str, done: int, total: int) -> None:
         """Draw a bar of the counted work."""
         if self._bar is None:
-            self._bar = self._progress.add_task(f"reading {what}", total=total, told="")
+            self._bar = self._progress.add_task(what if " " in what else f"reading {what}", total=total, told="")
         if done == total or time.monotonic() - self._drawn > 0.1:
             self._drawn = time.monotonic()
             self._progress.update(self._bar, completed=done, told=f"{done:,} of {total:,}")

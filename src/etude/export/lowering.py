@@ -46,6 +46,8 @@ class _Graph:
             for name in node.input:
                 self.readers[name].append(node)
         self.constants = {entry.name: numpy_helper.to_array(entry) for entry in model.graph.initializer}
+        self.added: dict[str, npt.NDArray[Any]] = {}
+        """Constants that the changed graph has beside those."""
         self.shapes = {
             entry.name: [size.dim_value for size in entry.type.tensor_type.shape.dim]
             for entry in model.graph.value_info
@@ -72,18 +74,18 @@ class _Graph:
         from onnx import numpy_helper
 
         graph = self.model.graph
+        if not self.added:
+            return self.model
         needed, kept = set(self.outputs), []
         for node in reversed(self.nodes):
             if needed & set(node.output):
                 needed |= set(node.input)
                 kept.append(node)
+        constants = [entry for entry in graph.initializer if entry.name in needed]  # as they are, scalars too
+        constants += [numpy_helper.from_array(array, name) for name, array in self.added.items()]
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(reversed(kept))
-        graph.initializer.extend(
-            numpy_helper.from_array(np.ascontiguousarray(array), name)
-            for name, array in self.constants.items()
-            if name in needed
-        )
+        graph.initializer.extend(constants)
         return self.model
 
 
@@ -105,7 +107,7 @@ def _repeat_pixels(graph: _Graph, node: Any) -> None:  # noqa: ANN401
         return
     _, channels, height, width = before
     times = after[2] // height, after[3] // width
-    if (height * times[0], width * times[1]) != tuple(after[2:]):
+    if (height * times[0], width * times[1]) != tuple(after[2:]) or not _by_whole_times(graph, node, times):
         return
     name = node.name or node.output[0]
     constants = {
@@ -114,7 +116,7 @@ def _repeat_pixels(graph: _Graph, node: Any) -> None:  # noqa: ANN401
         "joined": [-1, after[2], after[3], channels],
     }
     for what, numbers in constants.items():
-        graph.constants[f"{name}/{what}"] = np.array(numbers, np.int64)
+        graph.added[f"{name}/{what}"] = np.array(numbers, np.int64)
     steps: list[tuple[str, list[str], dict[str, Any]]] = [
         ("Transpose", [given.input[0]], {"perm": [0, 2, 3, 1]}),
         ("Reshape", [f"{name}/1", f"{name}/apart"], {}),
@@ -134,6 +136,15 @@ def _repeat_pixels(graph: _Graph, node: Any) -> None:  # noqa: ANN401
     ]
     graph.replace(node, nodes)
     graph.replace(quantised, [])
+
+
+def _by_whole_times(graph: _Graph, node: Any, times: tuple[int, int]) -> bool:  # noqa: ANN401
+    """Whether a node is told sizes, or those very scales: by 2.2, four pixels become eight as well, but other ones."""
+    told = node.input[2] if len(node.input) > 2 else ""
+    if not told:
+        return True
+    scales = graph.constants.get(told)
+    return scales is not None and scales.tolist() == [1.0, 1.0, *map(float, times)]
 
 
 def _is_nearest(node: Any) -> bool:  # noqa: ANN401
@@ -187,7 +198,7 @@ def _fill_channels(graph: _Graph, node: Any) -> None:  # noqa: ANN401
         bias = found.astype(np.int32)
     scales = _longer(scales, more, scales.max())
     name = conv.name or conv.output[0]
-    graph.constants |= {
+    graph.added |= {
         f"{name}/weights": _longer(levels, more, 0),
         f"{name}/scales": scales,
         f"{name}/zeros": _longer(zeros, more, 0),

@@ -56,10 +56,10 @@ def quantise(graph: bytes, batches: Iterator[Pixels]) -> bytes:
         given.write_bytes(graph)
         try:
             _quantise_files(given, prepared, made, batches)
+            return _cleaned(made)
         except Exception as error:  # onnxruntime raises errors of its own for each kind of graph it cannot take
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ModelError(f"export: the graph cannot be brought to 8 bits ({first}). Leave --int8 out.") from error
-        return _cleaned(made)
 
 
 def _quantise_files(given: Path, prepared: Path, made: Path, batches: Iterator[Pixels]) -> None:

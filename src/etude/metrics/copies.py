@@ -34,7 +34,7 @@ _Kind = TypeVar("_Kind", bound=np.generic)
 def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt.NDArray[np.int64]]:
     """Return how near each picture (M,) is to its nearest training picture, and which one that is.
 
-    The distance to the nearest over the mean distance to the next nine: in 0..∞, near 0 for a copy, near 1 for a
+    The distance to the nearest over the mean distance to the next nine: in 0..1, near 0 for a copy, near 1 for a
     picture that is about as far from many. Beside those nine a picture that is only less various than photographs, and
     so near to all of them, is no copy. Compared are the middles of the pictures, three quarters of their side, reduced
     to 8×8 with mean 0 and deviation 1; the distance to a training picture is the least over 25 places of its window, up

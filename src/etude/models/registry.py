@@ -44,6 +44,8 @@ class Family:
     """What it can be asked for."""
     pretrained_name: Callable[[ModelSpec, Config], str] | None = None
     """The timm name of the network whose weights it takes; none where the family has no pretrained weights."""
+    always_told: tuple[str, ...] = ()
+    """Parameters that a run's identity has also at their default, as the network was another before it had them."""
 
 
 MODELS: Registry[Family] = Registry("model")

@@ -160,6 +160,8 @@ def _with_weights(spec: ModelSpec, params: Config, family: Family, base: Path) -
 
 def _identity(spec: ModelSpec, params: Config, family: Family) -> dict[str, Any]:
     identity: dict[str, Any] = {"name": spec.name, **params.model_dump(mode="json", exclude_defaults=True)}
+    # A field whose default is not what the network was before it had the field is a part of it in any case.
+    identity |= params.model_dump(mode="json", include=set(family.always_told))
     if spec.python is not None:
         identity |= {"name": "python", "object": spec.python.rpartition(":")[2]}
         identity["source_sha256"] = own.source_sha256(spec.python)

@@ -113,6 +113,7 @@ PARAMETER_SENTENCES = {
     "model.spectral_norm": mark("Whether the discriminator's layers are kept from growing: training is steadier."),
     "model.excitation": mark("Whether early maps weigh the channels of late ones."),
     "model.reconstruction": mark("What the discriminator must be able to draw again of a real picture: it keeps it looking at the whole."),  # noqa: E501
+    "model.patches": mark("Whether the discriminator judges overlapping parts of a picture, one by one, rather than the whole."),  # noqa: E501
     "model.batch_norm": mark("Whether each convolution is followed by a batch normalisation."),
     "model.weights": mark("Pretrained weights to start from; none, and they are drawn from the seed."),
     "model.checkpoint": mark("File of weights that the whole network starts from."),

@@ -55,8 +55,8 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
-    measured: frozenset[tuple[str, str, int]] = frozenset()
-    """Of generators, over which features of what weights how many pictures were measured."""
+    measured: frozenset[tuple[str, str, int, str]] = frozenset()
+    """Of generators, over which features of what weights how many pictures were measured, by what nearness."""
 
 
 def compare_studies(
@@ -112,7 +112,8 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
         return _Opened(label, record, runs, split)
     paths = [folder.run(run.record.identity) / GENERATION_FILE for entries in runs.values() for run in entries]
     found = [GenerationRecord.load(path) for path in paths]
-    return _Opened(label, record, runs, split, frozenset((one.features, one.weights, one.n_generated) for one in found))
+    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by) for one in found)
+    return _Opened(label, record, runs, split, measured)
 
 
 def _data_and_split(
@@ -162,7 +163,10 @@ def _compare(opened: Sequence[_Opened], home: _Opened, of: str, metric: str) -> 
             notes.append(f"{study.label}: no verdict against {baseline}, as its pictures or its split are others.")
             continue
         if study.measured != home.measured:
-            notes.append(f"{study.label}: no verdict against {baseline}, as its pictures were measured otherwise.")
+            notes.append(
+                f"{study.label}: no verdict against {baseline}, as its pictures were measured otherwise. `etude run` "
+                f"measures finished runs again and trains nothing."
+            )
             continue
         for name, runs in study.runs.items():
             if runs and {run.record.identity for run in runs} <= own:

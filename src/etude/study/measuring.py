@@ -12,7 +12,7 @@ from etude.study.workspace import Workspace
 
 
 def measure_anew(workspace: Workspace, candidates: Mapping[str, Candidate], orders: Iterable[Order]) -> None:
-    """Measure the finished runs that were measured over other features, other weights of one name, or other counts.
+    """Measure the finished runs that were measured over other features, weights or counts, or by an earlier version.
 
     Values of two measures do not compare: this comes before anything is compared.
 
@@ -29,5 +29,7 @@ def measure_anew(workspace: Workspace, candidates: Mapping[str, Candidate], orde
         folder = workspace.folder.run(order.identity)
         if workspace.folder.load_run(order.identity) is None or is_measured(folder, asked.pictures, features):
             continue
-        workspace.watch.said(f"{order.label}: measured again, over features of {features.name}; nothing is trained")
+        workspace.watch.said(
+            f"{order.label}: measured again as is asked now, over features of {features.name}; nothing is trained"
+        )
         measure_again(make_job(workspace, candidates[order.candidate], order), folder, features)

@@ -129,8 +129,10 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
 
 def generated_content(generated: GeneratedConfig, base: Path) -> dict[str, Any]:
     """Return what the identity of a run says of the generated pictures in its training part."""
-    content = generated.model_dump(mode="json", exclude_defaults=True, exclude={"model": True, "train": _NO_IDENTITY})
-    return {**content, "model": resolve_spec(generated.model, base).identity}
+    content = generated.model_dump(mode="json", exclude_defaults=True, exclude={"model", "train"})
+    # Told whole: its defaults are those of this place, and may become others.
+    train = generated.train.model_dump(mode="json", exclude_defaults=True, exclude=_NO_IDENTITY)
+    return {**content, "train": train, "model": resolve_spec(generated.model, base).identity}
 
 
 def training_key(workspace: Workspace, candidate: Candidate) -> str:

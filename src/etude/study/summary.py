@@ -261,12 +261,20 @@ def _looks(
         known = {ref.identity for ref in before.runs if ref.status == "finished"}
         if len({ref.candidate for ref in refs if ref.identity in known}) > 1:  # else it judged other trainings
             looks = before.looks or _judged_at(before.runs, before.verdicts)
-            rules = before.rules
+            rules = before.rules or _rule_of(before.config)
     own, auto = _judged_at(refs, verdicts), study.protocol.auto
     if own and auto is not None:
         own = tuple(range(auto.first, own[0] + 1))
         rules = (*(rule for rule in rules if rule != (auto.first, auto.most)), (auto.first, auto.most))
     return tuple(dict.fromkeys([*looks, *own])), rules
+
+
+def _rule_of(config: Mapping[str, Any]) -> Rules:
+    """Return the rule of a record of an earlier version, which has it in its configuration alone."""
+    seeds = config.get("protocol", {}).get("seeds")
+    return (
+        ((seeds["first"], seeds["most"]),) if isinstance(seeds, Mapping) and {"first", "most"} <= seeds.keys() else ()
+    )
 
 
 def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int, ...]:

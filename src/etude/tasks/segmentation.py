@@ -68,7 +68,8 @@ class Segmentation:
         return averaged_over(self._loss_name, batch.targets_B, self._weights_on(batch.targets_B))
 
     def _weigh(self, logits_BKHW: Tensor, masks_BHW: Tensor) -> Tensor:
-        return self._loss(logits_BKHW, masks_BHW, self._weights_on(logits_BKHW))
+        with torch.autocast(logits_BKHW.device.type, enabled=False):  # it would take sums of products to bfloat16 again
+            return self._loss(logits_BKHW, masks_BHW, self._weights_on(logits_BKHW))
 
     def _weights_on(self, like: Tensor) -> Tensor | None:
         return None if self.class_weights is None else self.class_weights.to(like.device)

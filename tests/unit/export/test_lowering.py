@@ -65,12 +65,47 @@ def test_pixels_are_repeated_and_channels_filled_without_a_changed_id(monkeypatc
 
 
 def test_a_class_that_is_added_is_not_chosen_where_all_others_are_at_the_lowest_level(monkeypatch) -> None:
+    convolution = torch.nn.Conv2d(3, 3, 1)
+    with torch.no_grad():  # all classes fall with brightness, to the lowest level that was seen
+        convolution.weight.fill_(-1.0)
+        convolution.bias.zero_()
+    dim = (PICTURES // 8).astype(np.uint8)
+    model = Deployed(torch.nn.Sequential(convolution), PREPARE, "segmentation").eval()
+    exact = export_graph(model, PREPARE)
+    lowered = quantising.quantise(exact, iter(np.split(dim, 2)))
+    assert channels_of_last_conv(lowered) == 16
+    white = np.full_like(PICTURES, 255)
+    assert np.unique(ids(lowered, white)).tolist() == [0]  # all at the lowest level: the first of them
+
+
+class _Token(torch.nn.Module):
+    """Takes the first of a row of tokens, as networks with a class token do: by a scalar index."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.head = torch.nn.Conv2d(3, 16, 8, 8), torch.nn.Linear(16, 4)
+
+    def forward(self, images_BCHW: torch.Tensor) -> torch.Tensor:
+        tokens_BTC = self.patches(images_BCHW).flatten(2).transpose(1, 2)
+        return self.head(tokens_BTC[:, 0])
+
+
+def test_a_graph_with_scalars_stays_what_it_is() -> None:
     torch.manual_seed(0)
-    convolution = torch.nn.Conv2d(3, 3, 3, 1, 1)
-    plain, lowered = both(monkeypatch, convolution)
-    black = np.zeros_like(PICTURES)
-    assert ids(lowered).max() < 3
-    assert np.array_equal(ids(lowered, black), ids(plain, black))
+    model = Deployed(_Token(), PREPARE, "classification").eval()
+    small = quantising.quantise(export_graph(model, PREPARE), iter(np.split(PICTURES, 2)))
+    answers = Session(small, "pictures", "probabilities", threads=1).run(PICTURES)
+    with torch.no_grad():
+        np.testing.assert_allclose(answers, model(torch.from_numpy(PICTURES)).numpy(), atol=0.05)
+
+
+def test_pixels_that_are_not_repeated_evenly_are_left_as_they_are(monkeypatch) -> None:
+    torch.manual_seed(0)
+    layers = (torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.ReLU(), torch.nn.Upsample(scale_factor=2.05, mode="nearest"),
+              torch.nn.Conv2d(16, 5, 1))  # fmt: skip
+    plain, lowered = both(monkeypatch, *layers)
+    assert ("Resize" in operators(lowered)) or np.array_equal(ids(lowered), ids(plain))
+    assert np.array_equal(ids(lowered), ids(plain))
 
 
 def test_what_is_not_known_is_left_as_it_is(monkeypatch) -> None:

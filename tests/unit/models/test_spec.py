@@ -102,3 +102,8 @@ def test_a_family_names_the_files_of_its_networks(family):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("etude.models.networks.")
     }
     assert MODELS[family].sources[0] in imported
+
+
+def test_what_a_network_was_not_before_is_a_part_of_its_identity_at_its_default_too():
+    assert resolve_spec("fastgan").identity == {"name": "fastgan", "patches": True}
+    assert resolve_spec({"name": "fastgan", "patches": False}).identity == {"name": "fastgan", "patches": False}

@@ -118,5 +118,6 @@ MODELS.register("fastgan")(
         _build,
         sources=("fastgan.py", "adversaries.py"),
         tasks=("generation",),
+        always_told=("patches",),
     )
 )
