@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from etude.core.allocator import release_freed_memory
 from etude.core.records import fingerprint
 from etude.core.seeds import derive
 from etude.data.batches import Batch
@@ -62,6 +63,7 @@ class FeatureStore:
         fresh = computed[torch.from_numpy(is_new)]
         self._features_NC = torch.cat([self._features_NC, fresh]) if len(self._features_NC) else fresh
         save_tensors(self.path, {"indices": torch.from_numpy(self._indices_N), "features": self._features_NC})
+        release_freed_memory()  # a head needs little, and the maps of the whole network will not come again
         self.seconds += time.perf_counter() - started
 
     def _read(self) -> tuple[np.ndarray, Tensor]:
