@@ -9,8 +9,8 @@ Shapes: M pictures, T training pictures, S×S the side they are brought to, D nu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, TypeVar
+import itertools
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,11 @@ _SIDE: Final = 32
 _WINDOW: Final = 24
 _STEP: Final = 2
 _BLOCK: Final = 3
-_CHUNK: Final = 256
-"""Pictures that are compared at a time, which bounds memory."""
+_CHUNK: Final = 2048
+"""Training pictures that are compared with at a time, which bounds memory."""
 
 Pixels = npt.NDArray[np.uint8]
 Small = npt.NDArray[np.float32]
-_Kind = TypeVar("_Kind", bound=np.generic)
 
 
 def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt.NDArray[np.int64]]:
@@ -48,28 +47,29 @@ def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt
     """
     middle = (_SIDE - _WINDOW) // 2
     wanted_MD = _reduce(_bring(pictures_MHWC), middle, middle)
-    training = _bring(training_THWC)
-    variants = [
-        _reduce(training[:, :, ::turn], top, left)
-        for turn in (1, -1)
-        for top in range(0, _SIDE - _WINDOW + 1, _STEP)
-        for left in range(0, _SIDE - _WINDOW + 1, _STEP)
-    ]
-    parts = [_nearest(chunk_MD, variants) for chunk_MD in _chunks(wanted_MD)]
-    return np.concatenate([ratios for ratios, _ in parts]), np.concatenate([at for _, at in parts])
+    near_MK = np.full((len(wanted_MD), 0), np.inf, np.float32)
+    at_M = np.zeros(len(wanted_MD), np.int64)
+    for start in range(0, len(training_THWC), _CHUNK):
+        squares_MT = _squares(wanted_MD, _bring(training_THWC[start : start + _CHUNK]))
+        is_nearer_M = squares_MT.min(1) < near_MK.min(1, initial=np.inf)
+        at_M = np.where(is_nearer_M, start + squares_MT.argmin(1), at_M)
+        near_MK = np.sort(np.concatenate([near_MK, squares_MT], axis=1), axis=1)[:, :NEIGHBOURS]
+    found_MK = np.sqrt(np.maximum(near_MK, 0).astype(np.float64))
+    others_M = found_MK[:, 1:].mean(1) if found_MK.shape[1] > 1 else np.zeros(len(found_MK))
+    ratios_M = np.divide(found_MK[:, 0], others_M, out=np.zeros_like(others_M), where=others_M > 0)
+    return ratios_M, at_M
 
 
-def _nearest(wanted_MD: Small, variants: list[Small]) -> tuple[Doubles, npt.NDArray[np.int64]]:
+def _squares(wanted_MD: Small, training_TSSC: Small) -> Small:
+    """Return the least squared distance (M, T) of each wanted picture to all windows of each training picture."""
     length_M = (wanted_MD**2).sum(1)
-    squares_MT = np.full((len(wanted_MD), len(variants[0])), np.inf, np.float32)
-    for variant_TD in variants:
-        products_MT = wanted_MD @ variant_TD.T
-        np.minimum(squares_MT, length_M[:, None] + (variant_TD**2).sum(1) - 2 * products_MT, out=squares_MT)
-    found_MT = np.sqrt(np.maximum(squares_MT, 0).astype(np.float64))
-    near_MK = np.sort(found_MT, axis=1)[:, :NEIGHBOURS]
-    others_M = near_MK[:, 1:].mean(1) if near_MK.shape[1] > 1 else np.zeros(len(near_MK))
-    ratios_M = np.divide(near_MK[:, 0], others_M, out=np.zeros_like(others_M), where=others_M > 0)
-    return ratios_M, found_MT.argmin(1)
+    least_MT = np.full((len(wanted_MD), len(training_TSSC)), np.inf, np.float32)
+    places = range(0, _SIDE - _WINDOW + 1, _STEP)
+    for turn, top, left in itertools.product((1, -1), places, places):
+        window_TD = _reduce(training_TSSC[:, :, ::turn], top, left)
+        squares_MT = length_M[:, None] + (window_TD**2).sum(1) - 2 * wanted_MD @ window_TD.T
+        np.minimum(least_MT, squares_MT, out=least_MT)
+    return least_MT
 
 
 def _bring(pictures_NHWC: Pixels) -> Small:
@@ -80,12 +80,7 @@ def _bring(pictures_NHWC: Pixels) -> Small:
         times = _SIDE // side
         return pictures.repeat(times, 1).repeat(times, 2).astype(np.float32)
     size = side // _SIDE
-    small: Small = np.concatenate(
-        [
-            chunk.reshape(len(chunk), _SIDE, size, _SIDE, size, 3).mean((2, 4), dtype=np.float32)
-            for chunk in _chunks(pictures)
-        ]
-    )
+    small: Small = pictures.reshape(len(pictures), _SIDE, size, _SIDE, size, 3).mean((2, 4), dtype=np.float32)
     return small
 
 
@@ -98,8 +93,3 @@ def _reduce(pictures_NSSC: Small, top: int, left: int) -> Small:
     deviation_N1 = means_ND.std(1, keepdims=True)
     reduced: Small = np.divide(means_ND, deviation_N1, out=np.zeros_like(means_ND), where=deviation_N1 > 0)
     return reduced
-
-
-def _chunks(array: npt.NDArray[_Kind]) -> Iterator[npt.NDArray[_Kind]]:
-    for start in range(0, len(array), _CHUNK):
-        yield array[start : start + _CHUNK]

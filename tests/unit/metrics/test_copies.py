@@ -92,3 +92,11 @@ def test_flat_pictures_and_a_single_training_picture_divide_by_nothing():
     flat = np.full((12, 16, 16, 3), 90, np.uint8)
     assert nearness(flat, flat)[0].tolist() == [0.0] * 12
     assert nearness(scenes(2, 9), scenes(1, 9))[0].tolist() == [0.0, 0.0]
+
+
+def test_training_pictures_are_gone_through_in_parts_with_the_same_answer(monkeypatch):
+    whole = nearness(HELD_OUT[:20], TRAINING)
+    monkeypatch.setattr("etude.metrics.copies._CHUNK", 7)
+    parts = nearness(HELD_OUT[:20], TRAINING)
+    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-5)
+    np.testing.assert_array_equal(parts[1], whole[1])
