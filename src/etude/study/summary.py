@@ -272,9 +272,9 @@ def _looks(
 def _rule_of(config: Mapping[str, Any]) -> Rules:
     """Return the rule of a record of an earlier version, which has it in its configuration alone."""
     seeds = config.get("protocol", {}).get("seeds")
-    return (
-        ((seeds["first"], seeds["most"]),) if isinstance(seeds, Mapping) and {"first", "most"} <= seeds.keys() else ()
-    )
+    if not isinstance(seeds, Mapping) or not {"first", "most"} <= seeds.keys():
+        return ()
+    return ((seeds["first"], seeds["most"]),)
 
 
 def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int, ...]:

@@ -22,10 +22,10 @@ _LEVELS: Final = 1 << 16
 
 
 def dropout(features: Tensor, rate: float, training: bool) -> Tensor:
-    """Drop units, as `torch.nn.functional.dropout` does, from the same random state; on a CPU five times as fast.
+    """Drop units, as `torch.nn.functional.dropout` does, though not the same ones; on a CPU five times as fast.
 
-    PyTorch draws a number for each unit there; here one draw of 64 bits serves four. Dropping 128 vectors of 1,280
-    takes longer than all else in the step of a head (`benchmarks/transfer.py`).
+    PyTorch draws a number for each unit there; here one draw of 64 bits, of PyTorch's generator too, serves four. A
+    third of the training of a head on cached features went into it (`benchmarks/transfer.py`).
 
     Args:
         features: any shape.
