@@ -87,7 +87,10 @@ class Archive:
         if listed != set(names):
             odd = sorted(listed.symmetric_difference(names))
             raise _refused(self.path, "a bundle of just the files that its record lists", odd[0])
-        if sum(entry.bytes for entry in self.record.files.values()) > MAX_BYTES:
+        lengths = [entry.bytes for entry in self.record.files.values()]
+        if min(lengths, default=0) < 0:  # it would make room for others in the sum
+            raise _refused(self.path, "a bundle of files of 0 bytes or more", min(lengths))
+        if sum(lengths) > MAX_BYTES:
             raise _refused(self.path, f"a bundle of at most {MAX_BYTES >> 20} MiB", "a larger one")
         for name, entry in self.record.files.items():
             content = read(name, entry.bytes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +21,13 @@ from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
 from etude.runtime.inputs import Picture, as_list, as_raw
 from etude.runtime.reference import Reference, compare_logits, compare_reference
-from etude.runtime.session import FAMILIARITY, LOGITS, Session
+from etude.runtime.session import FAMILIARITY, LOGITS, Session, Shape
 
 BATCH = 16
 """Pictures that are asked about at a time, where many are given."""
+_ROUNDING: Final = 1e-6
+"""A threshold that nothing reaches lies next to 1, and a probability of 32 bits may too."""
+_SHOWN: Final = 8
 
 
 class Predictor(Bundled):
@@ -59,7 +62,19 @@ class Predictor(Bundled):
                 if is_given != (told is not None):
                     rule = f"one whose graph and record agree on the output `{output}`"
                     raise BundleError(sentence("bundle", record.name, rule, is_given))
+            session.check_shapes(self._shapes())
             return session
+
+    def _shapes(self) -> dict[str, Shape]:
+        """Return the shapes of what goes into the graph and comes out of it, as the record means them."""
+        size_px, count = (self.prepare.height_px, self.prepare.width_px), len(self.classes)
+        is_mask = self.task == "segmentation"
+        return {
+            self.record.input: (None, *size_px, 3),
+            self.record.output: (None, *size_px) if is_mask else (None, count),
+            FAMILIARITY: (None,),
+            LOGITS: (None, count, *size_px) if is_mask else (None, count),
+        }
 
     @overload
     def __call__(self, pictures: list[Picture] | tuple[Picture, ...]) -> list[Answer]: ...
@@ -165,6 +180,7 @@ class Predictor(Bundled):
             seen: what `read` gave beside each.
         """
         outputs, familiarity_B = self.session.run_both(np.ascontiguousarray(pictures_BHWC))
+        self._check_shape(outputs, len(seen))
         known = [None] * len(seen) if familiarity_B is None else familiarity_B.tolist()
         return [self._wrap(output, *entry) for output, *entry in zip(outputs, seen, known, strict=True)]
 
@@ -185,11 +201,19 @@ class Predictor(Bundled):
         reference = Reference.from_bytes(self._archive["reference.npz"])
         pictures = np.stack([self.read(picture)[0] for picture in reference.pictures])
         if self.record.logits is None:
-            compare_reference(self.name, reference, self.session.run(pictures))
-            return
-        answers, logits = self.session.run_with_logits(pictures)
+            answers, logits = self.session.run(pictures), None
+        else:
+            answers, logits = self.session.run_with_logits(pictures)
+        self._check_shape(answers, len(pictures))
         compare_reference(self.name, reference, answers)
-        compare_logits(self.name, reference, logits)
+        if logits is not None:
+            compare_logits(self.name, reference, logits)
+
+    def _check_shape(self, answers: np.ndarray[Any, Any], count: int) -> None:
+        """Refuse answers of another shape than the record means, of a graph that leaves its axes open."""
+        wanted = (count, *self._shapes()[self.record.output][1:])
+        if answers.shape != wanted:
+            raise BundleError(sentence("bundle", self.record.graph, f"a graph to {wanted}", answers.shape))
 
 
 class Seen:
@@ -250,8 +274,16 @@ def _check_record(record: BundleRecord) -> None:
         raise BundleError(
             sentence("bundle", "palette", f"{how_many(len(record.classes), 'colour')}", len(record.palette))
         )
+    if any(not 0 <= level <= 255 for colour in record.palette for level in colour):
+        raise BundleError(sentence("bundle", "palette", "levels from 0 to 255", record.palette[:_SHOWN]))
+    if record.task == "segmentation" and len(record.classes) > VOID:
+        raise BundleError(sentence("bundle", "classes", f"at most {VOID}, for masks", len(record.classes)))
     if record.threshold is not None and len(record.classes) != 2:
         raise BundleError(sentence("bundle", "threshold", "left out but for two classes", record.threshold))
+    unsure_below = record.certainty and record.certainty.unsure_below
+    for name, share in (("threshold", record.threshold), ("unsure_below", unsure_below)):
+        if share is not None and not -_ROUNDING <= share <= 1 + _ROUNDING:
+            raise BundleError(sentence("bundle", name, "between 0 and 1", share))
     wanted = {"classification": "probabilities", "segmentation": "ids"}[record.task]
     if record.output != wanted or not record.classes:
         raise BundleError(sentence("bundle", "output", f"{wanted}, for a {record.task}", record.output))

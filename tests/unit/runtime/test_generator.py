@@ -141,7 +141,7 @@ def test_a_bundle_is_opened_for_what_it_is(bundle: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "changes", [{"latent": None}, {"latent": 0}, {"latent": 4}, {"output": "ids"}, {"classes": []}, {"conditional": False},
-                {"prepare": {"size_px": 9}}]
+                {"prepare": {"size_px": 9}}, {"classes": ["red", "green", "blue", "white"]}]
 )  # fmt: skip
 def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     path = write_zip(tmp_path / "odd.bundle", with_record(make_generator_contents(), **changes))

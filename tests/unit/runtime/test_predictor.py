@@ -385,7 +385,7 @@ def test_the_self_test_notices_another_answer(bundles, tmp_path: Path) -> None:
     good = Reference.from_bytes(contents["reference.npz"])
     for answers in (good.answers[:, ::-1], good.answers[:2], np.full_like(good.answers, np.nan)):
         forged = make_contents(reference=Reference(good.pictures, np.ascontiguousarray(answers)).to_bytes())
-        with pytest.raises(BundleError, match="self-test"):
+        with pytest.raises(BundleError, match=r"self-test|answers float32 \(2, 3\)"):
             load(write_zip(tmp_path / "f.bundle", forged)).self_test()
 
 
@@ -401,11 +401,45 @@ def test_the_self_test_notices_another_answer(bundles, tmp_path: Path) -> None:
         {"input": "other"},
         {"graph": "CONTRACT.md"},
         {"graph": "missing.onnx"},
+        {"classes": ["red", "green"]},
+        {"classes": ["red", "green", "blue", "white"]},
+        {"prepare": {"size_px": 17}},
+        {"palette": [[0, 0, 256]]},
+        {"palette": [[-1, 0, 0]]},
+        {"certainty": {"unsure_below": 1.5, "sure_share": 1.0, "sure_accuracy": 1.0}},
     ],
 )
 def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(BundleError):
         load(write_zip(tmp_path / "a.bundle", with_record(make_contents(), **changes)))
+
+
+@pytest.mark.parametrize("changes", [{"classes": ["red", "green"]}, {"classes": [*COLOURS, "white"]}])
+def test_a_graph_that_leaves_its_axes_open_is_held_to_its_record_by_its_answers(tmp_path: Path, changes) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = onnx.load_from_string(make_graph("classification", 16))
+    graph.graph.node[-1].output[0] = "all"
+    graph.graph.node.append(helper.make_node("Compress", ["all", "which"], ["probabilities"], axis=1))
+    graph.graph.initializer.append(numpy_helper.from_array(np.ones(3, bool), "which"))
+    graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "classes"
+    contents = make_contents(graph_bytes=graph.SerializeToString())
+    load(write_zip(tmp_path / "open.bundle", contents)).self_test()
+    model = load(write_zip(tmp_path / "a.bundle", with_record(contents, **changes)), threads=1)
+    for ask in (model.self_test, lambda: model(plain(RED))):
+        with pytest.raises(BundleError, match="a graph to"):
+            ask()
+
+
+def test_a_graph_of_one_picture_at_a_time_is_refused(tmp_path: Path) -> None:
+    import onnx
+
+    graph = onnx.load_from_string(make_graph("classification", 16))
+    for entry in (*graph.graph.input, *graph.graph.output):
+        entry.type.tensor_type.shape.dim[0].dim_value = 4
+    with pytest.raises(BundleError, match="as its record says"):
+        load(write_zip(tmp_path / "a.bundle", make_contents(graph_bytes=graph.SerializeToString())))
 
 
 def test_the_runtime_loads_no_training_library_and_no_server_until_asked(bundles) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.runtime.drawing import make_contents, write_zip
+from tests.unit.runtime.drawing import make_contents, with_record, write_zip
 
 from etude.core.bundle_record import Certainty
-from etude.core.errors import DataError, MistakeError
+from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.keys import Keys, add_key
 from etude.runtime.serving.pool import BusyError, Job, LateError, Pool
@@ -185,6 +186,14 @@ def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
     assert all(entry.future.result(0) == 1 for entry in jobs)
     with pytest.raises(BusyError):
         pool.submit([job(model, b"1")])
+
+
+def test_a_bundle_without_its_card_is_not_offered(tmp_path: Path) -> None:
+    contents = make_contents()
+    del contents["MODEL_CARD.md"]
+    files = {name: entry for name, entry in json.loads(contents["bundle.json"])["files"].items() if name in contents}
+    with pytest.raises(BundleError, match=r"MODEL_CARD\.md"):
+        Shelf([write_zip(tmp_path / "c.bundle", with_record(contents, files=files))], max_pixels=1000)
 
 
 def test_a_reload_notices_a_bundle_of_the_same_graph_with_another_threshold(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from etude.core.errors import DataError, MistakeError
 from etude.runtime.answers import Answer, MaskAnswer
-from etude.runtime.bundled import Bundled
+from etude.runtime.bundled import CARD_FILE, Bundled
 from etude.runtime.drawing import mask_png, rgb_png
 from etude.runtime.generator import Generator
 from etude.runtime.latents import MOST_SEED
@@ -209,7 +209,7 @@ def describe(model: Bundled) -> dict[str, Any]:
         "scores": [score.plain() for score in record.scores],
         "licence_weights": record.origin.licence_weights,
         "version": model.fingerprint[:16],
-        "card": model.document("MODEL_CARD.md"),
+        "card": model.document(CARD_FILE),
     }
     return told
 

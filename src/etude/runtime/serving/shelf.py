@@ -6,6 +6,7 @@ from pathlib import Path
 
 from etude.core.errors import BundleError, MistakeError, sentence
 from etude.core.registry import unknown
+from etude.runtime.bundled import CARD_FILE
 from etude.runtime.opening import Model, open_bundle
 
 
@@ -71,5 +72,6 @@ class Shelf:
                 remedy = "Export one of them under another name: etude export --name."
                 raise BundleError(sentence("serve", str(path), "a bundle of another name", model.name, remedy))
             model.self_test()
+            model.document(CARD_FILE)  # the API tells it: a bundle without one is refused here
             models[model.name] = model
         return models
