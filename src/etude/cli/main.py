@@ -356,6 +356,9 @@ def search(
     corrected: Annotated[
         bool | None, typer.Option("--corrected/--untouched", help="Corrected by hand, or not.")
     ] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="Only those that show none of the classes, by a correction.")
+    ] = False,
     limit: Annotated[int, typer.Option(help="The most that are listed; 0: all.")] = 0,
     copy: Annotated[Path | None, typer.Option(help="Copy them into this folder.")] = None,
     link: Annotated[Path | None, typer.Option(help="Link to them in this folder.")] = None,
@@ -369,7 +372,7 @@ def search(
     """
     from etude.cli.library import search_library
 
-    chosen = {"unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected}
+    chosen = {"unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected, "none": none or None}
     search_library(library, label, least, chosen, limit, copy, link, train, json)
 
 

@@ -261,11 +261,29 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     page.locator("#pictures li").first.wait_for()
     assert page.locator("h1").inner_text() == "La bibliothèque"
     assert page.locator("#pictures li").count() == 3
-    assert "broken.png" in page.locator("#broken").inner_text() or page.locator("#broken summary").count() == 1
+    page.locator("#broken summary").click()
+    assert "broken.png" in page.locator("#broken li").inner_text()
     page.get_by_label("Classe de grey.png").select_option("green")
     until(page, "document.getElementById('status').textContent.includes('green')")
     assert "corrigée" in page.locator("#pictures li", has_text="grey.png").inner_text()
     assert [(found.path, found.label) for found in library.search(corrected=True)] == [("grey.png", "green")]
+    grey = page.locator("#pictures li", has_text="grey.png")
+    undo = page.get_by_role("button", name="Annuler ce qui a été dit de grey.png")
+    undo.focus()
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('status').textContent.includes('annulé')")
+    assert library.search(corrected=True) == []
+    assert "33" in grey.inner_text()
+    right = page.get_by_role("button", name="red est juste pour grey.png")
+    assert right.evaluate("button => button === document.activeElement")
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('status').textContent.includes('gardée comme red')")
+    assert "confirmée" in grey.inner_text()
+    page.get_by_label("Classe de grey.png").select_option("aucune des classes")
+    until(page, "document.getElementById('status').textContent.includes('aucune des classes')")
+    assert [found.path for found in library.search(none=True)] == ["grey.png"]
+    page.select_option("#which", "none")
+    until(page, "document.querySelectorAll('#pictures li').length === 1")
     page.select_option("#which", "corrected")
     until(page, "document.querySelectorAll('#pictures li').length === 1")
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth > 0)")
