@@ -37,7 +37,7 @@ def index_pictures(
 ) -> None:
     """Index a folder, tell what came of it, and write the table where one is asked for."""
     from etude.runtime.library.database import Library
-    from etude.runtime.library.indexing import index_folder
+    from etude.runtime.library.indexing import index_folder, tell_passed
     from etude.runtime.library.writing import write_table
     from etude.runtime.predictor import load
 
@@ -61,6 +61,8 @@ def index_pictures(
             f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new, changed or broken "
             f"before, {summary.broken} broken, {summary.gone} gone, in {summary.seconds:.1f} s\n"
         )
+        if summary.passed_over:
+            sys.stdout.write(f"passed over, as no pictures: {tell_passed(summary.passed_over)}\n")
         for label, count, doubt in library.counts():
             sys.stdout.write(f"{count:8} {label}" + (f" ({doubt} unsure)" if doubt else "") + "\n")
         if none := library.count_none():

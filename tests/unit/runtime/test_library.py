@@ -91,6 +91,7 @@ def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path,
     before = state(disk)
     summary, library = run(model, disk, tmp_path / "l.sqlite")
     assert (summary.pictures, summary.looked_at, summary.broken, summary.gone) == (14, 14, 3, 0)
+    assert summary.passed_over == {"link": 2, "hidden": 1, "@eaDir": 1, ".txt": 1}
     labels = {entry.path: entry.label for entry in library.search()}
     for path, label in labels.items():
         expected = next((name for name in COLOURS if name in path), None)
@@ -101,6 +102,24 @@ def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path,
     assert same.duplicate_of == "2020/deep/er/red 0.jpg"
     assert next(entry for entry in library.search() if entry.path == "grey.PNG").unsure
     assert state(disk) == before
+
+
+def test_what_is_passed_over_is_told_by_its_kind(bundles, disk: Path, tmp_path: Path, capsys) -> None:
+    draw(disk / "@mum.png", COLOURS["green"], (33, 33))
+    draw(disk / "@mum/of us.png", COLOURS["green"], (34, 34))
+    for name in ("IMG_1.CR2", "IMG_2.cr2", "new.avif", "no ending", ".hidden.jpg", "a.b c d e f g h i j k"):
+        (disk / name).write_bytes(b"x")
+    index_pictures(bundles["classification"], disk, tmp_path / "l.sqlite", 1, 100.0, False, False, True)
+    told = capsys.readouterr().out
+    assert "l.sqlite: 16 pictures" in told
+    assert "passed over, as no pictures: 2 .cr2, 2 hidden, 2 link, 2 no ending, 1 .avif, 1 .txt, 1 @eaDir" in told
+    index_pictures(bundles["classification"], disk, tmp_path / "l.sqlite", 1, 100.0, False, True, True)
+    assert json.loads(capsys.readouterr().out)["passed_over"][".cr2"] == 2
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "IMG_1.CR2").write_bytes(b"x")
+    with pytest.raises(MistakeError, match=r"Passed over: 1 \.cr2"):
+        index_pictures(bundles["classification"], raw, tmp_path / "r.sqlite", 1, 100.0, False, False, True)
 
 
 def test_again_it_looks_at_new_and_changed_files_only(model, disk: Path, tmp_path: Path) -> None:
@@ -398,7 +417,7 @@ def test_exif_is_applied_and_a_picture_is_found_whatever_the_case_of_its_ending(
     library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
     [found] = library.search()
     assert (found.label, found.probability) == ("red", pytest.approx(0.75, abs=0.04))
-    assert [file.path for file in find_pictures(tmp_path / "disk")] == ["A.JPEG"]
+    assert [file.path for file in find_pictures(tmp_path / "disk") if isinstance(file, File)] == ["A.JPEG"]
 
 
 def test_heic_is_read_where_its_library_is_there(model, tmp_path: Path, monkeypatch) -> None:
@@ -498,6 +517,7 @@ def test_a_file_that_cannot_be_looked_at_stops_nothing(model, disk: Path, tmp_pa
 
         def __init__(self, entry: os.DirEntry[str]) -> None:
             self.name, self.is_dir, self.is_file, self._stat = entry.name, entry.is_dir, entry.is_file, entry.stat
+            self.is_symlink = entry.is_symlink
 
         def stat(self, **options: bool) -> os.stat_result:
             if self.name in ("grey.PNG", "empty.jpg"):
