@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, 
 from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
 from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
+from etude.runtime.heic import decode_heic, is_heic
 from etude.runtime.inputs import Picture, as_list, as_raw
 from etude.runtime.reference import Reference, compare_logits, compare_reference
 from etude.runtime.session import FAMILIARITY, LOGITS, Session, Shape
@@ -37,14 +39,18 @@ class Predictor(Bundled):
         archive: the record and the files of a bundle.
         threads: threads of one call; 0: all that the machine has.
         max_pixels: refuse pictures with more pixels than this.
+        reads_heic: whether HEIC pictures are read, where pillow-heif is installed; it is a decoder more that a forged
+            file can reach.
 
     Raises:
         BundleError: if the bundle cannot be used.
     """
 
-    def __init__(self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS, reads_heic: bool = True
+    ) -> None:
         super().__init__(archive, threads)
-        self.max_pixels = max_pixels
+        self.max_pixels, self.reads_heic = max_pixels, reads_heic
         _check_record(self.record)
 
     @cached_property
@@ -160,17 +166,20 @@ class Predictor(Bundled):
         Raises:
             DataError: if it is no picture, or is too large.
         """
-        raw = as_raw(picture, name)
+        raw, name, most = as_raw(picture, name), name or _name_of(picture), self.max_pixels
+        content = read_file(raw, name) if isinstance(raw, Path) else raw
+        if self.reads_heic and isinstance(content, bytes) and is_heic(content):
+            content = decode_heic(content, name or "the picture", most)
         if self.task == "classification":
-            return prepare_picture(raw, self.prepare, box=box, name=name, max_pixels=self.max_pixels), Seen()
-        if isinstance(raw, np.ndarray):
-            pixels = decode(raw, name=name, max_pixels=self.max_pixels)
-            size_px, prepared = (pixels.shape[0], pixels.shape[1]), prepare_picture(pixels, self.prepare, box=box)
-            return prepared, Seen(size_px, place(size_px, self.prepare, box=box), pixels)
-        content = read_file(raw, name or str(raw)) if isinstance(raw, Path) else raw
-        opened = OpenPicture(content, name=name, max_pixels=self.max_pixels)
+            return prepare_picture(content, self.prepare, box=box, name=name, max_pixels=most), Seen()
+        if isinstance(content, np.ndarray):
+            pixels = decode(content, name=name, max_pixels=most)
+            size_px = (pixels.shape[0], pixels.shape[1])
+            prepared = prepare_picture(pixels, self.prepare, box=box, max_pixels=most)
+            return prepared, Seen(size_px, place(size_px, self.prepare, box=box), pixels, most)
+        opened = OpenPicture(content, name=name, max_pixels=most)
         prepared = prepare_opened(opened, self.prepare, box)
-        return prepared, Seen(opened.size_px, place(opened.size_px, self.prepare, box=box), content)
+        return prepared, Seen(opened.size_px, place(opened.size_px, self.prepare, box=box), content, most)
 
     def answer(self, pictures_BHWC: Pixels, seen: Sequence[Seen]) -> list[Answer]:
         """Answer a batch of prepared pictures.
@@ -220,9 +229,13 @@ class Seen:
     """What of a picture is kept beside its prepared pixels: nothing for a class, its size and place for a mask."""
 
     def __init__(
-        self, size_px: SizePx | None = None, placement: Placement | None = None, raw: RawPicture | None = None
+        self,
+        size_px: SizePx | None = None,
+        placement: Placement | None = None,
+        raw: RawPicture | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.size_px, self.placement, self._raw = size_px, placement, raw
+        self.size_px, self.placement, self._raw, self._max_pixels = size_px, placement, raw, max_pixels
 
     def place_back(self, ids_HW: Pixels) -> Pixels:
         """Return a mask of the model's size at the picture's own, each pixel with the nearest id.
@@ -243,7 +256,12 @@ class Seen:
 
     def pixels(self) -> Pixels | None:
         """Return the picture at its own size, decoded anew; none for a class."""
-        return None if self._raw is None else decode(self._raw)
+        return None if self._raw is None else decode(self._raw, max_pixels=self._max_pixels)
+
+
+def _name_of(picture: Picture) -> str:
+    """Return what errors call a picture that nobody named: its path, where it is one."""
+    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else ""
 
 
 def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> Predictor:

@@ -352,7 +352,7 @@ def test_no_page_passes_over_a_picture_while_others_are_corrected(model, disk: P
 
 
 def test_corrected_pictures_of_a_phone_become_pictures_to_train_on(model, tmp_path: Path, capsys) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     disk, train = tmp_path / "disk", tmp_path / "train"
     for name, colour in (("a/IMG_1.HEIC", "green"), ("b/IMG_1.HEIC", "blue"), ("sent.jpg", "red")):
         (disk / name).parent.mkdir(parents=True, exist_ok=True)
@@ -421,14 +421,14 @@ def test_exif_is_applied_and_a_picture_is_found_whatever_the_case_of_its_ending(
 
 
 def test_heic_is_read_where_its_library_is_there(model, tmp_path: Path, monkeypatch) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     (tmp_path / "disk").mkdir()
     heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
     library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
     assert [entry.label for entry in library.search()] == ["green"]
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     library = run(model, tmp_path / "disk", tmp_path / "m.sqlite")[1]
-    assert "etude[heic]" in library.broken()[0][1]
+    assert "pip install pillow-heif" in library.broken()[0][1]
 
 
 def test_what_was_too_large_is_read_once_it_is_permitted(bundles, model, disk: Path, tmp_path: Path) -> None:
@@ -459,7 +459,7 @@ def test_what_could_not_be_opened_is_read_once_it_can(model, disk: Path, tmp_pat
 
 
 def test_heic_is_read_once_its_library_is_installed(model, tmp_path: Path, monkeypatch) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     (tmp_path / "disk").mkdir()
     heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
     with monkeypatch.context() as without:

@@ -216,6 +216,58 @@ def test_pillow_images_of_many_levels_keep_them() -> None:
     np.testing.assert_array_equal(as_raw(Image.fromarray(np.full((4, 4), 0x80FF, np.uint16))), np.full((4, 4), 0x80))
 
 
+@pytest.mark.parametrize(
+    ("mode", "clear", "colour"), [("RGB", (220, 30, 20), (220, 30, 20)), ("L", 30, 30), ("1", 0, 0)]
+)
+def test_a_picture_with_one_clear_colour_is_one_picture_whatever_it_comes_as(
+    segmenter, tmp_path: Path, mode: str, clear: object, colour: object
+) -> None:
+    image = Image.new(mode, (20, 20), colour)
+    image.save(tmp_path / "clear.png", transparency=clear)
+    from_path = segmenter(tmp_path / "clear.png").overlay(opacity=0)
+    with Image.open(tmp_path / "clear.png") as opened:
+        from_pillow = segmenter(opened).overlay(opacity=0)
+    assert (from_path == 255).all()
+    np.testing.assert_array_equal(from_pillow, from_path)
+
+
+def test_an_overlay_takes_what_the_model_may_take(bundles, monkeypatch) -> None:
+    from etude.runtime import predictor
+
+    whole = predictor.decode
+    asked: list[int] = []
+    monkeypatch.setattr(
+        predictor, "decode", lambda raw, max_pixels=1, **more: (asked.append(max_pixels), whole(raw))[1]
+    )
+    load(bundles["segmentation"], threads=1, max_pixels=12_345)(encoded(plain(RED))).overlay()
+    assert asked == [12_345]
+
+
+def as_heic(pixels: np.ndarray) -> bytes:
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
+    packed = io.BytesIO()
+    heif.from_pillow(Image.fromarray(pixels)).save(packed, quality=95)
+    return packed.getvalue()
+
+
+def test_heic_pictures_are_read(model, segmenter, bundles, tmp_path: Path, monkeypatch) -> None:
+    content = as_heic(plain(GREEN, (64, 96)))
+    (tmp_path / "phone.heic").write_bytes(content)
+    for form in (content, tmp_path / "phone.heic", str(tmp_path / "phone.heic")):
+        assert model(form).label == "green"
+        answer = segmenter(form)
+        assert answer.mask.shape == (64, 96)
+        np.testing.assert_allclose(answer.overlay(opacity=0).mean((0, 1)), GREEN, atol=6)
+    with pytest.raises(DataError, match=r"phone\.heic must be at most .* megapixels"):
+        load(bundles["classification"], threads=1, max_pixels=100)(tmp_path / "phone.heic")
+    with pytest.raises(DataError, match=r"phone\.heic"):
+        (tmp_path / "phone.heic").write_bytes(content[: len(content) // 2])
+        model(tmp_path / "phone.heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match="pip install pillow-heif"):
+        model(content)
+
+
 def test_too_many_pixels_are_refused(bundles) -> None:
     small = load(bundles["classification"], threads=1, max_pixels=100)
     with pytest.raises(DataError, match="megapixels"):

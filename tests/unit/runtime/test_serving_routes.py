@@ -206,6 +206,15 @@ def test_what_does_not_hold_is_one_form_of_error(
             assert secret not in answer.text
 
 
+def test_the_server_reads_no_heic_and_says_what_to_do(client) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
+    packed = io.BytesIO()
+    heif.from_pillow(Image.fromarray(plain(RED, 64))).save(packed)
+    answer = client.post("/v1/predict", content=packed.getvalue())
+    assert answer.status_code == 422
+    assert "a HEIC or AVIF picture'. Convert it to JPEG or PNG." in answer.json()["error"]["message"]
+
+
 def test_a_bomb_is_refused_by_its_head(bundles) -> None:
     from tests.unit.runtime.drawing import png_bomb
 

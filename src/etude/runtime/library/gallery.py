@@ -20,8 +20,8 @@ from starlette.exceptions import HTTPException
 from etude.core.errors import DataError, EtudeError, MistakeError
 from etude.pictures.prepare import Preparation, prepare_picture
 from etude.pictures.reading import MAX_PIXELS, read_file
+from etude.runtime.heic import decode_heic, is_heic
 from etude.runtime.library.database import Found, Key, Library
-from etude.runtime.library.heic import decode_heic, is_heic
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import Guard, RefusedError
 from etude.runtime.serving.metrics import Metrics

@@ -26,7 +26,6 @@ from etude.core.errors import DataError, MistakeError, sentence
 from etude.pictures.reading import Pixels, read_file
 from etude.runtime.answers import Answer, ClassAnswer
 from etude.runtime.library.database import Library, Row, Told, shown
-from etude.runtime.library.heic import decode_heic, is_heic
 from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.predictor import Predictor, Seen
 
@@ -234,14 +233,10 @@ class _Reader:
                 rows.append(self._answered(file, digest, told))
                 continue
             try:
-                waiting.append((file, digest, *self._read(content, file.path)))
+                waiting.append((file, digest, *self._model.read(content, name=file.path)))
             except DataError as error:
                 rows.append(self._broken(file, digest, error))
         return rows + self._ask(waiting)
-
-    def _read(self, content: bytes, name: str) -> tuple[Pixels, Seen]:
-        picture = decode_heic(content, name, self._model.max_pixels) if is_heic(content) else content
-        return self._model.read(picture, name=name)
 
     def _ask(self, waiting: Sequence[tuple[File, str, Pixels, Seen]]) -> list[Row]:
         if not waiting:

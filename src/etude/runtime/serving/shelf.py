@@ -67,7 +67,7 @@ class Shelf:
         if not self._paths:
             raise MistakeError(sentence("serve", "BUNDLE", "given", "none"))
         for path in self._paths:
-            model = open_bundle(path, threads=1, max_pixels=self._max_pixels)
+            model = open_bundle(path, threads=1, max_pixels=self._max_pixels, reads_heic=False)
             if model.name in models:
                 remedy = "Export one of them under another name: etude export --name."
                 raise BundleError(sentence("serve", str(path), "a bundle of another name", model.name, remedy))

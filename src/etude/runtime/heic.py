@@ -1,4 +1,7 @@
-"""HEIC pictures, as phones make them, where the extra `heic` is installed. The server does not read them."""
+"""HEIC pictures, as phones make them, where pillow-heif is installed.
+
+The server does not read them: what strangers send reaches Pillow's six decoders and no other.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def decode_heic(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixe
     try:
         import pillow_heif
     except ImportError:
-        remedy = "Install it with `pip install etude[heic]`, or convert the picture to JPEG."
+        remedy = "Install it with `pip install pillow-heif`, or convert the picture to JPEG."
         raise DataError(
             sentence("pictures", name, "a HEIC picture, with a library to read it", "no library", remedy)
         ) from None
