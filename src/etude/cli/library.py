@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -43,6 +44,8 @@ def index_pictures(
 
     if to.suffix not in (".sqlite", ".csv", ".parquet"):
         raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", str(to)))
+    if not 0 < max_megapixels < math.inf:  # NaN is neither
+        raise MistakeError(sentence("index", "--max-megapixels", "a number above 0", max_megapixels))
     model = load(bundle, threads=1, max_pixels=round(max_megapixels * 1e6))
     library = Library(to.with_suffix(".sqlite"), create=True)
     try:

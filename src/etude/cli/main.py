@@ -301,22 +301,22 @@ def serve(
     max_mb: Annotated[float, typer.Option(help="The most a request may hold, in MB.")] = 20.0,
     max_megapixels: Annotated[float, typer.Option(help="The most a picture may hold, before it is decoded.")] = 40.0,
     rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each key; 0: no limit.")] = 0.0,
+    burst: Annotated[int, typer.Option(help="Requests that may come at once before --rate counts.")] = 20,
     timeout: Annotated[float, typer.Option(help="Seconds that a picture may wait for its answer.")] = 30.0,
+    body_timeout: Annotated[float, typer.Option(help="Seconds that a request may take to arrive.")] = 20.0,
     origin: Annotated[list[str] | None, typer.Option(help="Origin whose pages may call the API.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Serve bundles: an API (/docs), a page (/), counts (/metrics)."""
-    from etude.cli.serving import make_key, serve_bundles
-    from etude.runtime.serving.config import ServeConfig
+    from etude.cli.serving import make_config, make_key, serve_bundles
 
     if new_key:
         make_key(new_key, keys)
         return
-    config = ServeConfig(
-        host=host, port=port, threads=threads, queue=queue, max_bytes=max(1024, round(max_mb * 1e6)),
-        max_pixels=max(1, round(max_megapixels * 1e6)), rate=rate, timeout_s=timeout, keys=keys,
-        origins=tuple(origin or ()),
+    config = make_config(
+        host=host, port=port, threads=threads, queue=queue, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate,
+        burst=burst, timeout_s=timeout, body_timeout_s=body_timeout, keys=keys, origins=tuple(origin or ()),
     )  # fmt: skip
     serve_bundles(bundles or [], config, quiet)
 

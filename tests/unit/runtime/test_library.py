@@ -293,6 +293,12 @@ def test_a_probability_that_is_none_is_refused(tmp_path: Path, least: float) -> 
         search_library(tmp_path / "l.sqlite", "", least, {}, 0, None, None, None, True)
 
 
+@pytest.mark.parametrize("most", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, most: float) -> None:
+    with pytest.raises(MistakeError, match="--max-megapixels must be a number above 0"):
+        index_pictures(tmp_path / "b", tmp_path, tmp_path / "l.sqlite", 1, most, False, False, True)
+
+
 def test_pictures_of_none_of_the_classes_stay_so_and_are_no_class_to_train_on(
     model, disk: Path, tmp_path: Path, capsys
 ) -> None:

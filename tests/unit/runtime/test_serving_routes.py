@@ -132,6 +132,9 @@ def test_several_pictures_and_a_broken_one_among_them(client) -> None:
     assert [row["name"] for row in rows] == ["a.jpg", "b.jpg", "../c.jpg"]
     assert (rows[0]["label"], rows[2]["label"]) == ("red", "blue")
     assert "JPEG, PNG" in rows[1]["error"]
+    text = client.post("/v1/predict", files=files, data={"model": "colours"})
+    assert text.status_code == 422
+    assert "The field 'model' of the form is no file." in text.json()["error"]["message"]
     many = client.post("/v1/predict", files=[("p", ("a.jpg", jpeg(RED)))] * 17)
     assert many.status_code == 400
     assert "Too many files" in many.json()["error"]["message"]
@@ -314,9 +317,9 @@ def test_the_rate_of_a_caller_is_limited(bundles) -> None:
 
 
 def test_without_keys_only_this_machines_names_are_answered(client) -> None:
-    for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
+    for host in ("localhost", "LOCALHOST", "localhost:8000", "127.0.0.1:8000", "127.0.0.2:8000", "[::1]:8000", "[::1]"):
         assert client.get("/v1/model", headers={"host": host}).status_code == 200
-    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", ""):
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", "", "[", "[]", "0.0.0.0"):
         assert client.get("/v1/model", headers={"host": host}).status_code == 421
 
 
@@ -334,6 +337,8 @@ def test_other_origins_are_not_let_in_unless_named(client, bundles) -> None:
 def test_health_model_and_counts(client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready", "models": 2}
+    for path in ("/healthz", "/readyz"):
+        assert client.head(path).status_code == 200
     models = client.get("/v1/model").json()["models"]
     assert [model["name"] for model in models] == ["colours", "pixels"]
     one = client.get("/v1/model?model=pixels").json()

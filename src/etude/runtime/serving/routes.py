@@ -184,6 +184,9 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         # The server starts, and takes bundles anew, only after each has passed its self-test.
         return Ready(models=len(shelf.all()))
 
+    for path, route in (("/healthz", healthz), ("/readyz", readyz)):  # some supervisors ask for the head alone
+        routes.add_api_route(path, route, methods=["HEAD"], include_in_schema=False, name=f"head{path}")
+
     @routes.get("/docs", summary="This API as a page", response_class=HTMLResponse, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(request.app.openapi()))
