@@ -146,12 +146,15 @@ def test_segment_gives_ids_colours_overlay_and_areas(client, bundles) -> None:
     Image.fromarray(picture).save(packed, "PNG")
     raw = packed.getvalue()
     expected = load(bundles["segmentation"])(raw)
-    answers = {form: client.post(f"/v1/segment?as={form}", content=raw) for form in ("ids", "color", "overlay")}
+    answers = {form: client.post(f"/v1/segment?as={form}", content=raw) for form in ("ids", "grey", "color", "overlay")}
     for answer in answers.values():
         assert answer.headers["content-type"] == "image/png"
     ids = Image.open(io.BytesIO(answers["ids"].content))
     assert ids.mode == "P"
     np.testing.assert_array_equal(np.asarray(ids), expected.mask)
+    grey = Image.open(io.BytesIO(answers["grey"].content))
+    assert grey.mode == "L"
+    np.testing.assert_array_equal(np.asarray(grey), expected.mask)
     np.testing.assert_array_equal(np.asarray(ids.convert("RGB")), expected.colored)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answers["color"].content))), expected.colored)
     overlay = np.asarray(Image.open(io.BytesIO(answers["overlay"].content)))

@@ -14,7 +14,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from etude.core.errors import DataError, MistakeError
 from etude.runtime.answers import Answer, MaskAnswer
 from etude.runtime.bundled import CARD_FILE, Bundled
-from etude.runtime.drawing import mask_png, rgb_png
+from etude.runtime.drawing import grey_png, mask_png, rgb_png
 from etude.runtime.generator import Generator
 from etude.runtime.latents import MOST_SEED
 from etude.runtime.opening import Model
@@ -40,11 +40,11 @@ ModelName = Annotated[
 ]
 Top = Annotated[int, Query(ge=1, le=100, description="Classes to tell of each picture.")]
 Form = Annotated[
-    Literal["ids", "color", "overlay", "json"],
+    Literal["ids", "grey", "color", "overlay", "json"],
     Query(
         alias="as",
-        description="ids: PNG of class ids, with their colours as its palette; color: PNG of colours; overlay: PNG of "
-        "colours laid over the picture; json: share of each class.",
+        description="ids: PNG of class ids, with their colours as its palette; grey: PNG of ids as grey levels; "
+        "color: PNG of colours; overlay: PNG of colours laid over the picture; json: share of each class.",
     ),
 ]
 Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="The same seed gives the same pictures.")]
@@ -144,8 +144,10 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         except MistakeError as error:
             raise RefusedError(422, "parameter", str(error)) from error
         made = await answering.answer(chosen, wishes, lambda picture: picture)
-        pictures = [picture for picture in made if not isinstance(picture, DataError)]
-        content = await asyncio.to_thread(chosen.png, pictures, wishes)
+        for picture in made:  # the file names every picture that was asked for
+            if isinstance(picture, DataError):
+                raise RefusedError(422, "picture", str(picture))
+        content = await asyncio.to_thread(chosen.png, made, wishes)
         return Response(content, media_type="image/png")
 
     @routes.get(
@@ -223,8 +225,8 @@ def _told(answer: Answer, top: int) -> dict[str, Any]:
 
 def _drawn(answer: Answer, form: str, opacity: float) -> bytes:
     assert isinstance(answer, MaskAnswer)
-    if form == "ids":
-        return mask_png(answer)
+    if form in ("ids", "grey"):
+        return mask_png(answer) if form == "ids" else grey_png(answer)
     return rgb_png(answer.colored if form == "color" else answer.overlay(opacity=opacity))
 
 
