@@ -256,7 +256,7 @@ def export(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `etude export` wrote.")],
-    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures.")] = None,
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures, or folders that hold some.")] = None,
     top: Annotated[int, typer.Option(help="Classes to tell of each picture.")] = 3,
     to: Annotated[Path | None, typer.Option(help="Folder for masks and overlays.")] = None,
     self_test: Annotated[bool, typer.Option("--self-test", help="Ask about the bundle's own pictures.")] = False,
@@ -278,6 +278,7 @@ def generate(
     label: Annotated[str, typer.Option("--class", help="The class; without it each in turn.")] = "",
     first: Annotated[int, typer.Option(min=0, help="Number of the first picture.")] = 0,
     json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Make pictures with the bundle of a generator. No PyTorch is needed.
@@ -286,7 +287,7 @@ def generate(
     """
     from etude.cli.generating import generate_pictures
 
-    generate_pictures(bundle, to, count, seed, label or None, first, json)
+    generate_pictures(bundle, to, count, seed, label or None, first, json, quiet)
 
 
 @app.command()

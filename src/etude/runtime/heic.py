@@ -6,12 +6,15 @@ The server does not read them: what strangers send reaches Pillow's six decoders
 from __future__ import annotations
 
 import io
+from typing import Final
 
 import numpy as np
 
 from etude.core.errors import DataError, sentence
 from etude.pictures.reading import MAX_PIXELS, Pixels, check_size
 
+HEIC: Final = frozenset({".heic", ".heif"})
+"""The endings, in lower case, of the files that are taken for HEIC pictures."""
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 

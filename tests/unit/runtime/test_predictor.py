@@ -17,7 +17,7 @@ from tests.unit.runtime.drawing import COLOURS, make_contents, make_graph, plain
 from etude import load
 from etude.cli.deploying import predict_pictures
 from etude.core.bundle_record import BundleRecord, Certainty, Familiarity, Logits, Moved
-from etude.core.errors import BundleError, DataError
+from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
 from etude.runtime.bundled import Bundled
 from etude.runtime.inputs import as_raw
@@ -379,6 +379,29 @@ def test_masks_of_pictures_of_one_name_are_kept_apart(bundles, tmp_path: Path, c
     for position, (ids, _) in enumerate(told[0]):
         assert (np.asarray(Image.open(ids)) == position).all()
     assert told[0][0] == [str(tmp_path / "masks/street.ids.png"), str(tmp_path / "masks/street.overlay.png")]
+
+
+def test_a_folder_stands_for_the_pictures_in_it(bundles, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "pics"
+    for name, colour in (("b.png", BLUE), ("a.JPG", RED), (".hidden.png", RED), ("deep/c.png", GREEN)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encoded(plain(colour)))
+    (folder / "notes.txt").write_text("no picture")
+    predict_pictures(bundles["classification"], [folder, folder / "deep/c.png"], 3, None, False, True)
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert [Path(row["picture"]).name for row in rows] == ["a.JPG", "b.png", "c.png"]
+    assert [row["label"] for row in rows] == ["red", "blue", "green"]
+    (tmp_path / "outer/inner").mkdir(parents=True)
+    with pytest.raises(MistakeError, match="`etude index`"):
+        predict_pictures(bundles["classification"], [tmp_path / "outer"], 3, None, False, True)
+
+
+def test_an_address_is_told_to_be_none_of_a_file(bundles, tmp_path: Path, capsys) -> None:
+    with pytest.raises(DataError, match="1 of 1 picture"):
+        predict_pictures(bundles["classification"], [Path("https://example.org/rex.jpg")], 3, None, False, False)
+    told = capsys.readouterr().err
+    assert "predict: https://example.org/rex.jpg must be a file on this machine." in told
+    assert "Download it first." in told
 
 
 @pytest.mark.parametrize(

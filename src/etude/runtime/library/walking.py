@@ -10,8 +10,8 @@ from typing import Final
 
 from etude.core.errors import sentence
 from etude.pictures.reading import EXTENSIONS, printable
+from etude.runtime.heic import HEIC
 
-HEIC: Final = frozenset({".heic", ".heif"})
 _STORES: Final = frozenset(
     {"@eadir", "@__thumb", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin"}
 )

@@ -17,9 +17,8 @@ from PIL import Image
 from etude.core.errors import MissingPartError, MistakeError, sentence
 from etude.core.files import folder_name, storage_errors, write_bytes, writing
 from etude.pictures.reading import read_file
-from etude.runtime.heic import decode_heic, is_heic
+from etude.runtime.heic import HEIC, decode_heic, is_heic
 from etude.runtime.library.database import COLUMNS, Found, Library
-from etude.runtime.library.walking import HEIC
 
 Way = Literal["copy", "link"]
 _HEAD: Final = 12
