@@ -160,7 +160,8 @@ def _read_record(path: Path, content: bytes) -> BundleRecord:
             raise BundleError(sentence(path.name, "format", f"at most {BundleRecord.FORMAT}", written, remedy))
         return BundleRecord.read(raw)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _refused(path, f"a bundle whose {RECORD_FILE} can be read", type(error).__name__) from error
+        found = f"{type(error).__name__}: {error}"[:200]
+        raise _refused(path, f"a bundle whose {RECORD_FILE} can be read", found) from error
 
 
 def _refused(path: Path, rule: str, found: object) -> BundleError:
