@@ -298,7 +298,7 @@ def _check_record(record: BundleRecord) -> None:
         raise BundleError(sentence("bundle", "classes", f"at most {VOID}, for masks", len(record.classes)))
     if record.threshold is not None and len(record.classes) != 2:
         raise BundleError(sentence("bundle", "threshold", "left out but for two classes", record.threshold))
-    unsure_below = record.certainty and record.certainty.unsure_below
+    unsure_below = None if record.certainty is None else record.certainty.unsure_below
     for name, share in (("threshold", record.threshold), ("unsure_below", unsure_below)):
         if share is not None and not -_ROUNDING <= share <= 1 + _ROUNDING:
             raise BundleError(sentence("bundle", name, "between 0 and 1", share))

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from etude.core.errors import DataError, MistakeError
+from etude.pictures.reading import Pixels
 from etude.runtime.answers import Answer, MaskAnswer
 from etude.runtime.bundled import CARD_FILE, Bundled
 from etude.runtime.drawing import grey_png, mask_png, rgb_png
@@ -144,10 +145,12 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         except MistakeError as error:
             raise RefusedError(422, "parameter", str(error)) from error
         made = await answering.answer(chosen, wishes, lambda picture: picture)
-        for picture in made:  # the file names every picture that was asked for
-            if isinstance(picture, DataError):
+        pictures: list[Pixels] = []
+        for picture in made:
+            if isinstance(picture, DataError):  # the file names every picture that was asked for
                 raise RefusedError(422, "picture", str(picture))
-        content = await asyncio.to_thread(chosen.png, made, wishes)
+            pictures.append(picture)
+        content = await asyncio.to_thread(chosen.png, pictures, wishes)
         return Response(content, media_type="image/png")
 
     @routes.get(
