@@ -16,7 +16,7 @@ from etude.core.bundle_record import BundleRecord
 from etude.core.counting import how_many
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import VOID, Box, Placement, place, prepare_opened, prepare_picture
-from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, read_file
+from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, printable, read_file
 from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
 from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
@@ -261,7 +261,7 @@ class Seen:
 
 def _name_of(picture: Picture) -> str:
     """Return what errors call a picture that nobody named: its path, where it is one."""
-    return os.fspath(picture) if isinstance(picture, str | os.PathLike) else ""
+    return printable(str(picture)) if isinstance(picture, str | os.PathLike) else ""
 
 
 def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> Predictor:
