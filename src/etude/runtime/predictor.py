@@ -219,10 +219,15 @@ class Predictor(Bundled):
             compare_logits(self.name, reference, logits)
 
     def _check_shape(self, answers: np.ndarray[Any, Any], count: int) -> None:
-        """Refuse answers of another shape than the record means, of a graph that leaves its axes open."""
-        wanted = (count, *self._shapes()[self.record.output][1:])
-        if answers.shape != wanted:
-            raise BundleError(sentence("bundle", self.record.graph, f"a graph to {wanted}", answers.shape))
+        """Refuse answers of another shape than the record means, and ids of classes that it does not name."""
+        record = self.record
+        wanted = (count, *self._shapes()[record.output][1:])
+        if answers.shape != wanted:  # of a graph that leaves its axes open
+            raise BundleError(sentence("bundle", record.graph, f"a graph to {wanted}", answers.shape))
+        if record.task == "segmentation" and (largest := answers.max(initial=0)) >= len(record.classes):
+            raise BundleError(
+                sentence("bundle", record.graph, f"a graph to ids below {len(record.classes)}", int(largest))
+            )
 
 
 class Seen:
