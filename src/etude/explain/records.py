@@ -83,8 +83,14 @@ class LayerRow(Config):
     fall_bypassed: float | None = None
     """By how much the score gets worse, in the metric's unit, when the layer is left out (of a residual sum, the
     block that it closes); none where it cannot be."""
+    interval_bypassed: Interval | None = None
+    """95 % interval of that fall, pictures resampled (bootstrap, paired with the whole network); none with one picture,
+    and in records of format 1."""
     fall_shuffled: float | None = None
-    """By how much the score gets worse when the layer's weights are shuffled; none where it has none."""
+    """By how much the score gets worse when the layer's weights are shuffled, mean over shuffles; none where it has
+    none."""
+    interval_shuffled: Interval | None = None
+    """The same of that fall, shuffles resampled too."""
 
     @property
     def gives_maps(self) -> bool:
@@ -93,9 +99,15 @@ class LayerRow(Config):
 
 
 class LayersRecord(Record):
-    """A network layer by layer (`explain/layers.json`)."""
+    """A network layer by layer (`explain/layers.json`).
 
-    FORMAT: ClassVar[int] = 1
+    Format 1 looked at the first pictures of the source, which may all be of a few classes, and shuffled once.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    format: int = FORMAT
+    """The number of the format that this record was written in."""
 
     network: str
     """Name of the network."""
@@ -113,6 +125,8 @@ class LayersRecord(Record):
     """The score of the whole network on the pictures on which falls were measured."""
     n_pictures: int = 0
     """Validation pictures on which falls were measured."""
+    n_shuffles: int = 1
+    """Times that the weights of each layer were shuffled."""
     n_seen: int = 0
     """Validation pictures on which activations were looked at."""
     device: str = ""

@@ -25,6 +25,7 @@ from etude.figures.gallery import draw_answers
 from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
 from etude.report.chapters import Chapter, Exhibit, tell_runs
 from etude.report.drawings import Drawing
+from etude.report.layer_words import name_few
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
@@ -291,8 +292,8 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
     mixed = [entry.name for entry in found if entry.interval.high <= max(0.5, chance[entry.name])]
     places = {
         "opening": opening,
-        "apart": words.listing(_few(apart, words)),
-        "mixed": words.listing(_few(mixed, words)),
+        "apart": words.listing(name_few(apart, words)),
+        "mixed": words.listing(name_few(mixed, words)),
     }
     if apart and mixed:
         return words.say("{opening}, these classes stand apart: {apart}; these do not: {mixed}.", **places)
@@ -301,14 +302,6 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
     if mixed:
         return words.say("{opening}, no class was shown to stand apart; these do not: {mixed}.", **places)
     return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
-
-
-def _few(names: list[str], words: Words, most: int = 12) -> list[str]:
-    return (
-        names
-        if len(names) <= most
-        else [*names[: most - 1], words.say_count("{n} other", "{n} others", len(names) - most + 1)]
-    )
 
 
 def _tabulate_separation(

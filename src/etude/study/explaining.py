@@ -13,22 +13,25 @@ from etude.core.errors import MistakeError
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
-from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.core.words import Part
+from etude.evaluate.mask_counts import MaskCounts
+from etude.evaluate.predictions import Predictions
+from etude.metrics import SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.study.attributions import explain_why
 from etude.study.data_maps import explain_map
 from etude.study.folder import StudyFolder
 from etude.study.mask_errors import explain_mask_mistakes
-from etude.study.opened import OpenedRun, Wishes, spread
+from etude.study.opened import OpenedRun, Wishes, mixed
 from etude.study.sights import explain_mistakes, explain_sight
 
 if TYPE_CHECKING:
     import torch
 
     from etude.data.prepared import PreparedSet
+    from etude.explain.falls import ToAnswers
 
     Integers = npt.NDArray[np.int64]
-    Score = Callable[[torch.Tensor], float]
 
 
 FOLDER = "explain"
@@ -105,54 +108,59 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     return chosen[0]
 
 
-def _explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
+def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     """Write `layers.json`."""
+    from etude.explain.falls import Asked
     from etude.explain.layers import describe_layers
 
     prepared = opened.part("validation", "train")
     of_masks = prepared.masks_NHW is not None
-    chosen = spread(len(prepared), _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES)
-    metric, score = _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
+    chosen = mixed(prepared, _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES)
+    metric, to_answers = (
+        _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
+    )
     describe_layers(
         opened.network,
         opened.images(prepared, chosen),
         network=opened.network_name,
-        score=score,
-        metric=metric,
-        higher_is_better=opened.record.higher_is_better,
-        most_seconds=wishes.most_seconds,
-        least_scored=_LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED,
+        asked=Asked(
+            to_answers=to_answers,
+            metric=metric,
+            higher_is_better=opened.record.higher_is_better,
+            most_seconds=wishes.most_seconds,
+            least_scored=_LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED,
+        ),
         device=opened.job.execution.words(),
     ).save(target / "layers.json")
 
 
-def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
-    """Return the study's metric and what scores the logits of the first of these pictures by it."""
-    metric, labels_N = opened.record.metric, prepared.labels_N[chosen]
+def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:
+    """Return the study's metric and what makes answers of the logits of the first of these pictures."""
+    ids_N, truth_N = opened.workspace.item_ids(prepared.indices_N[chosen]), prepared.labels_N[chosen]
 
-    def score(logits_NK: torch.Tensor) -> float:
+    def to_answers(logits_NK: torch.Tensor) -> Predictions:
         answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
-        return float(METRICS[metric].function(labels_N[: len(answers_NK)], answers_NK))
+        return Predictions(ids_N[: len(answers_NK)], Part.VALIDATION, truth_N[: len(answers_NK)], answers_NK)
 
-    return metric, score
+    return opened.record.metric, to_answers
 
 
-def _score_masks(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
-    """Return the study's metric, or mean IoU where it is not one of pixels, and what scores logits by it.
+def _score_masks(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:
+    """Return the study's metric, or mean IoU where it is not one of pixels, and what makes counts of logits.
 
     Masks are compared at the size at which the network takes them.
     """
     assert prepared.masks_NHW is not None
     masks_NHW, n_classes = np.asarray(prepared.masks_NHW[chosen]), len(opened.job.classes)
+    ids_N = opened.workspace.item_ids(prepared.indices_N[chosen])
     metric = opened.record.metric if SEGMENTATION_METRICS[opened.record.metric].from_confusion else "miou"
-    from_confusion = SEGMENTATION_METRICS[metric].from_confusion
-    assert from_confusion is not None
 
-    def score(logits_NKHW: torch.Tensor) -> float:
-        ids_NHW = opened.fitted.task.answer(logits_NKHW).cpu().numpy()
-        return float(from_confusion(pixel_confusion(masks_NHW[: len(ids_NHW)], ids_NHW, n_classes)[None])[0])
+    def to_answers(logits_NKHW: torch.Tensor) -> MaskCounts:
+        found_NHW = opened.fitted.task.answer(logits_NKHW).cpu().numpy()
+        counted = [pixel_confusion(*both, n_classes) for both in zip(masks_NHW, found_NHW, strict=False)]
+        return MaskCounts(ids_N[: len(found_NHW)], Part.VALIDATION, np.stack(counted))
 
-    return metric, score
+    return metric, to_answers
 
 
 def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
@@ -162,7 +170,7 @@ def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
 
 
 _DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], str | None]] = {
-    "layers": _explain_layers,
+    "layers": explain_layers,
     "sight": explain_sight,
     "why": explain_why,
     "map": explain_map,

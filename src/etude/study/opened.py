@@ -12,8 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from etude.core.errors import MistakeError
+from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
+from etude.data.subsets import in_proportion
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
@@ -167,6 +169,15 @@ class OpenedRun:
         mean, std = (torch.tensor(values) for values in normalisation(self.job.prepare))
         images_NHWC = (torch.from_numpy(np.ascontiguousarray(pictures_NHWC)).float() / 255 - mean) / std
         return images_NHWC.permute(0, 3, 1, 2).contiguous().to(self.job.execution.device)
+
+
+def mixed(prepared: PreparedSet, count: int) -> np.ndarray:
+    """Return up to `count` places of a set, classes in proportion, in an order whose first ones are so too.
+
+    A source that is sorted by class has all of one class at its beginning.
+    """
+    chance = np.random.Generator(np.random.PCG64(derive(0, "explain", "pictures")))
+    return in_proportion(np.arange(len(prepared)), prepared.labels_N, chance)[:count]
 
 
 def spread(n: int, count: int) -> np.ndarray:

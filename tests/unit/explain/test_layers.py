@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from etude.explain.layers import describe_layers, waiting_for
+from etude.explain.falls import waiting_for
+from etude.explain.layers import describe_layers
 from etude.explain.tracing import Tracer
 from etude.models import build_model
 
@@ -133,19 +134,6 @@ def test_a_layers_time_is_that_of_the_work_that_is_waited_for():
     assert all(row.seconds >= 0.002 for row in tracer.rows)
     assert waiting_for(torch.device("cpu")) is None
     assert waiting_for(torch.device("cuda")) is not None
-
-
-def test_falls_tell_what_the_score_depends_on_and_leave_the_network_as_it_was():
-    model = Half()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    whole = model.eval()(draw()).detach()
-    model.train()
-    rows = rows_of(model, score=lambda logits: -float((logits - whole[: len(logits)]).abs().mean()), metric="agreement")
-    assert rows["same"].fall_bypassed == pytest.approx(0, abs=1e-6)  # it passes on what it takes
-    assert rows["head"].fall_shuffled > 0
-    assert rows["head"].fall_bypassed is None  # its shapes differ
-    assert model.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_layer_that_is_called_twice_counts_its_parameters_once():
