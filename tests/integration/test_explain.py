@@ -14,11 +14,15 @@ from etude import Study
 from etude.cli.main import app
 from etude.core.errors import MistakeError
 from etude.core.study_record import StudyRecord
+from etude.core.watch import Silent
 from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord
+from etude.report.explanations import read_explanations, set_out
 from etude.report.note import write_note
 from etude.report.pdf import render_typst
 from etude.report.reading import read_study
 from etude.report.words import Words
+from etude.study.folder import find_study
+from etude.study.opened import OpenedRun
 
 STUDY = """
 study: told
@@ -29,6 +33,7 @@ baseline: linear
 candidates:
   linear: {model: {name: mlp, widths: []}}
   cnn: {model: {name: cnn, widths: [8, 16]}, train: {epochs: 4}, combine: {tta: flip}}
+  folded: {model: {name: cnn, widths: [4]}, train: {epochs: 1}, combine: {folds: 3, tta: flip}}
 """
 
 
@@ -58,6 +63,28 @@ def test_layers_of_a_run_are_written_and_told(results, monkeypatch):
         assert "<svg" in (folder / f"network.{language}.svg").read_text("utf-8")
         assert not re.search(r'(?:src|href)="https?:', page)
     assert len(set(done.output.split())) == 2
+
+
+def test_one_network_of_several_is_explained_on_pictures_that_it_held_out(results, monkeypatch):
+    monkeypatch.chdir(results)
+    identity = run_of(results, "folded")
+    folder = find_study("told", results)
+    study = folder.load_study()
+    ref = next(ref for ref in study.runs if ref.identity == identity)
+    opened = OpenedRun(folder, study, ref, results, Silent(), "cpu")
+    learnt, held_out = (opened.job.members[0].parts(name).indices_N for name in ("train", "validation"))
+    assert np.intersect1d(opened.job.parts("validation").indices_N, learnt).size  # others of them are held out by others
+    assert np.array_equal(opened.part("validation", "train").indices_N, held_out)
+    options = ["--run", identity, "--results", str(results), "--seconds", "1", "--quiet", "--language", "en"]
+    parts = ["--part", "layers", "--part", "why"]
+    assert CliRunner().invoke(app, ["explain", "told", *options, *parts], catch_exceptions=False).exit_code == 0
+    layers = LayersRecord.load(folder.run(identity) / "explain" / "layers.json")
+    assert (layers.member.number, layers.member.of) == (1, 3)
+    assert layers.params == sum(parameter.numel() for parameter in opened.network.parameters())
+    assert 3 * layers.params == next(row.params for row in study.leaderboard if row.candidate == "folded")
+    assert len([row for row in layers.rows if row.kind == "head"]) == 1
+    page = (folder.run(identity) / "explain" / "explain.en.html").read_text("utf-8")
+    assert page.count("number 1 of 3") == 2
 
 
 @pytest.mark.slow
@@ -154,3 +181,23 @@ def test_named_layers_are_all_drawn_and_their_channels_with_them(results, monkey
 def test_a_run_that_is_not_there_is_said(results):
     with pytest.raises(MistakeError, match="no finished run 'zzz'"):
         CliRunner().invoke(app, ["explain", "told", "--run", "zzz", "--results", str(results)], catch_exceptions=False)
+
+
+def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_for(results, monkeypatch):
+    monkeypatch.chdir(results)
+    options = ["--results", str(results), "--quiet", "--language", "en", "--part", "layers", "--seconds", "0"]
+    done = CliRunner().invoke(app, ["explain", "told", "--all-candidates", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    study, words = read_study(results / "told"), Words("en")
+    explained = [entry for entry in read_explanations(study.folder, study.record) if entry.layers]
+    assert {entry.ref.candidate for entry in explained} == {"linear", "cnn", "folded"}
+    pages = [results / path for path in done.output.split()]
+    assert [entry.folder / "explain.en.html" for entry in explained] == pages  # the best first
+    for entry in explained:
+        assert entry.layers.score is None
+        assert not any(row.fall_shuffled for row in entry.layers.rows)
+        assert set_out(entry, words).layers.rows
+    with pytest.raises(MistakeError, match="not both"):
+        CliRunner().invoke(
+            app, ["explain", "told", "--all-candidates", "--run", "a", *options], catch_exceptions=False
+        )  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from etude.explain.channels import channel_axis
 from etude.explain.falls import Asked, Falls, measure_falls, waiting_for
-from etude.explain.records import LayerRow, LayersRecord, Role
+from etude.explain.records import LayerRow, LayersRecord, Member, Role
 from etude.explain.tracing import Traced, Tracer
 
 _TIMED_BATCH, _TIMES = 8, 5
@@ -29,6 +29,7 @@ def describe_layers(
     network: str,
     asked: Asked | None = None,
     device: str = "",
+    member: Member | None = None,
 ) -> LayersRecord:
     """Return the table of a network.
 
@@ -39,6 +40,7 @@ def describe_layers(
         network: what to call it.
         asked: how falls are measured; without it none is.
         device: the machine in words.
+        member: which network it is of a run in which several answer together.
     """
     tracer = Tracer(model)
     tracer.run(images_NCHW[:1])
@@ -74,6 +76,7 @@ def describe_layers(
     described += _left_over(model, owners)
     return LayersRecord(
         network=network,
+        member=member,
         size_px=(int(images_NCHW.shape[2]), int(images_NCHW.shape[3])),
         rows=tuple(described),
         params=sum(parameter.numel() for parameter in model.parameters()),

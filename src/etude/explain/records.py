@@ -98,6 +98,15 @@ class LayerRow(Config):
         return self.kind in MAP_KINDS and len(self.output_shape) == 3 and self.output_shape[1] > 1
 
 
+class Member(Config):
+    """The one network that is explained of a run in which several answer together."""
+
+    number: int
+    """Its number, from 1."""
+    of: int
+    """How many there are."""
+
+
 class LayersRecord(Record):
     """A network layer by layer (`explain/layers.json`).
 
@@ -115,6 +124,8 @@ class LayersRecord(Record):
     """Height and width of the pictures."""
     rows: tuple[LayerRow, ...]
     """Its layers."""
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     params: int
     """Parameters of the network; the sum of the rows'."""
     macs: int
@@ -166,6 +177,8 @@ class SightRecord(Record):
 
     FORMAT: ClassVar[int] = 1
 
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     picture: PictureRef
     """The picture whose feature maps are shown."""
     layers: tuple[str, ...]
@@ -189,19 +202,28 @@ class Attribution(Config):
     """The same for integrated gradients."""
     drop_random: float
     """The same for a fifth chosen by chance, mean over draws."""
-    likeness: float
-    """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1."""
+    likeness: float | None
+    """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1; none where either is
+    the same everywhere."""
     likeness_integrated: float | None = None
-    """The same of the integrated gradients; none in records from before they were checked."""
+    """The same of the integrated gradients; none too in records from before they were checked."""
     inside: float | None = None
     """Of masks, the share of what Grad-CAM marks that lies on the pixels in question, 0 to 1; else none."""
 
 
 class WhyRecord(Record):
-    """Where a network looks, on right and on wrong answers (`explain/why.json`); the maps lie beside in `why.npz`."""
+    """Where a network looks, on right and on wrong answers (`explain/why.json`); the maps lie beside in `why.npz`.
 
-    FORMAT: ClassVar[int] = 1
+    In format 1 integrated gradients marked what speaks for the answer or against it, and the statistics of batch
+    normalisations did not follow random weights, so that a deep network gave nothing to be compared with.
+    """
 
+    FORMAT: ClassVar[int] = 2
+
+    format: int = FORMAT
+    """The number of the format that this record was written in."""
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     layer: str
     """The layer at which Grad-CAM was taken."""
     of_tokens: bool = False
@@ -214,10 +236,14 @@ class WhyRecord(Record):
     """Mean over the pictures."""
     mean_drop_random: float
     """Mean over the pictures."""
-    mean_likeness: float
-    """Mean over the pictures."""
+    mean_likeness: float | None
+    """Mean over the pictures of which it could be measured; none where there is none."""
+    interval_likeness: Interval | None = None
+    """Its 95 % interval over pictures, each with weights drawn anew (t); none with one picture and in format 1."""
     mean_likeness_integrated: float | None = None
-    """Mean over the pictures; none in records from before it was measured."""
+    """The same mean of the integrated gradients; none in records from before it was measured."""
+    interval_likeness_integrated: Interval | None = None
+    """Its interval."""
     gain_grad_cam: Interval | None = None
     """95 % interval of what the fifth that Grad-CAM marks costs beyond a fifth chosen by chance (t, paired by picture);
     none with one picture."""
@@ -258,6 +284,8 @@ class DataMapRecord(Record):
 
     FORMAT: ClassVar[int] = 1
 
+    member: Member | None = None
+    """Whose features they are, of a run in which several networks answer together; none where it is the run's one."""
     maps: tuple[MapRecord, ...]
     """The maps."""
     n: int

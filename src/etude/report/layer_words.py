@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etude.core.interval import Interval
-from etude.explain.records import Kind, LayerRow, LayersRecord
+from etude.explain.records import Kind, LayerRow, LayersRecord, Member
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
 from etude.report.words import MetricWords, Words
@@ -160,6 +160,18 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
     )
 
 
+def tell_member(member: Member | None, words: Words) -> list[str]:
+    """Say that one network is explained of several that answer together; nothing where there is but one."""
+    if member is None:
+        return []
+    told = words.say(
+        "Several networks answer together in this candidate; what is shown is of one of them alone, number {number} of {of}.",  # noqa: E501
+        number=words.count(member.number),
+        of=words.count(member.of),
+    )
+    return [told]
+
+
 def _layer_at(record: LayersRecord, place: int) -> LayerRow | None:
     """Return a layer by its place; none where the row holds parameters of no layer, or there is none."""
     row = record.rows[place] if place < len(record.rows) else None
@@ -265,8 +277,11 @@ def tell_layers(record: LayersRecord, words: Words) -> list[str]:
             params=words.short(record.params),
             macs=words.short(record.macs),
             size=shape_text(record.size_px),
-        )
+        ),
+        *tell_member(record.member, words),
     ]
+    if record.member is not None:
+        said.append(words.say("It is measured on validation pictures that this one was not trained on."))
     if timed := [row for row in record.rows if row.time_share > 0]:
         slowest = max(timed, key=lambda row: row.time_share)
         said.append(

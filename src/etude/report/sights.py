@@ -25,7 +25,7 @@ from etude.figures.gallery import draw_answers
 from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
 from etude.report.chapters import Chapter, Exhibit, tell_runs
 from etude.report.drawings import Drawing
-from etude.report.layer_words import name_few
+from etude.report.layer_words import name_few, tell_member
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
@@ -80,7 +80,7 @@ def _without_figures(chapter: Chapter, words: Words) -> Chapter:
 
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, SightRecord.load(path)
-    told = [_tell_picture(record.picture, words)]
+    told = [*tell_member(record.member, words), _tell_picture(record.picture, words)]
     if not arrays:
         return Chapter("sight", say("What a layer sees"), told)
     maps = [(name, arrays[f"maps.{place}"].astype(np.float32)) for place, name in enumerate(record.layers)]
@@ -144,7 +144,10 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
         rows.append(Look(label, arrays["pictures"][n], cam_HW, integrated_HW, arrays.get(f"pixels.{n}")))
     heads = [say("picture"), "Grad-CAM", say("integrated gradients")]
-    told = [
+    told = tell_member(record.member, words)
+    if record.member is not None:
+        told.append(say("The answers and their probabilities are those of all of them."))
+    told += [
         say(
             "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
             "that which integrated gradients mark {integrated}, a fifth chosen by chance {chance} (means over {n} pictures).",  # noqa: E501
@@ -157,8 +160,9 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     cam, integrated = "Grad-CAM", say("Integrated gradients")
     told += _tell_gain(cam, record.mean_drop_grad_cam - record.mean_drop_random, record.gain_grad_cam, words)
     told += _tell_gain(integrated, record.mean_drop_integrated - record.mean_drop_random, record.gain_integrated, words)
-    told += _tell_likeness(cam, record.mean_likeness, words)
-    told += _tell_likeness(integrated, record.mean_likeness_integrated, words)
+    told += _tell_likeness(cam, record.mean_likeness, record.interval_likeness, words)
+    if record.mean_likeness_integrated is not None or record.format > 1:  # before it was not always measured
+        told += _tell_likeness(integrated, record.mean_likeness_integrated, record.interval_likeness_integrated, words)
     if record.of_tokens:
         told.append(
             say(
@@ -167,7 +171,7 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
             )
         )
     caption = say(
-        "Above, the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",
+        "Above, the answer and its probability; Grad-CAM is taken at {layer}.",
         layer=record.layer,
     )
     if record.mean_inside is not None and record.mean_covers is not None:
@@ -182,11 +186,20 @@ def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         )
         caption = say(
             "Above, a class and its mean probability over the pixels that were given it, which are outlined: their logits "  # noqa: E501
-            "together are what is explained. Grad-CAM is taken at {layer}. Bright is what speaks for the class.",
+            "together are what is explained. Grad-CAM is taken at {layer}.",
             layer=record.layer,
         )
+    bright = (
+        say("Bright is what speaks for the answer.")
+        if record.format > 1
+        else say("Bright in Grad-CAM is what speaks for the answer, in integrated gradients what speaks for it or against it.")  # noqa: E501
+    )  # fmt: skip
     label = say("Where the network looks, on right and on wrong answers")
-    exhibits = [_exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)] if rows else []
+    exhibits = (
+        [_exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), f"{caption} {bright}")]
+        if rows
+        else []
+    )
     return Chapter("why", say("Why this answer"), told, exhibits)
 
 
@@ -217,12 +230,19 @@ def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -
     ]
 
 
-def _tell_likeness(way: str, likeness: float | None, words: Words) -> list[str]:
-    """Say whether maps tell of what was learnt, or of the pictures; nothing where that was not recorded."""
+def _tell_likeness(way: str, likeness: float | None, interval: Interval | None, words: Words) -> list[str]:
+    """Say whether maps tell of what was learnt, or of the pictures, where the interval over the pictures decides it."""
     if likeness is None:
-        return []
-    places = {"way": way, "likeness": words.number(likeness, 2)}
-    if likeness < _ALIKE:
+        told = words.say(
+            "{way}: with random weights the map is the same everywhere, so how alike the maps are cannot be measured.",
+            way=way,
+        )
+        return [told]
+    correlation = words.number(likeness, 2)
+    if interval is not None:
+        correlation += " " + words.interval(words.number(interval.low, 2), words.number(interval.high, 2))
+    places = {"way": way, "likeness": correlation}
+    if interval is not None and interval.high < _ALIKE:
         return [
             words.say(
                 "{way}: the maps are unlike those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
@@ -230,10 +250,18 @@ def _tell_likeness(way: str, likeness: float | None, words: Words) -> list[str]:
                 **places,
             )
         ]
+    if interval is not None and interval.low >= _ALIKE:
+        return [
+            words.say(
+                "{way}: the maps are much like those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
+                "they tell more of the pictures than of what was learnt.",
+                **places,
+            )
+        ]
     return [
         words.say(
-            "{way}: the maps are much like those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
-            "they tell more of the pictures than of what was learnt.",
+            "{way}: whether the maps are like those of the same network with random weights is left open (rank "
+            "correlation {likeness}).",
             **places,
         )
     ]
@@ -258,7 +286,8 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
             ),
         )
     ]
-    told = [say("A picture's class is here the one that most of its pixels have.")] if record.of_masks else []
+    told = tell_member(record.member, words)
+    told += [say("A picture's class is here the one that most of its pixels have.")] if record.of_masks else []
     openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
     for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))

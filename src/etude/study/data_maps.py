@@ -31,7 +31,7 @@ def explain_map(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
 
     started = time.perf_counter()
     classes = opened.job.classes
-    parts = {name: opened.job.parts(name) for name in ("train", "validation", "test")}
+    parts = {name: opened.own_job.parts(name) for name in ("train", "validation", "test")}
     chosen = _choose({name: len(prepared) for name, prepared in parts.items()})
     answered = {name: answer_pictures(opened, parts[name], places) for name, places in chosen.items()}
     for name, found in answered.items():
@@ -67,6 +67,7 @@ def explain_map(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
     save_arrays(target / "space.npz", kept)
     save_arrays(target / "thumbs.npz", {"thumbs": small(_THUMB_PX).round().astype(np.uint8)})
     DataMapRecord(
+        member=opened.member,
         maps=tuple(maps),
         n=len(labels_N),
         separation=separation,

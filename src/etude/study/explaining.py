@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.errors import MistakeError
+from etude.core.errors import MistakeError, sentence
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
@@ -39,6 +39,7 @@ PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
 _LAYER_PICTURES, _LAYER_PICTURES_OF_MASKS = 512, 32
 _LEAST_SCORED, _LEAST_SCORED_OF_MASKS = 64, 8
+_MOST_PIXELS = 2**25  # of the pictures that are held together as floats: 400 MB
 
 
 def explain_run(
@@ -50,6 +51,7 @@ def explain_run(
     parts: Sequence[str] = (),
     device: str = "auto",
     wishes: Wishes | None = None,
+    leave_out: bool = False,
 ) -> Path:
     """Explain one finished run and return the folder that the records are written to.
 
@@ -63,12 +65,21 @@ def explain_run(
         parts: what to explain; by default all that the task has.
         device: auto, cpu, cuda or mps.
         wishes: what else is asked for, such as a picture of one's own.
+        leave_out: whether a part that is asked for and cannot be had is left out, in place of an error.
 
     Raises:
-        MistakeError: if there is no such run, part, picture or layer, or a part that is asked for cannot be had.
+        MistakeError: if there is no such run, part, picture or layer, a part that is asked for cannot be had, or the
+            study is one of generators.
         EtudeError: if the data or the network cannot be used.
     """
     record = folder.load_study()
+    if record.task == "generation":
+        rule = "one whose networks answer to pictures"
+        remedy = (
+            f"Of generators, `etude report {record.name}` shows samples, measures and the nearest training pictures, "
+            f"and `etude generate` draws more."
+        )
+        raise MistakeError(sentence("explain", record.name, rule, "a study of generators", remedy))
     for part in parts:
         if part not in PARTS:
             close = nearest(part, PARTS)
@@ -80,18 +91,51 @@ def explain_run(
     for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
         left_out = _DEEDS[part](opened, target, wishes or Wishes())
-        if left_out and part in parts:
+        if left_out and part in parts and not leave_out:
             raise MistakeError(f"explain: {part} is left out: {left_out}")
         if left_out:
             watch.said(f"{part} is left out: {left_out}")
     return target
 
 
+def explain_candidates(
+    folder: StudyFolder,
+    base: Path,
+    watch: Watcher,
+    *,
+    parts: Sequence[str] = (),
+    device: str = "auto",
+    wishes: Wishes | None = None,
+) -> list[Path]:
+    """Explain the first finished run of every candidate, the best first; what one cannot have is left out.
+
+    Returns:
+        The folders that the records are written to.
+
+    Raises:
+        MistakeError: as `explain_run`, or if no run is finished.
+        EtudeError: if the data or a network cannot be used.
+    """
+    record = folder.load_study()
+    places = {row.candidate: place for place, row in enumerate(record.leaderboard)}
+    firsts: dict[str, RunRef] = {}
+    for ref in record.runs:
+        if ref.status == "finished":
+            firsts.setdefault(ref.candidate, ref)
+    if not firsts:
+        raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
+    best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
+    return [
+        explain_run(folder, ref.identity, base, watch, parts=parts, device=device, wishes=wishes, leave_out=True)
+        for ref in best_first
+    ]
+
+
 def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     """Return the run that is asked for, or the first finished run of the best candidate.
 
     Raises:
-        MistakeError: if there is none.
+        MistakeError: if there is none, or several are meant.
     """
     finished = [ref for ref in record.runs if ref.status == "finished"]
     if identity is not None:
@@ -100,7 +144,11 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
             raise MistakeError(
                 f"{record.name}: there is no finished run {identity!r}. `etude runs list {record.name}` names them."
             )
-        return found[0]
+        if len(found) > 1 and identity not in (ref.identity for ref in found):
+            named = ", ".join(f"{ref.identity} ({ref.candidate}, seed {ref.seed})" for ref in found)
+            rule = "the beginning of one run's name"
+            raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))
+        return next((ref for ref in found if ref.identity == identity), found[0])
     best = next((row.candidate for row in record.leaderboard if row.score is not None), None)
     chosen = [ref for ref in finished if ref.candidate == best]
     if not chosen:
@@ -108,30 +156,39 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     return chosen[0]
 
 
-def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
-    """Write `layers.json`."""
+def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
+    """Write `layers.json`; of a network without layers, return why there is none."""
     from etude.explain.falls import Asked
     from etude.explain.layers import describe_layers
 
     prepared = opened.part("validation", "train")
     of_masks = prepared.masks_NHW is not None
-    chosen = mixed(prepared, _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES)
+    least = _LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED
+    affordable = max(least, _MOST_PIXELS // int(np.prod(prepared.pictures_NHWC.shape[1:3])))
+    chosen = mixed(prepared, min(affordable, _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES))
     metric, to_answers = (
         _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
     )
-    describe_layers(
+    record = describe_layers(
         opened.network,
         opened.images(prepared, chosen),
         network=opened.network_name,
-        asked=Asked(
+        asked=None
+        if wishes.most_seconds <= 0
+        else Asked(
             to_answers=to_answers,
             metric=metric,
             higher_is_better=opened.record.higher_is_better,
             most_seconds=wishes.most_seconds,
-            least_scored=_LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED,
+            least_scored=least,
         ),
         device=opened.job.execution.words(),
-    ).save(target / "layers.json")
+        member=opened.member,
+    )
+    if not record.rows:
+        return f"{opened.network_name} has no layer."
+    record.save(target / "layers.json")
+    return None
 
 
 def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:
