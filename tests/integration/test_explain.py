@@ -73,7 +73,9 @@ def test_one_network_of_several_is_explained_on_pictures_that_it_held_out(result
     ref = next(ref for ref in study.runs if ref.identity == identity)
     opened = OpenedRun(folder, study, ref, results, Silent(), "cpu")
     learnt, held_out = (opened.job.members[0].parts(name).indices_N for name in ("train", "validation"))
-    assert np.intersect1d(opened.job.parts("validation").indices_N, learnt).size  # others of them are held out by others
+    assert np.intersect1d(
+        opened.job.parts("validation").indices_N, learnt
+    ).size  # others of them are held out by others
     assert np.array_equal(opened.part("validation", "train").indices_N, held_out)
     options = ["--run", identity, "--results", str(results), "--seconds", "1", "--quiet", "--language", "en"]
     parts = ["--part", "layers", "--part", "why"]

@@ -72,5 +72,5 @@ def test_a_beginning_that_several_runs_share_is_refused_with_their_names():
 def test_generators_are_refused_before_any_picture_is_read(tmp_path):
     study = SimpleNamespace(name="pandas", task="generation", runs=(), leaderboard=())
     folder = SimpleNamespace(load_study=lambda: study)
-    with pytest.raises(MistakeError, match="a study of generators.*etude report pandas"):
+    with pytest.raises(MistakeError, match=r"a study of generators.*etude report pandas"):
         explain_run(folder, None, tmp_path, None)
