@@ -107,7 +107,7 @@ def _last_matrix(rows: list[Traced]) -> Traced | None:
 
 def _role(row: Traced, place: int) -> Role:
     """Return what stands out of a layer at its place."""
-    if row.kind not in (*_NORMS_AND_MAPS, "pooling", "dense"):
+    if row.kind not in (*_NORMS_AND_MAPS, "resizing", "pooling", "dense"):
         return ""
     if place == 0:
         return "first"

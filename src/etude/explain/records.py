@@ -13,6 +13,7 @@ Kind = Literal[
     "pointwise convolution",
     "patch embedding",
     "up-sampling",
+    "resizing",
     "dense",
     "head",
     "batch norm",
@@ -67,7 +68,7 @@ class LayerRow(Config):
     """Multiply-adds for one picture: products of matrices, convolutions and attention."""
     receptive_px: tuple[float, float] | None = None
     """Height and width, in pixels of the input, of what one place of its output can depend on by convolution, pooling
-    and up-sampling alone, whatever the picture's size; none where that has no meaning."""
+    and up-sampling alone, whatever the picture's size; none where that has no meaning, or is not known."""
     stride_px: tuple[float, float] | None = None
     """Pixels of the input between two neighbouring places of its output."""
     sees_all: bool = False

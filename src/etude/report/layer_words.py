@@ -16,6 +16,7 @@ KIND_WORDS: dict[Kind, str] = {
     "pointwise convolution": mark("pointwise convolution (1×1)"),
     "patch embedding": mark("cutting into patches"),
     "up-sampling": mark("up-sampling"),
+    "resizing": mark("resizing"),
     "dense": mark("dense layer"),
     "head": mark("head"),
     "batch norm": mark("batch normalisation"),
@@ -51,6 +52,9 @@ KIND_SENTENCES: dict[Kind, str] = {
         "the layers behind it read."
     ),
     "up-sampling": mark("Makes the map larger, so that an answer can be given for every place of the picture."),
+    "resizing": mark(
+        "Brings the map to a smaller size by interpolation, so that it fits what it is put together with."
+    ),
     "dense": mark(
         "Weighs all numbers that it is given to make each number that it gives; it knows no neighbourhood, and holds many "  # noqa: E501
         "weights for it."
@@ -106,6 +110,7 @@ PLACE_SENTENCES: dict[Kind, str] = {
     "pointwise convolution": mark("mixes the channels of each place, at the same size ({shape})"),
     "patch embedding": mark("turns patches into vectors for {next}"),
     "up-sampling": mark("spreads what {previous} gives over the picture, for {next}"),
+    "resizing": mark("brings the map to the size that {next} takes"),
     "dense": mark("mixes the features, as many out as in ({shape})"),
     "batch norm": mark("brings what {previous} gives to one scale, for {next}"),
     "layer norm": mark("brings what {previous} gives to one scale, for {next}"),

@@ -20,7 +20,7 @@ _LINE_PX, _TOP_PX = 22, 26
 _COLORS: dict[Kind, str] = {
     **dict.fromkeys(("convolution", "depthwise convolution", "pointwise convolution", "patch embedding"), "--series-0"),
     **dict.fromkeys(("dense", "head", "attention"), "--series-1"),
-    **dict.fromkeys(("residual", "gate", "join", "up-sampling"), "--series-2"),
+    **dict.fromkeys(("residual", "gate", "join", "up-sampling", "resizing"), "--series-2"),
     **dict.fromkeys(("pooling", "global pooling"), "--series-4"),
     "activation": "--series-3",
 }
