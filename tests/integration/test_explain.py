@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from etude import Study
@@ -15,6 +16,7 @@ from etude.cli.main import app
 from etude.core.errors import MistakeError
 from etude.core.study_record import StudyRecord
 from etude.core.watch import Silent
+from etude.data.source import open_source
 from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord
 from etude.report.explanations import read_explanations, set_out
 from etude.report.note import write_note
@@ -92,8 +94,7 @@ def test_one_network_of_several_is_explained_on_pictures_that_it_held_out(result
 @pytest.mark.slow
 def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results, monkeypatch, tmp_path):
     monkeypatch.chdir(results)
-    monkeypatch.setattr("etude.study.data_maps._MAPPED", 300)
-    options = ["--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
+    options = ["--pictures", "300", "--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
     done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
     assert done.exit_code == 0
     folder = Path(done.output.strip()).parent
@@ -135,11 +136,11 @@ def test_one_part_alone_has_its_page_and_stands_in_the_note(
     results, monkeypatch, tmp_path, part, files, heading
 ):  # fmt: skip
     monkeypatch.chdir(results)
-    monkeypatch.setattr("etude.study.data_maps._MAPPED", 60)
     for explained in (results / "told" / "runs").glob("*/explain"):
         shutil.rmtree(explained)
     folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
     options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--language", "en", "--part", part]
+    options += ["--pictures", "60"]
     done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
     assert done.exit_code == 0
     assert sorted(path.name for path in folder.glob("*.json")) == files
@@ -203,3 +204,35 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
         CliRunner().invoke(
             app, ["explain", "told", "--all-candidates", "--run", "a", *options], catch_exceptions=False
         )  # fmt: skip
+
+
+def test_new_pictures_are_placed_on_the_map_that_is_drawn(results, monkeypatch, tmp_path):
+    """The map stays as it is; a new picture lies where the study's picture does that it is a copy of."""
+    monkeypatch.chdir(results)
+    folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
+    options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--language", "en", "--part", "map"]
+    drawn = CliRunner().invoke(app, ["explain", "told", *options, "--pictures", "120"], catch_exceptions=False)
+    assert drawn.exit_code == 0
+    before = (folder / "map.npz").read_bytes()
+    with np.load(folder / "map.npz") as arrays:
+        ids, places = arrays["ids"].tolist(), arrays["features.pca"]
+    source = open_source("shapes")
+    new = tmp_path / "new"
+    (new / "deeper").mkdir(parents=True)
+    for name, item in (("one.png", ids[3]), ("deeper/two.png", ids[70])):
+        Image.fromarray(np.asarray(source.raw(source.items.ids.tolist().index(item)))).save(new / name)
+    (new / "broken.jpg").write_bytes(b"none")
+    placed = CliRunner().invoke(app, ["explain", "told", *options, "--place", str(new)], catch_exceptions=False)
+    assert placed.exit_code == 0
+    assert (folder / "map.npz").read_bytes() == before
+    with np.load(folder / "placed.npz") as arrays:
+        assert arrays["names"].tolist() == ["deeper/two.png", "one.png"]
+        np.testing.assert_allclose(arrays["features.pca"], places[[70, 3]], atol=1e-3)
+        assert arrays["features.tsne"].shape == (2, 2)
+    page = (folder / "map.en.html").read_text("utf-8")
+    for told in ("deeper/two.png", "new picture", ids[3]):
+        assert told in page
+    with pytest.raises(MistakeError, match="a folder of pictures"):
+        CliRunner().invoke(app, ["explain", "told", *options, "--place", str(tmp_path / "no")], catch_exceptions=False)
+    CliRunner().invoke(app, ["explain", "told", *options, "--pictures", "60"], catch_exceptions=False)
+    assert not (folder / "placed.npz").exists()  # the map was drawn anew

@@ -296,6 +296,10 @@ class DataMapRecord(Record):
     the space itself, not on the flat map."""
     chance: dict[str, float]
     """By class, the share that would be reached by chance: its share of the test pictures."""
+    n_judged: int = 0
+    """Test pictures on which that was measured; 0 in records from before it was kept."""
+    n_test: int = 0
+    """Test pictures in all."""
     seconds: float
     """Time that it took."""
     pixels_px: int

@@ -291,6 +291,14 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
     for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
+    if 0 < record.n_judged < record.n_test:
+        told.append(
+            say(
+                "This is measured on {n} of the {of} test pictures, evenly spread.",
+                n=words.count(record.n_judged),
+                of=words.count(record.n_test),
+            )
+        )
     caption = say(
         "Share of a class's test pictures whose nearest other test picture is of the class too, with its 95% interval; "
         "measured in the whole space, not on the flat map."

@@ -45,6 +45,10 @@ class Wishes:
     choice, and of those few whose pictures are shown."""
     most_layers: int = 24
     """How many layers' maps are shown at the most where none is named; 0: every layer's."""
+    pictures: int = 2000
+    """About how many pictures are laid on the maps of the data."""
+    place: Path | None = None
+    """A folder of new pictures to be placed on the maps; maps that are drawn stay as they are."""
 
 
 @dataclass(frozen=True)

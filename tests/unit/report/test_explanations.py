@@ -163,6 +163,19 @@ def test_tables_of_maps_and_errors_stand_without_their_arrays(tmp_path):
     assert not any(chapter.exhibits for chapter in (sight, maps, errors))
 
 
+def test_the_sample_that_separability_is_measured_on_is_said(tmp_path):
+    apart = ClassSeparation(name="cat", n=20, share=0.8, interval=Interval(low=0.6, high=0.9))
+    record = DataMapRecord(
+        maps=(), n=2000, separation={"pixels": (apart,)}, chance={"cat": 0.5}, n_judged=400, n_test=10_000, seconds=1.0,
+        pixels_px=16,
+    )  # fmt: skip
+    record.save(tmp_path / "map.json")
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    assert "This is measured on 400 of the 10,000 test pictures, evenly spread." in chapter.told
+    record.model_copy(update={"n_judged": 400, "n_test": 400}).save(tmp_path / "map.json")
+    assert "evenly spread" not in " ".join(gather_chapters(tmp_path, Words("en"))[0].told)
+
+
 def test_random_weights_are_told_of_both_ways_where_their_interval_decides(tmp_path):
     ends = {
         "interval_likeness": Interval(low=-0.1, high=0.3),
