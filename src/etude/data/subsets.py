@@ -6,6 +6,7 @@ Smaller and larger ones lie each within the next. Others hold another part of wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +61,7 @@ def resize_training_part(
     return resized
 
 
-def in_proportion(indices: Indices, labels: npt.NDArray[np.int32], rng: np.random.Generator) -> Indices:
+def in_proportion(indices: Indices, labels: npt.NDArray[np.integer[Any]], rng: np.random.Generator) -> Indices:
     """Order pictures so that any first ones hold the classes in proportion, and the very first one of each class."""
     shuffled = rng.permutation(indices)
     place = np.empty(len(shuffled))

@@ -81,7 +81,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         self._batch = images_BCHW.shape[0]
         with _evaluating(self.model), _heard(self.model, self._enter, self._leave), torch.no_grad():
             images_BCHW = images_BCHW.clone()
-            self._fields[images_BCHW] = whole_picture(*images_BCHW.shape[2:], self._batch)
+            self._fields[images_BCHW] = whole_picture(images_BCHW.shape[2], images_BCHW.shape[3], self._batch)
             with self:
                 logits: Tensor = self.model(images_BCHW)
         self.rows = [row for row in self.rows if _is_layer(row)]

@@ -43,7 +43,7 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
     Of masks, the features of a picture are the means of the maps at the layer at which Grad-CAM is taken, and its class
     is the one that most of its pixels have; pictures that are void all over are left out.
     """
-    from etude.explain.maps import draw_tsne, reduce_space, separate_classes
+    from etude.explain.maps import draw_tsne, first_two, reduce_space, separate_classes
 
     started = time.perf_counter()
     classes = opened.job.classes
@@ -74,7 +74,7 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
         reduced = reduce_space(values_ND)
         reduced_NR = reduced.apply(values_ND)
         kept |= {f"{space}.mean": reduced.mean_D, f"{space}.axes": reduced.axes_RD, f"{space}.reduced": reduced_NR}
-        arrays[f"{space}.pca"] = _two(reduced_NR)
+        arrays[f"{space}.pca"] = first_two(reduced_NR)
         arrays[f"{space}.tsne"] = draw_tsne(reduced_NR, threads=usable_threads())
         maps.append(MapRecord(space=space, method="pca", explained=float(reduced.explained_R[:2].sum())))
         maps.append(MapRecord(space=space, method="tsne"))
@@ -115,8 +115,3 @@ def _groups(opened: OpenedRun, indices_N: np.ndarray) -> tuple[tuple[str, ...], 
         return nothing
     names, places_N = number_texts(np.array(known[indices_N].tolist()))
     return (tuple(str(name) for name in names), places_N) if 2 <= len(names) <= _MOST_GROUPS else nothing
-
-
-def _two(reduced_NR: np.ndarray) -> np.ndarray:
-    """Return the first two axes; where there is but one, a second that says nothing."""
-    return np.pad(reduced_NR[:, :2], ((0, 0), (0, max(0, 2 - reduced_NR.shape[1]))))

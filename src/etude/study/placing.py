@@ -34,7 +34,7 @@ def place_pictures(opened: OpenedRun, target: Path, folder: Path) -> None:
         MistakeError: if there is no such folder, or no picture in it can be read.
         MissingPartError: if openTSNE is not installed.
     """
-    from etude.explain.maps import Reduced, place_on_tsne
+    from etude.explain.maps import Reduced, first_two, place_on_tsne
 
     record = DataMapRecord.load(target / "map.json")
     names, prepared = _prepare(opened, folder)
@@ -43,11 +43,12 @@ def place_pictures(opened: OpenedRun, target: Path, folder: Path) -> None:
     with np.load(target / "space.npz") as space, np.load(target / "map.npz") as drawn:
         side_px = (record.pixels_px, record.pixels_px)
         pixels_MD = shrink(prepared.pictures_NHWC, everything, side_px).reshape(len(names), -1) / 255
-        arrays = {"names": np.array(names), "answers": answered.answers_N}
-        for name, values_MD in {"pixels": pixels_MD, "features": answered.features_ND}.items():
+        arrays: dict[str, np.ndarray] = {"names": np.array(names), "answers": answered.answers_N}
+        spaces: dict[str, np.ndarray] = {"pixels": pixels_MD, "features": answered.features_ND}
+        for name, values_MD in spaces.items():
             reduced = Reduced(space[f"{name}.mean"], space[f"{name}.axes"], np.zeros(0, np.float32))
             new_MR = reduced.apply(values_MD.astype(np.float32))
-            arrays[f"{name}.pca"] = new_MR[:, :2]
+            arrays[f"{name}.pca"] = first_two(new_MR)
             known_NR, map_N2 = space[f"{name}.reduced"], drawn[f"{name}.tsne"]
             is_drawn = bool(np.ptp(map_N2, axis=0).any())  # nothing was told apart: all lies in one place
             arrays[f"{name}.tsne"] = (
