@@ -222,7 +222,10 @@ def test_new_pictures_are_placed_on_the_map_that_is_drawn(results, monkeypatch, 
     for name, item in (("one.png", ids[3]), ("deeper/two.png", ids[70])):
         Image.fromarray(np.asarray(source.raw(source.items.ids.tolist().index(item)))).save(new / name)
     (new / "broken.jpg").write_bytes(b"none")
-    placed = CliRunner().invoke(app, ["explain", "told", *options, "--place", str(new)], catch_exceptions=False)
+    asked = ["explain", "told", *options[:-2], "--place", str(new)]
+    with pytest.raises(MistakeError, match="--place goes with --part map"):
+        CliRunner().invoke(app, [*asked, "--part", "layers"], catch_exceptions=False)
+    placed = CliRunner().invoke(app, asked, catch_exceptions=False)  # of the map alone
     assert placed.exit_code == 0
     assert (folder / "map.npz").read_bytes() == before
     with np.load(folder / "placed.npz") as arrays:
@@ -236,3 +239,23 @@ def test_new_pictures_are_placed_on_the_map_that_is_drawn(results, monkeypatch, 
         CliRunner().invoke(app, ["explain", "told", *options, "--place", str(tmp_path / "no")], catch_exceptions=False)
     CliRunner().invoke(app, ["explain", "told", *options, "--pictures", "60"], catch_exceptions=False)
     assert not (folder / "placed.npz").exists()  # the map was drawn anew
+
+
+def test_the_most_exciting_pictures_are_sought_some_at_a_time(results, monkeypatch):
+    """However many pictures there are, few of them are held as floats."""
+    monkeypatch.chdir(results)
+    monkeypatch.setattr("etude.explain.why._PIXELS_AT_ONCE", 16 * 16 * 8)
+    monkeypatch.setattr("etude.study.answered._at_once", lambda _prepared: 8)
+    held, images = [], OpenedRun.images
+
+    def count(opened, prepared, chosen=None):
+        found = images(opened, prepared, chosen)
+        held.append(len(found))
+        return found
+
+    monkeypatch.setattr(OpenedRun, "images", count)
+    options = ["--run", run_of(results, "cnn"), "--results", str(results), "--quiet", "--language", "en"]
+    done = CliRunner().invoke(app, ["explain", "told", *options, "--part", "sight"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert sum(held) > 80
+    assert max(held) <= 8

@@ -32,13 +32,17 @@ def explain(
     """Explain a run, or the first one of every candidate, and print where the pages lie.
 
     Raises:
-        MistakeError: if a run is named and all candidates are asked for.
+        MistakeError: if a run is named and all candidates are asked for, or pictures are to be placed and no map drawn.
     """
     from etude.report.explained import write_explanation
     from etude.study.explaining import explain_candidates, explain_run
 
     if all_candidates and run is not None:
         raise MistakeError("explain: give --run or --all-candidates, not both.")
+    if wishes.place is not None:
+        if parts and "map" not in parts:
+            raise MistakeError("explain: --place goes with --part map, on which new pictures are placed.")
+        parts = parts or ("map",)
     require("etude explain", "explain", [module for part, module in _NEEDS.items() if not parts or part in parts])
     folder = find_study(study, results)
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
