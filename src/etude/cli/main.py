@@ -191,7 +191,17 @@ def explain(
     most_layers: Annotated[
         int, typer.Option(min=0, help="Layers whose maps are shown where none is named; 0: all.")
     ] = 24,
-    seconds: Annotated[float, typer.Option(help="About how long the falls of layers may take.")] = 60.0,
+    pictures: Annotated[int, typer.Option(min=40, help="About how many pictures are laid on the maps.")] = 2000,
+    place: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="New pictures to place on the maps; maps that are drawn stay as they are."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="About how long the falls of layers may take; 0: none is measured.")
+    ] = 60.0,
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Explain the first run of every candidate.")
+    ] = False,
     device: Device = "auto",
     results: Results = Path("results"),
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
@@ -205,8 +215,11 @@ def explain(
     from etude.cli.explaining import explain as explain_study
     from etude.study.opened import Wishes
 
-    wishes = Wishes(seconds, picture, tuple(layer or ()), most_layers)
-    explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), wishes, quiet)
+    wishes = Wishes(seconds, picture, tuple(layer or ()), most_layers, pictures, place)
+    languages = tuple(language or ("en", "fr"))
+    explain_study(
+        study, run, tuple(part or ()), device, results, languages, wishes, quiet, all_candidates=all_candidates
+    )
 
 
 @app.command()
