@@ -11,7 +11,7 @@ from tests.slide_layout import faults_of
 from etude.core.errors import MistakeError
 from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
-from etude.core.run_record import RunRecord
+from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
 from etude.report import cells, pdf, slides
 from etude.report.markdown import write_markdown
@@ -165,6 +165,26 @@ def test_proposals_follow_the_records(study_folder):
     assert not any("stronger augmentation" in text for text in said)
     mutate(study_folder, leaderboard=(LeaderboardRow(candidate="cnn", n_runs=0, score=None),))
     assert tell_proposals(read_study(study_folder), words, metric) == []
+
+
+@pytest.mark.parametrize(("lr_falls", "rises"), [(False, True), (True, True), (False, False)])
+def test_more_epochs_are_proposed_by_the_history_and_not_by_the_epoch_that_was_kept(study_folder, lr_falls, rises):
+    """The last epoch is kept in each run here: that comes of `keep: last` too, and says nothing."""
+    for path in study_folder.glob("runs/resnet*/run.json"):
+        run = RunRecord.load(path)
+        run.model_copy(update={"best_epoch": run.epochs}).save(path)
+        lines = [
+            Epoch(
+                epoch=n, step=n, train_loss=1.0, validation_score=0.4 + 0.02 * (n if rises else 1) + 0.001 * (n % 2),
+                lr=0.1 * (1 - n / 13) if lr_falls else 0.1, seconds=1.0, images_per_s=1.0,
+            ).model_dump_json()
+            for n in range(1, 13)
+        ]  # fmt: skip
+        path.with_name("history.jsonl").write_text("\n".join(lines), "utf-8")
+    words = Words("en")
+    said = " ".join(tell_proposals(read_study(study_folder), words, MetricWords(words, "accuracy")))
+    assert ("resnet was still improving" in said) == (rises and not lr_falls)
+    assert ("while its learning rate fell" in said) == (rises and lr_falls)
 
 
 def test_sentences_are_the_same_in_every_format(whole_study, tmp_path):
