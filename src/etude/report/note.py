@@ -218,7 +218,8 @@ def _gather_ablations(
         is_told = bool(group.all_of) and any(part.group.of == group.all_of for part in parts)
         is_judged = group.vary.startswith("augment") and not is_told
         gap = gap_of(rows[group.varied], record.higher_is_better) if is_judged else None
-        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap) if gap else ""]
+        gained = is_judged and _has_gained(record, group.varied)
+        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap, has_gained=gained) if gap else ""]
         parts.append(
             Ablation(
                 group=group,
@@ -237,6 +238,19 @@ def _gather_ablations(
             )
         )
     return parts
+
+
+def _has_gained(record: StudyRecord, varied: str) -> bool:
+    """Return whether an augmentation of a candidate was shown to gain, alone or as what is missed where it is left out.
+
+    That overfitting was not shown is then no reason to expect nothing.
+    """
+    gains = {
+        group.name: "worse" if group.all_of else "better"
+        for group in record.ablations
+        if group.varied == varied and group.vary.startswith("augment")
+    }
+    return any(gains.get(verdict.group) == verdict.verdict for verdict in record.verdicts)
 
 
 def _tell_with_costs(verdict: Verdict, record: StudyRecord, teller: Teller) -> str:
