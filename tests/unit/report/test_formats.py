@@ -13,7 +13,8 @@ from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
 from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
-from etude.report import cells, pdf, slides
+from etude.report import cells, pdf
+from etude.report.deck import Deck
 from etude.report.markdown import write_markdown
 from etude.report.note import gather
 from etude.report.notebook import _chapters
@@ -93,7 +94,7 @@ def test_no_word_is_parted_in_a_table_that_fills_its_slide(tmp_path):
     row = ("flipped-augmented", "answers to the picture, its mirror image and small moves of both", "81.5",
            "+0.89", "no difference shown", "2.69 [2.60, 2.81]")  # fmt: skip
     table = Table(tuple(Column(head) for head in heads), (tuple(Cell(text) for text in row),))
-    deck = slides.Deck(Words("en"), tmp_path)
+    deck = Deck(Words("en"), tmp_path)
     slide = deck.slide("A table", ["told"])
     deck.table(slide, table, (0.7, 1.4, 8.0, 3))
     columns = next(shape for shape in slide.shapes if shape.has_table).table.columns

@@ -11,7 +11,8 @@ from tests.slide_layout import faults_of
 
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, Combination, StudyRecord
-from etude.report.slides import Deck, write_slides
+from etude.report.deck import Deck
+from etude.report.slides import write_slides
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
 
