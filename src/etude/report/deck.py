@@ -22,6 +22,7 @@ WIDTH_IN, _HEIGHT_IN, MARGIN_IN, TOP_IN = 13.333, 7.5, 0.7, 1.45
 BODY_IN = _HEIGHT_IN - TOP_IN - 0.65
 FULL_IN = WIDTH_IN - 2 * MARGIN_IN
 _DPI = 170
+_FONT, _MONO = "Arial", "Courier New"
 _EM, _BOLD_EM, _LINE, _AFTER = 0.5, 0.56, 1.2, 0.55
 """In sizes of the letters: mean width of one, and of a bold one; height of a line, and what follows a paragraph."""
 _SIZES_PT, _LEAST_PT = (*range(20, 11, -1), 11, 10, 9), 12
@@ -143,7 +144,7 @@ class Deck:
                 numeric, marked = table.columns[column].numeric, line - 1 in table.marked
                 self._cell(
                     made.cell(line, column), cell.text, numeric, laid.size_pt, marked=marked, bold=column == 0,
-                    link=cell.link,
+                    link=cell.link, font=_MONO if cell.kind == "code" else _FONT,
                 )  # fmt: skip
         return len(table.rows) - len(laid.rows)
 
@@ -209,21 +210,22 @@ class Deck:
         self._run(paragraph, text, size_pt, color, bold=bold)
 
     def _run(
-        self, paragraph: Any, text: str, size_pt: float, color: str, *, bold: bool = False, link: str = ""  # noqa: ANN401
+        self, paragraph: Any, text: str, size_pt: float, color: str, *, bold: bool = False, link: str = "",  # noqa: ANN401
+        font: str = _FONT,
     ) -> None:  # fmt: skip
         from pptx.dml.color import RGBColor
         from pptx.util import Pt
 
         run = paragraph.add_run()
         run.text = text
-        run.font.size, run.font.bold, run.font.name = Pt(size_pt), bold, "Arial"
+        run.font.size, run.font.bold, run.font.name = Pt(size_pt), bold, font
         run.font.color.rgb = RGBColor.from_string(color)
         if link:
             run.hyperlink.address = link
 
     def _cell(
         self, cell: Any, text: str, numeric: bool, size_pt: float, *, is_head: bool = False, marked: bool = False,  # noqa: ANN401
-        bold: bool = False, link: str = "",
+        bold: bool = False, link: str = "", font: str = _FONT,
     ) -> None:  # fmt: skip
         from pptx.dml.color import RGBColor
         from pptx.enum.text import PP_ALIGN
@@ -234,7 +236,15 @@ class Deck:
         cell.margin_top = cell.margin_bottom = Inches(_CELL_INSET_IN)
         paragraph = cell.text_frame.paragraphs[0]
         paragraph.alignment = PP_ALIGN.RIGHT if numeric else PP_ALIGN.LEFT
-        self._run(paragraph, text, size_pt, _MUTED if is_head else _INK, bold=bold and not is_head, link=link)
+        self._run(
+            paragraph,
+            text,
+            size_pt,
+            _MUTED if is_head else _INK,
+            bold=bold and not is_head and font == _FONT,
+            link=link,
+            font=font,
+        )
 
 
 def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:

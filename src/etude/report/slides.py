@@ -16,6 +16,7 @@ from etude.figures.theme import assign_looks
 from etude.report.again import portable
 from etude.report.combinations import CombinedPart
 from etude.report.deck import BODY_IN, FULL_IN, MARGIN_IN, TOP_IN, WIDTH_IN, Deck, keep_ends, lay_table, pick_columns
+from etude.report.deployment import gather_deployment, tell_macs
 from etude.report.failures import join_pieces
 from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
 from etude.report.judged import Judged
@@ -77,6 +78,13 @@ def _tell_latency(row: LeaderboardRow, words: Words) -> str:
         return told
     low, high = words.significant(row.latency_q1_ms), words.significant(row.latency_q3_ms)
     return told + words.say(" (half of the calls between {low} and {high})", low=low, high=high)
+
+
+def _tell_size(row: LeaderboardRow, words: Words) -> str:
+    """Write how large the weights are; empty where it is not known."""
+    if row.size_mb is None:
+        return ""
+    return words.say("size of the weights: {value} MB", value=words.significant(row.size_mb))
 
 
 _BOX = (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN)
@@ -180,10 +188,8 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         return
     costs = [
         say("parameters: {value}", value=words.short(best.params)) if best.params is not None else "",
-        say("multiply-adds of one picture: {value}", value=words.short(best.macs)) if best.macs is not None else "",
-        say("size of the weights: {value} MB", value=words.significant(best.size_mb))
-        if best.size_mb is not None
-        else "",
+        tell_macs(best, next(iter(study.runs_of(best.candidate)), None), words),
+        _tell_size(best, words),
         _tell_latency(best, words),
     ]
     deck.bullets(
@@ -231,26 +237,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             told["pareto_drawing"],
             _BOX,
         )
-    if record.task == "generation":
-        what = say(
-            "What is handed over: the weights of {candidate}, which draw a picture from random numbers.",
-            candidate=best.candidate,
-        )
-        prepared = say("The same random numbers give the same picture.")
-    else:
-        what = say(
-            "What is deployed: the weights of {candidate}, the way of preparing a picture, and the names of the classes.",  # noqa: E501
-            candidate=best.candidate,
-        )
-        prepared = say("A picture is prepared for use by the very code that prepared it for training.")
-    deploy = [
-        what,
-        prepared,
-        *costs[2:],
-        say("Classes: {names}.", names=words.listing(record.classes[:20])) if len(record.classes) <= 20 else "",
-        say("Meant for: {use}", use=told["meant_for"]),
-    ]
-    deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
+    _tell_deployment(deck, study, told)
     proposals = tell_proposals(study, words, metric)
     if proposals:
         deck.bullets(deck.slide(say("What to try next"), proposals), proposals, _BOX)
@@ -260,6 +247,44 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_deployment(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
+    """Write what is deployed, and the commands that do it with this study's name."""
+    record, words = study.record, deck.words
+    say = words.say
+    deployment = gather_deployment(study, words)
+    if deployment is None:
+        return
+    row = deployment.row
+    if record.task == "generation":
+        what = say(
+            "What is handed over: the weights of {candidate}, which draw a picture from random numbers.",
+            candidate=row.candidate,
+        )
+        prepared = say("The same random numbers give the same picture.")
+    else:
+        what = say(
+            "What is deployed: the weights of {candidate}, the way of preparing a picture, and the names of the classes.",  # noqa: E501
+            candidate=row.candidate,
+        )
+        prepared = say("A picture is prepared for use by the very code that prepared it for training.")
+    deploy = [
+        what,
+        *deployment.told,
+        prepared,
+        _tell_size(row, words),
+        _tell_latency(row, words),
+        say("Classes: {names}.", names=words.listing(record.classes[:20])) if len(record.classes) <= 20 else "",
+        say("Meant for: {use}", use=told["meant_for"]),
+    ]
+    deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
+    if deployment.commands is not None:
+        shown = [f"{row[0].text}: {row[1].text}" for row in deployment.commands.rows]
+        where = say("Where the study was run; whoever has the file needs Étude's runtime alone for the other commands.")
+        slide = deck.slide(say("How to deploy it: the commands"), [where, *shown])
+        deck.table(slide, deployment.commands, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 1.2))
+        deck.bullets(slide, [where], (MARGIN_IN, 6.1, FULL_IN, 0.7))
 
 
 def _tell_published(deck: Deck, published: PublishedPart) -> None:

@@ -86,7 +86,9 @@ def test_slides_can_be_edited_and_nothing_overlaps_or_runs_off_them(whole_study,
         n_tables += sum(shape.has_table for shape in slide.shapes)
     assert n_tables >= 2
     assert faults_of(tmp_path / "slides.pptx") == []
-    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts_of(tmp_path / "slides.pptx")
+    texts = texts_of(tmp_path / "slides.pptx")
+    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts
+    assert "etude export cifar10-models --to cifar10-models.bundle" in texts
 
 
 def test_no_word_is_parted_in_a_table_that_fills_its_slide(tmp_path):
