@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError
-from etude.figures.theme import Look, to_png
+from etude.figures.theme import DASHES, Look, to_png
 from etude.report.drawings import Drawing
 from etude.report.tables import Cell, Table
 from etude.report.words import Words
@@ -22,6 +22,13 @@ WIDTH_IN, _HEIGHT_IN, MARGIN_IN, TOP_IN = 13.333, 7.5, 0.7, 1.45
 BODY_IN = _HEIGHT_IN - TOP_IN - 0.65
 FULL_IN = WIDTH_IN - 2 * MARGIN_IN
 _DPI = 170
+_LINES = (
+    "\N{EM DASH}",
+    "\N{EN DASH} \N{EN DASH}",
+    "\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}",
+    "\N{EN DASH} \N{MIDDLE DOT}",
+)
+"""What a legend writes for each of `DASHES`: full, dashed, dotted, dashes and dots."""
 _FONT, _MONO = "Arial", "Courier New"
 _EM, _BOLD_EM, _LINE, _AFTER = 0.5, 0.56, 1.2, 0.55
 """In sizes of the letters: mean width of one, and of a bold one; height of a line, and what follows a paragraph."""
@@ -153,15 +160,17 @@ class Deck:
         path = to_png(drawing.draw(width_in), self.scratch / f"{drawing.name}-{self.number}.png", dpi=_DPI)
         self.image(slide, path, box, drawing.label)
 
-    def legend(self, slide: Slide, names: Sequence[str], looks: Mapping[str, Look]) -> None:
-        """Name the candidates below a figure, each in its colour."""
+    def legend(self, slide: Slide, names: Sequence[str], looks: Mapping[str, Look], rest: str = "") -> None:
+        """Name the candidates below a figure, each in its colour behind a line like its own; then what is left out."""
         if not names:
             return
         paragraph = self._frame(slide, (MARGIN_IN, 6.6, FULL_IN, 0.4)).paragraphs[0]
-        entries = [f"\N{EM DASH} {name}     " for name in names]
-        size_pt = _text_size(["".join(entries)], FULL_IN, 0.4, range(13, 5, -1), _BOLD_EM)
+        entries = [f"{_LINES[DASHES.index(looks[name].dash)]} {name}     " for name in names]
+        size_pt = _text_size(["".join([*entries, rest])], FULL_IN, 0.4, range(13, 5, -1), _BOLD_EM)
         for name, entry in zip(names, entries, strict=True):
             self._run(paragraph, entry, size_pt, looks[name].color.removeprefix("#").upper(), bold=True)
+        if rest:
+            self._run(paragraph, rest, size_pt, _MUTED)
 
     def image(self, slide: Slide, path: Path, box: Area, label: str) -> None:
         """Add a picture file, as large as the box allows."""

@@ -144,6 +144,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     split = record.config.get("data", {}).get("split")
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
+    swatches = artist.swatches()
     return {
         "study": study,
         "record": record,
@@ -164,8 +165,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "combinations": gather_combinations(record, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
         "curves_told": artist.tell_curves(),
+        "few_curves": artist.draw_curves([swatch.name for swatch in swatches if swatch.shown]),
         "gaps_drawing": artist.draw_gaps(),
-        "swatches": artist.swatches(),
+        "swatches": swatches,
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
         "errors": _find_errors(study, words, artist),

@@ -150,10 +150,13 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if told["published"]:
         _tell_published(deck, told["published"])
     if told["curves_drawing"]:
-        slide = deck.slide(say("How they learnt"), [told["curves_told"]])
-        deck.picture(slide, told["curves_drawing"], (MARGIN_IN, 1.25, FULL_IN, 5.3))
+        shown = [swatch.name for swatch in told["swatches"] if swatch.shown]
+        left = len(told["swatches"]) - len(shown)
+        rest = words.say_count("{n} more is in the note", "{n} more are in the note", left) if left else ""
+        slide = deck.slide(say("How they learnt"), [told["curves_told"], *filter(None, [rest])])
+        deck.picture(slide, told["few_curves"], (MARGIN_IN, 1.25, FULL_IN, 5.3))
         looks = assign_looks([row.candidate for row in record.leaderboard], record.baseline)
-        deck.legend(slide, [swatch.name for swatch in told["swatches"]][:8], looks)
+        deck.legend(slide, shown, looks, rest)
     if told["verdict_sentences"]:
         sentences = [sentence for _, sentence in told["verdict_sentences"]]
         slide = deck.slide(say("What was shown, and what was not"), [*sentences, told["correction"]])
