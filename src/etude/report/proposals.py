@@ -5,8 +5,12 @@ from __future__ import annotations
 from etude.evaluate.overfitting import gap_of
 from etude.evaluate.trend import trend_of
 from etude.figures.confusion import list_confusions
+from etude.report.data_told import is_leak
 from etude.report.reading import StudyResults
 from etude.report.words import MetricWords, Words
+
+_DOUBTS = ("doubtful-labels", "label-errors", "conflicting-labels")
+"""Kinds of findings that are about labels."""
 
 
 def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> list[str]:
@@ -58,8 +62,27 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
         )
         for pair in pairs
     )
-    if study.findings:
-        said.append(words.say("The data check found something: mend it and run the study again."))
+    return [*said, *_tell_mending(study, words)]
+
+
+def _tell_mending(study: StudyResults, words: Words) -> list[str]:
+    """Write what of the pictures to mend, by how grave it is: two dark pictures are no reason to run a study again."""
+    findings, said = study.findings or (), []
+    grave = [finding for finding in findings if finding.severity in ("error", "")]
+    leaks = [finding for finding in grave if is_leak(finding)]
+    if leaks and study.record.config.get("data", {}).get("on_leak") != "drop":
+        said.append(
+            words.say(
+                "The split leaks, and the scores count it: split by group, or set data.on_leak: drop, and run the "
+                "study again."
+            )
+        )
+    if any(not is_leak(finding) for finding in grave):
+        said.append(words.say("The data check found something grave: mend it and run the study again."))
+    if any(finding.kind in _DOUBTS for finding in findings):
+        said.append(
+            words.say("Some labels are doubtful: look at these pictures in check.html, and mend the wrong ones.")
+        )
     return said
 
 

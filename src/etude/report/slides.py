@@ -15,6 +15,8 @@ from etude.core.study_record import LeaderboardRow
 from etude.figures.theme import assign_looks
 from etude.report.again import portable
 from etude.report.combinations import CombinedPart
+from etude.report.contact import draw_contact
+from etude.report.data_told import tell_balance, tell_cleaning, tell_licence, tell_picture_sizes
 from etude.report.deck import BODY_IN, FULL_IN, MARGIN_IN, TOP_IN, WIDTH_IN, Deck, keep_ends, lay_table, pick_columns
 from etude.report.deployment import gather_deployment, tell_macs
 from etude.report.failures import join_pieces
@@ -117,14 +119,16 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
         ],
         _BOX,
     )
-    slide = deck.slide(say("The data"), [pictures])
+    balance = tell_balance(record, words)
+    slide = deck.slide(say("The data"), [*filter(None, [pictures, balance])])
     left = deck.table(slide, told["counts"], _LEFT, most_rows=11)
     rest = [words.say_count("{n} other class", "{n} other classes", left)] if left > 0 else []
     why = say(
         "The test part is opened once, by a finished run: what is chosen on it would no longer be judged by it. No picture, "  # noqa: E501
         "nor a near twin of one, may stand on both sides."
     )
-    deck.bullets(slide, [pictures, why, *rest], _RIGHT)
+    deck.bullets(slide, [pictures, balance, tell_picture_sizes(study, words), why, *rest], _RIGHT)
+    _tell_pictures(deck, study)
     if study.findings is None:
         findings = [say("The data were not checked for duplicates, leaks or mislabelled pictures.")]
     elif not study.findings:
@@ -132,7 +136,26 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
     else:
         findings = [finding.sentence for finding in study.findings]
     more = [words.say_count("{n} other finding", "{n} other findings", len(findings) - 6)] if len(findings) > 6 else []
-    deck.bullets(deck.slide(say("What the data check found"), findings), [*findings[:6], *more], _BOX)
+    done = tell_cleaning(study, words)
+    slide = deck.slide(say("What the data check found, and what was done"), [*findings, *done])
+    deck.bullets(slide, [*findings[:6], *more, *done], _BOX)
+
+
+def _tell_pictures(deck: Deck, study: StudyResults) -> None:
+    """Show training pictures of each class, with their terms; nothing where the pictures are not at hand."""
+    words = deck.words
+    sheet = draw_contact(study, words)
+    if sheet is None:
+        return
+    terms = tell_licence(study.record.licence, words)
+    told = [
+        words.say("Pictures of the training part, evenly spread over it and not chosen."),
+        words.say("Their terms: {terms}", terms=terms) if terms else "",
+        words.say_count("{n} other class", "{n} other classes", sheet.n_left) if sheet.n_left else "",
+    ]
+    slide = deck.slide(words.say("What the pictures look like"), [*filter(None, told)])
+    deck.picture(slide, sheet.drawing, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8))
+    deck.bullets(slide, [" ".join(filter(None, told))], (MARGIN_IN, 6.1, FULL_IN, 0.8))
 
 
 def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
