@@ -35,8 +35,8 @@ def trend_of(histories: Sequence[Sequence[Epoch]], metric: str) -> Trend | None:
     """Return the trend of a candidate's last epochs; none where none is shown.
 
     A line is fitted by least squares to the mean over the runs, epoch by epoch; a trend is shown where the 95 %
-    interval of its slope (Student's t, n - 2 degrees of freedom) lies above zero. Epochs of an earlier stage of a
-    fine-tuning do not count.
+    interval of its slope (Student's t, n - 2 degrees of freedom) lies above zero, and its end above all means before.
+    Epochs of an earlier stage of a fine-tuning are not fitted.
 
     Args:
         histories: the epochs of each run; runs of other lengths than the first are left out.
@@ -56,10 +56,17 @@ def trend_of(histories: Sequence[Sequence[Epoch]], metric: str) -> Trend | None:
     sign = 1.0 if metric_of(named or metric).higher_is_better else -1.0
     means_N = sign * np.asarray(scores, float).mean(0)
     slope = _shown_slope(means_N)
-    if slope is None:
+    if slope is None or means_N.mean() + slope * (n_epochs - 1) / 2 <= _best_before(alike, n_epochs, sign):
         return None
     falls = all(run[-1].lr < _FALLS * run[0].lr for run in last)
     return Trend(n_epochs, slope * (n_epochs - 1), named, falls)
+
+
+def _best_before(runs: Sequence[Sequence[Epoch]], n_last: int, sign: float) -> float:
+    """Return the best mean score before the last epochs: what climbs back to it after a setback has gained nothing."""
+    earlier = [[epoch.validation_score for epoch in run[:-n_last]] for run in runs]
+    known = [column for column in zip(*earlier, strict=True) if all(score is not None for score in column)]
+    return max((sign * float(np.mean(column)) for column in known), default=-np.inf)  # type: ignore[arg-type]
 
 
 def _shown_slope(values_N: np.ndarray) -> float | None:

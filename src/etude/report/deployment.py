@@ -43,13 +43,13 @@ def gather_deployment(study: StudyResults, words: Words) -> Deployment | None:
         return Deployment(rows[run.candidate], [told, *_tell_threshold(run, words)], None)
     if record.metric in run.validation:
         told = words.say(
-            "`etude export` takes {candidate}, run {run}: the candidate with the best mean on validation, and its best "
+            "etude export takes {candidate}, run {run}: the candidate with the best mean on validation, and its best "
             "run there.",
             **places,
         )
     else:
         told = words.say(
-            "`etude export` takes {candidate}, run {run}: the first of the leaderboard, as nothing was validated.",
+            "etude export takes {candidate}, run {run}: the first of the leaderboard, as nothing was validated.",
             **places,
         )
     commands = tabulate_commands(record.name, record.task, words)

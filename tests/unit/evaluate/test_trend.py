@@ -73,3 +73,11 @@ def test_without_validation_nothing_is_shown() -> None:
     blind = [epoch.model_copy(update={"validation_score": None}) for epoch in history(RISING)]
     assert trend_of([blind], "accuracy") is None
     assert trend_of([], "accuracy") is None
+
+
+def test_what_climbs_back_after_a_setback_has_gained_nothing() -> None:
+    stages = ["head"] * 24 + ["all"] * 6
+    back = [0.8] * 24 + [0.70, 0.72, 0.74, 0.76, 0.77, 0.79]
+    assert trend_of([history(back, stages=stages)], "accuracy") is None
+    beyond = [0.8] * 24 + [0.74, 0.77, 0.80, 0.83, 0.85, 0.88]
+    assert trend_of([history(beyond, stages=stages)], "accuracy") is not None
