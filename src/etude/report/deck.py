@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError
-from etude.figures.theme import DASHES, Look, to_png
+from etude.figures.theme import DASHES, Look, to_pixels, to_png
 from etude.report.drawings import Drawing
 from etude.report.tables import Cell, Table
 from etude.report.words import Words
@@ -157,7 +157,11 @@ class Deck:
 
     def picture(self, slide: Slide, drawing: Drawing, box: Area, width_in: float = 7.65) -> None:
         """Add a figure, as large as the box allows, with its description."""
-        path = to_png(drawing.draw(width_in), self.scratch / f"{drawing.name}-{self.number}.png", dpi=_DPI)
+        path, figure = self.scratch / f"{drawing.name}-{self.number}", drawing.draw(width_in)
+        if drawing.is_picture:
+            path = to_pixels(figure, path, dpi=_DPI)
+        else:
+            path = to_png(figure, path.with_name(f"{path.name}.png"), dpi=_DPI)
         self.image(slide, path, box, drawing.label)
 
     def legend(self, slide: Slide, names: Sequence[str], looks: Mapping[str, Look], rest: str = "") -> None:

@@ -12,7 +12,7 @@ from jinja2 import Environment
 
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import writing
-from etude.figures.theme import WIDE_IN, assign_looks, to_png, to_svg
+from etude.figures.theme import WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
 from etude.report.network import svg_file
@@ -21,6 +21,8 @@ from etude.report.reading import StudyResults, read_study
 from etude.report.tables import Table
 from etude.report.words import Words
 
+MOST_LAYERS = 80
+"""A table of more layers fills pages that nobody reads: the HTML has it."""
 _TEXT_WIDTH_IN, _MOST_HEIGHT_IN = 6.7, 8.4  # of a page: a taller figure would be cut
 
 
@@ -58,6 +60,7 @@ def render_typst(study: StudyResults, words: Words, folder: Path) -> str:
         plate_width=lambda drawing: plates.widths[drawing.name],
         sketch=plates.sketch,
         split=split_table,
+        most_layers=MOST_LAYERS,
         **gather(study, words, name=str),
     )  # fmt: skip
 
@@ -125,9 +128,9 @@ class _Plates:
         """Write a figure and return its file name."""
         if drawing.name not in self.done:
             figure = drawing.draw(WIDE_IN)
-            name = f"{drawing.name}.{'png' if drawing.is_picture else 'svg'}"
+            name = f"{drawing.name}.svg"
             if drawing.is_picture:
-                to_png(figure, self.folder / name, dpi=200)
+                name = to_pixels(figure, self.folder / drawing.name, dpi=200).name
             else:
                 (self.folder / name).write_text(to_svg(figure, label=drawing.label), "utf-8")
             width_in, height_in = figure.get_size_inches()
