@@ -30,6 +30,18 @@ def tell_licence(licence: str, words: Words) -> str:
     return licence if found is None else say_pattern(*found, words)
 
 
+def list_data_sheet(study: StudyResults, words: Words) -> list[tuple[str, str]]:
+    """Return the terms of the pictures, what they are recognised by, their sizes and how even their classes are."""
+    record, say = study.record, words.say
+    sheet = [
+        (say("terms and citation"), tell_licence(record.licence, words)),
+        (say("fingerprint"), record.data_fingerprint),
+        (say("sizes"), tell_picture_sizes(study, words)),
+        (say("balance"), tell_balance(record, words)),
+    ]
+    return [entry for entry in sheet if entry[1]]
+
+
 def tell_balance(record: StudyRecord, words: Words) -> str:
     """Say how evenly the training pictures are spread over the classes; empty for masks and for one class."""
     counts = {name: n for name, n in record.counts.get("train", {}).items() if n}

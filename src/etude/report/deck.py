@@ -36,6 +36,8 @@ _SIZES_PT, _LEAST_PT = (*range(20, 11, -1), 11, 10, 9), 12
 """Sizes of sentences; below the least, only what has nothing left that could go into the notes."""
 _CELL_SIZES_PT, _ROW_IN = (12, 11, 10, 9), 0.4
 """Sizes of the letters of a table, and the height of a row at the first."""
+_LETTER_IN = 0.11
+"""Room of a letter in a word of a table: where Arial is not installed, what stands in for it is wider."""
 _INSET_IN, _CELL_INSET_IN = 0.1, 0.03
 """What a box and a cell keep free at the sides, and a cell above and below."""
 Area = tuple[float, float, float, float]
@@ -322,7 +324,7 @@ def _least_widths(lines: Sequence[Sequence[str]], size_pt: float) -> list[float]
     longest = [
         max(len(word) for text in column for word in text.split() or [""]) for column in zip(*lines, strict=True)
     ]
-    return [0.1 * size_pt / _CELL_SIZES_PT[0] * (letters + 2) for letters in longest]
+    return [_LETTER_IN * size_pt / _CELL_SIZES_PT[0] * (letters + 2) for letters in longest]
 
 
 def _column_widths(

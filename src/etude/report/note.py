@@ -17,8 +17,9 @@ from etude.core.study_record import AblationGroup, StudyRecord, Verdict, Verdict
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
-from etude.report.choices import read_card, tell_metric, tell_sizes, tell_use
+from etude.report.choices import list_card_facts, read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
+from etude.report.data_told import list_data_sheet
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
@@ -178,6 +179,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
         "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "data_sheet": list_data_sheet(study, words),
         "small_test": tell_small_test(record, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
@@ -198,6 +200,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
         "metric_why": tell_metric(record.metric, words),
         "card": read_card(study, words),
+        "card_facts": list_card_facts(study, teller),
         "sizes": tell_sizes(study, words),
         "meant_for": tell_use(record.task, words),
         "explained": explain_best(study, words),

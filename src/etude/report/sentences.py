@@ -264,10 +264,10 @@ class Teller:
             candidate=self.name(first.candidate),
             score=self.metric.score(first.score),
             metric=self.metric.name,
-            intervals=self._tell_intervals(first),
+            intervals=self.tell_intervals(first),
         )
 
-    def _tell_intervals(self, row: LeaderboardRow) -> str:
+    def tell_intervals(self, row: LeaderboardRow) -> str:
         """Write the intervals of a score, each with what it is over; empty where there is none."""
         say, runs, pictures = self.words.say, row.interval_runs, row.interval_pictures
         told = [

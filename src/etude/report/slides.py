@@ -161,7 +161,7 @@ def _tell_pictures(deck: Deck, study: StudyResults) -> None:
 def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
     record, words = study.record, deck.words
     say = words.say
-    path = [f"{label}: {sentence}" for label, sentence in tell_runs(study, words, metric)]
+    path = [say("{name}: {told}", name=label, told=sentence) for label, sentence in tell_runs(study, words, metric)]
     slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:_MOST_NOTED]])
     left = deck.table(slide, pick_columns(told["leaderboard"], 7), (*_BOX[:3], 4.95), most_rows=11)
     rest = words.say_count("{n} other candidate", "{n} other candidates", left) if left > 0 else ""
@@ -194,7 +194,9 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
     for search in told["searches"][:_MOST_SEARCHES]:
         trials = tell_trials(study, words, metric, search.summary.candidate)
-        _tell_search(deck, search, [f"{label}: {sentence}" for label, sentence in trials[:_MOST_NOTED]])
+        _tell_search(
+            deck, search, [say("{name}: {told}", name=label, told=sentence) for label, sentence in trials[:_MOST_NOTED]]
+        )
     if told["combinations"]:
         _tell_combinations(deck, told["combinations"])
     failed = [
@@ -226,7 +228,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if told["explained"]:
         explained = told["explained"]
         if explained.layers:
-            kinds = [f"{name}: {what}" for name, what in explained.kinds]
+            kinds = [say("{name}: {told}", name=name, told=what) for name, what in explained.kinds]
             heading = say("Its layers") if explained.source.is_of_best else explained.heading
             slide = deck.slide(heading, [*explained.told, *explained.lacking, *kinds])
             deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
@@ -306,7 +308,7 @@ def _tell_deployment(deck: Deck, study: StudyResults, told: dict[str, Any]) -> N
     ]
     deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
     if deployment.commands is not None:
-        shown = [f"{row[0].text}: {row[1].text}" for row in deployment.commands.rows]
+        shown = [say("{name}: {told}", name=row[0].text, told=row[1].text) for row in deployment.commands.rows]
         where = say("Where the study was run; whoever has the file needs Étude's runtime alone for the other commands.")
         slide = deck.slide(say("How to deploy it: the commands"), [where, *shown])
         deck.table(slide, deployment.commands, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 1.2))

@@ -16,6 +16,8 @@ from etude.data.sources.cifar import CifarSource
 from etude.data.split_file import write_split
 from etude.report.contact import draw_contact
 from etude.report.data_told import tell_balance, tell_cleaning, tell_licence, tell_picture_sizes
+from etude.report.note import render_note
+from etude.report.pdf import render_typst
 from etude.report.proposals import tell_proposals
 from etude.report.reading import read_study
 from etude.report.slides import write_slides
@@ -46,6 +48,23 @@ def test_how_even_the_classes_are_is_told_by_their_counts(study_folder):
     for counts, told in (({"cat": 100, "dog": 120}, "about even: from 100"), ({"cat": 100, "dog": 340}, "×3.4")):
         assert told in tell_balance(record.model_copy(update={"counts": {"train": counts}}), words)
     assert tell_balance(record.model_copy(update={"task": "segmentation"}), words) == ""
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_note_has_the_data_sheet_and_what_the_card_is_trained_on(study_folder, tmp_path, language):
+    change(study_folder, licence=CifarSource.licence, data_fingerprint="915e595cb7e4ea23")
+    check(study_folder, sizes={"32x32": 60_000})
+    study, words = read_study(study_folder, language), Words(language)
+    for text in (render_note(study, words), render_typst(study, words, tmp_path)):
+        plain = text.replace("\xa0", " ").replace("\u202f", " ")
+        for told in ("915e595cb7e4ea23", "Krizhevsky", "32 × 32 pixels"):
+            assert told in plain
+        assert {"en": "45,000 pictures of cifar10", "fr": "45 000 images de cifar10"}[language] in plain
+        scores = {
+            "en": "81.3% accuracy on the test part (95%: [80.2",
+            "fr": "exactitude de 81,3 % sur la partie de test",
+        }
+        assert scores[language] in plain.split({"en": "Model card", "fr": "Carte du modèle"}[language])[-1]
 
 
 def test_sizes_come_from_the_check(study_folder):
