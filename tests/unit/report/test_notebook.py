@@ -92,10 +92,10 @@ def test_the_card_of_a_network_of_timm_is_written_down(study_folder, monkeypatch
     monkeypatch.setattr("etude.models.card_of", missing)
     study = read_study(study_folder)
     assert find_card(study_folder, TIMM) is None
-    assert "Ada, Nets, 2021" not in list_references(study, read_settings(study))
+    assert "Ada, Nets, 2021" not in list_references(study, read_settings(study), Words("en"))
     (study_folder / CARDS_FILE).write_bytes(parcel.files[CARDS_FILE])
     assert find_card(study_folder, TIMM) == made
-    assert "Ada, Nets, 2021" in list_references(study, read_settings(study))
+    assert "Ada, Nets, 2021" in list_references(study, read_settings(study), Words("en"))
 
 
 def explain(folder, candidate="resnet", arrays=None):
