@@ -120,6 +120,13 @@ def _in_language(finding: Finding, words: Words) -> Finding:
     return replace(finding, sentence=tell_finding(finding.sentence, finding.kind, finding.count, words))
 
 
+def read_versions(study: StudyResults) -> dict[str, str]:
+    """Return the versions of the libraries that the study was made with, local parts cut off: those of its last run."""
+    runs = sorted(study.runs.values(), key=lambda run: run.finished_at)
+    recorded = study.record.versions or (runs[-1].versions if runs else {})
+    return {name: version.split("+")[0] for name, version in recorded.items()}
+
+
 def read_history(path: Path) -> list[Epoch]:
     """Read the epochs of a run; a last line that was cut by a crash is left out.
 
