@@ -23,6 +23,8 @@ from etude.report.words import Words
 
 MOST_LAYERS = 80
 """A table of more layers fills pages that nobody reads: the HTML has it."""
+_LONG_NAME, _FEWEST_COLUMNS = 30, 4
+"""Letters from which a name in the first column would break into three lines; columns that a part has at the least."""
 _TEXT_WIDTH_IN, _MOST_HEIGHT_IN = 6.7, 8.4  # of a page: a taller figure would be cut
 
 
@@ -86,7 +88,9 @@ def compile_typst(page: Path, to: Path) -> None:
 
 
 def split_table(table: Table, most: int) -> Iterator[Table]:
-    """Give a wide table as several of at most so many columns, each with the first column."""
+    """Give a wide table as several of at most so many columns, each with the first column; long names take two more."""
+    if max((len(row[0].text) for row in table.rows), default=0) > _LONG_NAME:
+        most = max(_FEWEST_COLUMNS, most - 2)
     others = range(1, len(table.columns))
     n_parts = max(1, -(-len(others) // (most - 1)))
     size = -(-len(others) // n_parts)

@@ -76,6 +76,14 @@ def test_a_wide_table_is_given_in_parts_that_hold_every_column():
     assert [cell.text for part in parts for cell in part.rows[0][1:]] == [str(n) for n in range(1, 12)]
 
 
+def test_long_names_leave_a_wide_table_fewer_columns():
+    name = "cnn data.split.train_items=15000 train.optimizer.lr=0.03"
+    table = Table(tuple(Column(str(n)) for n in range(12)), ((Cell(name), *(Cell(str(n)) for n in range(1, 12))),))
+    parts = list(split_table(table, 8))
+    assert max(len(part.columns) for part in parts) <= 6
+    assert [cell.text for part in parts for cell in part.rows[0][1:]] == [str(n) for n in range(1, 12)]
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_slides_can_be_edited_and_nothing_overlaps_or_runs_off_them(whole_study, tmp_path, language):
     deck = Presentation(str(write_slides(whole_study, language, to=tmp_path / "slides.pptx")))
