@@ -66,7 +66,7 @@ def _best_before(runs: Sequence[Sequence[Epoch]], n_last: int, sign: float) -> f
     """Return the best mean score before the last epochs: what climbs back to it after a setback has gained nothing."""
     earlier = [[epoch.validation_score for epoch in run[:-n_last]] for run in runs]
     known = [column for column in zip(*earlier, strict=True) if all(score is not None for score in column)]
-    return max((sign * float(np.mean(column)) for column in known), default=-np.inf)  # type: ignore[arg-type]
+    return max((sign * float(np.mean(column)) for column in known), default=-np.inf)
 
 
 def _shown_slope(values_N: np.ndarray) -> float | None:
