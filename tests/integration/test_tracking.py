@@ -9,7 +9,8 @@ import pytest
 from tests.integration.mlflow_server import serving
 
 from etude import Study
-from etude.core.study_record import StudyRecord
+from etude.core.search_record import SearchRecord, TrialRecord
+from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Silent
 from etude.study.tracking import TrackConfig, list_metrics, make_mirror
 
@@ -82,7 +83,7 @@ def test_runs_are_mirrored_once_with_parameters_metrics_by_epoch_and_files(addre
     }
     row = next(row for row in record.leaderboard if row.candidate == "linear")
     assert run.data.metrics["test.accuracy"] == row.score
-    names = {"run.json", "history.jsonl", "model.safetensors"}
+    names = {"run.json", "history.jsonl", "model.safetensors", "predictions.parquet"}
     assert {entry.path for entry in client.list_artifacts(run.info.run_id)} == names
     for name in names:
         sent = client.download_artifacts(run.info.run_id, name, str(tmp_path))
@@ -115,3 +116,82 @@ def test_metrics_of_a_run_without_history_are_its_scores(results):
     found = {name: value for name, value, _ in list_metrics(RunRecord.load(folder / "run.json"), folder)}
     assert found["test.accuracy"] == pytest.approx(0.1)
     assert "cost.params" in found
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A local store, and what stands in it of the study `breeds`, by name."""
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    url = f"sqlite:///{tmp_path}/store.db"
+    mirror = make_mirror(TrackConfig(url=url), "breeds", Hearing())
+
+    def runs():
+        client = MlflowClient(tracking_uri=url)
+        experiment = client.get_experiment_by_name("breeds")
+        return {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}, client
+
+    return mirror, runs
+
+
+def test_failed_runs_trials_and_the_report_are_mirrored_once(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mirror, runs = store
+    failed = RunRef(
+        candidate="a 'b'", seed=1, fold=2, identity="f" * 16, status="failed", failure="The loss is no number."
+    )
+    given = {"search": "s", "phase": "random"}
+    trials = (
+        TrialRecord(
+            number=0,
+            state="complete",
+            settings={"train.optimizer.lr": 0.1},
+            score=0.7,
+            epochs=2,
+            scores={1: 0.5, 2: 0.7},
+            **given,
+        ),
+        TrialRecord(number=1, state="pruned", settings={"train.optimizer.lr": 0.01}, score=0.3, epochs=1, **given),
+        TrialRecord(number=2, state="failed", settings={"train.optimizer.lr": 30.0}, failure="It diverged.", **given),
+        TrialRecord(number=3, state="running", settings={"train.optimizer.lr": 0.2}, **given),
+    )
+    search = SearchRecord(
+        study="breeds", candidate="found", of="plain", metric="accuracy", higher_is_better=True, sampler="random",
+        pruner="median", n_trials=4, seed=0, parameters=(), trials=trials,
+    )  # fmt: skip
+    page = tmp_path / "note.en.html"
+    for text in ("one", "two"):  # a second call adds nothing; a report takes the place of the one before
+        page.write_text(text)
+        mirror.mirror_failure(failed)
+        mirror.mirror_search(search)
+        mirror.mirror_report([page, tmp_path])
+    assert not mirror.watch.heard
+    found, client = runs()
+    assert set(found) == {
+        "a 'b', seed 1, fold 2", "search found", "found, trial 0", "found, trial 1", "found, trial 2", "report breeds",
+    }  # fmt: skip
+    run = found["a 'b', seed 1, fold 2"]
+    assert (run.info.status, run.data.tags["etude.failure"]) == ("FAILED", "The loss is no number.")
+    first, second, third = (found[f"found, trial {n}"] for n in range(3))
+    assert first.data.tags["mlflow.parentRunId"] == found["search found"].info.run_id
+    assert first.data.params == {"train.optimizer.lr": "0.1"}
+    assert first.data.metrics["score"] == 0.7
+    steps = client.get_metric_history(first.info.run_id, "validation_score")
+    assert {entry.step: entry.value for entry in steps} == {1: 0.5, 2: 0.7}
+    assert (second.info.status, second.data.tags["etude.state"]) == ("FINISHED", "pruned")
+    assert (third.info.status, third.data.tags["etude.failure"]) == ("FAILED", "It diverged.")
+    (artifact,) = client.list_artifacts(found["report breeds"].info.run_id)
+    sent = client.download_artifacts(found["report breeds"].info.run_id, artifact.path, str(tmp_path))
+    assert Path(sent).read_text() == "two"
+
+
+def test_another_sentence_of_a_failure_is_another_run_there(store, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    mirror, runs = store
+    ref = RunRef(candidate="a", seed=0, identity="e" * 16, status="failed", failure="Out of memory.")
+    mirror.mirror_failure(ref)
+    mirror.mirror_failure(ref.model_copy(update={"failure": "The loss is no number."}))
+    _, client = runs()
+    experiment = client.get_experiment_by_name("breeds")
+    assert len(client.search_runs([experiment.experiment_id])) == 2

@@ -15,6 +15,7 @@ from etude.cli.watching import duration, make_watcher
 from etude.core.errors import RuleError
 from etude.core.study_record import StudyRecord
 from etude.study.folder import StudyFolder
+from etude.study.tracking import make_mirror
 
 
 def run_target(
@@ -45,6 +46,9 @@ def run_target(
     record = folder.load_study()
     asked = study.config.report
     notes = write_reports(folder.root, asked.languages, asked.formats) if record_has_scores(record) else []
+    if notes and study.config.track:
+        with make_watcher(progress) as watch:
+            make_mirror(study.config.track, record.name, watch).mirror_report(notes)
     if as_json:
         sys.stdout.write(record.model_dump_json(indent=1) + "\n")
     else:

@@ -279,6 +279,9 @@ class StudyRecord(Record):
     """Pictures by part and class: counts['train']['cat']; of masks, those in which the class is seen."""
     n_pictures: dict[str, int] = {}
     """Pictures by part; empty in records of earlier versions."""
+    licence: str = ""
+    """Terms of the pictures, as their source states them; empty where it states none, or in records of earlier
+    versions."""
     runs: tuple[RunRef, ...]
     """Every run of the plan, in order."""
     leaderboard: tuple[LeaderboardRow, ...]

@@ -18,20 +18,40 @@ _PATTERNS = (
     mark("It is built for one size of pictures, that of prepare.size_px."),
 )
 """What cards say that are made for many networks at once; the places are filled there."""
+_JOINED = (
+    mark("after {work}"),
+    mark("pre-activation: {work}"),
+    mark("batch normalisation: {work}"),
+    mark("spectral normalisation: {work}"),
+)
+"""What joins a second paper to the first, after a semicolon."""
 _WAYS = (mark("bicubic"), mark("bilinear"))
 
 
 def tell_card(card: Card, words: Words) -> Card:
-    """Return a card with its texts in a language; papers and names of licences stay as they are."""
+    """Return a card with its texts in a language; titles of papers and names of licences stay as they are."""
     return card.model_copy(
         update={
             "title": _translate(card.title, words),
+            "paper": tell_paper(card.paper, words),
             "sentence": _translate(card.sentence, words),
             "notes": tuple(_translate(note, words) for note in card.notes),
             "licence_code": _translate(card.licence_code, words),
             "licence_weights": _translate(card.licence_weights, words),
         }
     )
+
+
+def tell_paper(paper: str, words: Words) -> str:
+    """Tell the source of a network: authors and titles as they are, what joins them in the language."""
+    return words.apart(_tell_joined(part, words) for part in paper.split("; "))
+
+
+def _tell_joined(part: str, words: Words) -> str:
+    for pattern in _JOINED:
+        if found := _expression(pattern).fullmatch(part):
+            return words.say(pattern, work=found["work"])
+    return part
 
 
 def list_messages(card: Card) -> Iterator[str]:

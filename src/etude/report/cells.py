@@ -238,7 +238,7 @@ class Book:
 
     def references(self) -> None:
         """Show what the study stands on."""
-        self._list(list_references(self.study, read_settings(self.study)))
+        self._list(list_references(self.study, read_settings(self.study), self.words))
 
     def machine(self) -> None:
         """Show on what the runs were made, with which versions."""

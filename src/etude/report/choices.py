@@ -9,6 +9,7 @@ from etude.report.card_words import tell_card
 from etude.report.cards import find_card
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
+from etude.report.sentences import Teller
 from etude.report.words import MetricWords, Words
 
 METRIC_SENTENCES = {
@@ -104,6 +105,29 @@ def tell_sizes(study: StudyResults, words: Words) -> str:
         return words.say("drawn for a side of {side} px, and trained at that size here", side=drawn)
     size = words.count(height) if height == width else f"{words.count(height)} × {words.count(width)}"
     return words.say("drawn for a side of {side} px; trained at {size} px here", side=drawn, size=size)
+
+
+def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]]:
+    """Return what the card of the best candidate tells of this study: its scores, and what it was trained on."""
+    record, words, metric = study.record, teller.words, teller.metric
+    row = next((row for row in record.leaderboard if row.score is not None), None)
+    runs = study.runs_of(row.candidate) if row else []
+    if row is None or row.score is None or not runs:
+        return []
+    say = words.say
+    scores = say("{score} {metric} on the test part{intervals}", score=metric.score(row.score), metric=metric.name,
+                 intervals=teller.tell_intervals(row))  # fmt: skip
+    if row.validation_score is not None:
+        scores += say("; {score} on validation", score=metric.score(row.validation_score))
+    source = str(record.config.get("data", {}).get("source") or "")
+    trained = words.say_count("{n} picture", "{n} pictures", runs[0].n_train)
+    return [
+        (say("scores"), scores),
+        (
+            say("trained on"),
+            say("{pictures} of {source}", pictures=trained, source=source) if source else trained,
+        ),
+    ]
 
 
 def _best_config(study: StudyResults) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -185,9 +185,14 @@ class Artist:
             ),
         )
 
-    def draw_curves(self) -> Drawing | None:
-        """Draw the learning curves of all candidates, overlaid; of generators what each look saw, by step."""
-        histories = {name: runs for name in self.candidates if (runs := self.study.histories_of(name))}
+    def draw_curves(self, candidates: Iterable[str] | None = None) -> Drawing | None:
+        """Draw the learning curves of candidates, overlaid; of generators what each look saw, by step.
+
+        Args:
+            candidates: those that are drawn; none means all.
+        """
+        names = self.candidates if candidates is None else candidates
+        histories = {name: runs for name in names if (runs := self.study.histories_of(name))}
         if not histories:
             return None
         if self.record.task == "generation":

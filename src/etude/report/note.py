@@ -17,8 +17,9 @@ from etude.core.study_record import AblationGroup, StudyRecord, Verdict, Verdict
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
-from etude.report.choices import read_card, tell_metric, tell_sizes, tell_use
+from etude.report.choices import list_card_facts, read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
+from etude.report.data_told import list_data_sheet
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
 from etude.report.explanations import explain_best
@@ -144,6 +145,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     split = record.config.get("data", {}).get("split")
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
+    swatches = artist.swatches()
     return {
         "study": study,
         "record": record,
@@ -164,8 +166,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "combinations": gather_combinations(record, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
         "curves_told": artist.tell_curves(),
+        "few_curves": artist.draw_curves([swatch.name for swatch in swatches if swatch.shown]),
         "gaps_drawing": artist.draw_gaps(),
-        "swatches": artist.swatches(),
+        "swatches": swatches,
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
         "errors": _find_errors(study, words, artist),
@@ -176,6 +179,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
         "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "data_sheet": list_data_sheet(study, words),
         "small_test": tell_small_test(record, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
@@ -196,6 +200,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
         "metric_why": tell_metric(record.metric, words),
         "card": read_card(study, words),
+        "card_facts": list_card_facts(study, teller),
         "sizes": tell_sizes(study, words),
         "meant_for": tell_use(record.task, words),
         "explained": explain_best(study, words),
@@ -218,7 +223,8 @@ def _gather_ablations(
         is_told = bool(group.all_of) and any(part.group.of == group.all_of for part in parts)
         is_judged = group.vary.startswith("augment") and not is_told
         gap = gap_of(rows[group.varied], record.higher_is_better) if is_judged else None
-        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap) if gap else ""]
+        gained = is_judged and _has_gained(record, group.varied)
+        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap, has_gained=gained) if gap else ""]
         parts.append(
             Ablation(
                 group=group,
@@ -237,6 +243,19 @@ def _gather_ablations(
             )
         )
     return parts
+
+
+def _has_gained(record: StudyRecord, varied: str) -> bool:
+    """Return whether an augmentation of a candidate was shown to gain, alone or as what is missed where it is left out.
+
+    That overfitting was not shown is then no reason to expect nothing.
+    """
+    gains = {
+        group.name: "worse" if group.all_of else "better"
+        for group in record.ablations
+        if group.varied == varied and group.vary.startswith("augment")
+    }
+    return any(gains.get(verdict.group) == verdict.verdict for verdict in record.verdicts)
 
 
 def _tell_with_costs(verdict: Verdict, record: StudyRecord, teller: Teller) -> str:

@@ -27,7 +27,7 @@ from etude.report.packing import (
     list_own_networks,
     pack,
 )
-from etude.report.reading import StudyResults, read_study
+from etude.report.reading import StudyResults, read_study, read_versions
 from etude.report.words import Words
 
 MOST_BYTES = 10_000_000
@@ -147,7 +147,11 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
         ),
     )
     yield "text", "## " + say("What is needed")
-    yield "code", _INSTALL.format(needed=_NEEDED, more=_list_needed_to_retrain(study))
+    more = _list_needed_to_retrain(study)
+    made_with = {name: version for name, version in read_versions(study).items() if name in (*_NEEDED, *more)}
+    differs = say("{name}: {here} is here, the study was made with {made}", name="{name}", here="{here}", made="{made}")
+    exact = say("True: the versions that the study was made with, in place of those that are here")
+    yield "code", _INSTALL.format(needed=_NEEDED, more=more, made_with=made_with, differs=differs, exact=exact)
     yield (
         "code",
         _SETTINGS.format(train=say("True: train everything again"), where=_tell_pictures(study, words)),
@@ -287,22 +291,45 @@ def _list_families(study: StudyResults) -> list[tuple[str, Family]]:
 
 
 _INSTALL = """\
+import importlib.metadata
 import importlib.util
 import subprocess
 import sys
 
+exact = False  # {exact}
 NEEDED = {needed!r}
 TO_RETRAIN = {more!r}  # what training needs besides
+MADE_WITH = {made_with!r}
 NAMES = {{"pillow": "PIL", "pyyaml": "yaml", "segmentation-models-pytorch": "segmentation_models_pytorch"}}
 
 
+def version_of(name):
+    if importlib.util.find_spec(NAMES.get(name, name)) is None:
+        return None
+    try:
+        return importlib.metadata.version(name).split("+")[0]
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
 def install(*packages):
-    missing = [name for name in packages if importlib.util.find_spec(NAMES.get(name, name)) is None]
+    here = {{name: version_of(name) for name in packages}}
+    other = {{name for name in packages if name in MADE_WITH and here[name] != MADE_WITH[name]}}
+    missing = [name for name in packages if here[name] is None or (exact and name in other)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     if missing:
-        subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", *missing], check=True)
+        pinned = [f"{{name}}=={{MADE_WITH[name]}}" if name in MADE_WITH else name for name in missing]
+        if subprocess.run([*pip, *pinned]).returncode:  # such a version is not to be had here: any will do
+            subprocess.run([*pip, *missing], check=True)
+    return {{name: here[name] for name in other if name not in missing}}
 
 
-install(*NEEDED)"""
+def install_to_retrain():
+    for name, version in sorted((install(*NEEDED) | install(*TO_RETRAIN)).items()):
+        print("{differs}".format(name=name, here=version, made=MADE_WITH[name]))
+
+
+install(*NEEDED);"""
 _SETTINGS = """\
 retrain = False  # {train}
 pictures = None  # {where}"""
@@ -340,7 +367,7 @@ get_ipython().register_magic_function(module, "cell", "module")'''
 _RETRAIN = """\
 records = here / "records"
 if retrain:
-    install(*TO_RETRAIN)
+    install_to_retrain()
     import json
 
     from etude.study.study import Study

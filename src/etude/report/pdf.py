@@ -12,7 +12,7 @@ from jinja2 import Environment
 
 from etude.core.errors import EtudeError, MissingPartError
 from etude.core.files import writing
-from etude.figures.theme import WIDE_IN, assign_looks, to_png, to_svg
+from etude.figures.theme import WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
 from etude.report.network import svg_file
@@ -21,6 +21,10 @@ from etude.report.reading import StudyResults, read_study
 from etude.report.tables import Table
 from etude.report.words import Words
 
+MOST_LAYERS = 80
+"""A table of more layers fills pages that nobody reads: the HTML has it."""
+_LONG_NAME, _FEWEST_COLUMNS = 30, 4
+"""Letters from which a name in the first column would break into three lines; columns that a part has at the least."""
 _TEXT_WIDTH_IN, _MOST_HEIGHT_IN = 6.7, 8.4  # of a page: a taller figure would be cut
 
 
@@ -58,6 +62,7 @@ def render_typst(study: StudyResults, words: Words, folder: Path) -> str:
         plate_width=lambda drawing: plates.widths[drawing.name],
         sketch=plates.sketch,
         split=split_table,
+        most_layers=MOST_LAYERS,
         **gather(study, words, name=str),
     )  # fmt: skip
 
@@ -83,7 +88,9 @@ def compile_typst(page: Path, to: Path) -> None:
 
 
 def split_table(table: Table, most: int) -> Iterator[Table]:
-    """Give a wide table as several of at most so many columns, each with the first column."""
+    """Give a wide table as several of at most so many columns, each with the first column; long names take two more."""
+    if max((len(row[0].text) for row in table.rows), default=0) > _LONG_NAME:
+        most = max(_FEWEST_COLUMNS, most - 2)
     others = range(1, len(table.columns))
     n_parts = max(1, -(-len(others) // (most - 1)))
     size = -(-len(others) // n_parts)
@@ -125,9 +132,9 @@ class _Plates:
         """Write a figure and return its file name."""
         if drawing.name not in self.done:
             figure = drawing.draw(WIDE_IN)
-            name = f"{drawing.name}.{'png' if drawing.is_picture else 'svg'}"
+            name = f"{drawing.name}.svg"
             if drawing.is_picture:
-                to_png(figure, self.folder / name, dpi=200)
+                name = to_pixels(figure, self.folder / drawing.name, dpi=200).name
             else:
                 (self.folder / name).write_text(to_svg(figure, label=drawing.label), "utf-8")
             width_in, height_in = figure.get_size_inches()

@@ -24,7 +24,8 @@ from etude.models.own import source_files
 from etude.models.own import split as split_reference
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
-from etude.report.reading import StudyResults, read_study
+from etude.report.project_scripts import MAKE_DATASET, MANIFEST, PREDICT, SETUP, TRAIN, VISUALIZE
+from etude.report.reading import StudyResults, read_study, read_versions
 from etude.report.words import Words
 from etude.study.kept import rename_texts
 
@@ -88,20 +89,21 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
     own = _own_networks(study)
     texts = {
         "README.md": _readme(study, words),
-        "requirements.txt": "".join(f"{name}>={_version(name)}\n" for name in list_requirements(study)),
-        "MANIFEST.in": _MANIFEST,
-        "setup.py": _SETUP.format(name=record.name.replace("_", "-"), python=">=3.11"),
+        "requirements.txt": _write_requirements(study, pinned=True),
+        "requirements-loose.txt": _write_requirements(study, pinned=False),
+        "MANIFEST.in": MANIFEST,
+        "setup.py": SETUP.format(name=record.name.replace("_", "-"), python=">=3.11"),
         "data/raw/README.md": words.say("The pictures as they were found go here: nothing changes them.") + "\n",
         "data/interim/.gitkeep": "",
         "data/processed/.gitkeep": "",
         "src/__init__.py": "",
         "src/data/__init__.py": "",
-        "src/data/make_dataset.py": _MAKE_DATASET.format(language=words.language),
+        "src/data/make_dataset.py": MAKE_DATASET.format(language=words.language),
         "src/models/__init__.py": "",
-        "src/models/train_model.py": _TRAIN.format(name=record.name),
-        "src/models/predict_model.py": _PREDICT.format(task=record.task),
+        "src/models/train_model.py": TRAIN.format(name=record.name),
+        "src/models/predict_model.py": PREDICT.format(task=record.task),
         "src/visualization/__init__.py": "",
-        "src/visualization/visualize.py": _VISUALIZE.format(name=record.name, language=words.language),
+        "src/visualization/visualize.py": _write_visualize(record.name, words),
         "references/.gitkeep": "",
         "reports/figures/.gitkeep": "",
     }
@@ -113,6 +115,7 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
     for name in ("study.yaml", "study.json", "resolved.json", "leaderboard.csv", "verdicts.json", "check.json"):
         if (study.folder / name).is_file():
             shutil.copy2(study.folder / name, made / ("study.yaml" if name == "study.yaml" else f"reports/{name}"))
+    _copy_histories(made / "reports" / "runs", study)
     _copy_networks(made, own)
     _name_pictures(made / "study.yaml", study)
     _copy_best(made / "models", study)
@@ -133,6 +136,31 @@ def list_requirements(study: StudyResults) -> list[str]:
         "mlflow-skinny": bool(asked.get("track")),
     }
     return sorted([*_LIBRARIES, *(name for name, is_wanted in wanted.items() if is_wanted)])
+
+
+def _write_requirements(study: StudyResults, *, pinned: bool) -> str:
+    """Return the requirements, those that the study recorded in that version; loose ones ask for it or a later one."""
+    recorded = read_versions(study)
+    lines = []
+    for name in list_requirements(study):
+        sign = "==" if pinned and name in recorded else ">="
+        lines.append(f"{name}{sign}{recorded.get(name) or _version(name)}\n")
+    return "".join(lines)
+
+
+def _write_visualize(name: str, words: Words) -> str:
+    """Return the script that draws the figures; it says which it cannot draw."""
+    missing = words.say("{name}: not drawn, as the records hold nothing for it", name="{name}")
+    return VISUALIZE.format(name=name, language=words.language, missing=missing)
+
+
+def _copy_histories(runs: Path, study: StudyResults) -> None:
+    """Write records and histories of the finished runs, which the figures are drawn from; weights do not travel."""
+    for identity, record in study.runs.items():
+        _in_tree(record).save(runs / identity / "run.json")
+        history = study.folder / "runs" / identity / "history.jsonl"
+        if history.is_file():
+            shutil.copyfile(history, runs / identity / "history.jsonl")
 
 
 def _models(study: StudyResults) -> list[dict[str, Any]]:
@@ -254,6 +282,7 @@ def _readme(study: StudyResults, words: Words) -> str:
             f"python src/models/predict_model.py {'16' if record.task == 'generation' else 'PICTURE.jpg'}",
             "```", "",
             say("What is already trained is not trained again."), _tell_pictures(study, words), "",
+            say("requirements.txt asks for the versions that the study recorded; where they cannot be had, requirements-loose.txt takes later ones."), "",  # noqa: E501
             "```",
             *(f"{name:<16}{what}" for name, what in tree),
             "```", "",
@@ -278,102 +307,3 @@ def _version(name: str) -> str:
         return metadata.version(name).split("+")[0]
     except metadata.PackageNotFoundError:
         return "0"
-
-
-_SETUP = '''\
-"""Install the source of the study as a package."""
-
-from pathlib import Path
-
-from setuptools import find_packages, setup
-
-setup(
-    name="{name}",
-    version="0.1.0",
-    packages=find_packages("src"),
-    package_dir={{"": "src"}},
-    include_package_data=True,
-    python_requires="{python}",
-    install_requires=Path(__file__).with_name("requirements.txt").read_text().split(),
-)
-'''
-_MANIFEST = """\
-include requirements.txt
-recursive-include src/etude *
-global-exclude *.pyc
-"""
-_HEAD = """\
-import os
-import sys
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src"))
-os.environ.setdefault("ETUDE_DATA", str(ROOT / "data" / "raw"))
-"""
-_MAKE_DATASET = f'''\
-"""Check the pictures of the study and its split, and say what was found."""
-
-{_HEAD.replace("{", "{{").replace("}", "}}")}
-from etude.core.watch import Silent  # noqa: E402
-from etude.report.recorded import tell_finding  # noqa: E402
-from etude.report.words import Words  # noqa: E402
-from etude.study.folder import StudyFolder  # noqa: E402
-from etude.study.study import Study  # noqa: E402
-from etude.study.workspace import Workspace  # noqa: E402
-
-if __name__ == "__main__":
-    study = Study.from_file(ROOT / "study.yaml")
-    folder = StudyFolder(ROOT / "data" / "processed", study.config.study)
-    folder.root.mkdir(parents=True, exist_ok=True)
-    workspace = Workspace(study.config, ROOT, folder, "cpu", Silent())
-    for finding in workspace.check.findings:
-        print(tell_finding(finding.sentence, finding.kind, finding.count, Words("{{language}}")))
-    print({{{{part: sum(counts.values()) for part, counts in workspace.counts().items()}}}})
-'''
-_TRAIN = f'''\
-"""Train every candidate of the study, or what is left of it, and print the leaderboard."""
-
-{_HEAD.replace("{", "{{").replace("}", "}}")}
-from etude.study.study import Study  # noqa: E402
-
-if __name__ == "__main__":
-    result = Study.from_file(ROOT / "study.yaml", sys.argv[1:]).run(ROOT / "models" / "runs")
-    for row in result.leaderboard():
-        print(row.candidate, row.score)
-'''
-_PREDICT = f'''\
-"""Ask the best model: python src/models/predict_model.py PICTURE … (of a generator, how many pictures to draw).
-
-Masks and drawn pictures are written into reports/figures.
-"""
-
-{_HEAD.replace("{", "{{").replace("}", "}}")}
-from etude.study.alone import open_alone  # noqa: E402
-
-if __name__ == "__main__":
-    models = ROOT / "models"
-    run = open_alone(models / "best.json", models / "best.safetensors", "{{task}}", ROOT)
-    for line in run.tell(sys.argv[1:], ROOT / "reports" / "figures"):
-        print(line)
-'''
-_VISUALIZE = f'''\
-"""Draw the figures of the study from its records into reports/figures, as PNG."""
-
-{_HEAD.replace("{", "{{").replace("}", "}}")}
-from etude.report.note import gather  # noqa: E402
-from etude.report.reading import read_study  # noqa: E402
-from etude.report.words import Words  # noqa: E402
-
-NAMES = ("leaderboard_drawing", "verdicts_drawing", "curves_drawing", "gaps_drawing", "pareto_drawing")
-
-if __name__ == "__main__":
-    trained = ROOT / "models" / "runs" / "{{name}}"
-    folder = trained if (trained / "study.json").is_file() else ROOT / "reports"
-    told = gather(read_study(folder, "{{language}}"), Words("{{language}}"), name=str)
-    for name in NAMES:
-        if told[name] is not None:
-            path = ROOT / "reports" / "figures" / (name.removesuffix("_drawing") + ".png")
-            path.write_bytes(told[name].png(dpi=150))
-            print(path)
-'''

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from etude.evaluate.overfitting import gap_of
+from etude.evaluate.trend import trend_of
 from etude.figures.confusion import list_confusions
+from etude.report.data_told import is_leak
 from etude.report.reading import StudyResults
 from etude.report.words import MetricWords, Words
+
+_DOUBTS = ("doubtful-labels", "label-errors", "conflicting-labels")
+"""Kinds of findings that are about labels."""
 
 
 def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> list[str]:
@@ -34,11 +39,7 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
                     **places,
                 )
             )
-    runs = study.runs_of(best.candidate)
-    if runs and all(run.epochs > 1 and run.best_epoch == run.epochs for run in runs):
-        said.append(
-            words.say("{candidate} was still improving at its last epoch: train it longer.", candidate=best.candidate)
-        )  # fmt: skip
+    said += _tell_trend(study, best.candidate, words, metric)
     missed = [v for v in record.verdicts if v.verdict == "no difference shown" and v.smallest_detectable is not None]
     if missed:
         said.append(
@@ -61,6 +62,55 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
         )
         for pair in pairs
     )
-    if study.findings:
-        said.append(words.say("The data check found something: mend it and run the study again."))
+    return [*said, *_tell_mending(study, words)]
+
+
+def _tell_mending(study: StudyResults, words: Words) -> list[str]:
+    """Write what of the pictures to mend, by how grave it is: two dark pictures are no reason to run a study again."""
+    findings, said = study.findings or (), []
+    grave = [finding for finding in findings if finding.severity in ("error", "")]
+    leaks = [finding for finding in grave if is_leak(finding)]
+    if leaks and study.record.config.get("data", {}).get("on_leak") != "drop":
+        said.append(
+            words.say(
+                "The split leaks, and the scores count it: split by group, or set data.on_leak: drop, and run the "
+                "study again."
+            )
+        )
+    if any(not is_leak(finding) for finding in grave):
+        said.append(words.say("The data check found something grave: mend it and run the study again."))
+    if any(finding.kind in _DOUBTS for finding in findings):
+        said.append(
+            words.say("Some labels are doubtful: look at these pictures in check.html, and mend the wrong ones.")
+        )
     return said
+
+
+def _tell_trend(study: StudyResults, candidate: str, words: Words, metric: MetricWords) -> list[str]:
+    """Write that a candidate was still improving where its histories show it; which epoch was kept shows nothing."""
+    trend = trend_of(study.histories_of(candidate), study.record.metric)
+    if trend is None:
+        return []
+    validated = MetricWords(words, trend.metric) if trend.metric else metric
+    places = {
+        "candidate": candidate,
+        "metric": validated.name,
+        "gain": validated.points(trend.gain),
+        "n": words.count(trend.n_epochs),
+    }
+    if trend.lr_falls:
+        return [
+            words.say(
+                "Over its last {n} epochs {candidate} improved by {gain} on validation ({metric}) while its learning "
+                "rate fell, which brings a gain by itself: only a run with a longer schedule would tell whether more "
+                "epochs help.",
+                **places,
+            )
+        ]
+    return [
+        words.say(
+            "{candidate} was still improving: by {gain} on validation ({metric}) over its last {n} epochs, at a "
+            "learning rate that did not fall. Train it longer.",
+            **places,
+        )
+    ]

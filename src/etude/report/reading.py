@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ class Finding:
     """Name of the check."""
     count: int | None = None
     """Pictures concerned, where the check counts them."""
+    severity: str = ""
+    """error, warning or note; empty where the check did not tell."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class StudyResults:
     """Epochs by identity, of every run that has begun."""
     findings: tuple[Finding, ...] | None
     """What the data check found; none where the data were not checked."""
+    sizes: dict[str, int] = field(default_factory=dict)
+    """Pictures by size, such as 64x48 (width × height), the most frequent ones; empty where they were not checked."""
 
     def runs_of(self, candidate: str) -> list[RunRecord]:
         """Return the finished runs of a candidate, in the order of the plan."""
@@ -105,15 +109,22 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
             runs[ref.identity] = RunRecord.load(run_folder / "run.json")
         if (run_folder / "history.jsonl").is_file():
             histories[ref.identity] = read_history(run_folder / "history.jsonl")
-    findings = _read_findings(folder / "check.json")
+    findings, sizes = _read_check(folder / "check.json")
     if findings is not None and language:
         words = Words(language)
         findings = tuple(_in_language(finding, words) for finding in findings)
-    return StudyResults(folder, record, runs, histories, findings)
+    return StudyResults(folder, record, runs, histories, findings, sizes)
 
 
 def _in_language(finding: Finding, words: Words) -> Finding:
     return replace(finding, sentence=tell_finding(finding.sentence, finding.kind, finding.count, words))
+
+
+def read_versions(study: StudyResults) -> dict[str, str]:
+    """Return the versions of the libraries that the study was made with, local parts cut off: those of its last run."""
+    runs = sorted(study.runs.values(), key=lambda run: run.finished_at)
+    recorded = study.record.versions or (runs[-1].versions if runs else {})
+    return {name: version.split("+")[0] for name, version in recorded.items()}
 
 
 def read_history(path: Path) -> list[Epoch]:
@@ -133,15 +144,15 @@ def read_history(path: Path) -> list[Epoch]:
     return epochs
 
 
-def _read_findings(path: Path) -> tuple[Finding, ...] | None:
-    """Read the findings of the data check: under ``findings``, sentences or mappings that hold one."""
+def _read_check(path: Path) -> tuple[tuple[Finding, ...] | None, dict[str, int]]:
+    """Read the findings of the data check, sentences or mappings that hold one, and the sizes of the pictures."""
     if not path.is_file():
-        return None
+        return None, {}
     try:
         content = json.loads(path.read_bytes())
-        entries = content["findings"] if isinstance(content, dict) else content
-        return tuple(_read_finding(entry) for entry in entries)
-    except (ValueError, KeyError, TypeError) as error:
+        entries, sizes = (content["findings"], content.get("sizes", {})) if isinstance(content, dict) else (content, {})
+        return tuple(_read_finding(entry) for entry in entries), {str(size): int(n) for size, n in sizes.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MistakeError(f"{path}: cannot be read as a data check ({error}).") from error
 
 
@@ -149,4 +160,6 @@ def _read_finding(entry: str | dict[str, Any]) -> Finding:
     """Read one finding."""
     if isinstance(entry, str):
         return Finding(entry)
-    return Finding(str(entry["sentence"]), str(entry.get("kind", "")), entry.get("count"))
+    return Finding(
+        str(entry["sentence"]), str(entry.get("kind", "")), entry.get("count"), str(entry.get("severity", ""))
+    )

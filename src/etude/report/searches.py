@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 
 from etude.core.search_record import SearchRecord
@@ -101,14 +102,14 @@ def _tabulate(records: list[SearchRecord], words: Words) -> Table:
     importances = figures.list_importances(records)
     for entry in records[0].parameters:
         tried = (
-            words.listing(write_setting(choice) for choice in entry.choices)
+            words.listing(tell_setting(choice, words) for choice in entry.choices)
             if entry.kind == "choice"
-            else words.interval(write_setting(entry.low), write_setting(entry.high))
+            else words.interval(tell_setting(entry.low, words), tell_setting(entry.high, words))
         )
         shares = importances.get(entry.name, [])
         ends = [words.percent(share, 0) for share in (min(shares), max(shares))] if shares else ["–"]
         share = words.interval(*ends) if len(shares) > 1 else ends[0]
-        found = [Cell(write_setting(record.settings[entry.field]) if entry.field in record.settings else "–")
+        found = [Cell(tell_setting(record.settings[entry.field], words) if entry.field in record.settings else "–")
                  for record in records]  # fmt: skip
         rows.append((Cell(entry.name), Cell(tried), Cell(share, max(shares, default=None)), *found))
     return Table(columns, tuple(rows))
@@ -146,7 +147,11 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                 f"{name}-parallel",
                 say("Settings of each complete trial beside its score"),
                 lambda width_in: figures.draw_parallel(
-                    records, score_label=score, number=metric.bare, write=write_setting, width_in=width_in
+                    records,
+                    score_label=score,
+                    number=metric.bare,
+                    write=lambda value: tell_setting(value, artist.words),
+                    width_in=width_in,
                 ),
             ),
             say(
@@ -172,6 +177,14 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
             )
         )
     return drawings
+
+
+def tell_setting(value: object, words: Words) -> str:
+    """Write a value for a reader: a number as the language does, all else as a study file would."""
+    text = write_setting(value)
+    if not isinstance(value, float) or "e" in text or not math.isfinite(value):
+        return text
+    return words.number(float(text), len(text.partition(".")[2]))
 
 
 def write_setting(value: object) -> str:

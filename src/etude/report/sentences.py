@@ -222,8 +222,14 @@ class Teller:
             baseline=self.name(group.of),
         )
 
-    def tell_gap(self, baseline: str, gap: Gap) -> str:
-        """Write whether the model that an augmentation is judged on overfits."""
+    def tell_gap(self, baseline: str, gap: Gap, *, has_gained: bool = False) -> str:
+        """Write whether the model that an augmentation is judged on overfits.
+
+        Args:
+            baseline: that model.
+            gap: its scores on training and test.
+            has_gained: whether one of its augmentations was shown to gain.
+        """
         places = {
             "baseline": self.name(baseline),
             "train": self.metric.score(gap.train),
@@ -235,9 +241,15 @@ class Teller:
                 "augmentation has something to gain.",
                 **places,
             )
+        if has_gained:
+            return self.words.say(
+                "{baseline} reaches {train} on its training pictures and {test} on the test part: no overfitting was "
+                "shown.",
+                **places,
+            )
         return self.words.say(
-            "{baseline} reaches {train} on its training pictures and {test} on the test part: it does not overfit. "
-            "The budget is too short to show anything of augmentation.",
+            "{baseline} reaches {train} on its training pictures and {test} on the test part: no overfitting was "
+            "shown, so nothing says that an augmentation would help.",
             **places,
         )
 
@@ -245,16 +257,28 @@ class Teller:
         """Write which candidate stands first, and its score."""
         first = next(row for row in record.leaderboard if row.score is not None)
         assert first.score is not None
-        interval = first.interval_runs or first.interval_pictures
         return self.words.say_count(
-            "{candidate} stands first with {score} {metric}{interval} on the test part, from {n} run.",
-            "{candidate} stands first with {score} {metric}{interval} on the test part, the mean of {n} runs.",
+            "{candidate} stands first with {score} {metric} on the test part{intervals}, from {n} run.",
+            "{candidate} stands first with {score} {metric} on the test part{intervals}, the mean of {n} runs.",
             first.n_runs,
             candidate=self.name(first.candidate),
             score=self.metric.score(first.score),
             metric=self.metric.name,
-            interval=" " + self.metric.interval(interval.low, interval.high) if interval else "",
+            intervals=self.tell_intervals(first),
         )
+
+    def tell_intervals(self, row: LeaderboardRow) -> str:
+        """Write the intervals of a score, each with what it is over; empty where there is none."""
+        say, runs, pictures = self.words.say, row.interval_runs, row.interval_pictures
+        told = [
+            *([say("{interval} over runs", interval=self.metric.interval(runs.low, runs.high))] if runs else []),
+            *(
+                [say("{interval} over pictures", interval=self.metric.interval(pictures.low, pictures.high))]
+                if pictures
+                else []
+            ),
+        ]
+        return say(" (95%: {intervals})", intervals=", ".join(told)) if told else ""
 
     def _tell_better(self, better: list[Verdict], baseline: str | None) -> Iterator[str]:
         """Write the largest gain in full, and name the others."""

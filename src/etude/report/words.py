@@ -186,6 +186,14 @@ class Words:
         comma = Markup(", ") if any(hasattr(text, "__html__") for text in texts) else ", "
         return self.say("{first} and {last}", first=comma.join(texts[:-1]), last=texts[-1])
 
+    def apart(self, items: Iterable[str]) -> str:
+        r"""Set items apart that hold commas: 'a, b; c'.
+
+        >>> Words("fr").apart(["cpu", "cuda"])
+        'cpu\xa0; cuda'
+        """
+        return self.say("; ").join(items)
+
     def is_one(self, number: str) -> bool:
         """Return whether a number written with a point, such as '1.5', takes the singular in this language."""
         return self.locale.plural_form(abs(Decimal(number))) == "one"

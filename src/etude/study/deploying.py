@@ -110,16 +110,16 @@ def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> tuple
             runs[row.candidate] = own
     if not runs:
         raise MistakeError(f"{study.name}: has no finished run to export. Run it with `etude run`.")
-    return _best(study, runs)
+    return best_run(study, runs)
 
 
-def _best(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tuple[RunRecord, str]:
+def best_run(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tuple[RunRecord, str]:
     """Choose among the finished runs of each candidate, those of the first of the leaderboard coming first."""
     sign = 1 if study.higher_is_better else -1
     means = {
         name: statistics.fmean(sign * run.validation[study.metric] for run in own)
         for name, own in runs.items()
-        if not _odd_combination(own[0]) and all(study.metric in run.validation for run in own)
+        if not odd_combination(own[0]) and all(study.metric in run.validation for run in own)
     }
     if not means:
         first = next(iter(runs.values()))
@@ -176,14 +176,14 @@ def _check_combined(record: RunRecord) -> None:
     Raises:
         MistakeError: if it is one; the text names what to export in its place.
     """
-    if odd := _odd_combination(record):
+    if odd := odd_combination(record):
         remedy = f"Give --run with a run of the candidate that {record.candidate} extends."
         raise MistakeError(
             sentence("export", "combine", "what one graph can answer: tta, or averaged weights", odd, remedy)
         )
 
 
-def _odd_combination(record: RunRecord) -> dict[str, Any]:
+def odd_combination(record: RunRecord) -> dict[str, Any]:
     """Return what of a run's combination one graph cannot give."""
     combine = CombineConfig.model_validate(record.config.get("combine", {}))
     given = combine.model_dump(mode="json", exclude_defaults=True)

@@ -274,4 +274,4 @@ def _notes(
         if gap.is_overfit:
             yield f"{told}: it overfits, so an augmentation has something to gain."
         else:
-            yield f"{told}: it does not overfit. The budget is too short to show anything of augmentation."
+            yield f"{told}: no overfitting is shown, so nothing says that an augmentation will help."

@@ -301,6 +301,10 @@ class _Session:
         for ref in record.runs if self.study.track else ():
             if (finished := self.folder.load_run(ref.identity)) is not None:
                 self.mirror.mirror(finished, self.folder.run(ref.identity))
+            elif ref.status == "failed":
+                self.mirror.mirror_failure(ref)
+        for search in self.searches if self.study.track else ():
+            self.mirror.mirror_search(search)
         if len(self.workspace.splits) > 1 and self.study.task != "generation":
             write_out_of_fold(self.folder.out_of_fold, finished_runs(self.study, self.folder, self.refs()))
         left = sum(ref.status in ("planned", "running") for ref in record.runs)

@@ -81,6 +81,7 @@ def summarize(
         classes=tuple(workspace.source.classes),
         counts=workspace.counts(),
         n_pictures=workspace.sizes(),
+        licence=workspace.source.licence,
         runs=tuple(refs),
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),

@@ -13,7 +13,7 @@ from etude.figures.gallery import draw_answers, draw_contact_sheet
 from etude.figures.leaderboard import draw_leaderboard
 from etude.figures.masks import draw_class_curves
 from etude.figures.pareto import Panel, Point, draw_pareto, find_front
-from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN, assign_looks, to_svg
+from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.figures.verdicts import draw_verdicts
 
 BOTH = pytest.mark.parametrize("width_in", [WIDE_IN, NARROW_IN])
@@ -258,3 +258,13 @@ class TestMasks:
         drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]
         assert drawn == [([1, 2, 3], [0.5, 0.6, 0.7]), ([2], [0.2])]
         assert sorted(text.get_text() for text in figure.axes[0].texts) == ["pole", "road"]
+
+
+def test_a_figure_of_photographs_is_written_as_what_is_smaller(tmp_path):
+    noise = np.random.default_rng(3).integers(0, 255, (200, 300, 3), np.uint8)
+    flat = np.zeros((200, 300, 3), np.uint8)
+    for name, pixels, ending in (("noise", noise, ".jpg"), ("flat", flat, ".png")):
+        figure = draw_contact_sheet([pixels], [0], ["all"], per_class=1, width_in=3)
+        path = to_pixels(figure, tmp_path / name)
+        assert path.suffix == ending
+        assert [file.name for file in tmp_path.glob(f"{name}*")] == [path.name]

@@ -10,6 +10,7 @@ from PIL import Image, ImageColor
 
 from etude.explain.records import DataMapRecord, MapRecord
 from etude.figures.theme import SERIES
+from etude.report.note import write_note
 from etude.report.walk import write_walk
 from etude.report.words import Words
 
@@ -113,6 +114,42 @@ def test_no_width_makes_the_page_scroll_sideways(visit, language, width):
     shown = ".narrow" if width < 640 else ".wide"
     assert page.locator(f"#curves-figure {shown} svg").is_visible()
     assert page.locator("#curves-figure svg:visible").count() == 1
+
+
+LONG = "cnn data.split.train_items=15000 and train.optimizer.weight_decay=0.0005"
+
+
+@pytest.fixture
+def long_names(study_folder):
+    """The note of a study whose candidates have long names, as ablations make them."""
+    path = study_folder / "study.json"
+    longer = {"resnet": LONG, "cnn-noise": "-".join(["unbroken"] * 7)}
+    text = path.read_text("utf-8")
+    for name, long in longer.items():
+        text = text.replace(f'"candidate": "{name}"', f'"candidate": "{long}"')
+    path.write_text(text, "utf-8")
+    return write_note(study_folder, "en")
+
+
+SEEN = """cells => cells.filter(cell => {
+  const frame = cell.closest(".scroll").getBoundingClientRect(), box = cell.getBoundingClientRect();
+  const first = cell.parentElement.firstElementChild.getBoundingClientRect();
+  return cell.textContent.trim() && box.left >= first.right - 1 && box.right <= Math.min(innerWidth, frame.right) + 1;
+}).length"""
+
+
+def test_on_a_phone_a_score_and_a_setting_stand_beside_a_long_name(open_page, long_names):
+    page = open_page(long_names, 390)
+    assert LONG in page.locator("#leaderboard tbody th").all_text_contents()[0]
+    rows = page.locator("#leaderboard .leaderboard tbody tr").count()
+    assert rows == 5
+    assert page.locator("#leaderboard .leaderboard tbody td:nth-child(2)").evaluate_all(SEEN) == rows
+    for details in page.locator("summary").all():
+        details.click()
+    for kind, place in (("#settings .changes", 2), ("#verdicts table", 2)):
+        cells = page.locator(f"{kind} tbody tr > :nth-child({place})")
+        assert cells.count() > 0
+        assert cells.evaluate_all(SEEN) == cells.count(), kind
 
 
 def test_dark_and_light_have_contrast(visit):

@@ -98,6 +98,17 @@ def test_slides_do_not_give_another_candidates_layers_as_those_of_the_final_mode
     assert "Its layers" in texts_of(write_slides(study_folder, "en", to=tmp_path / "s.pptx"))
 
 
+def test_the_pdf_says_where_a_table_of_very_many_layers_is(study_folder, tmp_path, monkeypatch):
+    write_layers(study_folder, "resnet")
+    study, said = read_study(study_folder), "The table of its"
+    assert said not in render_typst(study, Words("en"), tmp_path)
+    monkeypatch.setattr("etude.report.pdf.MOST_LAYERS", 0)
+    text = render_typst(study, Words("en"), tmp_path)
+    assert said in text
+    assert "note.en.html" in text
+    assert "Layer by layer" not in text
+
+
 def test_a_run_without_layers_is_told_by_its_other_parts_and_one_with_layers_comes_first(study_folder):
     folder = write_layers(study_folder, "resnet")
     (folder / "layers.json").unlink()

@@ -11,9 +11,10 @@ from tests.slide_layout import faults_of
 from etude.core.errors import MistakeError
 from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
-from etude.core.run_record import RunRecord
+from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
-from etude.report import cells, pdf, slides
+from etude.report import cells, pdf
+from etude.report.deck import Deck
 from etude.report.markdown import write_markdown
 from etude.report.note import gather
 from etude.report.notebook import _chapters
@@ -75,6 +76,14 @@ def test_a_wide_table_is_given_in_parts_that_hold_every_column():
     assert [cell.text for part in parts for cell in part.rows[0][1:]] == [str(n) for n in range(1, 12)]
 
 
+def test_long_names_leave_a_wide_table_fewer_columns():
+    name = "cnn data.split.train_items=15000 train.optimizer.lr=0.03"
+    table = Table(tuple(Column(str(n)) for n in range(12)), ((Cell(name), *(Cell(str(n)) for n in range(1, 12))),))
+    parts = list(split_table(table, 8))
+    assert max(len(part.columns) for part in parts) <= 6
+    assert [cell.text for part in parts for cell in part.rows[0][1:]] == [str(n) for n in range(1, 12)]
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_slides_can_be_edited_and_nothing_overlaps_or_runs_off_them(whole_study, tmp_path, language):
     deck = Presentation(str(write_slides(whole_study, language, to=tmp_path / "slides.pptx")))
@@ -85,7 +94,9 @@ def test_slides_can_be_edited_and_nothing_overlaps_or_runs_off_them(whole_study,
         n_tables += sum(shape.has_table for shape in slide.shapes)
     assert n_tables >= 2
     assert faults_of(tmp_path / "slides.pptx") == []
-    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts_of(tmp_path / "slides.pptx")
+    texts = texts_of(tmp_path / "slides.pptx")
+    assert {"en": "gains 7.3 points", "fr": "gagne 7,3 points"}[language] in texts
+    assert "etude export cifar10-models --to cifar10-models.bundle" in texts
 
 
 def test_no_word_is_parted_in_a_table_that_fills_its_slide(tmp_path):
@@ -93,7 +104,7 @@ def test_no_word_is_parted_in_a_table_that_fills_its_slide(tmp_path):
     row = ("flipped-augmented", "answers to the picture, its mirror image and small moves of both", "81.5",
            "+0.89", "no difference shown", "2.69 [2.60, 2.81]")  # fmt: skip
     table = Table(tuple(Column(head) for head in heads), (tuple(Cell(text) for text in row),))
-    deck = slides.Deck(Words("en"), tmp_path)
+    deck = Deck(Words("en"), tmp_path)
     slide = deck.slide("A table", ["told"])
     deck.table(slide, table, (0.7, 1.4, 8.0, 3))
     columns = next(shape for shape in slide.shapes if shape.has_table).table.columns
@@ -165,6 +176,26 @@ def test_proposals_follow_the_records(study_folder):
     assert not any("stronger augmentation" in text for text in said)
     mutate(study_folder, leaderboard=(LeaderboardRow(candidate="cnn", n_runs=0, score=None),))
     assert tell_proposals(read_study(study_folder), words, metric) == []
+
+
+@pytest.mark.parametrize(("lr_falls", "rises"), [(False, True), (True, True), (False, False)])
+def test_more_epochs_are_proposed_by_the_history_and_not_by_the_epoch_that_was_kept(study_folder, lr_falls, rises):
+    """The last epoch is kept in each run here: that comes of `keep: last` too, and says nothing."""
+    for path in study_folder.glob("runs/resnet*/run.json"):
+        run = RunRecord.load(path)
+        run.model_copy(update={"best_epoch": run.epochs}).save(path)
+        lines = [
+            Epoch(
+                epoch=n, step=n, train_loss=1.0, validation_score=0.4 + 0.02 * (n if rises else 1) + 0.001 * (n % 2),
+                lr=0.1 * (1 - n / 13) if lr_falls else 0.1, seconds=1.0, images_per_s=1.0,
+            ).model_dump_json()
+            for n in range(1, 13)
+        ]  # fmt: skip
+        path.with_name("history.jsonl").write_text("\n".join(lines), "utf-8")
+    words = Words("en")
+    said = " ".join(tell_proposals(read_study(study_folder), words, MetricWords(words, "accuracy")))
+    assert ("resnet was still improving" in said) == (rises and not lr_falls)
+    assert ("while its learning rate fell" in said) == (rises and lr_falls)
 
 
 def test_sentences_are_the_same_in_every_format(whole_study, tmp_path):

@@ -164,7 +164,7 @@ def test_no_sentence_of_ours_is_english_in_a_whole_french_report(troubled, tmp_p
         "project": "\n".join(read_markdown(path.read_text("utf-8")) for path in tree.glob("**/README.md")),
     }
     ours = [
-        *list_references(study, read_settings(study)),
+        *list_references(study, read_settings(study), FR),
         *(f"\N{LEFT-POINTING DOUBLE ANGLE QUOTATION MARK}\xa0{text}" for text in FOREIGN),
     ]
     for name, text in said.items():

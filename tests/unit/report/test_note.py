@@ -114,12 +114,30 @@ def test_every_section_stands_in_both_languages(notes, language, heading):
 
 def test_the_answer_is_written_from_the_verdicts(study_folder):
     text = answer(study_folder)
-    assert "resnet stands first with 81.3% accuracy [80.2, 82.4] on the test part, the mean of 2 runs." in text
+    intervals = "(95%: [80.2, 82.4] over runs, [80.5, 82.1] over pictures)"
+    assert f"resnet stands first with 81.3% accuracy on the test part {intervals}, the mean of 2 runs." in text
     assert "resnet gains 7.3 points [6.6, 8.0] over cnn." in text
     assert "cnn-flip-shift (+2.1 points [1.4, 2.8])" in text
     assert "No difference shown for cnn-noise (+0.2 points [−0.6, 0.9])." in text
     assert "Shown to be worse: mlp" in text
     assert "resnet gagne 7,3 points [6,6 ; 8,0] sur cnn." in answer(study_folder, "fr")
+
+
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", {"runs": "[80.2, 82.4] over runs", "pictures": "[80.5, 82.1] over pictures"}),
+        ("fr", {"runs": "[80,2 ; 82,4] sur les entraînements", "pictures": "[80,5 ; 82,1] sur les images"}),
+    ],
+)
+@pytest.mark.parametrize("kept", [("runs", "pictures"), ("pictures",), ()])
+def test_the_first_sentence_names_what_its_intervals_are_over(study_folder, language, expected, kept):
+    left_out = {f"interval_{kind}": None for kind in {"runs", "pictures"} - set(kept)}
+    rows = [row.model_copy(update=left_out) for row in StudyRecord.load(study_folder / "study.json").leaderboard]
+    mutate(study_folder, leaderboard=tuple(rows))
+    first = answer(study_folder, language).split(". ")[0].replace("\u202f", " ")
+    assert [told in first for told in expected.values()] == [kind in kept for kind in expected]
+    assert ("[" in first) == bool(kept)
 
 
 def test_a_changed_verdict_changes_the_sentence_all_over_the_note(study_folder):
@@ -188,15 +206,18 @@ def test_what_leaves_one_augmentation_out_is_told_against_the_one_that_has_all(s
     assert f"With one augmentation of {whole} left out, no difference was shown." in answer(study_folder)
 
 
-def test_without_overfitting_the_note_says_that_the_budget_is_too_short(study_folder):
+@pytest.mark.parametrize(("place", "gains"), [(2, False), (1, True)])
+def test_where_no_overfitting_was_shown_the_note_claims_no_more_than_that(study_folder, place, gains):
     record = StudyRecord.load(study_folder / "study.json")
-    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("cnn-noise",))
+    name = record.verdicts[place].candidate
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=(name,))
     rows = [row.model_copy(update={"train_score": row.score + 0.005}) for row in record.leaderboard]
-    verdicts = (record.verdicts[2].model_copy(update={"group": group.name}),)
+    verdicts = (record.verdicts[place].model_copy(update={"group": group.name}),)
     mutate(study_folder, verdicts=verdicts, ablations=(group,), leaderboard=tuple(rows))
     page = Page(read(study_folder))
-    assert "The budget is too short to show anything of augmentation." in page.text
-    assert "nothing was shown to gain" in answer(study_folder)
+    assert "no overfitting was shown" in page.text
+    assert ("nothing says that an augmentation would help" in page.text) is not gains
+    assert ("nothing was shown to gain" in answer(study_folder)) is not gains
     assert "verdicts" not in page.ids
 
 

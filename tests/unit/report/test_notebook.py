@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import importlib.metadata
+import importlib.util
 import json
+import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -92,10 +96,10 @@ def test_the_card_of_a_network_of_timm_is_written_down(study_folder, monkeypatch
     monkeypatch.setattr("etude.models.card_of", missing)
     study = read_study(study_folder)
     assert find_card(study_folder, TIMM) is None
-    assert "Ada, Nets, 2021" not in list_references(study, read_settings(study))
+    assert "Ada, Nets, 2021" not in list_references(study, read_settings(study), Words("en"))
     (study_folder / CARDS_FILE).write_bytes(parcel.files[CARDS_FILE])
     assert find_card(study_folder, TIMM) == made
-    assert "Ada, Nets, 2021" in list_references(study, read_settings(study))
+    assert "Ada, Nets, 2021" in list_references(study, read_settings(study), Words("en"))
 
 
 def explain(folder, candidate="resnet", arrays=None):
@@ -255,3 +259,44 @@ def test_a_parcel_is_the_same_text_each_time(study_folder):
     texts = {packing.pack(gather_records(read_study(study_folder), Words("en")).files) for _ in range(2)}
     assert len(texts) == 1
     assert base64.b85decode(texts.pop())
+
+
+@pytest.fixture
+def first_cell(study_folder, monkeypatch):
+    """Run the cell that installs, on a machine that lacks numpy and has pillow in another version than the study."""
+    record = StudyRecord.load(study_folder / "study.json")
+    mutate(study_folder, versions=record.versions | {"numpy": "2.4.1", "pillow": "1.0.0"})
+    source = next(text for text in sources(study_folder, "en") if "NEEDED = " in text)
+    asked = []
+
+    def run(fails=(), **changes):
+        asked.clear()
+        space = {}
+        find = importlib.util.find_spec
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numpy" else find(name))
+
+        def call(command, check=False):
+            asked.append(command[command.index("--quiet") + 1 :])
+            return SimpleNamespace(returncode=int(any(word in fails for word in command)))
+
+        monkeypatch.setattr(subprocess, "run", call)
+        text = source.replace("exact = False", "exact = True") if changes.get("exact") else source
+        exec(text, space)
+        return asked, space
+
+    return run
+
+
+def test_what_is_missing_is_installed_in_the_version_of_the_study_and_otherwise_in_any(first_cell):
+    assert first_cell()[0] == [["numpy==2.4.1"]]
+    assert first_cell(fails=["numpy==2.4.1"])[0] == [["numpy==2.4.1"], ["numpy"]]
+    (asked,) = first_cell(exact=True)[0]
+    assert {"numpy==2.4.1", "pillow==1.0.0"} <= set(asked)
+
+
+def test_before_training_anew_other_versions_are_told(first_cell, capsys):
+    _, space = first_cell()
+    space["TO_RETRAIN"] = ()
+    space["install_to_retrain"]()
+    here = importlib.metadata.version("pillow")
+    assert f"pillow: {here} is here, the study was made with 1.0.0" in capsys.readouterr().out

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
+from matplotlib.figure import Figure
 from pptx import Presentation
 from pptx.util import Inches, Pt
 from tests.slide_layout import faults_of
 
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, Combination, StudyRecord
-from etude.report.slides import Deck, write_slides
+from etude.figures import curves
+from etude.figures.theme import assign_looks
+from etude.report.deck import Deck
+from etude.report.slides import write_slides
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
 
@@ -131,3 +136,38 @@ def test_the_reader_of_these_tests_finds_what_is_wrong(tmp_path, boxes, fault):
     deck.save(str(tmp_path / "s.pptx"))
     (found,) = faults_of(tmp_path / "s.pptx")
     assert fault in found
+
+
+@pytest.mark.parametrize("n", [5, 14])
+def test_curves_that_are_drawn_are_named_and_others_are_counted(whole_study, tmp_path, monkeypatch, n):
+    """Beyond what a legend can name, curves of the first candidates and the baseline are drawn alone."""
+    folder = shutil.copytree(whole_study, tmp_path / "study", ignore=shutil.ignore_patterns("report", "predictions.*"))
+    record = StudyRecord.load(folder / "study.json")
+    more = [f"more-{place}" for place in range(n - 5)]
+    rows = [record.leaderboard[-1].model_copy(update={"candidate": name}) for name in more]
+    refs = [record.runs[0].model_copy(update={"candidate": name, "identity": name}) for name in more]
+    for name in more:
+        shutil.copytree(folder / "runs" / record.runs[0].identity, folder / "runs" / name)
+    given = {"leaderboard": (*record.leaderboard, *rows), "runs": (*record.runs, *refs)}
+    record.model_copy(update=given).save(folder / "study.json")
+    drawn = []
+    monkeypatch.setattr(curves, "draw_curves", lambda histories, *_, **given: drawn.append(list(histories)) or Figure())
+    write_slides(folder, "en", to=tmp_path / "s.pptx")
+    names = {"resnet", "cnn-flip-shift", "cnn-noise", "cnn", "mlp", *(["more-0"] if n > 5 else [])}
+    assert set(drawn[0]) == names
+    texts = [shape.text_frame.text for slide in Presentation(str(tmp_path / "s.pptx")).slides
+             for shape in slide.shapes if shape.has_text_frame]  # fmt: skip
+    legend = next(text for text in texts if "\N{EM DASH} resnet" in text)
+    assert all(name in legend for name in names)
+    assert ("8 more are in the note" in legend) == (n == 14)
+
+
+def test_a_legend_shows_the_dashes_of_a_line(tmp_path):
+    names = [f"net-{n}" for n in range(14)]
+    deck = Deck(Words("en"), tmp_path)
+    slide = deck.slide("Curves", ["told"])
+    deck.legend(slide, names, assign_looks(names))
+    text = slide.shapes[-1].text_frame.text
+    assert "\N{EM DASH} net-0 " in text
+    assert "\N{EN DASH} \N{EN DASH} net-6 " in text
+    assert "\N{MIDDLE DOT}\N{MIDDLE DOT} net-12 " in text

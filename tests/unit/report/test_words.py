@@ -2,6 +2,7 @@ import pytest
 from markupsafe import Markup
 
 from etude.core.interval import Interval
+from etude.report.searches import tell_setting
 from etude.report.words import MetricWords, Words
 
 EN, FR = Words("en"), Words("fr")
@@ -74,3 +75,18 @@ class TestMetrics:
     def test_a_narrow_interval_asks_for_one_more_decimal(self):
         assert MetricWords(EN, "accuracy", [Interval(low=0.8, high=0.802)]).bare(0.80123) == "80.12"
         assert MetricWords(EN, "accuracy", [Interval(low=0.8, high=0.82), None]).bare(0.80123) == "80.1"
+
+
+def test_items_are_set_apart_with_the_space_of_the_language():
+    assert EN.apart(["cpu, 2 threads", "cuda"]) == "cpu, 2 threads; cuda"
+    assert FR.apart(["cpu, 2 fils", "cuda"]) == "cpu, 2 fils\xa0; cuda"
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "french"),
+    [(0.0039812, "0.00398", "0,00398"), (0.5, "0.5", "0,5"), (64, "64", "64"), (1e-6, "1e-06", "1e-06"),
+     ([0.5, 1], "[0.5, 1]", "[0.5, 1]"), ("sgd", "sgd", "sgd"), (30.0, "30", "30")],
+)  # fmt: skip
+def test_a_setting_is_told_with_the_decimals_of_the_language(value, english, french):
+    assert tell_setting(value, EN) == english
+    assert tell_setting(value, FR) == french
