@@ -15,7 +15,7 @@ from etude.cli.main import app
 from etude.core.errors import DataError, MistakeError, StudyFileError
 from etude.core.mask_examples_record import MaskExamples
 from etude.core.run_record import RunRecord
-from etude.core.study_record import StudyRecord
+from etude.core.study_record import Resampling, StudyRecord
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.records import DataMapRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
@@ -63,6 +63,7 @@ def test_it_leaves_every_record(finished: Path) -> None:
     assert [ref.status for ref in record.runs] == ["finished"] * 3
     assert {verdict.candidate for verdict in record.verdicts} == {"majority", "crops"}
     assert record.n_pictures["test"] == 80
+    assert record.resampling == Resampling(unit="groups", drawn=8, groups=8)
     assert 0 < record.counts["test"]["pole"] <= 80
     assert all(0 <= row.score <= 1 and row.interval_pictures is not None for row in record.leaderboard)
     for path, run in runs(finished).values():
@@ -73,6 +74,7 @@ def test_it_leaves_every_record(finished: Path) -> None:
     text = write_note(finished, "en").read_text()
     assert "mean IoU" in text
     assert "boundary F1" in text
+    assert "draw the 8 groups of the test part whole" in text
     assert "among the worst" in text
     assert all(f">{name}</th>" in text for name in ("pole", "vehicle"))
 

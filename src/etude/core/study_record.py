@@ -240,6 +240,19 @@ class RunRef(Config):
     """The sentence of the error, for a failed run."""
 
 
+class Resampling(Config):
+    """How the intervals over the test pictures draw pictures that are not independent, such as frames of a video."""
+
+    unit: Literal["groups", "blocks"]
+    """Whole groups, or blocks of neighbouring pictures of one group."""
+    drawn: int
+    """How many of them each replicate draws."""
+    groups: int
+    """Groups that the test pictures are of."""
+    length: int | None = None
+    """Pictures in a block; none for groups."""
+
+
 class CandidateTime(Config):
     """What the runs of a candidate were expected to take, and what they took."""
 
@@ -315,6 +328,9 @@ class StudyRecord(Record):
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
+    resampling: Resampling | None = None
+    """How the intervals over pictures draw pictures that are not independent; none where each is drawn by itself, as in
+    records of earlier versions."""
     published: tuple[PublishedValue, ...] = ()
     """Values that others published, as the study file states them; nothing here was compared with them."""
 

@@ -25,7 +25,7 @@ from etude.report.explanations import explain_best
 from etude.report.failures import tell_failure
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
-from etude.report.limits import list_board_notes, tell_correction, tell_small_test
+from etude.report.limits import list_board_notes, tell_correction, tell_few_groups, tell_small_test
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.published import gather_published
@@ -176,6 +176,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "counts": tabulate_counts(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
         "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "few_groups": tell_few_groups(record, words),
         "small_test": tell_small_test(record, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
