@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.records import DataMapRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
 from etude.metrics.segmentation import pixel_confusion
 from etude.report.drawings import Artist
+from etude.report.markdown import write_markdown
+from etude.report.masks import gather_masks
 from etude.report.note import write_note
 from etude.report.reading import read_study
 from etude.report.words import MetricWords, Words
@@ -80,6 +83,32 @@ def test_it_leaves_every_record(finished: Path) -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_kept_page_shows_the_masks(finished: Path, tmp_path: Path, language: str) -> None:
+    page, *figures = write_markdown(finished, language, to=tmp_path)
+    chapter = page.read_text("utf-8").partition({"en": "## Masks", "fr": "## Masques"}[language])[2]
+    chapter = chapter.partition("\n## ")[0]
+    names = {f"masks.{language}.webp", f"confusion.{language}.svg"}
+    study, words = read_study(finished, language), Words(language)
+    masks = gather_masks(study, words, Artist(study, words, MetricWords(words, "miou")))
+    if masks.curves is not None:  # none where the best is the one that does not learn
+        names.add(f"classes.{language}.svg")
+    assert names <= {path.name for path in figures}
+    assert all(f"({name})" in chapter for name in names)
+    with Image.open(tmp_path / f"masks.{language}.webp") as grid:
+        assert grid.width > 700
+        assert np.ptp(np.asarray(grid)) > 200
+    assert (tmp_path / f"masks.{language}.webp").stat().st_size < 300_000
+    record = StudyRecord.load(finished / "study.json")
+    share = record.leaderboard[0].class_scores["road"]
+    told = words.percent(share)
+    assert any(line.startswith("| road | " + told) for line in chapter.splitlines())
+    assert any(line.startswith("| vehicle |") for line in chapter.splitlines())
+    first = [path.read_bytes() for path in figures]
+    again = write_markdown(finished, language, to=tmp_path)[1:]
+    assert [path.read_bytes() for path in again] == first
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
 def test_nothing_overlaps_or_runs_off_its_slides(finished: Path, tmp_path: Path, language: str) -> None:
     pytest.importorskip("pptx")
     from tests.slide_layout import faults_of
@@ -87,6 +116,20 @@ def test_nothing_overlaps_or_runs_off_its_slides(finished: Path, tmp_path: Path,
     from etude.report.slides import write_slides
 
     assert faults_of(write_slides(finished, language, to=tmp_path / "slides.pptx")) == []
+
+
+def test_of_many_candidates_the_classes_are_the_columns(finished: Path) -> None:
+    study, words = read_study(finished, "en"), Words("en")
+    row = study.record.leaderboard[0]
+    many = tuple(row.model_copy(update={"candidate": f"c{n}"}) for n in range(20))
+    record = study.record.model_copy(update={"leaderboard": many})
+    few = gather_masks(study, words, Artist(study, words, MetricWords(words, "miou")))
+    tables = gather_masks(replace(study, record=record), words, Artist(study, words, MetricWords(words, "miou")))
+    assert few is not None
+    assert tables is not None
+    assert [column.heading for column in tables.classes.columns] == ["candidate", *study.record.classes]
+    assert [line[0].text for line in tables.classes.rows] == [f"c{n}" for n in range(20)]
+    assert tables.classes.rows[3][1].text == few.classes.rows[0][1].text
 
 
 def test_scores_are_counted_at_the_size_of_the_labels(finished: Path) -> None:

@@ -63,6 +63,13 @@ class Drawing:
         self.draw(width_in).savefig(out, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
         return out.getvalue()
 
+    def webp(self, width_in: float = WIDE_IN, dpi: int = 110) -> bytes:
+        """Return it as WebP, a tenth of what the pixels of photographs take otherwise; the same figure, the same bytes."""
+        out = io.BytesIO()
+        figure = self.draw(width_in)
+        figure.savefig(out, format="webp", dpi=dpi, facecolor=PAPER, pil_kwargs={"quality": 80, "method": 6})
+        return out.getvalue()
+
     def _written(self, width_in: float, suffix: str) -> Markup:
         if not self.is_picture:
             return Markup(to_svg(self.draw(width_in), inline=f"{self.name}-{suffix}", label=self.label))
