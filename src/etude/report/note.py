@@ -165,6 +165,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "curves_drawing": artist.draw_curves(),
         "curves_told": artist.tell_curves(),
         "gaps_drawing": artist.draw_gaps(),
+        "gaps_told": artist.tell_gaps(),
         "swatches": artist.swatches(),
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
