@@ -53,7 +53,9 @@ class LeaderboardRow(Config):
     macs: int | None = None
     """Multiply-adds of one picture."""
     memory_mb: float | None = None
-    """Largest peak memory of its runs in MiB."""
+    """Largest peak memory of its runs in MiB: on a CPU of the whole process, which grows with the runs before."""
+    own_memory_mb: float | None = None
+    """Largest peak memory of its runs in MiB above what was held when each began; none where it is not known."""
     latency_ms: float | None = None
     """Median milliseconds a picture at batch 1, of several runs the median of theirs."""
     latency_q1_ms: float | None = None

@@ -99,7 +99,12 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))
-    add(say("memory (MiB)"), lambda row: row.memory_mb, words.count_rounded, say("peak in training"))
+    add(
+        say("memory (MiB)"),
+        lambda row: row.own_memory_mb,
+        words.count_rounded,
+        say("peak in training, above what the process held before"),
+    )
     columns.append(
         (
             Column(say("latency (ms)"), hint=say("one picture, in this process")),

@@ -41,7 +41,7 @@ from etude.train.footprint import estimate_memory_mb, tell_memory
 from etude.train.generated import train_generators, training_part
 from etude.train.job import Job
 from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
-from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.memory import device_memory_mb, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.misfit import tell_misfit
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
@@ -264,6 +264,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             average.swap(model)
         progress.seconds += time.perf_counter() - started
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
+        progress.own_memory_mb = larger_mb(progress.own_memory_mb, own_memory_mb(execution.device))
         progress.finished = is_last or _is_stale(config, progress)
         progress.stopped = "complete" if is_last else "early"
         if store is None or progress.finished or time.perf_counter() - saved_at > _SAVE_EVERY_S:
