@@ -12,6 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from etude import Study
+from etude.check import CheckRecord
 from etude.cli.main import app
 from etude.core.errors import DataError, MistakeError, StudyFileError
 from etude.core.mask_examples_record import MaskExamples
@@ -28,6 +29,7 @@ from etude.report.note import write_note
 from etude.report.reading import read_study
 from etude.report.words import MetricWords, Words
 from etude.study.attributions import choose_regions
+from etude.tasks.segmentation import tell_weights
 
 STUDY = """
 study: masks
@@ -68,6 +70,12 @@ def test_it_leaves_every_record(finished: Path) -> None:
     assert record.n_pictures["test"] == 80
     assert record.resampling == Resampling(unit="groups", drawn=8, groups=8)
     assert 0 < record.counts["test"]["pole"] <= 80
+    assert set(record.pixels) == {"train", "validation", "test"}
+    assert list(record.pixels["train"]) == list(record.classes)
+    assert 0.9 * 24 * 48 * 64 < sum(record.pixels["train"].values()) <= 24 * 48 * 64
+    assert record.class_weights == tell_weights(record.pixels["train"])
+    assert CheckRecord.load(finished / "check.json").class_weights.keys() == {"balanced", "log"}
+    assert "Pixels by class" in (finished / "check.html").read_text("utf-8")
     assert all(0 <= row.score <= 1 and row.interval_pictures is not None for row in record.leaderboard)
     for path, run in runs(finished).values():
         assert set(run.test) == {"miou", "dice", "pixel_accuracy", "boundary_f1"}
@@ -77,6 +85,9 @@ def test_it_leaves_every_record(finished: Path) -> None:
     text = write_note(finished, "en").read_text()
     assert "mean IoU" in text
     assert "boundary F1" in text
+    assert "Share of the pixels of each part by class" in text
+    assert f">{record.class_weights['balanced']['pole']:.2f}<" in text
+    assert "a picture holds several" in text
     assert "draw the 8 groups of the test part whole" in text
     assert "among the worst" in text
     assert all(f">{name}</th>" in text for name in ("pole", "vehicle"))

@@ -292,6 +292,11 @@ class StudyRecord(Record):
     """Names of the classes."""
     counts: dict[str, dict[str, int]]
     """Pictures by part and class: counts['train']['cat']; of masks, those in which the class is seen."""
+    pixels: dict[str, dict[str, int]] = {}
+    """Of masks, pixels by part and class as the first candidate sees them, void left out; empty for others, and in
+    records of earlier versions."""
+    class_weights: dict[str, dict[str, float]] = {}
+    """Of masks, by way of `train.class_weights` the weight of each class that the training part's pixels give."""
     n_pictures: dict[str, int] = {}
     """Pictures by part; empty in records of earlier versions."""
     runs: tuple[RunRef, ...]

@@ -254,6 +254,37 @@ def tabulate_counts(record: StudyRecord, words: Words) -> Table:
     return Table(columns, body, frozenset([len(rows) - 1]))
 
 
+def tabulate_pixels(record: StudyRecord, words: Words) -> Table | None:
+    """Set out how pixels are spread over the classes of masks, with the weights that this gives; none without masks."""
+    totals = {part: sum(record.pixels.get(part, {}).values()) for part in PART_WORDS}
+    parts = [part for part, total in totals.items() if total]
+    if not parts:
+        return None
+    columns = (
+        Column(words.say("class"), numeric=False),
+        *(Column(words.say(PART_WORDS[part])) for part in parts),
+        *(Column(words.say("weight, {way}", way=way)) for way in record.class_weights),
+    )
+    body = tuple(
+        (
+            Cell(name),
+            *(Cell(words.percent(share := record.pixels[part][name] / totals[part], 2), share) for part in parts),
+            *(Cell(words.number(weights[name], 2), weights[name]) for weights in record.class_weights.values()),
+        )
+        for name in record.classes
+    )
+    return Table(columns, body)
+
+
+def caption_counts(record: StudyRecord, words: Words) -> str:
+    """Say what the counts of pictures by class and part are; a picture has many classes of masks."""
+    if record.task == "segmentation":
+        return words.say(
+            "Pictures of each part in which a class is seen: a picture holds several, so that they do not add up."
+        )
+    return words.say("Pictures by class and part.")
+
+
 STATUS_WORDS = {
     "planned": mark("planned"),
     "running": mark("running"),

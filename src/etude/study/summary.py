@@ -81,6 +81,8 @@ def summarize(
         config=resolved_json(study, candidates),
         classes=tuple(workspace.source.classes),
         counts=workspace.counts(),
+        pixels=(pixels := workspace.pixels()),
+        class_weights=_class_weights(pixels),
         n_pictures=workspace.sizes(),
         runs=tuple(refs),
         leaderboard=tuple(rows),
@@ -107,6 +109,14 @@ def summarize(
     write_json(folder.verdicts, [verdict.model_dump(mode="json") for verdict in verdicts])
     write_text(folder.leaderboard_csv, leaderboard_csv(rows))
     return record
+
+
+def _class_weights(pixels: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float]]:
+    if not pixels:
+        return {}
+    from etude.tasks.segmentation import tell_weights
+
+    return tell_weights(pixels["train"])
 
 
 def sum_up_searches(folder: StudyFolder, searches: Sequence[SearchRecord]) -> tuple[SearchSummary, ...]:

@@ -5,6 +5,7 @@ Shapes: B pictures, K classes, H and W pixels.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -107,4 +108,24 @@ def pixel_weights(counts_K: Tensor, how: str) -> Tensor | None:
     return (weights_K / weights_K[present].mean()).float()
 
 
-__all__ = ["METRIC", "OUTPUT", "VOID", "Segmentation", "pixel_weights"]
+def tell_weights(pixels: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Return the weight that each class would have under each way of `train.class_weights`; nothing without pixels.
+
+    Args:
+        pixels: pixels of each class in the training part.
+
+    >>> tell_weights({"road": 900, "pole": 100})["balanced"]["pole"]
+    1.7999999523162842
+    """
+    if not any(pixels.values()):
+        return {}
+    counts_K = torch.tensor(list(pixels.values()))
+    ways = {how: pixel_weights(counts_K, how) for how in ("balanced", "log")}
+    return {
+        how: dict(zip(pixels, weights_K.tolist(), strict=True))
+        for how, weights_K in ways.items()
+        if weights_K is not None
+    }
+
+
+__all__ = ["METRIC", "OUTPUT", "VOID", "Segmentation", "pixel_weights", "tell_weights"]
