@@ -180,7 +180,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "counts_told": caption_counts(record, words),
         "pixels": tabulate_pixels(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
-        "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "split_told": tell_split(split, words, of_masks=record.task == "segmentation")
+        if isinstance(split, dict)
+        else [],
         "few_groups": tell_few_groups(record, words),
         "small_test": tell_small_test(record, words, metric),
         "reference": reference,
@@ -200,7 +202,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
-        "metric_why": tell_metric(record.metric, words),
+        "metric_why": tell_metric(record, words),
         "card": read_card(study, words),
         "sizes": tell_sizes(study, words),
         "meant_for": tell_use(record.task, words),
