@@ -348,6 +348,12 @@ class StudyRecord(Record):
         return len(folds) if len(folds) > 1 else len(finished)
 
     @property
+    def published_here(self) -> tuple[PublishedValue, ...]:
+        """The published values that are of this study's source, or of no named one."""
+        source = str(self.config.get("data", {}).get("source") or "")
+        return tuple(value for value in self.published if value.is_of(source))
+
+    @property
     def n_tested(self) -> int | None:
         """Test pictures, of folds those of all together; none where the record does not tell."""
         parts = self.n_pictures

@@ -50,6 +50,7 @@ PARAMETER_SENTENCES = {
     "train.schedule.end": mark("Learning rate after the last step, as a share of the highest: near 0 the weights settle."),  # noqa: E501
     "train.schedule.milestones": mark("Shares of the training after which the learning rate falls."),
     "train.schedule.gamma": mark("What the learning rate is multiplied by there: smaller, it falls deeper."),
+    "train.schedule.power": mark("The power of what is left of the steps: at 1 the learning rate falls evenly, smaller it stays high for longer."),  # noqa: E501
     "train.loss": mark("What is made small by training."),
     "train.label_smoothing": mark("Share of the target spread over all classes, so that the network is not driven to certainty."),  # noqa: E501
     "train.class_weights": mark("Whether rare classes weigh more in the loss."),
@@ -139,8 +140,9 @@ _IDLE: dict[str, tuple[str, frozenset[str]]] = {
     "train.optimizer.nesterov": ("train.optimizer.name", frozenset({"adamw"})),
     **dict.fromkeys(
         ("train.schedule.milestones", "train.schedule.gamma"),
-        ("train.schedule.name", frozenset({"onecycle", "cosine", "constant"})),
+        ("train.schedule.name", frozenset({"onecycle", "cosine", "poly", "constant"})),
     ),
+    "train.schedule.power": ("train.schedule.name", frozenset({"onecycle", "cosine", "step", "constant"})),
     **dict.fromkeys(
         ("train.average.decay", "train.average.every"), ("train.average.name", frozenset({"none"}))
     ),

@@ -11,6 +11,7 @@ _OF_SETTING = {
     ("train.optimizer.name", "adamw"): "Loshchilov, Hutter. Decoupled weight decay regularization, 2019, arXiv:1711.05101",  # noqa: E501
     ("train.optimizer.name", "sgd"): "Sutskever, Martens, Dahl, Hinton. On the importance of initialization and momentum in deep learning, 2013",  # noqa: E501
     ("train.schedule.name", "onecycle"): "Smith, Topin. Super-convergence: very fast training of neural networks using large learning rates, 2018, arXiv:1708.07120",  # noqa: E501
+    ("train.schedule.name", "poly"): "Chen, Papandreou, Kokkinos, Murphy, Yuille. DeepLab: semantic image segmentation with deep convolutional nets, atrous convolution, and fully connected CRFs, 2018, arXiv:1606.00915",  # noqa: E501
     ("train.schedule.name", "cosine"): "Loshchilov, Hutter. SGDR: stochastic gradient descent with warm restarts, 2017, arXiv:1608.03983",  # noqa: E501
 }  # fmt: skip
 _OF_METHOD = {
