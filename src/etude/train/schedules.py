@@ -32,5 +32,5 @@ def lr_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     if config.name == "cosine":
         return config.end + (1 - config.end) * 0.5 * (1 + math.cos(math.pi * min(1.0, fall)))
     if config.name == "poly":
-        return config.end + (1 - config.end) * (1 - min(1.0, fall)) ** config.power
+        return config.end + (1 - config.end) * math.pow(1 - min(1.0, fall), config.power)
     return 1 + (config.end - 1) * min(1.0, fall)

@@ -17,6 +17,7 @@ Shapes: N pictures, G groups, R replicates.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -92,8 +93,8 @@ def block_length(n_pictures: int, largest: int) -> int:
     >>> block_length(12, 6)
     2
     """
-    rule = 4.5 * largest ** (1 / 3)
-    return max(1, min(round(rule), largest, n_pictures // _LEAST_BLOCKS))
+    rule = round(4.5 * math.cbrt(largest))
+    return max(1, min(rule, largest, n_pictures // _LEAST_BLOCKS))
 
 
 def dependent_weights(groups_N: Integers, replicates: int, seed: int = 0) -> Iterator[Doubles]:
