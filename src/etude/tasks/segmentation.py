@@ -5,6 +5,7 @@ Shapes: B pictures, K classes, H and W pixels.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
@@ -32,16 +33,21 @@ class Segmentation:
         classes: names of the classes, in the order of their ids.
         loss: a name of `etude.tasks.mask_losses.MASK_LOSSES`.
         class_weights: weight of each class in the loss, shape (K,); none for equal weights.
+        options: what the loss takes beside, by name: `gamma` of focal, `missed` of tversky.
     """
 
     name: TaskName = "segmentation"
 
     def __init__(
-        self, classes: tuple[str, ...], loss: str = "cross-entropy", class_weights: Tensor | None = None
+        self,
+        classes: tuple[str, ...],
+        loss: str = "cross-entropy",
+        class_weights: Tensor | None = None,
+        **options: float,
     ) -> None:
         self.classes = classes
         self.class_weights = class_weights
-        self._loss, self._loss_name = MASK_LOSSES[loss], loss
+        self._loss, self._loss_name = functools.partial(MASK_LOSSES[loss], **options), loss
 
     @property
     def n_outputs(self) -> int:

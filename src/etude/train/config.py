@@ -105,8 +105,12 @@ class TrainConfig(Config):
     loss: Literal[
         "cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice", "non-saturating", "hinge"
     ] = "cross-entropy"
-    """The loss: cross-entropy or focal (γ = 2) of one class a picture; non-saturating or hinge of generators; all but
+    """The loss: cross-entropy or focal of one class a picture; non-saturating or hinge of generators; all but
     those two of masks."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """For focal: the power by which what is answered well weighs less; 0: cross-entropy."""
+    tversky_missed: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """For tversky: what a missed pixel weighs; a wrongly found one weighs the rest to 1."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
     class_weights: Literal["none", "balanced", "log"] = "none"

@@ -297,11 +297,18 @@ def build_task(job: Job, train_set: PreparedSet) -> Task:
     """Return the job's task, with the class weights of the training part where they are asked for."""
     how = job.train.class_weights
     if job.task == "segmentation":
-        return Segmentation(job.classes, job.train.loss, _pixel_weights(train_set, len(job.classes), how))
+        weights_K = _pixel_weights(train_set, len(job.classes), how)
+        return Segmentation(job.classes, job.train.loss, weights_K, **_loss_options(job.train))
     weights = None
     if how == "balanced":
         weights = balanced_weights(torch.from_numpy(train_set.labels_N), len(job.classes))
-    return Classification(job.classes, job.train.label_smoothing, weights, job.train.loss)
+    return Classification(job.classes, job.train.label_smoothing, weights, job.train.loss, job.train.focal_gamma)
+
+
+def _loss_options(train: TrainConfig) -> dict[str, float]:
+    """Return what the loss of masks takes beside its weights."""
+    of = {"focal": {"gamma": train.focal_gamma}, "tversky": {"missed": train.tversky_missed}}
+    return of.get(train.loss, {})
 
 
 def _pixel_weights(train_set: PreparedSet, n_classes: int, how: str) -> torch.Tensor | None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from etude.data.batches import Batch
+from etude.tasks.mask_losses import MASK_LOSSES
 from etude.tasks.segmentation import pixel_weights, tell_weights
 from etude.train.config import TrainConfig
 from etude.train.loop import build_task
@@ -37,6 +39,29 @@ def test_they_are_told_by_name_and_not_where_nothing_was_counted():
     assert told["log"] == pytest.approx({"road": 0.296, "pole": 1.704, "train": 0}, abs=5e-4)
     assert told["balanced"] == pytest.approx({"road": 0.2, "pole": 1.8, "train": 0}, abs=5e-4)
     assert tell_weights({"road": 0}) == tell_weights({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("train", "name", "options"),
+    [
+        ({"loss": "focal", "focal_gamma": 1.0}, "focal", {"gamma": 1.0}),
+        ({"loss": "tversky", "tversky_missed": 0.9}, "tversky", {"missed": 0.9}),
+        ({"loss": "tversky"}, "tversky", {}),
+    ],
+)
+def test_the_task_takes_what_its_loss_takes(train, name, options):
+    job = SimpleNamespace(task="segmentation", classes=("road", "pole"), train=TrainConfig(**train))
+    task = build_task(job, SimpleNamespace(masks_NHW=np.zeros((1, 2, 3), np.uint8)))
+    logits, masks = torch.randn(2, 2, 4, 5), torch.randint(0, 2, (2, 4, 5))
+    found = task.step(torch.nn.Identity(), Batch(logits, masks)).loss
+    assert found.item() == pytest.approx(MASK_LOSSES[name](logits, masks, None, **options).item())
+    assert (found.item() != pytest.approx(MASK_LOSSES[name](logits, masks, None).item())) == bool(options)
+
+
+def test_what_a_loss_takes_is_part_of_a_run_only_where_it_is_changed():
+    plain = TrainConfig(loss="focal").model_dump(mode="json", exclude_defaults=True)
+    assert plain == {"loss": "focal"}
+    assert TrainConfig(loss="focal", focal_gamma=1).model_dump(exclude_defaults=True)["focal_gamma"] == 1
 
 
 @pytest.mark.parametrize(("how", "expected"), [("balanced", [0.2, 1.8, 0]), ("log", [0.296, 1.704, 0]), ("none", None)])
