@@ -193,15 +193,20 @@ def time_counting(job: Job, rounds: int) -> dict[str, Any]:
 
 
 def time_losses(repeats: int = 7) -> dict[str, dict[str, float]]:
-    """Return the milliseconds of each loss and its gradient for one batch, and of the library's Dice beside them."""
-    from segmentation_models_pytorch.losses import DiceLoss
+    """Return the milliseconds of each loss and its gradient for one batch, and of the library's beside them."""
+    from segmentation_models_pytorch.losses import DiceLoss, FocalLoss, LovaszLoss
 
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(BATCH, 11, *SIZE_PX, generator=generator).to(memory_format=torch.channels_last)
     masks = torch.randint(0, 12, (BATCH, *SIZE_PX), generator=generator)
     masks[masks == 11] = VOID
-    library = DiceLoss("multiclass", ignore_index=VOID)
-    ways = {**{name: MASK_LOSSES[name] for name in MASK_LOSSES}, "dice of the library": lambda x, y, _: library(x, y)}
+    of_library = {
+        "dice": DiceLoss("multiclass", ignore_index=VOID),
+        "focal": FocalLoss("multiclass", ignore_index=VOID),
+        "lovasz": LovaszLoss("multiclass", ignore_index=VOID),
+    }
+    theirs = {f"{name} of the library": lambda x, y, _, way=way: way(x, y) for name, way in of_library.items()}
+    ways: dict[str, Any] = {**{name: MASK_LOSSES[name] for name in MASK_LOSSES}, **theirs}
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():

@@ -116,6 +116,34 @@ def test_losses_of_our_own_are_those_of_the_library_and_so_are_their_gradients(
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 
+def test_lovasz_is_the_library_s_and_so_is_its_gradient(n_classes):
+    from segmentation_models_pytorch import losses
+
+    logits, masks = draw(n_classes)
+    masks[masks == 2] = 0  # a class that is not there
+    reference = losses.LovaszLoss("multiclass", per_image=False, ignore_index=VOID)
+    (expected,) = torch.autograd.grad(reference(logits, masks), logits)
+    (found,) = torch.autograd.grad(MASK_LOSSES["lovasz"](logits, masks, None), logits)
+    torch.testing.assert_close(MASK_LOSSES["lovasz"](logits, masks, None), reference(logits, masks))
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
+
+
+def test_lovasz_of_hard_answers_is_one_minus_their_iou():
+    """With probabilities 0 and 1 it is the mean of 1 - IoU over the classes of the batch: here 1/3 and 1/2 are missed."""
+    logits = torch.tensor([[[[40.0, 40.0, -40.0, -40.0, -40.0]], [[-40.0, -40.0, 40.0, 40.0, 40.0]]]])
+    masks = torch.tensor([[[0, 0, 0, 1, VOID]]])
+    assert MASK_LOSSES["lovasz"](logits, masks, None).item() == pytest.approx((1 / 3 + 1 / 2) / 2, abs=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_errors_are_put_in_falling_order_and_equal_ones_as_they_come(dtype):
+    from etude.tasks import mask_losses
+
+    errors = torch.tensor([[0.5, 0.0, 1.0, 0.5, 0.25], [0.0, 0.0, 1e-30, 1e-8, 0.9999999]], dtype=dtype)
+    order = mask_losses._falling(errors)  # with 64 bits it goes the way of other devices
+    assert order.tolist() == [[2, 0, 3, 4, 1], [4, 3, 2, 0, 1]]
+
+
 def test_cross_entropy_is_torchs_mean_over_what_is_not_void(n_classes):
     logits, masks = draw(n_classes)
     weights = torch.linspace(0.5, 2, n_classes)

@@ -8,17 +8,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from etude import Study
 from etude.cli.main import app
 from etude.core.errors import MistakeError
 from etude.core.study_record import StudyRecord
+from etude.core.watch import Silent
+from etude.data.source import open_source
 from etude.explain.records import DataMapRecord, ErrorsRecord, LayersRecord, SightRecord
+from etude.report.explanations import read_explanations, set_out
 from etude.report.note import write_note
 from etude.report.pdf import render_typst
 from etude.report.reading import read_study
 from etude.report.words import Words
+from etude.study.folder import find_study
+from etude.study.opened import OpenedRun
 
 STUDY = """
 study: told
@@ -29,6 +35,7 @@ baseline: linear
 candidates:
   linear: {model: {name: mlp, widths: []}}
   cnn: {model: {name: cnn, widths: [8, 16]}, train: {epochs: 4}, combine: {tta: flip}}
+  folded: {model: {name: cnn, widths: [4]}, train: {epochs: 1}, combine: {folds: 3, tta: flip}}
 """
 
 
@@ -60,11 +67,34 @@ def test_layers_of_a_run_are_written_and_told(results, monkeypatch):
     assert len(set(done.output.split())) == 2
 
 
+def test_one_network_of_several_is_explained_on_pictures_that_it_held_out(results, monkeypatch):
+    monkeypatch.chdir(results)
+    identity = run_of(results, "folded")
+    folder = find_study("told", results)
+    study = folder.load_study()
+    ref = next(ref for ref in study.runs if ref.identity == identity)
+    opened = OpenedRun(folder, study, ref, results, Silent(), "cpu")
+    learnt, held_out = (opened.job.members[0].parts(name).indices_N for name in ("train", "validation"))
+    assert np.intersect1d(
+        opened.job.parts("validation").indices_N, learnt
+    ).size  # others of them are held out by others
+    assert np.array_equal(opened.part("validation", "train").indices_N, held_out)
+    options = ["--run", identity, "--results", str(results), "--seconds", "1", "--quiet", "--language", "en"]
+    parts = ["--part", "layers", "--part", "why"]
+    assert CliRunner().invoke(app, ["explain", "told", *options, *parts], catch_exceptions=False).exit_code == 0
+    layers = LayersRecord.load(folder.run(identity) / "explain" / "layers.json")
+    assert (layers.member.number, layers.member.of) == (1, 3)
+    assert layers.params == sum(parameter.numel() for parameter in opened.network.parameters())
+    assert 3 * layers.params == next(row.params for row in study.leaderboard if row.candidate == "folded")
+    assert len([row for row in layers.rows if row.kind == "head"]) == 1
+    page = (folder.run(identity) / "explain" / "explain.en.html").read_text("utf-8")
+    assert page.count("number 1 of 3") == 2
+
+
 @pytest.mark.slow
 def test_everything_of_the_best_run_is_explained_and_stands_in_the_note(results, monkeypatch, tmp_path):
     monkeypatch.chdir(results)
-    monkeypatch.setattr("etude.study.data_maps._MAPPED", 300)
-    options = ["--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
+    options = ["--pictures", "300", "--results", str(results), "--seconds", "1", "--quiet", "--language", "fr"]
     done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
     assert done.exit_code == 0
     folder = Path(done.output.strip()).parent
@@ -106,11 +136,11 @@ def test_one_part_alone_has_its_page_and_stands_in_the_note(
     results, monkeypatch, tmp_path, part, files, heading
 ):  # fmt: skip
     monkeypatch.chdir(results)
-    monkeypatch.setattr("etude.study.data_maps._MAPPED", 60)
     for explained in (results / "told" / "runs").glob("*/explain"):
         shutil.rmtree(explained)
     folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
     options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--language", "en", "--part", part]
+    options += ["--pictures", "60"]
     done = CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
     assert done.exit_code == 0
     assert sorted(path.name for path in folder.glob("*.json")) == files
@@ -154,3 +184,78 @@ def test_named_layers_are_all_drawn_and_their_channels_with_them(results, monkey
 def test_a_run_that_is_not_there_is_said(results):
     with pytest.raises(MistakeError, match="no finished run 'zzz'"):
         CliRunner().invoke(app, ["explain", "told", "--run", "zzz", "--results", str(results)], catch_exceptions=False)
+
+
+def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_for(results, monkeypatch):
+    monkeypatch.chdir(results)
+    options = ["--results", str(results), "--quiet", "--language", "en", "--part", "layers", "--seconds", "0"]
+    done = CliRunner().invoke(app, ["explain", "told", "--all-candidates", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    study, words = read_study(results / "told"), Words("en")
+    explained = [entry for entry in read_explanations(study.folder, study.record) if entry.layers]
+    assert {entry.ref.candidate for entry in explained} == {"linear", "cnn", "folded"}
+    pages = [results / path for path in done.output.split()]
+    assert [entry.folder / "explain.en.html" for entry in explained] == pages  # the best first
+    for entry in explained:
+        assert entry.layers.score is None
+        assert not any(row.fall_shuffled for row in entry.layers.rows)
+        assert set_out(entry, words).layers.rows
+    with pytest.raises(MistakeError, match="not both"):
+        CliRunner().invoke(
+            app, ["explain", "told", "--all-candidates", "--run", "a", *options], catch_exceptions=False
+        )  # fmt: skip
+
+
+def test_new_pictures_are_placed_on_the_map_that_is_drawn(results, monkeypatch, tmp_path):
+    """The map stays as it is; a new picture lies where the study's picture does that it is a copy of."""
+    monkeypatch.chdir(results)
+    folder = results / "told" / "runs" / run_of(results, "cnn") / "explain"
+    options = ["--run", folder.parent.name, "--results", str(results), "--quiet", "--language", "en", "--part", "map"]
+    drawn = CliRunner().invoke(app, ["explain", "told", *options, "--pictures", "120"], catch_exceptions=False)
+    assert drawn.exit_code == 0
+    before = (folder / "map.npz").read_bytes()
+    with np.load(folder / "map.npz") as arrays:
+        ids, places = arrays["ids"].tolist(), arrays["features.pca"]
+    source = open_source("shapes")
+    new = tmp_path / "new"
+    (new / "deeper").mkdir(parents=True)
+    for name, item in (("one.png", ids[3]), ("deeper/two.png", ids[70])):
+        Image.fromarray(np.asarray(source.raw(source.items.ids.tolist().index(item)))).save(new / name)
+    (new / "broken.jpg").write_bytes(b"none")
+    asked = ["explain", "told", *options[:-2], "--place", str(new)]
+    with pytest.raises(MistakeError, match="--place goes with --part map"):
+        CliRunner().invoke(app, [*asked, "--part", "layers"], catch_exceptions=False)
+    placed = CliRunner().invoke(app, asked, catch_exceptions=False)  # of the map alone
+    assert placed.exit_code == 0
+    assert (folder / "map.npz").read_bytes() == before
+    with np.load(folder / "placed.npz") as arrays:
+        assert arrays["names"].tolist() == ["deeper/two.png", "one.png"]
+        np.testing.assert_allclose(arrays["features.pca"], places[[70, 3]], atol=1e-3)
+        assert arrays["features.tsne"].shape == (2, 2)
+    page = (folder / "map.en.html").read_text("utf-8")
+    for told in ("deeper/two.png", "new picture", ids[3]):
+        assert told in page
+    with pytest.raises(MistakeError, match="a folder of pictures"):
+        CliRunner().invoke(app, ["explain", "told", *options, "--place", str(tmp_path / "no")], catch_exceptions=False)
+    CliRunner().invoke(app, ["explain", "told", *options, "--pictures", "60"], catch_exceptions=False)
+    assert not (folder / "placed.npz").exists()  # the map was drawn anew
+
+
+def test_the_most_exciting_pictures_are_sought_some_at_a_time(results, monkeypatch):
+    """However many pictures there are, few of them are held as floats."""
+    monkeypatch.chdir(results)
+    monkeypatch.setattr("etude.explain.why._PIXELS_AT_ONCE", 16 * 16 * 8)
+    monkeypatch.setattr("etude.study.answered._at_once", lambda _prepared: 8)
+    held, images = [], OpenedRun.images
+
+    def count(opened, prepared, chosen=None):
+        found = images(opened, prepared, chosen)
+        held.append(len(found))
+        return found
+
+    monkeypatch.setattr(OpenedRun, "images", count)
+    options = ["--run", run_of(results, "cnn"), "--results", str(results), "--quiet", "--language", "en"]
+    done = CliRunner().invoke(app, ["explain", "told", *options, "--part", "sight"], catch_exceptions=False)
+    assert done.exit_code == 0
+    assert sum(held) > 80
+    assert max(held) <= 8

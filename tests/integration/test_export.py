@@ -96,6 +96,8 @@ def test_int8_is_smaller_tells_its_loss_and_is_another_graph(bundle: Path, plain
     lost = record.quantisation
     assert lost is not None
     assert lost.interval.low <= lost.loss <= lost.interval.high
+    own = {score.metric: score.value for score in record.scores if score.part == "validation"}
+    assert lost.score_int8 == own["accuracy"]
     assert lost.score_fp32 == next(score for score in plain.scores if score.part == "validation").value
     assert [entry.metric for entry in lost.losses] == ["accuracy", "f1_macro"]
     assert record.files["model.onnx"].sha256 != plain.files["model.onnx"].sha256
@@ -105,7 +107,52 @@ def test_int8_is_smaller_tells_its_loss_and_is_another_graph(bundle: Path, plain
     assert f"the accuracy goes from {lost.score_fp32:.4f} to {lost.score_int8:.4f}" in card
     assert lost.own is not None
     assert f"the f1_macro goes from {lost.own.score_fp32:.4f} to {lost.own.score_int8:.4f}" in card
-    assert "scores of the network with 32 bits" in card
+    assert "Those on validation are of the answers of this bundle, with 8 bits." in card
+
+
+@pytest.mark.parametrize("kind", ["plain_bundle", "bundle"])
+def test_the_scores_are_those_of_the_bundle_s_own_answers_and_temperature(
+    results: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
+    model = load(request.getfixturevalue(kind), threads=1)
+    record, exported = model.record, export_request("colours", results)
+    validation = exported.indices(Part.VALIDATION)
+    labels = exported.source.items.labels[validation]
+    answers_NK = bundle_answers(exported, validation, model).answers
+    told = {(score.part, score.metric): score for score in record.scores}
+    assert told["validation", "accuracy"].value == np.mean(answers_NK.argmax(axis=1) == labels)
+    own = told["validation", "log_loss"]
+    assert own.value == pytest.approx(float(-np.log(answers_NK[np.arange(len(labels)), labels]).mean()), abs=1e-5)
+    assert own.interval is not None
+    assert own.interval.low <= own.value <= own.interval.high
+    kept = Predictions.read(results / "colours/runs" / record.origin.run / "predictions.parquet", Part.TEST)
+    assert record.temperature is not None
+    tempered_NK = with_temperature(kept.probabilities, record.temperature)
+    log_loss = float(-np.log(tempered_NK[np.arange(len(kept)), kept.truth]).mean())
+    assert told["test", "log_loss"].value == pytest.approx(log_loss, abs=1e-5)
+    run = RunRecord.load(results / "colours/runs" / record.origin.run / "run.json")
+    assert abs(log_loss - run.test["log_loss"]) > 1e-4, "the temperature must tell, or this shows nothing"
+    assert told["test", "accuracy"].value == run.test["accuracy"]
+    assert record.gate.recorded == pytest.approx(1.0 if kind == "plain_bundle" else np.mean(
+        answers_NK.argmax(axis=1) == Predictions.read(
+            results / "colours/runs" / record.origin.run / "predictions.parquet", Part.VALIDATION
+        ).labels
+    ))  # fmt: skip
+
+
+def test_the_card_counts_the_pictures_of_the_run_s_own_split(
+    plain_bundle: Path, mask_results: Path, tmp_path: Path
+) -> None:
+    counts = load(plain_bundle).record.data.counts
+    assert sum(sum(of_part.values()) for of_part in counts.values()) == 120
+    assert set(counts["train"]) == {"reds", "greens", "blues"}
+    path = tmp_path / "masks.bundle"
+    export_bundle(export_request("masks", mask_results), Wishes(to=path, measure=False), lambda text: None)
+    counts = load(path).record.data.counts
+    assert sum(sum(of_part.values()) for of_part in counts.values()) == 24, "each scene once, whatever it shows"
+    with zipfile.ZipFile(path) as packed:
+        card = packed.read("MODEL_CARD.md").decode()
+    assert f"- train: {counts['train']['']} pictures\n" in card
 
 
 @pytest.mark.parametrize("kind", ["plain_bundle", "bundle"])

@@ -211,13 +211,13 @@ def explain(finished: Path, *options: str) -> Path:
 
 @pytest.mark.slow
 def test_a_run_of_masks_is_explained(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etude.study.data_maps._MAPPED", 120)
     monkeypatch.chdir(finished.parent)
     path, run = runs(finished)["mini"]
-    folder = explain(finished, "--run", path.name)
+    folder = explain(finished, "--run", path.name, "--pictures", "120")
     layers = LayersRecord.load(folder / "layers.json")
     assert layers.metric == "miou"
     assert any(row.fall_shuffled for row in layers.rows)
+    assert all(row.interval_shuffled for row in layers.rows if row.fall_shuffled is not None)
     why = WhyRecord.load(folder / "why.json")
     assert why.layer.startswith("down.1.")
     assert why.pictures

@@ -16,7 +16,7 @@ data: {source: SOURCE, split: {validation: 0.3, test: 0.3}, on_leak: allow}
 prepare: {size_px: 32, fit: crop, normalize: half}
 train: {epochs: 6, batch: 16, optimizer: {name: adamw, lr: 0.01}, precision: fp32}
 candidates: {cnn: {model: {name: cnn, widths: [8, 16]}}}
-protocol: {seeds: 1}
+protocol: {seeds: 1, also: [log_loss]}
 """
 MASKS = """
 study: masks

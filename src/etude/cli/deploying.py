@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -14,6 +15,9 @@ from etude.cli.printing import add_row, answer_console, make_table, print_line, 
 from etude.core.bundle_record import BundleRecord
 from etude.core.counting import how_many
 from etude.core.errors import DataError, MistakeError, sentence
+
+_ADDRESS: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")
+"""How the address of a page begins, once it was taken for a path."""
 
 if TYPE_CHECKING:
     from etude.export.request import Wishes
@@ -108,10 +112,16 @@ def predict_pictures(
         model.self_test()
         if not as_json:
             sys.stdout.write(f"{model.name}: the self-test passed\n")
+    pictures = _listed(pictures)
     failures = 0
     rows: list[dict[str, Any]] = []
     for path in pictures:
         try:
+            if address := _ADDRESS.match(str(path)):
+                given = f"{address[1]}://{str(path)[address.end() :]}"
+                raise DataError(
+                    sentence("predict", given, "a file on this machine", "an address", "Download it first.")
+                )
             answer = model(path)
         except DataError as error:
             failures += 1
@@ -127,6 +137,33 @@ def predict_pictures(
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
     if failures:
         raise DataError(f"predict: {failures:,} of {how_many(len(pictures), 'picture')} could not be read.")
+
+
+def _listed(pictures: list[Path]) -> list[Path]:
+    """Return the pictures, and in place of each folder those that lie in it, not deep.
+
+    Raises:
+        MistakeError: if a folder holds none.
+    """
+    from etude.pictures.reading import EXTENSIONS
+    from etude.runtime.heic import HEIC
+
+    listed: list[Path] = []
+    for path in pictures:
+        if not path.is_dir():
+            listed.append(path)
+            continue
+        try:
+            held = sorted(
+                file for file in path.iterdir() if file.suffix.lower() in EXTENSIONS | HEIC and file.is_file()
+            )
+        except OSError as error:
+            raise MistakeError(sentence("predict", str(path), "a folder that may be looked at", str(error))) from error
+        if not (found := [file for file in held if not file.name.startswith(".")]):
+            remedy = "For pictures in its folders: `etude index`."
+            raise MistakeError(sentence("predict", str(path), "a picture, or a folder that holds some", "none", remedy))
+        listed += found
+    return listed
 
 
 def _told(model: Predictor, path: Path, answer: Answer, top: int, to: Path | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from etude.cli.watching import make_watcher
+from etude.core.errors import MistakeError
 from etude.core.extras import require
 from etude.study.folder import find_study
 from etude.study.opened import Wishes
@@ -25,16 +26,33 @@ def explain(
     languages: tuple[str, ...],
     wishes: Wishes,
     quiet: bool,
+    *,
+    all_candidates: bool = False,
 ) -> None:
-    """Explain a run and print where the pages lie."""
-    from etude.report.explained import write_explanation
-    from etude.study.explaining import explain_run
+    """Explain a run, or the first one of every candidate, and print where the pages lie.
 
+    Raises:
+        MistakeError: if a run is named and all candidates are asked for, or pictures are to be placed and no map drawn.
+    """
+    from etude.report.explained import write_explanation
+    from etude.study.explaining import explain_candidates, explain_run
+
+    if all_candidates and run is not None:
+        raise MistakeError("explain: give --run or --all-candidates, not both.")
+    if wishes.place is not None:
+        if parts and "map" not in parts:
+            raise MistakeError("explain: --place goes with --part map, on which new pictures are placed.")
+        parts = parts or ("map",)
     require("etude explain", "explain", [module for part, module in _NEEDS.items() if not parts or part in parts])
     folder = find_study(study, results)
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     with make_watcher(console) as watch:
-        done = explain_run(folder, run, base, watch, parts=parts, device=device, wishes=wishes)
-    for language in languages:
-        sys.stdout.write(f"{write_explanation(folder.root, done.parent.name, language)}\n")
+        if all_candidates:
+            done = explain_candidates(folder, base, watch, parts=parts, device=device, wishes=wishes)
+        else:
+            done = [explain_run(folder, run, base, watch, parts=parts, device=device, wishes=wishes)]
+    written = [target for target in done if any(target.glob("*.json"))]
+    for target in written:
+        for language in languages:
+            sys.stdout.write(f"{write_explanation(folder.root, target.parent.name, language)}\n")

@@ -10,7 +10,7 @@ from etude.core.counting import how_many
 
 
 def generate_pictures(
-    bundle: Path, to: Path, count: int, seed: int, label: str | None, first: int, as_json: bool
+    bundle: Path, to: Path, count: int, seed: int, label: str | None, first: int, as_json: bool, quiet: bool = False
 ) -> None:
     """Write the pictures, and say where they are."""
     from etude.runtime.generator import load_generator
@@ -26,6 +26,8 @@ def generate_pictures(
             "files": list(map(str, files)),
         }
         sys.stdout.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+        return
+    if quiet:
         return
     sys.stdout.write(
         f"{how_many(len(files), 'picture')} of {generator.name} from seed {seed} "

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -15,6 +18,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
+
+if TYPE_CHECKING:
+    from etude.runtime.library.database import Found
+    from etude.runtime.library.writing import Way
+
+_TOLD = 5
 
 
 def index_pictures(
@@ -29,12 +38,14 @@ def index_pictures(
 ) -> None:
     """Index a folder, tell what came of it, and write the table where one is asked for."""
     from etude.runtime.library.database import Library
-    from etude.runtime.library.indexing import index_folder
+    from etude.runtime.library.indexing import index_folder, tell_passed
     from etude.runtime.library.writing import write_table
     from etude.runtime.predictor import load
 
     if to.suffix not in (".sqlite", ".csv", ".parquet"):
         raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", str(to)))
+    if not 0 < max_megapixels < math.inf:  # NaN is neither
+        raise MistakeError(sentence("index", "--max-megapixels", "a number above 0", max_megapixels))
     model = load(bundle, threads=1, max_pixels=round(max_megapixels * 1e6))
     library = Library(to.with_suffix(".sqlite"), create=True)
     try:
@@ -53,8 +64,12 @@ def index_pictures(
             f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new, changed or broken "
             f"before, {summary.broken} broken, {summary.gone} gone, in {summary.seconds:.1f} s\n"
         )
+        if summary.passed_over:
+            sys.stdout.write(f"passed over, as no pictures: {tell_passed(summary.passed_over)}\n")
         for label, count, doubt in library.counts():
             sys.stdout.write(f"{count:8} {label}" + (f" ({doubt} unsure)" if doubt else "") + "\n")
+        if none := library.count_none():
+            sys.stdout.write(f"{none:8} none of the classes, corrected by hand\n")
     finally:
         library.close()
 
@@ -92,12 +107,17 @@ def search_library(
     train: Path | None,
     as_json: bool,
 ) -> None:
-    """List pictures, and copy, link or sort them into folders."""
+    """List pictures, and copy, link or sort them into folders.
+
+    Raises:
+        MistakeError: if something cannot be asked for, or none of the pictures is where the library found it.
+    """
     from etude.core.registry import unknown
     from etude.runtime.library.database import Library
-    from etude.runtime.library.writing import bring
 
-    library = Library(path)
+    if not 0 <= least <= 1:  # NaN is neither
+        raise MistakeError(sentence("search", "--min", "between 0 and 1", least))
+    library = Library(path, read_only=True)
     try:
         known = [*library.classes(), *(name for name, *_ in library.counts())]
         if label and label not in known:
@@ -105,9 +125,10 @@ def search_library(
         found = library.search(
             label=label or None,
             least=least,
-            unsure=chosen["unsure"],
-            unfamiliar=chosen["unfamiliar"],
-            corrected=chosen["corrected"],
+            unsure=chosen.get("unsure"),
+            unfamiliar=chosen.get("unfamiliar"),
+            corrected=chosen.get("corrected"),
+            none=chosen.get("none"),
             limit=limit if limit > 0 else -1,
         )
     finally:
@@ -117,14 +138,46 @@ def search_library(
         sys.stdout.write(json.dumps(rows, indent=1, ensure_ascii=True) + "\n")
     else:
         for entry in found:
-            doubt = " corrected" if entry.corrected else " unsure" if entry.unsure else ""
-            doubt += ": unlike the training pictures" if entry.unfamiliar else ""
-            share = "" if entry.probability is None else f"{entry.probability:.3f}"
-            sys.stdout.write(f"{share:>6} {entry.label:24} {entry.path}{doubt}\n")
+            sys.stdout.write(_line(entry))
     for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):
         if folder is not None:
-            made = bring(found, folder, "link" if way == "link" else "copy", by_class=by_class)
-            sys.stderr.write(f"{how_many(len(made), 'file')} in {folder}\n")
+            _bring(found, folder, "link" if way == "link" else "copy", by_class)
+
+
+def _line(entry: Found) -> str:
+    doubt = " corrected" if entry.corrected else " unsure" if entry.unsure else ""
+    doubt += ": unlike the training pictures" if entry.unfamiliar else ""
+    share = "" if entry.probability is None else f"{entry.probability:.3f}"
+    return f"{share:>6} {'none of the classes' if entry.none else entry.label:24} {entry.path}{doubt}\n"
+
+
+def _bring(found: list[Found], folder: Path, way: Way, by_class: bool) -> None:
+    """Bring pictures into a folder, and tell what came and what did not.
+
+    Raises:
+        MistakeError: if none of them is where the library found it.
+    """
+    from etude.runtime.library.writing import bring
+
+    brought = bring(found, folder, way, by_class=by_class)
+    if brought.missing and len(brought.missing) == brought.wanted:
+        first = brought.missing[0].file
+        raise MistakeError(
+            f"search: none of {how_many(brought.wanted, 'picture')} is where the library found it ({first}). "
+            "Is its disk there? Where the pictures moved, index the folder that they are in now."
+        )
+    sys.stderr.write(f"{how_many(len(brought.made), 'file')} in {folder}\n")
+    if brought.missing:
+        told = ", ".join(entry.path for entry in brought.missing[:_TOLD])
+        more = ", …" if len(brought.missing) > _TOLD else ""
+        sys.stderr.write(
+            f"{len(brought.missing):,} of {how_many(brought.wanted, 'picture')} are not where the library found them: "
+            f"{told}{more}. Index their folder again.\n"
+        )
+    if brought.left_out:
+        sys.stderr.write(
+            f"{how_many(brought.left_out, 'picture')} of none of the classes left out: they are no class to train on\n"
+        )
 
 
 def show_gallery(path: Path, port: int, browse: bool) -> None:
@@ -140,7 +193,10 @@ def show_gallery(path: Path, port: int, browse: bool) -> None:
 
             webbrowser.open(address)
 
-    library = Library(path)
+    may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+    library = Library(path, read_only=not may_write)
+    if not may_write:
+        sys.stderr.write(f"{path} cannot be written: the gallery shows it, and keeps no corrections.\n")
     try:
         serve_gallery(library, ServeConfig(port=port), ready)
     finally:

@@ -191,7 +191,17 @@ def explain(
     most_layers: Annotated[
         int, typer.Option(min=0, help="Layers whose maps are shown where none is named; 0: all.")
     ] = 24,
-    seconds: Annotated[float, typer.Option(help="About how long the falls of layers may take.")] = 60.0,
+    pictures: Annotated[int, typer.Option(min=40, help="About how many pictures are laid on the maps.")] = 2000,
+    place: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="New pictures to place on the maps; maps that are drawn stay as they are."),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="About how long the falls of layers may take; 0: none is measured.")
+    ] = 60.0,
+    all_candidates: Annotated[
+        bool, typer.Option("--all-candidates", help="Explain the first run of every candidate.")
+    ] = False,
     device: Device = "auto",
     results: Results = Path("results"),
     language: Annotated[list[str] | None, typer.Option(help="fr or en; both by default.")] = None,
@@ -205,8 +215,11 @@ def explain(
     from etude.cli.explaining import explain as explain_study
     from etude.study.opened import Wishes
 
-    wishes = Wishes(seconds, picture, tuple(layer or ()), most_layers)
-    explain_study(study, run, tuple(part or ()), device, results, tuple(language or ("en", "fr")), wishes, quiet)
+    wishes = Wishes(seconds, picture, tuple(layer or ()), most_layers, pictures, place)
+    languages = tuple(language or ("en", "fr"))
+    explain_study(
+        study, run, tuple(part or ()), device, results, languages, wishes, quiet, all_candidates=all_candidates
+    )
 
 
 @app.command()
@@ -256,7 +269,7 @@ def export(
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Argument(help="A bundle that `etude export` wrote.")],
-    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures.")] = None,
+    pictures: Annotated[list[Path] | None, typer.Argument(help="Pictures, or folders that hold some.")] = None,
     top: Annotated[int, typer.Option(help="Classes to tell of each picture.")] = 3,
     to: Annotated[Path | None, typer.Option(help="Folder for masks and overlays.")] = None,
     self_test: Annotated[bool, typer.Option("--self-test", help="Ask about the bundle's own pictures.")] = False,
@@ -278,6 +291,7 @@ def generate(
     label: Annotated[str, typer.Option("--class", help="The class; without it each in turn.")] = "",
     first: Annotated[int, typer.Option(min=0, help="Number of the first picture.")] = 0,
     json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Make pictures with the bundle of a generator. No PyTorch is needed.
@@ -286,7 +300,7 @@ def generate(
     """
     from etude.cli.generating import generate_pictures
 
-    generate_pictures(bundle, to, count, seed, label or None, first, json)
+    generate_pictures(bundle, to, count, seed, label or None, first, json, quiet)
 
 
 @app.command()
@@ -301,22 +315,22 @@ def serve(
     max_mb: Annotated[float, typer.Option(help="The most a request may hold, in MB.")] = 20.0,
     max_megapixels: Annotated[float, typer.Option(help="The most a picture may hold, before it is decoded.")] = 40.0,
     rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each key; 0: no limit.")] = 0.0,
+    burst: Annotated[int, typer.Option(help="Requests that may come at once before --rate counts.")] = 20,
     timeout: Annotated[float, typer.Option(help="Seconds that a picture may wait for its answer.")] = 30.0,
+    body_timeout: Annotated[float, typer.Option(help="Seconds that a request may take to arrive.")] = 20.0,
     origin: Annotated[list[str] | None, typer.Option(help="Origin whose pages may call the API.")] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Serve bundles: an API (/docs), a page (/), counts (/metrics)."""
-    from etude.cli.serving import make_key, serve_bundles
-    from etude.runtime.serving.config import ServeConfig
+    from etude.cli.serving import make_config, make_key, serve_bundles
 
     if new_key:
         make_key(new_key, keys)
         return
-    config = ServeConfig(
-        host=host, port=port, threads=threads, queue=queue, max_bytes=max(1024, round(max_mb * 1e6)),
-        max_pixels=max(1, round(max_megapixels * 1e6)), rate=rate, timeout_s=timeout, keys=keys,
-        origins=tuple(origin or ()),
+    config = make_config(
+        host=host, port=port, threads=threads, queue=queue, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate,
+        burst=burst, timeout_s=timeout, body_timeout_s=body_timeout, keys=keys, origins=tuple(origin or ()),
     )  # fmt: skip
     serve_bundles(bundles or [], config, quiet)
 
@@ -356,6 +370,9 @@ def search(
     corrected: Annotated[
         bool | None, typer.Option("--corrected/--untouched", help="Corrected by hand, or not.")
     ] = None,
+    none: Annotated[
+        bool, typer.Option("--none", help="Only those that show none of the classes, by a correction.")
+    ] = False,
     limit: Annotated[int, typer.Option(help="The most that are listed; 0: all.")] = 0,
     copy: Annotated[Path | None, typer.Option(help="Copy them into this folder.")] = None,
     link: Annotated[Path | None, typer.Option(help="Link to them in this folder.")] = None,
@@ -369,7 +386,7 @@ def search(
     """
     from etude.cli.library import search_library
 
-    chosen = {"unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected}
+    chosen = {"unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected, "none": none or None}
     search_library(library, label, least, chosen, limit, copy, link, train, json)
 
 

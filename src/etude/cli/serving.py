@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MistakeError, sentence
 
 if TYPE_CHECKING:
     from etude.runtime.serving.config import ServeConfig
+
+
+_OPTIONS = {
+    "host": "--host", "port": "--port", "threads": "--threads", "queue": "--queue", "max_bytes": "--max-mb",
+    "max_pixels": "--max-megapixels", "rate": "--rate", "burst": "--burst", "timeout_s": "--timeout",
+    "body_timeout_s": "--body-timeout",
+}  # fmt: skip
+"""The option that each field comes from."""
+
+
+def make_config(*, max_mb: float, max_megapixels: float, **fields: Any) -> ServeConfig:  # noqa: ANN401 - the options
+    """Return what the options ask for.
+
+    Raises:
+        MistakeError: naming the first option that does not hold, and what it must be.
+    """
+    from pydantic import ValidationError
+
+    from etude.runtime.serving.config import ServeConfig
+
+    for name, value in (("--max-mb", max_mb), ("--max-megapixels", max_megapixels)):
+        if not math.isfinite(value):
+            raise MistakeError(sentence("serve", name, "a number", value))
+    sizes = {"max_bytes": round(max_mb * 1e6), "max_pixels": round(max_megapixels * 1e6)}
+    given = {"max_bytes": max_mb, "max_pixels": max_megapixels, **fields}
+    try:
+        return ServeConfig(**sizes, **fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = str(fault["loc"][0])
+        unit = {"max_bytes": " bytes", "max_pixels": " pixels"}.get(field, "")
+        rule = fault["msg"].removeprefix("Input should be ") + unit
+        raise MistakeError(sentence("serve", _OPTIONS.get(field, field), rule, given.get(field))) from error
 
 
 def serve_bundles(bundles: list[Path], config: ServeConfig, quiet: bool) -> None:

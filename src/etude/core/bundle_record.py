@@ -25,7 +25,7 @@ class FileEntry(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Score(Plain):
-    """A score of the model, measured by the study."""
+    """A score of the model."""
 
     part: str
     """validation or test."""
@@ -61,6 +61,10 @@ class Origin(Plain):
     """Licence of the pretrained weights; empty where there are none or it is not known."""
     trained_at: str
     """ISO 8601 date and time, UTC, of the end of the training."""
+    precision: str = ""
+    """fp32, bf16 or fp16: what the study computed with; the bundle has 32 bits, or 8. Empty in earlier bundles."""
+    chosen: str = ""
+    """How the run was chosen, as a sentence; empty where a person named it, and in earlier bundles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +78,8 @@ class DataSummary(Plain):
     licence: str = ""
     """Terms of use of the pictures; empty where the source does not say."""
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
-    """Pictures by part and class: counts['train']['cat']; without classes of pictures, counts['train']['']."""
+    """Pictures by part and class, in the split of this run: counts['train']['cat']; of masks, which show many classes
+    each, counts['train']['']."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
 
@@ -96,6 +101,9 @@ class Gate(Plain):
     """Score of the bundle minus that of the network (mIoU), for masks; none for classes."""
     familiarity_moved: float | None = None
     """Largest difference of a familiarity; none where the graph gives none."""
+    recorded: float | None = None
+    """Share of the bundle's decisions on validation that are those which the study recorded, with the precision of
+    `origin`; none for masks, where answers were not kept, and in earlier bundles."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,11 +152,12 @@ class Speed(Plain):
     p99_ms: float
     """99 % of the pictures take no longer."""
     images_per_s: float
-    """Pictures a second in batches."""
+    """Pictures a second in batches, of up to 32."""
     size_mb: float
     """Size of the graph or of the weights in MB (10**6 bytes)."""
     memory_mb: float | None = None
-    """Peak memory in MiB of a process that does nothing else; none where it was not measured."""
+    """Peak memory in MiB of a process that answers one picture at a time and does nothing else; none where it was not
+    measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -257,7 +266,8 @@ class BundleRecord(Plain):
     logits: Logits | None = None
     """The graph's output `logits`, behind all others; none where it was not asked for."""
     scores: tuple[Score, ...] = ()
-    """Scores that the study measured."""
+    """On validation what this very bundle scores, on test what the study measured, its probabilities at the temperature
+    of the bundle. Of masks and generators, and in earlier bundles, all are the study's."""
     own_miou: float | None = None
     """For masks, the mIoU on validation of the masks that this bundle answers, at the size of the labels: it enlarges
     ids, where the study enlarged logits. None for classes, and in bundles of earlier versions."""

@@ -6,9 +6,11 @@ So what a bundle is read with does without it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -27,7 +29,8 @@ class Plain:
         """Return the record that the content of a JSON text stands for.
 
         Raises:
-            ValueError: if a field is missing, unknown, or has another type than its annotation.
+            ValueError: if a field is missing, unknown, or has another type than its annotation; if a number is NaN or
+                infinite, which nothing can be compared with.
         """
         record: Self = _read(cls, content, cls.__name__)
         return record
@@ -37,8 +40,12 @@ class Plain:
         return dataclasses.asdict(self)
 
     def text(self, indent: int | None = None) -> str:
-        """Return the record as JSON."""
-        return json.dumps(self.plain(), indent=indent, ensure_ascii=False, default=_number)
+        """Return the record as JSON.
+
+        Raises:
+            ValueError: if a number is NaN or infinite: it could not be read again.
+        """
+        return json.dumps(self.plain(), indent=indent, ensure_ascii=False, default=_number, allow_nan=False)
 
 
 def _number(value: Any) -> object:  # noqa: ANN401 - what JSON does not know
@@ -71,10 +78,17 @@ def _read(kind: Any, value: object, where: str) -> Any:  # noqa: ANN401 - any an
     if origin is dict and isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: _read(members[1], entry, f"{where}.{name}") for name, entry in value.items()}
     if kind is float and type(value) in (int, float):
-        return float(typing.cast("float", value))
+        return _read_float(typing.cast("float", value), where)
     if origin is None and type(value) is kind:  # a bool is no int here
         return value
     raise ValueError(f"{where} must be {_name(kind)}. Got {value!r}.")
+
+
+def _read_float(value: float, where: str) -> float:
+    with contextlib.suppress(OverflowError):  # JSON knows whole numbers of any length
+        if math.isfinite(value):
+            return float(value)
+    raise ValueError(f"{where} must be a finite number. Got {str(value)[:20]}.")
 
 
 def _read_record(kind: type[Plain], value: object, where: str) -> Plain:

@@ -6,6 +6,7 @@ Smaller and larger ones lie each within the next. Others hold another part of wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,13 +55,13 @@ def resize_training_part(
         rule = f"between {n_present} (one picture a class) and {n_most} (the whole training part)"
         raise DataError(sentence("candidate", "data.split.train_items", rule, n_train))
     rng = np.random.Generator(np.random.PCG64(derive(seed, "split", "nested", fold)))
-    order = np.concatenate([_spread(own, items.labels, rng), _spread(rest, items.labels, rng)])
+    order = np.concatenate([in_proportion(own, items.labels, rng), in_proportion(rest, items.labels, rng)])
     resized = np.where(parts == Part.TRAIN, np.int8(Part.LEFT_OUT), parts)
     resized[order[:n_train]] = Part.TRAIN
     return resized
 
 
-def _spread(indices: Indices, labels: npt.NDArray[np.int32], rng: np.random.Generator) -> Indices:
+def in_proportion(indices: Indices, labels: npt.NDArray[np.integer[Any]], rng: np.random.Generator) -> Indices:
     """Order pictures so that any first ones hold the classes in proportion, and the very first one of each class."""
     shuffled = rng.permutation(indices)
     place = np.empty(len(shuffled))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import nn
 
 from etude.explain.records import Kind
@@ -43,6 +45,20 @@ def kind_of_function(name: str) -> Kind | None:
     if plain.startswith("upsample"):
         return "up-sampling"
     return OF_FUNCTION.get(plain)
+
+
+def kind_by_shapes(kind: Kind, before: Sequence[int], after: Sequence[int]) -> Kind:
+    """Return what a layer is once its shapes are known, batch left out.
+
+    A pooling is global where one number a channel is left; an interpolation may also make a map smaller.
+
+    >>> kind_by_shapes("global pooling", (8, 14, 14), (8, 7, 7)), kind_by_shapes("up-sampling", (8, 14, 14), (8, 7, 7))
+    ('pooling', 'resizing')
+    """
+    if kind == "global pooling" and sum(side > 1 for side in after) > 1:
+        return "pooling" if before[-2:] != after[-2:] else "other"  # a mean over channels gathers no places
+    is_smaller = len(before) == len(after) == 3 and (after[1] < before[1] or after[2] < before[2])
+    return "resizing" if kind == "up-sampling" and is_smaller else kind
 
 
 def kind_of_module(module: nn.Module) -> Kind | None:

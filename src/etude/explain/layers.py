@@ -1,30 +1,25 @@
 """A network layer by layer: what it is made of, and what each layer is worth on real pictures.
 
-Shapes: B pictures, N pictures, C channels, H and W pixels, K logits.
+Shapes: B and N pictures, C channels, H and W pixels.
 """
 
 from __future__ import annotations
 
-import contextlib
 import statistics
-import time
-from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from etude.core.seeds import derive
 from etude.explain.channels import channel_axis
-from etude.explain.records import LayerRow, LayersRecord, Role
+from etude.explain.falls import Asked, Falls, measure_falls, waiting_for
+from etude.explain.records import LayerRow, LayersRecord, Member, Role
 from etude.explain.tracing import Traced, Tracer
 
 _TIMED_BATCH, _TIMES = 8, 5
 _SEEN = 64  # pictures on which activations are looked at
-_BATCH = 128
 _NORMS_AND_MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
 _HOLDING = ("batch norm", "layer norm", "attention", "dense", "convolution", "scale")
-Score = Callable[[Tensor], float]
-"""Takes the logits (N, K) of the first N pictures and gives their score."""
 
 
 def describe_layers(
@@ -32,25 +27,20 @@ def describe_layers(
     images_NCHW: Tensor,
     *,
     network: str,
-    score: Score | None = None,
-    metric: str = "",
-    higher_is_better: bool = True,
-    most_seconds: float = 60.0,
-    least_scored: int = 64,
+    asked: Asked | None = None,
     device: str = "",
+    member: Member | None = None,
 ) -> LayersRecord:
     """Return the table of a network.
 
     Args:
         model: the network; it is left as it was.
-        images_NCHW: real pictures, float and normalised, on the network's device; at least one.
+        images_NCHW: real pictures, float and normalised, on the network's device; at least one. Some measurements look
+            at the first ones only: any first ones must stand for all, whatever the order of the source.
         network: what to call it.
-        score: gives the score of logits; without it no fall is measured.
-        metric: name of the score.
-        higher_is_better: its direction.
-        most_seconds: about how long falls may take; fewer pictures are answered where all would take longer.
-        least_scored: pictures that are answered for each fall at the least, however long that takes.
+        asked: how falls are measured; without it none is.
         device: the machine in words.
+        member: which network it is of a run in which several answer together.
     """
     tracer = Tracer(model)
     tracer.run(images_NCHW[:1])
@@ -58,9 +48,7 @@ def describe_layers(
     shares = _time(model, images_NCHW[:_TIMED_BATCH], len(rows))
     sees_all = _probe(model, images_NCHW[:1], len(rows))
     activity = _watch_activity(model, images_NCHW[:_SEEN], len(rows))
-    falls, whole, n_scored = _Falls(model, rows, images_NCHW, score, higher_is_better).measure(
-        most_seconds, least_scored
-    )
+    falls = Falls() if asked is None else measure_falls(model, rows, images_NCHW, asked)
     owners = _own_parameters(model, rows)
     last = _last_matrix(rows)
     described = [
@@ -81,24 +69,34 @@ def describe_layers(
             time_share=shares[place],
             dead=activity.get(place, (None, None))[0],
             sparsity=activity.get(place, (None, None))[1],
-            fall_bypassed=falls.get((place, "bypassed")),
-            fall_shuffled=falls.get((place, "shuffled")),
+            **_told_of(falls, place),
         )
         for place, row in enumerate(rows)
     ]
     described += _left_over(model, owners)
     return LayersRecord(
         network=network,
+        member=member,
         size_px=(int(images_NCHW.shape[2]), int(images_NCHW.shape[3])),
         rows=tuple(described),
         params=sum(parameter.numel() for parameter in model.parameters()),
         macs=sum(row.macs for row in rows),
-        metric=metric if n_scored else "",
-        score=whole,
-        n_pictures=n_scored,
+        metric="" if asked is None else asked.metric,
+        score=falls.whole,
+        n_pictures=falls.n_pictures,
+        n_shuffles=falls.n_shuffles,
         n_seen=min(_SEEN, len(images_NCHW)),
         device=device,
     )
+
+
+def _told_of(falls: Falls, place: int) -> dict[str, Any]:
+    """Return the fields of a layer's row that say what it is worth."""
+    fields: dict[str, Any] = {}
+    for deed in ("bypassed", "shuffled"):
+        if (found := falls.of.get((place, deed))) is not None:
+            fields |= {f"fall_{deed}": found.fall, f"interval_{deed}": found.interval}
+    return fields
 
 
 def _last_matrix(rows: list[Traced]) -> Traced | None:
@@ -109,7 +107,7 @@ def _last_matrix(rows: list[Traced]) -> Traced | None:
 
 def _role(row: Traced, place: int) -> Role:
     """Return what stands out of a layer at its place."""
-    if row.kind not in (*_NORMS_AND_MAPS, "pooling", "dense"):
+    if row.kind not in (*_NORMS_AND_MAPS, "resizing", "pooling", "dense"):
         return ""
     if place == 0:
         return "first"
@@ -135,13 +133,6 @@ def _time(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> list[float]:
     medians = [statistics.median(column) for column in zip(*kept, strict=True)] or [0.0] * n_rows
     total = sum(medians)
     return [median / total if total else 0.0 for median in medians]
-
-
-def waiting_for(device: torch.device) -> Callable[[], None] | None:
-    """Return what waits until a device has done what it was asked; none for a CPU, which does it at once."""
-    if device.type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
-    return torch.mps.synchronize if device.type == "mps" else None
 
 
 def _probe(model: nn.Module, image_1CHW: Tensor, n_rows: int) -> list[bool]:
@@ -214,84 +205,3 @@ def _left_over(model: nn.Module, owners: dict[int, list[nn.Parameter]]) -> list[
         for name, parameter in model.named_parameters()
         if id(parameter) not in held
     ]
-
-
-class _Falls:
-    """By how much the score gets worse without a layer, and with its weights shuffled."""
-
-    def __init__(
-        self, model: nn.Module, rows: list[Traced], images_NCHW: Tensor, score: Score | None, higher_is_better: bool
-    ) -> None:
-        self.model = model
-        self.rows = [row for row in rows if row.first_of_module and row.kind != "dropout"]
-        self.images = images_NCHW
-        self.score = score
-        self.sign = 1.0 if higher_is_better else -1.0
-
-    def measure(self, most_seconds: float, least_scored: int) -> tuple[dict[tuple[int, str], float], float | None, int]:
-        """Return the falls by layer and deed, the score of the whole network, and the pictures that were answered."""
-        if self.score is None:
-            return {}, None, 0
-        deeds = [(row, deed) for row in self.rows for deed in self._deeds(row)]
-        started = time.perf_counter()
-        self._answer(min(_BATCH, len(self.images)))
-        if (wait := waiting_for(self.images.device)) is not None:
-            wait()
-        each_s = (time.perf_counter() - started) / min(_BATCH, len(self.images))
-        affordable = int(most_seconds / (each_s * (len(deeds) + 1)))
-        count = min(len(self.images), max(least_scored, affordable))
-        whole = self.score(self._answer(count))
-        falls: dict[tuple[int, str], float] = {}
-        for row, deed in deeds:
-            with self._bypassed(row.module) if deed == "bypassed" else self._shuffled(row) as done:
-                logits_NK = self._answer(count)
-            if done[0]:
-                falls[row.place, deed] = self.sign * (whole - self.score(logits_NK))
-        return falls, whole, count
-
-    def _deeds(self, row: Traced) -> Iterator[str]:
-        is_same_shape = not row.is_function and row.input_shape == row.output_shape
-        if row.module is not self.model and (row.kind == "residual" or is_same_shape):
-            yield "bypassed"
-        if not row.is_function and any(p.numel() > 1 for p in row.module.parameters(recurse=False)):
-            yield "shuffled"
-
-    def _answer(self, count: int) -> Tensor:
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad():
-                return torch.cat([self.model(batch).float() for batch in torch.split(self.images[:count], _BATCH)])
-        finally:
-            self.model.train(was_training)
-
-    @contextlib.contextmanager
-    def _bypassed(self, module: nn.Module) -> Iterator[list[bool]]:
-        """Let a module pass on what it takes; the list says whether the shapes allowed it."""
-        done = [False]
-
-        def pass_on(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            done[0] = isinstance(output, Tensor) and bool(inputs) and inputs[0].shape == output.shape
-            return inputs[0] if done[0] else output
-
-        handle = module.register_forward_hook(pass_on)
-        try:
-            yield done
-        finally:
-            handle.remove()
-
-    @contextlib.contextmanager
-    def _shuffled(self, row: Traced) -> Iterator[list[bool]]:
-        """Shuffle the numbers of each of a layer's own parameters, and put them back."""
-        kept = {name: parameter.detach().clone() for name, parameter in row.module.named_parameters(recurse=False)}
-        chance = torch.Generator().manual_seed(derive(0, "shuffle", row.name))
-        try:
-            with torch.no_grad():
-                for name, parameter in row.module.named_parameters(recurse=False):
-                    order = torch.randperm(parameter.numel(), generator=chance).to(parameter.device)
-                    parameter.copy_(kept[name].flatten()[order].reshape(parameter.shape))
-            yield [True]
-        finally:
-            with torch.no_grad():
-                for name, parameter in row.module.named_parameters(recurse=False):
-                    parameter.copy_(kept[name])

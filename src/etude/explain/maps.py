@@ -59,6 +59,11 @@ def reduce_space(values_ND: Numbers, axes: int = _REDUCED) -> Reduced:
     )  # fmt: skip
 
 
+def first_two(reduced_NR: Numbers) -> Numbers:
+    """Return the first two axes (N, 2); where there is but one, a second that says nothing."""
+    return np.pad(reduced_NR[:, :2], ((0, 0), (0, max(0, 2 - reduced_NR.shape[1]))))
+
+
 def draw_tsne(reduced_NR: Numbers, *, seed: int = 0, threads: int = 1) -> Numbers:
     """Lay pictures flat by t-SNE (van der Maaten and Hinton 2008), (N, 2); the same seed gives the same map.
 

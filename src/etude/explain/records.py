@@ -13,6 +13,7 @@ Kind = Literal[
     "pointwise convolution",
     "patch embedding",
     "up-sampling",
+    "resizing",
     "dense",
     "head",
     "batch norm",
@@ -67,7 +68,7 @@ class LayerRow(Config):
     """Multiply-adds for one picture: products of matrices, convolutions and attention."""
     receptive_px: tuple[float, float] | None = None
     """Height and width, in pixels of the input, of what one place of its output can depend on by convolution, pooling
-    and up-sampling alone, whatever the picture's size; none where that has no meaning."""
+    and up-sampling alone, whatever the picture's size; none where that has no meaning, or is not known."""
     stride_px: tuple[float, float] | None = None
     """Pixels of the input between two neighbouring places of its output."""
     sees_all: bool = False
@@ -83,8 +84,14 @@ class LayerRow(Config):
     fall_bypassed: float | None = None
     """By how much the score gets worse, in the metric's unit, when the layer is left out (of a residual sum, the
     block that it closes); none where it cannot be."""
+    interval_bypassed: Interval | None = None
+    """95 % interval of that fall, pictures resampled (bootstrap, paired with the whole network); none with one picture,
+    and in records of format 1."""
     fall_shuffled: float | None = None
-    """By how much the score gets worse when the layer's weights are shuffled; none where it has none."""
+    """By how much the score gets worse when the layer's weights are shuffled, mean over shuffles; none where it has
+    none."""
+    interval_shuffled: Interval | None = None
+    """The same of that fall, shuffles resampled too."""
 
     @property
     def gives_maps(self) -> bool:
@@ -92,10 +99,25 @@ class LayerRow(Config):
         return self.kind in MAP_KINDS and len(self.output_shape) == 3 and self.output_shape[1] > 1
 
 
-class LayersRecord(Record):
-    """A network layer by layer (`explain/layers.json`)."""
+class Member(Config):
+    """The one network that is explained of a run in which several answer together."""
 
-    FORMAT: ClassVar[int] = 1
+    number: int
+    """Its number, from 1."""
+    of: int
+    """How many there are."""
+
+
+class LayersRecord(Record):
+    """A network layer by layer (`explain/layers.json`).
+
+    Format 1 looked at the first pictures of the source, which may all be of a few classes, and shuffled once.
+    """
+
+    FORMAT: ClassVar[int] = 2
+
+    format: int = FORMAT
+    """The number of the format that this record was written in."""
 
     network: str
     """Name of the network."""
@@ -103,6 +125,8 @@ class LayersRecord(Record):
     """Height and width of the pictures."""
     rows: tuple[LayerRow, ...]
     """Its layers."""
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     params: int
     """Parameters of the network; the sum of the rows'."""
     macs: int
@@ -113,6 +137,8 @@ class LayersRecord(Record):
     """The score of the whole network on the pictures on which falls were measured."""
     n_pictures: int = 0
     """Validation pictures on which falls were measured."""
+    n_shuffles: int = 1
+    """Times that the weights of each layer were shuffled."""
     n_seen: int = 0
     """Validation pictures on which activations were looked at."""
     device: str = ""
@@ -152,6 +178,8 @@ class SightRecord(Record):
 
     FORMAT: ClassVar[int] = 1
 
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     picture: PictureRef
     """The picture whose feature maps are shown."""
     layers: tuple[str, ...]
@@ -175,19 +203,28 @@ class Attribution(Config):
     """The same for integrated gradients."""
     drop_random: float
     """The same for a fifth chosen by chance, mean over draws."""
-    likeness: float
-    """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1."""
+    likeness: float | None
+    """Rank correlation of the Grad-CAM map with that of the network with random weights, -1 to 1; none where either is
+    the same everywhere."""
     likeness_integrated: float | None = None
-    """The same of the integrated gradients; none in records from before they were checked."""
+    """The same of the integrated gradients; none too in records from before they were checked."""
     inside: float | None = None
     """Of masks, the share of what Grad-CAM marks that lies on the pixels in question, 0 to 1; else none."""
 
 
 class WhyRecord(Record):
-    """Where a network looks, on right and on wrong answers (`explain/why.json`); the maps lie beside in `why.npz`."""
+    """Where a network looks, on right and on wrong answers (`explain/why.json`); the maps lie beside in `why.npz`.
 
-    FORMAT: ClassVar[int] = 1
+    In format 1 integrated gradients marked what speaks for the answer or against it, and the statistics of batch
+    normalisations did not follow random weights, so that a deep network gave nothing to be compared with.
+    """
 
+    FORMAT: ClassVar[int] = 2
+
+    format: int = FORMAT
+    """The number of the format that this record was written in."""
+    member: Member | None = None
+    """Which network of a run in which several answer together; none where it is the run's one."""
     layer: str
     """The layer at which Grad-CAM was taken."""
     of_tokens: bool = False
@@ -200,10 +237,14 @@ class WhyRecord(Record):
     """Mean over the pictures."""
     mean_drop_random: float
     """Mean over the pictures."""
-    mean_likeness: float
-    """Mean over the pictures."""
+    mean_likeness: float | None
+    """Mean over the pictures of which it could be measured; none where there is none."""
+    interval_likeness: Interval | None = None
+    """Its 95 % interval over pictures, each with weights drawn anew (t); none with one picture and in format 1."""
     mean_likeness_integrated: float | None = None
-    """Mean over the pictures; none in records from before it was measured."""
+    """The same mean of the integrated gradients; none in records from before it was measured."""
+    interval_likeness_integrated: Interval | None = None
+    """Its interval."""
     gain_grad_cam: Interval | None = None
     """95 % interval of what the fifth that Grad-CAM marks costs beyond a fifth chosen by chance (t, paired by picture);
     none with one picture."""
@@ -244,6 +285,8 @@ class DataMapRecord(Record):
 
     FORMAT: ClassVar[int] = 1
 
+    member: Member | None = None
+    """Whose features they are, of a run in which several networks answer together; none where it is the run's one."""
     maps: tuple[MapRecord, ...]
     """The maps."""
     n: int
@@ -253,6 +296,10 @@ class DataMapRecord(Record):
     the space itself, not on the flat map."""
     chance: dict[str, float]
     """By class, the share that would be reached by chance: its share of the test pictures."""
+    n_judged: int = 0
+    """Test pictures on which that was measured; 0 in records from before it was kept."""
+    n_test: int = 0
+    """Test pictures in all."""
     seconds: float
     """Time that it took."""
     pixels_px: int

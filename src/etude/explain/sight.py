@@ -5,7 +5,7 @@ Shapes: N pictures, C channels, H and W pixels, k the side of a filter.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from etude.explain.channels import as_maps, token_grid, works_on_last
 from etude.explain.records import MAP_KINDS
 from etude.explain.tracing import Traced, Tracer
-from etude.explain.why import evaluating, frozen, pictures_at_once
+from etude.explain.why import evaluating, frozen
 
 
 def find_map_layers(model: nn.Module, image_1CHW: Tensor, most: int = 24) -> list[str]:
@@ -126,19 +126,26 @@ def first_filters(model: nn.Module) -> tuple[str, Tensor] | None:
 
 @torch.no_grad()
 def most_exciting(
-    model: nn.Module, images_NCHW: Tensor, layers: Sequence[str], *, channels: int = 2, pictures: int = 6
+    model: nn.Module, batches: Iterable[Tensor], layers: Sequence[str], *, channels: int = 2, pictures: int = 6
 ) -> dict[str, list[tuple[int, list[int], list[float]]]]:
     """Return, for each layer, channels with the pictures that excite them most.
 
     Those channels are taken whose largest numbers vary most between pictures: what is the same for all says little.
+
+    Args:
+        model: the network.
+        batches: the pictures (B, 3, H, W), some at a time.
+        layers: names of the layers.
+        channels: of each layer.
+        pictures: of each channel.
 
     Returns:
         For each layer, its channels: number of the channel, places of the pictures (the most exciting first), and the
         largest number that the channel gives anywhere on each.
     """
     largest: dict[str, list[Tensor]] = {name: [] for name in layers}
-    for batch in torch.split(images_NCHW, pictures_at_once(images_NCHW)):
-        for name, maps in _outputs(model, batch, layers).items():
+    for images_BCHW in batches:
+        for name, maps in _outputs(model, images_BCHW, layers).items():
             largest[name].append(maps.flatten(2).amax(2))
     found = {}
     for name, parts in largest.items():

@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from etude.explain.costs import count_op_macs
-from etude.explain.kinds import kind_of_function, kind_of_module
+from etude.explain.kinds import kind_by_shapes, kind_of_function, kind_of_module
 from etude.explain.receptive import Field, grow, whole_picture
 from etude.explain.records import Kind
 
@@ -81,7 +81,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         self._batch = images_BCHW.shape[0]
         with _evaluating(self.model), _heard(self.model, self._enter, self._leave), torch.no_grad():
             images_BCHW = images_BCHW.clone()
-            self._fields[images_BCHW] = whole_picture(*images_BCHW.shape[2:])
+            self._fields[images_BCHW] = whole_picture(images_BCHW.shape[2], images_BCHW.shape[3], self._batch)
             with self:
                 logits: Tensor = self.model(images_BCHW)
         self.rows = [row for row in self.rows if _is_layer(row)]
@@ -200,6 +200,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
             row.place = place
             row.kind = row.kind or next(iter(row.kinds), None) or "other"
             row.input_shape, row.output_shape = row.input_shape[1:], row.output_shape[1:]
+            row.kind = kind_by_shapes(row.kind, row.input_shape, row.output_shape)
             row.macs //= self._batch
 
 

@@ -16,8 +16,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from etude.core.errors import ModelError, sentence
+from etude.core.errors import MissingPartError, ModelError, sentence
 from etude.core.seeds import derive
 from etude.explain.channels import as_maps
 from etude.explain.questions import Question
@@ -35,7 +36,7 @@ class Maps:
     grad_cam_HW: Tensor
     """At the size of the picture, 0 to 1."""
     integrated_HW: Tensor
-    """Sum over colours of the sizes of the attributions, 0 to 1."""
+    """What each pixel adds to the answer, summed over colours, 0 to 1; 0 for what speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,34 @@ def raw_grad_cam(model: nn.Module, image_1CHW: Tensor, asked: Question, layer: s
 
 
 def integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Question) -> Tensor:
-    """Return the attributions (H, W), 0 to 1 (Sundararajan et al. 2017, arXiv:1703.01365, eq. 1, from grey)."""
-    return _scaled(raw_integrated_gradients(model, image_1CHW, asked)[0].abs().sum(0))
+    """Return what speaks for the answer (H, W), 0 to 1: what integrated gradients attribute to each pixel.
+
+    What speaks against the answer is 0. On the CPU.
+    """
+    return _scaled(raw_integrated_gradients(model, image_1CHW, asked)[0].sum(0).clamp(min=0))
 
 
 def raw_integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Question, steps: int = _STEPS) -> Tensor:
-    """Return the attributions (1, 3, H, W); they sum to the logit less that of the grey picture, nearly."""
-    start = torch.zeros_like(image_1CHW)
-    shares = ((torch.arange(steps, device=image_1CHW.device) + 0.5) / steps).reshape(-1, 1, 1, 1)
-    total = torch.zeros_like(image_1CHW)
+    """Return the attributions (1, 3, H, W); they sum to the logit less that of the grey picture, nearly.
+
+    By Captum (Sundararajan et al. 2017, arXiv:1703.01365, eq. 1), from grey, in the middles of the steps.
+
+    Raises:
+        MissingPartError: if Captum is not installed.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("captum") is None:
+        raise MissingPartError(
+            "explain: integrated gradients need Captum. Install it with `pip install 'etude[explain]'`."
+        )
+    from captum.attr import IntegratedGradients
+
     with frozen(model), torch.enable_grad():
-        for some in torch.split(shares, pictures_at_once(image_1CHW)):
-            between = (start + some * (image_1CHW - start)).detach().requires_grad_()
-            (gradient,) = torch.autograd.grad(asked.logit(model(between)).sum(), between)
-            total += gradient.sum(0, keepdim=True)
-    return (total / steps * (image_1CHW - start)).detach()
+        found: Tensor = IntegratedGradients(lambda images_BCHW: asked.logit(model(images_BCHW))).attribute(
+            image_1CHW, n_steps=steps, method="riemann_middle", internal_batch_size=pictures_at_once(image_1CHW)
+        )
+    return found.detach().float()
 
 
 def pictures_at_once(images_BCHW: Tensor) -> int:
@@ -126,22 +140,48 @@ def check_by_occlusion(model: nn.Module, image_1CHW: Tensor, asked: Question, ma
     return Check(drops[0], drops[1], sum(drops[2:]) / _DRAWS)
 
 
-def draw_anew(model: nn.Module) -> nn.Module:
+def draw_anew(model: nn.Module, images_BCHW: Tensor, number: int = 0) -> nn.Module:
     """Return a copy of a network in evaluation mode that has learnt nothing, whatever its weights came from.
 
     Every layer of torch draws its weights as when it was made, from a stream of its own; a parameter that lies
-    elsewhere, such as an embedding of places, has its numbers shuffled.
+    elsewhere, such as an embedding of places, has its numbers shuffled. Batch normalisations take their statistics from
+    real pictures: with those of other weights a signal dies out on its way through a deep network.
+
+    Args:
+        model: the network.
+        images_BCHW: real pictures, several of them.
+        number: of the draw.
     """
-    fresh = copy.deepcopy(model)
+    fresh = copy.deepcopy(model).eval()
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive(0, "random weights"))
+        torch.manual_seed(derive(0, "random weights", number))
         for module in fresh.modules():
             draw = getattr(module, "reset_parameters", None)
-            if callable(draw) and type(module).__module__.startswith("torch.nn."):
+            is_norm = isinstance(module, _BatchNorm)
+            if callable(draw) and (is_norm or type(module).__module__.startswith("torch.nn.")):
                 draw()
             else:
                 _shuffle(module)
-    return fresh.eval()
+    return _with_statistics(fresh, images_BCHW)
+
+
+@torch.no_grad()
+def _with_statistics(model: nn.Module, images_BCHW: Tensor) -> nn.Module:
+    """Let batch normalisations take their statistics from pictures; all else stays as it is in evaluation mode."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return model
+    kept = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over the batches
+        norm.train()
+    for batch in torch.split(images_BCHW, max(2, pictures_at_once(images_BCHW))):
+        if len(batch) > 1 or len(images_BCHW) == 1:
+            model(batch)
+    for norm, momentum in zip(norms, kept, strict=True):
+        norm.momentum = momentum
+    return model.eval()
 
 
 @torch.no_grad()
@@ -151,8 +191,8 @@ def _shuffle(module: nn.Module) -> None:
         parameter.copy_(parameter.flatten()[order].reshape(parameter.shape))
 
 
-def likeness(one_HW: Tensor, other_HW: Tensor) -> float:
-    """Return the rank correlation of two maps, -1 to 1; 0 where one is the same everywhere.
+def likeness(one_HW: Tensor, other_HW: Tensor) -> float | None:
+    """Return the rank correlation of two maps, -1 to 1; none where one is the same everywhere, so that it has no ranks.
 
     Equal numbers share the mean of their ranks: Grad-CAM is exactly zero over much of a picture, and ranked by their
     places those zeros would make any two maps alike.
@@ -160,7 +200,7 @@ def likeness(one_HW: Tensor, other_HW: Tensor) -> float:
     from scipy.stats import rankdata
 
     if any(bool(flat.max() == flat.min()) for flat in (one_HW, other_HW)):
-        return 0.0
+        return None
     ranks = [rankdata(flat.flatten().cpu().numpy()) for flat in (one_HW, other_HW)]
     return float(np.corrcoef(ranks)[0, 1])
 

@@ -20,7 +20,7 @@ def model_card(record: BundleRecord) -> str:
         ", ".join(f"{index} {name}" for index, name in enumerate(record.classes)),
         "## How good it is",
         score_table(record.scores),
-        _SCORED_WITH_32_BITS if record.kind == "int8" and record.scores else "",
+        _scored_by(record),
         _own_masks(record),
         _decisions(record),
         *closing_parts(record, _gate(record), _PERSONAL),
@@ -32,9 +32,6 @@ _EXCLUDED = """\
 - Pictures of another kind than the training pictures: the model names one of its classes whatever it is shown.
 - Decisions about people, and any decision that nobody looks over where an error does harm.
 - Safety: nothing here was tested against pictures that were made to deceive it."""
-_SCORED_WITH_32_BITS = """\
-These are the scores of the network with 32 bits; what 8 bits lose of them on validation is told under *Agreement with
-the network that was trained*."""
 _PERSONAL = """\
 A bundle holds weights, names and numbers, and no picture of the training data: its reference pictures are drawn by a
 formula. What a network of this size keeps of single pictures was not measured. The predictor and the server keep no
@@ -48,7 +45,7 @@ def closing_parts(record: BundleRecord, agreement: str, personal: str) -> list[s
         agreement,
         "## Speed",
         speed_table(record.speeds) or "Not measured.",
-        f"Measured on: {record.machine}." if record.machine else "",
+        f"Measured on: {record.machine}. Memory is that of one picture at a time." if record.speeds else "",
         "## Training data",
         _data_lines(record),
         "## Personal data",
@@ -68,6 +65,7 @@ def _origin_lines(record: BundleRecord) -> list[str]:
     origin, data = record.origin, record.data
     return [
         f"- Study `{origin.study}`, candidate `{origin.candidate}`, run `{origin.run}`, trained {origin.trained_at}.",
+        f"- {origin.chosen}" if origin.chosen else "",
         f"- Question: {origin.question}" if origin.question else "",
         f"- Network: {origin.network}. {origin.paper}".rstrip(),
         f"- Licence of the network's code: {origin.licence_code or 'not known'}.",
@@ -99,6 +97,32 @@ def score_table(scores: tuple[Score, ...]) -> str:
     return "\n".join(lines) if scores else "No score was recorded."
 
 
+def _scored_by(record: BundleRecord) -> str:
+    """Say whose scores these are: the bundle's own on validation, the study's on test."""
+    if not record.scores:
+        return ""
+    bits = 8 if record.kind == "int8" else 32
+    if record.task == "segmentation":
+        text = f"These are the study's{_in_precision(record)}."
+    else:
+        tempered = " at the temperature of this bundle" if record.temperature is not None else ""
+        text = (
+            f"Those on validation are of the answers of this bundle, with {bits} bits. Those on test are of the "
+            f"answers that the study recorded{_in_precision(record)}{tempered}."
+        )
+    if (same := record.gate.recorded) is not None:
+        text += f" On validation {same:.1%} of the bundle's decisions are those that the study recorded."
+    if record.kind == "int8":
+        text += " What 8 bits lose is told under *Agreement with the network that was trained*."
+    return text
+
+
+def _in_precision(record: BundleRecord) -> str:
+    words = {"fp32": "32 bits", "bf16": "16 bits (bfloat16)", "fp16": "16 bits (float16)"}
+    known = words.get(record.origin.precision)
+    return f", which computed with {known}" if known else ""
+
+
 def _own_masks(record: BundleRecord) -> str:
     """Say what the bundle's own masks score, where the scores above them are of logits that it does not give."""
     if record.own_miou is None:
@@ -113,14 +137,16 @@ def _own_masks(record: BundleRecord) -> str:
 def _decisions(record: BundleRecord) -> str:
     told = []
     if record.threshold is not None:
-        told.append(f"It says yes from a probability of {record.threshold:.4f} on, chosen on validation.")
+        rule = "one half, as no other was chosen" if record.threshold == 0.5 else "chosen on validation"
+        told.append(f"It says yes from a probability of {record.threshold:.4f} on, {rule}.")
     if record.temperature is not None:
         told.append(f"Its logits are divided by {record.temperature:.4f} (temperature, fitted on validation).")
     if (sure := record.certainty) is not None:
         right = "" if sure.sure_accuracy is None else f", and {sure.sure_accuracy:.1%} of those are right"
         told.append(
-            f"Answers below a probability of {sure.unsure_below:.4f} count as unsure: on validation "
-            f"{sure.sure_share:.1%} of the answers are sure{right}."
+            f"Answers below a probability of {sure.unsure_below:.4f} count as unsure: on "
+            f"{how_many(record.gate.pictures, 'validation picture')} {sure.sure_share:.1%} of the answers are "
+            f"sure{right}."
         )
     if (known := record.familiarity) is not None:
         told.append(
@@ -187,7 +213,7 @@ def speed_table(speeds: tuple[Speed, ...]) -> str:
 def _data_lines(record: BundleRecord) -> str:
     """Return what the model was trained on."""
     data = record.data
-    lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`."]
+    lines = [f"`{data.source}`, fingerprint `{data.fingerprint}`. In the split of this run:"]
     for part, counts in data.counts.items():
         told = ", ".join(f"{name} {count}" for name, count in counts.items() if name)
         lines.append(f"- {part}: {how_many(sum(counts.values()), 'picture')}{f' ({told})' if told else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -46,7 +47,7 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         classes=request.classes,
         graph=GRAPH_FILE,
         prepare=request.prepare.model_dump(mode="json"),
-        scores=request.scores,
+        scores=tuple(score for score in request.scores if math.isfinite(score.value)),  # JSON has no NaN
         machine=f"{processor_name()}, {how_many(usable_threads(), 'thread')}",
         origin=request.origin,
         data=request.data,

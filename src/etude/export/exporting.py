@@ -35,6 +35,7 @@ from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
 from etude.export.logits import UNSEEN, check_logits, with_8_bits
 from etude.export.quantise import quantise
 from etude.export.request import Request, Told, Wishes
+from etude.export.scoring import bundle_scores, recorded_agreement
 from etude.export.speeds import measure_variants
 from etude.metrics.calibration import with_temperature
 from etude.runtime.predictor import Predictor, load
@@ -69,7 +70,9 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     told(f"asking the network about {how_many(len(validation), 'validation picture')}")
     network = network_answers(request, validation, plain)
     truth_N = request.source.items.labels[validation].astype(np.int64) if request.task == "classification" else None
+    kept = request.temperature
     request, deployed, network = _calibrated(request, plain, network, truth_N)
+    fitted = request.temperature if kept is None else None
     doubt = _Doubt(truth_N, request.threshold, pictures, wishes)
     told("making the ONNX graph")
     graphs = {"fp32": export_graph(deployed, request.prepare)}
@@ -77,6 +80,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     exact = Predictor(_draft(request, graphs["fp32"], "fp32", doubt.fields(network)))
     answers = bundle_answers(request, validation, exact)
     gate = check_agreement(request, validation, network, answers)
+    gate = replace(gate, recorded=recorded_agreement(request, validation, answers))
     logits = check_logits(request, validation, deployed, exact) if wishes.logits else None
     quantisation = None
     if wishes.int8:
@@ -90,6 +94,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         speeds = measure_variants(request, deployed, graphs)
     kind: GraphKind = "int8" if wishes.int8 else "fp32"
     measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds, "logits": logits}
+    request = replace(request, scores=bundle_scores(request, validation, answers, fitted))
     draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})
     if logits is not None and wishes.int8:
         told("measuring how far 8 bits move the logits")

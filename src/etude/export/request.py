@@ -14,6 +14,7 @@ from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
 from etude.core.errors import MistakeError, sentence
 from etude.core.words import Part
 from etude.data.source import Source
+from etude.evaluate.predictions import Predictions
 from etude.pictures.prepare_config import Prepare
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Request:
     """Colours of the classes, for masks."""
     views: str = "none"
     """The views of a picture whose probabilities the network averages, such as flip."""
+    recorded: Callable[[Part], Predictions] | None = None
+    """Reads what the run answered about the pictures of a part; none for masks and generators."""
 
     def indices(self, part: Part) -> npt.NDArray[np.int64]:
         """Return the positions of the pictures of a part.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from etude.figures.labels import height_of, wrap, wrap_each
 from etude.figures.theme import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, WIDE_IN, new_figure
 
 if TYPE_CHECKING:
@@ -42,8 +43,10 @@ def draw_contact_sheet(
         [place for place, label in enumerate(labels) if label == wanted][:per_class] for wanted in range(len(classes))
     ]
     shown = [(name, row) for name, row in zip(classes, rows, strict=True) if row]
-    figure = new_figure(width_in, max(1, len(shown)) * (width_in - 1.0) / per_class + 0.1)
-    for line, (name, row) in enumerate(shown):
+    labelled = [wrap(name, 1.0, TEXT_PT) for name, _ in shown]
+    row_in = max((width_in - 1.0) / per_class, height_of(labelled, TEXT_PT) + 0.05)
+    figure = new_figure(width_in, max(1, len(shown)) * row_in + 0.1)
+    for line, (_, row) in enumerate(shown):
         for column in range(per_class):
             axes = figure.add_subplot(max(1, len(shown)), per_class, line * per_class + column + 1)
             if column < len(row):
@@ -51,7 +54,9 @@ def draw_contact_sheet(
             else:
                 axes.set_axis_off()
             if column == 0:
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=TEXT_PT, color=INK, labelpad=6)
+                axes.set_ylabel(
+                    labelled[line], rotation=0, ha="right", va="center", fontsize=TEXT_PT, color=INK, labelpad=6
+                )
     return figure
 
 
@@ -81,7 +86,12 @@ def draw_answers(
         width_in: width in inches.
     """
     lines = max(1, math.ceil(len(pictures) / columns))
-    figure = new_figure(width_in, lines * (width_in / columns + 0.42))
+    told = []
+    for real, answer, surety in zip(truth, predicted, confidence, strict=True):
+        answered = f"{classes[answer]} {number(surety)}"
+        below = "" if real == answer else "\n" + instead_of.format(truth=classes[real])
+        told.append(wrap_each(answered + below, width_in / columns - 0.12, SMALL_PT))
+    figure = new_figure(width_in, lines * (width_in / columns + height_of(told, SMALL_PT) + 0.14))
     for place, picture in enumerate(pictures):
         axes = figure.add_subplot(lines, columns, place + 1)
         _show(axes, picture)
@@ -90,9 +100,7 @@ def draw_answers(
             spine.set(
                 visible=True, color=BLUE if right else ORANGE, linewidth=2.2, linestyle="-" if right else (0, (3, 2.5))
             )
-        words = f"{classes[predicted[place]]} {number(confidence[place])}"
-        below = "" if right else "\n" + instead_of.format(truth=classes[truth[place]])
-        axes.set_xlabel(words + below, fontsize=SMALL_PT, color=MUTED if right else INK, labelpad=3)
+        axes.set_xlabel(told[place], fontsize=SMALL_PT, color=MUTED if right else INK, labelpad=3)
     return figure
 
 

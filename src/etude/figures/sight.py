@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from etude.figures.theme import INK, MUTED, SERIES, SMALL_PT, WIDE_IN, dress, new_figure, title
+from etude.figures.labels import height_of, legend_columns, shorten, wrap, wrap_each
+from etude.figures.theme import INK, MUTED, SERIES, SMALL_PT, TEXT_PT, WIDE_IN, dress, new_figure, title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_NAME_IN = 1.3
+_BOLD = 1.15  # how much wider bold letters are
 
 
 def draw_maps(
@@ -31,7 +35,9 @@ def draw_maps(
         columns: channels a row.
         width_in: width in inches.
     """
-    figure = new_figure(width_in, (len(maps) + 1) * (width_in - 1.5) / columns + 0.2)
+    names = {name: wrap(name, _NAME_IN, SMALL_PT) for name in maps}
+    row_in = max((width_in - 1.5) / columns, height_of([*names.values()], SMALL_PT) + 0.05)
+    figure = new_figure(width_in, (len(maps) + 1) * row_in + 0.2)
     rows = len(maps) + 1
     _show(figure.add_subplot(rows, columns, 1), picture_HWC)
     for line, (name, maps_CHW) in enumerate(maps.items(), 1):
@@ -40,7 +46,7 @@ def draw_maps(
             axes = figure.add_subplot(rows, columns, line * columns + column + 1)
             _show(axes, maps_CHW[channel], cmap="magma")
             if column == 0:
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
+                _name_row(axes, names[name])
     return figure
 
 
@@ -58,14 +64,21 @@ def draw_filters(filters_NCHW: np.ndarray, *, columns: int = 16, width_in: float
 def draw_exciting(rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, width_in: float = WIDE_IN) -> Figure:
     """Draw, one row a channel, the pictures that most excite it; the name of the channel at the left."""
     columns = max((len(pictures) for _, pictures in rows), default=1)
-    figure = new_figure(width_in, max(1, len(rows)) * (width_in - 1.8) / columns + 0.1)
-    for line, (name, pictures) in enumerate(rows):
+    names = [wrap(name, _NAME_IN, SMALL_PT) for name, _ in rows]
+    row_in = max((width_in - 1.8) / columns, height_of(names, SMALL_PT) + 0.05)
+    figure = new_figure(width_in, max(1, len(rows)) * row_in + 0.1)
+    for line, (_, pictures) in enumerate(rows):
         for column, picture_HWC in enumerate(pictures):
             axes = figure.add_subplot(max(1, len(rows)), columns, line * columns + column + 1)
             _show(axes, picture_HWC)
             if column == 0:
-                axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
+                _name_row(axes, names[line])
     return figure
+
+
+def _name_row(axes: Axes, label: str) -> None:
+    """Write the name of a row at its left."""
+    axes.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=SMALL_PT, color=INK, labelpad=5)
 
 
 @dataclass(frozen=True)
@@ -95,7 +108,8 @@ def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: 
     bands = math.ceil(len(looks) / across)
     height, width = looks[0].picture_HWC.shape[:2] if looks else (1, 1)
     side_in = (width_in - 0.9) / across * min(1.0, height / width)
-    figure = new_figure(width_in, bands * (3 * side_in + 0.45) + 0.1)
+    told = [wrap_each(look.told, (width_in - 0.9) / across - 0.06, SMALL_PT - 1) for look in looks]
+    figure = new_figure(width_in, bands * (3 * side_in + height_of(told, SMALL_PT - 1) + 0.25) + 0.1)
     for place, look in enumerate(looks):
         band, column = divmod(place, across)
         for line in range(3):
@@ -107,7 +121,7 @@ def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: 
             if look.pixels_HW is not None and not is_last:
                 axes.contour(look.pixels_HW.astype(float), levels=[0.5], colors=["white"], linewidths=0.7)
             if line == 0:
-                axes.set_title(look.told, fontsize=SMALL_PT - 1, color=INK)
+                axes.set_title(told[place], fontsize=SMALL_PT - 1, color=INK)
             if column == 0:
                 name = heads[line].replace(" ", "\n")
                 axes.set_ylabel(
@@ -130,11 +144,15 @@ def draw_data_maps(
     colors = [_color(label, len(classes)) for label in range(len(classes))]
     there = [label for label in range(len(classes)) if (labels == label).any()]
     are_named = len(there) <= 12
-    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + (0.5 if are_named else 0))
+    names = [shorten(classes[label], width_in - 0.6, SMALL_PT) for label in there]
+    n_columns = legend_columns(names, width_in - 0.2, SMALL_PT)
+    legend_in = math.ceil(len(names) / n_columns) * 0.17 + 0.25 if are_named else 0.0
+    across = max(1, min(2, len(panels)))
+    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + legend_in)
     for place, (heading, places_N2) in enumerate(panels):
-        axes = figure.add_subplot(math.ceil(len(panels) / 2), min(2, len(panels)), place + 1)
+        axes = figure.add_subplot(math.ceil(len(panels) / 2), across, place + 1)
         dress(axes, grid="none", spines=())
-        title(axes, heading)
+        title(axes, wrap(heading, width_in / across - 0.25, TEXT_PT * _BOLD))
         for label in there:
             own = places_N2[labels == label]
             axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0, rasterized=True)
@@ -142,8 +160,7 @@ def draw_data_maps(
         axes.set_yticks([])
     if are_named:
         handles = [figure.axes[0].scatter([], [], s=24, color=colors[label], label=classes[label]) for label in there]
-        names = [classes[label] for label in there]
-        figure.legend(handles, names, loc="outside lower center", ncols=6, frameon=False, fontsize=SMALL_PT)
+        figure.legend(handles, names, loc="outside lower center", ncols=n_columns, frameon=False, fontsize=SMALL_PT)
     return figure
 
 

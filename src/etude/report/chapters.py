@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from etude.report.drawings import Drawing
 from etude.report.tables import Table
@@ -36,3 +38,13 @@ def tell_runs(candidate: str, n_runs: int, words: Words) -> str:
         n_runs,
         candidate=candidate,
     )
+
+
+def at_width(draw: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 - the last one is the width
+    """Draw a figure at the width that comes last."""
+    return draw(*given[:-1], width_in=given[-1])
+
+
+def exhibit(name: str, label: str, draw: Callable[[float], Any], caption: str) -> Exhibit:
+    """Return a figure that is a picture, with what is said below it."""
+    return Exhibit(Drawing(name, label, draw, is_picture=True), caption)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from etude.explain.records import Kind, LayerRow, LayersRecord
+from etude.core.interval import Interval
+from etude.explain.records import Kind, LayerRow, LayersRecord, Member
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
 from etude.report.words import MetricWords, Words
@@ -15,6 +16,7 @@ KIND_WORDS: dict[Kind, str] = {
     "pointwise convolution": mark("pointwise convolution (1×1)"),
     "patch embedding": mark("cutting into patches"),
     "up-sampling": mark("up-sampling"),
+    "resizing": mark("resizing"),
     "dense": mark("dense layer"),
     "head": mark("head"),
     "batch norm": mark("batch normalisation"),
@@ -50,6 +52,9 @@ KIND_SENTENCES: dict[Kind, str] = {
         "the layers behind it read."
     ),
     "up-sampling": mark("Makes the map larger, so that an answer can be given for every place of the picture."),
+    "resizing": mark(
+        "Brings the map to a smaller size by interpolation, so that it fits what it is put together with."
+    ),
     "dense": mark(
         "Weighs all numbers that it is given to make each number that it gives; it knows no neighbourhood, and holds many "  # noqa: E501
         "weights for it."
@@ -105,6 +110,7 @@ PLACE_SENTENCES: dict[Kind, str] = {
     "pointwise convolution": mark("mixes the channels of each place, at the same size ({shape})"),
     "patch embedding": mark("turns patches into vectors for {next}"),
     "up-sampling": mark("spreads what {previous} gives over the picture, for {next}"),
+    "resizing": mark("brings the map to the size that {next} takes"),
     "dense": mark("mixes the features, as many out as in ({shape})"),
     "batch norm": mark("brings what {previous} gives to one scale, for {next}"),
     "layer norm": mark("brings what {previous} gives to one scale, for {next}"),
@@ -159,6 +165,18 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
     )
 
 
+def tell_member(member: Member | None, words: Words) -> list[str]:
+    """Say that one network is explained of several that answer together; nothing where there is but one."""
+    if member is None:
+        return []
+    told = words.say(
+        "Several networks answer together in this candidate; what is shown is of one of them alone, number {number} of {of}.",  # noqa: E501
+        number=words.count(member.number),
+        of=words.count(member.of),
+    )
+    return [told]
+
+
 def _layer_at(record: LayersRecord, place: int) -> LayerRow | None:
     """Return a layer by its place; none where the row holds parameters of no layer, or there is none."""
     row = record.rows[place] if place < len(record.rows) else None
@@ -194,8 +212,8 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
     def share(value: float | None) -> Cell:
         return Cell(ABSENT) if value is None else Cell(words.percent(value), value)
 
-    def fall(value: float | None) -> Cell:
-        return Cell(ABSENT) if value is None else Cell(metric.bare(value), value)
+    def fall(value: float | None, interval: Interval | None) -> Cell:
+        return Cell(ABSENT) if value is None else Cell(_with_interval(metric.bare(value), interval, metric), value)
 
     columns = [
         Column(say("layer"), numeric=False),
@@ -208,9 +226,9 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
         Column(say("share of time"), hint=say("measured, a batch of real pictures")),
         Column(say("dead channels"), hint=say("share of channels that say the same to every picture")),
         Column(say("not above zero"), hint=say("share of the numbers that it gives")),
-        Column(say("fall without it"), hint=say("points of score lost when it is left out; below zero, gained")),
+        Column(say("fall without it"), hint=say("points of score lost when it is left out, and the 95% interval")),
         Column(
-            say("fall shuffled"), hint=say("points of score lost when its weights are shuffled; below zero, gained")
+            say("fall shuffled"), hint=say("points of score lost when its weights are shuffled, and the 95% interval")
         ),
         Column(say("here"), numeric=False),
     ]
@@ -226,8 +244,8 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
             share(row.time_share),
             share(row.dead),
             share(row.sparsity),
-            fall(row.fall_bypassed),
-            fall(row.fall_shuffled),
+            fall(row.fall_bypassed, row.interval_bypassed),
+            fall(row.fall_shuffled, row.interval_shuffled),
             Cell(tell_place(row, words, record.rows[place - 1] if place else None, _layer_at(record, place + 1))),
         )
         for place, row in enumerate(record.rows)
@@ -264,8 +282,11 @@ def tell_layers(record: LayersRecord, words: Words) -> list[str]:
             params=words.short(record.params),
             macs=words.short(record.macs),
             size=shape_text(record.size_px),
-        )
+        ),
+        *tell_member(record.member, words),
     ]
+    if record.member is not None:
+        said.append(words.say("It is measured on validation pictures that this one was not trained on."))
     if timed := [row for row in record.rows if row.time_share > 0]:
         slowest = max(timed, key=lambda row: row.time_share)
         said.append(
@@ -284,14 +305,13 @@ def tell_layers(record: LayersRecord, words: Words) -> list[str]:
 
 
 def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
-    """Write which layer the score depends on most, and which one least."""
+    """Write which layer the score depends on most, and of which no cost is shown."""
     metric = MetricWords(words, record.metric)
     shuffled = sorted(
         (row for row in record.rows if row.fall_shuffled is not None), key=lambda row: row.fall_shuffled or 0
     )
     if not shuffled or record.score is None:
         return []
-    most, least = shuffled[-1], shuffled[0]
     said = [
         words.say_count(
             "On {n} validation picture the score is {score} ({metric}).",
@@ -301,23 +321,48 @@ def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
             metric=metric.name,
         ),
     ]
-    if (most.fall_shuffled or 0.0) > 0 and not metric.reads_zero(most.fall_shuffled or 0.0):
-        fall = metric.points(most.fall_shuffled or 0.0)
-        said.append(words.say("Shuffling the weights of {layer} costs most: {fall}.", layer=most.name, fall=fall))
-    else:
-        said.append(words.say("Shuffling the weights of any one layer costs nothing."))
-    return said if least is most else [*said, _tell_least(least.name, least.fall_shuffled or 0.0, metric)]
+    if record.n_shuffles > 1:
+        said.append(
+            words.say_count(
+                "The weights of each layer were shuffled {n} time; the 95% intervals are over these pictures and shuffles.",  # noqa: E501
+                "The weights of each layer were shuffled {n} times; the 95% intervals are over these pictures and shuffles.",  # noqa: E501
+                record.n_shuffles,
+            )
+        )
+    most = shuffled[-1]
+    if not _costs(most, metric):
+        return [*said, words.say("That shuffling the weights of any one layer costs anything is not shown.")]
+    fall = _tell_fall(most, metric)
+    said.append(words.say("Shuffling the weights of {layer} costs most: {fall}.", layer=most.name, fall=fall))
+    measured = [row for row in shuffled if row.interval_shuffled is not None]
+    free = [row for row in measured if not _costs(row, metric)]
+    if free:
+        names = words.listing(name_few([row.name for row in free], words, most=6))
+        said.append(words.say("No cost is shown of shuffling those of {layers}.", layers=names))
+    elif len(measured) > 1:
+        least = measured[0]
+        said.append(
+            words.say("Shuffling those of {layer} costs least: {fall}.", layer=least.name, fall=_tell_fall(least, metric))  # noqa: E501
+        )  # fmt: skip
+    return said
 
 
-def _tell_least(layer: str, fall: float, metric: MetricWords) -> str:
-    """Write what comes of shuffling the layer on which the score depends least: a loss, nothing, or even a gain."""
-    say = metric.words.say
-    if metric.reads_zero(fall):
-        return say("With those of {layer} shuffled, the score stays as it is.", layer=layer)
-    if fall > 0:
-        return say("Shuffling those of {layer} costs least: {fall}.", layer=layer, fall=metric.points(fall))
-    return say(
-        "With those of {layer} shuffled, the score is better by {gain}: on these pictures it gains nothing from them.",
-        layer=layer,
-        gain=metric.points(fall),
-    )
+def _costs(row: LayerRow, metric: MetricWords) -> bool:
+    """Whether shuffling is shown to cost: the interval lies above zero; without one, of old records, the fall does."""
+    least = row.fall_shuffled if row.interval_shuffled is None else row.interval_shuffled.low
+    return least is not None and least > 0 and not metric.reads_zero(least)
+
+
+def _tell_fall(row: LayerRow, metric: MetricWords) -> str:
+    return _with_interval(metric.points(row.fall_shuffled or 0.0), row.interval_shuffled, metric)
+
+
+def _with_interval(told: str, interval: Interval | None, metric: MetricWords) -> str:
+    return told if interval is None else f"{told} {metric.interval(interval.low, interval.high)}"
+
+
+def name_few(names: list[str], words: Words, most: int = 12) -> list[str]:
+    """Return names for a sentence; of many the first ones, and how many there are besides."""
+    if len(names) <= most:
+        return names
+    return [*names[: most - 1], words.say_count("{n} other", "{n} others", len(names) - most + 1)]

@@ -20,7 +20,7 @@ _LINE_PX, _TOP_PX = 22, 26
 _COLORS: dict[Kind, str] = {
     **dict.fromkeys(("convolution", "depthwise convolution", "pointwise convolution", "patch embedding"), "--series-0"),
     **dict.fromkeys(("dense", "head", "attention"), "--series-1"),
-    **dict.fromkeys(("residual", "gate", "join", "up-sampling"), "--series-2"),
+    **dict.fromkeys(("residual", "gate", "join", "up-sampling", "resizing"), "--series-2"),
     **dict.fromkeys(("pooling", "global pooling"), "--series-4"),
     "activation": "--series-3",
 }
@@ -134,28 +134,38 @@ def _line(
     bar = max(8.0, widest * _size(shape) / _size((3, *record.size_px)))
     color = _COLORS.get(line.kind, "--muted")
     narrow = width_px < 500
-    kinds = _kinds(line, words)
+    kinds = _list_kinds(line, words)
+    whole = f"{line.label}: {', '.join(kinds)}"
     name = _fit(line.label, 24 if narrow else 30)
     out = [
         f'<rect x="{middle - min(bar, widest) / 2:.1f}" y="{y}" width="{min(bar, widest):.1f}" height="{_LINE_PX - 6}" rx="3" '  # noqa: E501
         f'fill="var({color})" fill-opacity="{0.9 if record.macs and any(row.macs for row in line.rows) else 0.45}">'
-        f"<title>{escape(f'{line.label}: {kinds}')}</title></rect>",
+        f"<title>{escape(whole)}</title></rect>",
         f'<text x="{text_x}" y="{y + 12}">{escape(name)}</text>',
     ]
     shape_x = width_px - 4 if narrow else 470
     out.append(f'<text x="{shape_x}" y="{y + 12}" text-anchor="end" fill="var(--muted)">{shape_text(shape)}</text>')
     if not narrow:
         share = sum(row.macs for row in line.rows) / record.macs if record.macs else 0.0
-        out.append(f'<text x="484" y="{y + 12}" fill="var(--muted)">{escape(_fit(kinds, 30))}</text>')
+        out.append(f'<text x="484" y="{y + 12}" fill="var(--muted)">{escape(_first_kinds(kinds, 34))}</text>')
         if share >= 0.0005:
             out.append(f'<text x="{width_px - 4}" y="{y + 12}" text-anchor="end">{escape(words.percent(share))}</text>')
     return out
 
 
-def _kinds(line: Line, words: Words) -> str:
+def _list_kinds(line: Line, words: Words) -> list[str]:
     """Name the kinds of a line's layers, the commonest first."""
     counts = Counter(row.kind for row in line.rows).most_common()
-    return ", ".join(words.say(KIND_WORDS[kind]) + (f" ×{count}" if count > 1 else "") for kind, count in counts)
+    return [words.say(KIND_WORDS[kind]) + (f" ×{count}" if count > 1 else "") for kind, count in counts]
+
+
+def _first_kinds(kinds: list[str], room: int) -> str:
+    """Return the first kinds that there is room for, each whole, and how many there are besides."""
+    for kept in range(len(kinds), 0, -1):
+        rest = f", +{len(kinds) - kept}" if kept < len(kinds) else ""
+        if len(text := ", ".join(kinds[:kept]) + rest) <= room:
+            return text
+    return _fit(kinds[0], room)
 
 
 def _arc(start: int, end: int, x: int, reach: int) -> str:

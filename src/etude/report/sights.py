@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from etude.core.interval import Interval
 from etude.explain.records import (
     ClassSeparation,
     DataMapRecord,
@@ -19,19 +18,18 @@ from etude.explain.records import (
     GroupScore,
     PictureRef,
     SightRecord,
-    WhyRecord,
 )
 from etude.figures.gallery import draw_answers
-from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_filters, draw_maps
-from etude.report.chapters import Chapter, Exhibit, tell_runs
-from etude.report.drawings import Drawing
+from etude.figures.sight import draw_data_maps, draw_exciting, draw_filters, draw_maps
+from etude.report.chapters import Chapter, at_width, exhibit, tell_runs
+from etude.report.layer_words import name_few, tell_member
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
-from etude.report.words import MetricWords, Words
+from etude.report.why_words import tell_why
+from etude.report.words import Words
 
 _LAYERS_A_FIGURE, _CHANNELS_A_FIGURE = 12, 12
-_ALIKE = 0.5  # rank correlation from which two maps are called much alike
 Row = TypeVar("Row")
 MAP_WORDS = {
     ("pixels", "pca"): mark("pixels, PCA"),
@@ -79,7 +77,7 @@ def _without_figures(chapter: Chapter, words: Words) -> Chapter:
 
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, SightRecord.load(path)
-    told = [_tell_picture(record.picture, words)]
+    told = [*tell_member(record.member, words), _tell_picture(record.picture, words)]
     if not arrays:
         return Chapter("sight", say("What a layer sees"), told)
     maps = [(name, arrays[f"maps.{place}"].astype(np.float32)) for place, name in enumerate(record.layers)]
@@ -89,15 +87,15 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
         "scale of its own."
     )
     exhibits = [
-        _exhibit(name, label, partial(_at_width, draw_maps, arrays["picture"], dict(part)), f"{caption}{part_told}")
+        exhibit(name, label, partial(at_width, draw_maps, arrays["picture"], dict(part)), f"{caption}{part_told}")
         for name, part, part_told in _in_parts("sight-maps", maps, _LAYERS_A_FIGURE, words)
     ]
     if "filters" in arrays and arrays["filters"].shape[-1] > 1:
         exhibits.append(
-            _exhibit(
+            exhibit(
                 "sight-filters",
                 say("Filters of the first layer"),
-                partial(_at_width, draw_filters, arrays["filters"]),
+                partial(at_width, draw_filters, arrays["filters"]),
                 say(
                     "The filters of {layer}, which reads the picture itself, as small pictures around grey.",
                     layer=record.first,
@@ -119,7 +117,7 @@ def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chap
         "For some channels (layer, number), the pictures on which they give the largest numbers, the largest first."
     )
     exhibits += [
-        _exhibit(name, label, partial(_at_width, draw_exciting, part), f"{caption}{part_told}")
+        exhibit(name, label, partial(at_width, draw_exciting, part), f"{caption}{part_told}")
         for name, part, part_told in _in_parts("sight-exciting", rows, _CHANNELS_A_FIGURE, words)
     ]
     return Chapter("sight", say("What a layer sees"), told, exhibits)
@@ -134,110 +132,6 @@ def _in_parts(name: str, rows: list[Row], most: int, words: Words) -> Iterator[t
         yield name if part == 1 else f"{name}-{part}", own, f" {told}" if n_parts > 1 else ""
 
 
-def _tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
-    say, record = words.say, WhyRecord.load(path)
-    rows = []
-    for n, entry in enumerate(record.pictures if arrays else ()):
-        label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"
-        label += "" if entry.is_right else "\n" + say("not {truth}", truth=entry.picture.truth)
-        cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
-        rows.append(Look(label, arrays["pictures"][n], cam_HW, integrated_HW, arrays.get(f"pixels.{n}")))
-    heads = [say("picture"), "Grad-CAM", say("integrated gradients")]
-    told = [
-        say(
-            "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
-            "that which integrated gradients mark {integrated}, a fifth chosen by chance {chance} (means over {n} pictures).",  # noqa: E501
-            marked=words.number(100 * record.mean_drop_grad_cam, 1),
-            integrated=words.number(100 * record.mean_drop_integrated, 1),
-            chance=words.number(100 * record.mean_drop_random, 1),
-            n=words.count(len(record.pictures)),
-        )
-    ]
-    cam, integrated = "Grad-CAM", say("Integrated gradients")
-    told += _tell_gain(cam, record.mean_drop_grad_cam - record.mean_drop_random, record.gain_grad_cam, words)
-    told += _tell_gain(integrated, record.mean_drop_integrated - record.mean_drop_random, record.gain_integrated, words)
-    told += _tell_likeness(cam, record.mean_likeness, words)
-    told += _tell_likeness(integrated, record.mean_likeness_integrated, words)
-    if record.of_tokens:
-        told.append(
-            say(
-                "This network works on tokens: those that {layer} gives are laid out as a map for Grad-CAM.",
-                layer=record.layer,
-            )
-        )
-    caption = say(
-        "Above, the answer and its probability; Grad-CAM is taken at {layer}. Bright is what speaks for the answer.",
-        layer=record.layer,
-    )
-    if record.mean_inside is not None and record.mean_covers is not None:
-        told.append(
-            say(
-                "Of what Grad-CAM marks, {inside} lies on the pixels in question themselves, which cover {covers} of "
-                "the picture (means over {n} answers); the rest is their surroundings.",
-                inside=words.percent(record.mean_inside, 0),
-                covers=words.percent(record.mean_covers, 0),
-                n=words.count(len(record.pictures)),
-            )
-        )
-        caption = say(
-            "Above, a class and its mean probability over the pixels that were given it, which are outlined: their logits "  # noqa: E501
-            "together are what is explained. Grad-CAM is taken at {layer}. Bright is what speaks for the class.",
-            layer=record.layer,
-        )
-    label = say("Where the network looks, on right and on wrong answers")
-    exhibits = [_exhibit("why", label, partial(_at_width, draw_attributions, rows, heads), caption)] if rows else []
-    return Chapter("why", say("Why this answer"), told, exhibits)
-
-
-def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -> list[str]:
-    """Say whether what is marked matters more than a fifth chosen by chance; nothing where no interval was recorded."""
-    if interval is None:
-        return []
-    points = MetricWords(words, "accuracy", [interval])  # of a probability, in points as those of an accuracy
-    places = {
-        "way": way,
-        "gain": points.points(gain),
-        "interval": points.interval(interval.low, interval.high),
-    }
-    if interval.low > 0 and not points.reads_zero(interval.low):
-        return [
-            words.say(
-                "{way}: what is marked matters, by {gain} {interval} more than a fifth chosen by chance.", **places
-            )
-        ]
-    if interval.high < 0 and not points.reads_zero(interval.high):
-        return [words.say("{way}: what is marked matters less than a fifth chosen by chance, by {gain}.", **places)]
-    places["gain"] = points.signed_points(gain)
-    return [
-        words.say(
-            "{way}: that what is marked matters more than a fifth chosen by chance is not shown ({gain} {interval}).",
-            **places,
-        )
-    ]
-
-
-def _tell_likeness(way: str, likeness: float | None, words: Words) -> list[str]:
-    """Say whether maps tell of what was learnt, or of the pictures; nothing where that was not recorded."""
-    if likeness is None:
-        return []
-    places = {"way": way, "likeness": words.number(likeness, 2)}
-    if likeness < _ALIKE:
-        return [
-            words.say(
-                "{way}: the maps are unlike those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
-                "they tell of what was learnt.",
-                **places,
-            )
-        ]
-    return [
-        words.say(
-            "{way}: the maps are much like those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
-            "they tell more of the pictures than of what was learnt.",
-            **places,
-        )
-    ]
-
-
 def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
     say, record = words.say, DataMapRecord.load(path)
     classes = list(record.chance)
@@ -247,20 +141,29 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
         heading += "" if entry.explained is None else f" ({words.percent(entry.explained, 0)})"
         panels.append((heading, arrays[f"{entry.space}.{entry.method}"]))
     exhibits = [
-        _exhibit(
+        exhibit(
             "map",
             say("Maps of the pictures, by pixels and by learnt features"),
-            partial(_at_width, draw_data_maps, panels, arrays.get("labels"), classes),
+            partial(at_width, draw_data_maps, panels, arrays.get("labels"), classes),
             say(
                 "Each dot is a picture, in the colour of its class. Near on a t-SNE means alike; distances between heaps mean little. "  # noqa: E501
                 "For PCA, the share of the variance that the two axes carry."
             ),
         )
     ]
-    told = [say("A picture's class is here the one that most of its pixels have.")] if record.of_masks else []
+    told = tell_member(record.member, words)
+    told += [say("A picture's class is here the one that most of its pixels have.")] if record.of_masks else []
     openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
     for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
+    if 0 < record.n_judged < record.n_test:
+        told.append(
+            say(
+                "This is measured on {n} of the {of} test pictures, evenly spread.",
+                n=words.count(record.n_judged),
+                of=words.count(record.n_test),
+            )
+        )
     caption = say(
         "Share of a class's test pictures whose nearest other test picture is of the class too, with its 95% interval; "
         "measured in the whole space, not on the flat map."
@@ -268,10 +171,10 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     tables = [(_tabulate_separation(record.separation, record.chance, say("class"), words), caption)]
     if record.groups:
         exhibits.append(
-            _exhibit(
+            exhibit(
                 "map-groups",
                 say("The same maps, by group"),
-                partial(_at_width, draw_data_maps, panels, arrays.get("groups"), list(record.groups)),
+                partial(at_width, draw_data_maps, panels, arrays.get("groups"), list(record.groups)),
                 say("The same maps, each picture in the colour of its group."),
             )
         )
@@ -291,8 +194,8 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
     mixed = [entry.name for entry in found if entry.interval.high <= max(0.5, chance[entry.name])]
     places = {
         "opening": opening,
-        "apart": words.listing(_few(apart, words)),
-        "mixed": words.listing(_few(mixed, words)),
+        "apart": words.listing(name_few(apart, words)),
+        "mixed": words.listing(name_few(mixed, words)),
     }
     if apart and mixed:
         return words.say("{opening}, these classes stand apart: {apart}; these do not: {mixed}.", **places)
@@ -301,14 +204,6 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
     if mixed:
         return words.say("{opening}, no class was shown to stand apart; these do not: {mixed}.", **places)
     return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
-
-
-def _few(names: list[str], words: Words, most: int = 12) -> list[str]:
-    return (
-        names
-        if len(names) <= most
-        else [*names[: most - 1], words.say_count("{n} other", "{n} others", len(names) - most + 1)]
-    )
 
 
 def _tabulate_separation(
@@ -368,7 +263,7 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
     for name, pictures, label, caption in kinds:
         if name in arrays and pictures:
             exhibits.append(
-                _exhibit(
+                exhibit(
                     f"errors-{name}",
                     label,
                     partial(_draw_gallery, arrays[name], pictures, words),
@@ -441,17 +336,9 @@ def _draw_gallery(pictures: np.ndarray, refs: Sequence[PictureRef], words: Words
     )  # fmt: skip
 
 
-def _at_width(draw: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 - the last one is the width
-    return draw(*given[:-1], width_in=given[-1])
-
-
-def _exhibit(name: str, label: str, draw: Callable[[float], Any], caption: str) -> Exhibit:
-    return Exhibit(Drawing(name, label, draw, is_picture=True), caption)
-
-
 _CHAPTERS: dict[str, Callable[[Path, dict[str, np.ndarray], Words], Chapter]] = {  # by the name of the record's file
     "sight": _tell_sight,
-    "why": _tell_why,
+    "why": tell_why,
     "map": _tell_map,
     "errors": _tell_errors,
     "mask_errors": tell_mask_errors,

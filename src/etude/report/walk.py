@@ -7,6 +7,7 @@ import io
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -19,6 +20,7 @@ from etude.report.sights import MAP_WORDS
 from etude.report.tables import PART_WORDS
 from etude.report.words import Words
 
+_OF_NEW = "currentColor"  # the ink of the page, in the light and in the dark
 _PARTS = ("train", "validation", "test")
 
 
@@ -32,8 +34,10 @@ def write_walk(folder: Path, study: str, words: Words) -> Path | None:
         return None
     record = DataMapRecord.load(folder / "map.json")
     with np.load(folder / "map.npz") as arrays, np.load(folder / "thumbs.npz") as pictures:
-        content = _content(record, dict(arrays), words)
-        sprite, columns, side_px = _sprite(pictures["thumbs"])
+        placed = _read_placed(folder)
+        content = _content(record, dict(arrays), placed, words)
+        thumbs = [pictures["thumbs"], *([placed["thumbs"]] if placed else [])]
+        sprite, columns, side_px = _sprite(np.concatenate(thumbs))
     content |= {"columns": columns, "side": side_px}
     page = environment().get_template("walk.html.j2")
     told = {"_": words.say, "words": words, "study": study, "sprite": sprite, "maps": content["maps"]}
@@ -44,12 +48,30 @@ def write_walk(folder: Path, study: str, words: Words) -> Path | None:
     return path
 
 
-def _content(record: DataMapRecord, arrays: dict[str, np.ndarray], words: Words) -> dict[str, object]:
-    """Return what the page's script reads: names, places from 0 to 1000, and what each dot is coloured by."""
+def _read_placed(folder: Path) -> dict[str, np.ndarray]:
+    """Return what was placed on the maps later; nothing where nothing was."""
+    if not (folder / "placed.npz").is_file():
+        return {}
+    with np.load(folder / "placed.npz") as arrays:
+        return dict(arrays)
+
+
+def _content(
+    record: DataMapRecord, arrays: dict[str, np.ndarray], placed: dict[str, np.ndarray], words: Words
+) -> dict[str, object]:
+    """Return what the page's script reads: names, places from 0 to 1000, and what each dot is coloured by.
+
+    New pictures come behind those of the study; of each way of colouring they are a kind of their own.
+    """
     say, classes = words.say, list(record.chance)
+    n_new = len(placed.get("names", ()))
     maps = [
-        {"name": say(MAP_WORDS[entry.space, entry.method]), "places": _scaled(arrays[f"{entry.space}.{entry.method}"])}
+        {
+            "name": say(MAP_WORDS[entry.space, entry.method]),
+            "places": _scaled(np.concatenate([own[name] for own in (arrays, placed) if own])),
+        }
         for entry in record.maps
+        for name in [f"{entry.space}.{entry.method}"]
     ]
     wrong_N = (arrays["answers"] != arrays["labels"]).astype(int)
     by_group = {
@@ -57,11 +79,13 @@ def _content(record: DataMapRecord, arrays: dict[str, np.ndarray], words: Words)
         "names": list(record.groups),
         "colors": [_color(n, len(record.groups)) for n in range(len(record.groups))],
     }
-    return {
+    content: dict[str, Any] = {
         "maps": maps,
+        "ids": [*arrays["ids"].tolist(), *placed.get("names", np.array([])).tolist()] if "ids" in arrays else [],
+        "firstNew": len(arrays["labels"]),
         "classes": classes,
         "labels": arrays["labels"].tolist(),
-        "answers": arrays["answers"].tolist(),
+        "answers": [*arrays["answers"].tolist(), *placed.get("answers", np.array([])).tolist()],
         "told": say("answer: {answer}", answer="{answer}"),
         "colourings": [
             {
@@ -78,6 +102,12 @@ def _content(record: DataMapRecord, arrays: dict[str, np.ndarray], words: Words)
             *([by_group] if record.groups else []),
         ],
     }
+    if n_new:
+        for colouring in content["colourings"]:
+            colouring["values"] = [*colouring["values"], *[len(colouring["names"])] * n_new]
+            colouring["names"] = [*colouring["names"], say("new picture")]
+            colouring["colors"] = [*colouring["colors"], _OF_NEW]
+    return content
 
 
 def _scaled(places_N2: np.ndarray) -> list[list[int]]:

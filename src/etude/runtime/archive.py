@@ -87,7 +87,10 @@ class Archive:
         if listed != set(names):
             odd = sorted(listed.symmetric_difference(names))
             raise _refused(self.path, "a bundle of just the files that its record lists", odd[0])
-        if sum(entry.bytes for entry in self.record.files.values()) > MAX_BYTES:
+        lengths = [entry.bytes for entry in self.record.files.values()]
+        if min(lengths, default=0) < 0:  # it would make room for others in the sum
+            raise _refused(self.path, "a bundle of files of 0 bytes or more", min(lengths))
+        if sum(lengths) > MAX_BYTES:
             raise _refused(self.path, f"a bundle of at most {MAX_BYTES >> 20} MiB", "a larger one")
         for name, entry in self.record.files.items():
             content = read(name, entry.bytes)
@@ -157,7 +160,8 @@ def _read_record(path: Path, content: bytes) -> BundleRecord:
             raise BundleError(sentence(path.name, "format", f"at most {BundleRecord.FORMAT}", written, remedy))
         return BundleRecord.read(raw)
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _refused(path, f"a bundle whose {RECORD_FILE} can be read", type(error).__name__) from error
+        found = f"{type(error).__name__}: {error}"[:200]
+        raise _refused(path, f"a bundle whose {RECORD_FILE} can be read", found) from error
 
 
 def _refused(path: Path, rule: str, found: object) -> BundleError:

@@ -12,6 +12,7 @@ from etude.core.bundle_record import BundleRecord
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import Preparation
 
+CARD_FILE: Final = "MODEL_CARD.md"
 _DECIDING: Final = ("task", "classes", "palette", "prepare", "threshold", "latent", "conditional")
 """Fields of the record that an answer depends on beside the graph."""
 
@@ -88,4 +89,4 @@ class Bundled:
         Raises:
             BundleError: if there is none of this name.
         """
-        return self._archive[name].decode("utf-8")
+        return self._archive[name].decode("utf-8", "replace")

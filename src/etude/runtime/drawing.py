@@ -1,4 +1,4 @@
-"""Masks as pictures: ids with their palette, and colours laid over the picture."""
+"""Masks as pictures: ids with their palette or as grey levels, and colours laid over the picture."""
 
 from __future__ import annotations
 
@@ -18,6 +18,11 @@ def mask_png(answer: MaskAnswer) -> bytes:
     indexed = Image.frombytes("P", image.size, image.tobytes())
     indexed.putpalette(answer.lookup().tobytes())
     return _png(indexed)
+
+
+def grey_png(answer: MaskAnswer) -> bytes:
+    """Return a PNG file whose grey levels are the ids: exact where two classes share a colour."""
+    return _png(Image.fromarray(answer.mask))
 
 
 def rgb_png(pixels: Pixels) -> bytes:

@@ -70,9 +70,11 @@ class Generator(Bundled):
         """The graph, loaded when it is first asked."""
         with self._opening:
             graph = self.record.graph
-            return LatentSession(
+            session = LatentSession(
                 self._archive[graph], self.latent, conditional=self.is_conditional, threads=self._threads, name=graph
             )
+            session.check_shapes({PICTURES: (None, self.prepare.height_px, self.prepare.width_px, 3)})
+            return session
 
     def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None, first: int = 0) -> Pixels:
         """Generate pictures.
@@ -180,6 +182,7 @@ class Generator(Bundled):
         if latents_BZ.shape != reference.answers.shape or not np.allclose(latents_BZ, reference.answers, atol=1e-5):
             raise BundleError(f"{self.name}: self-test: this machine draws other numbers for the same seed.")
         pictures = np.stack(list(self.stream(wishes)))
+        list(self.stream([Wish(REFERENCE_SEED, 0, len(self.classes) - 1)]))  # a graph of fewer classes fails here
         agreement = agreement_of(pictures, reference.pictures)
         if agreement < AGREEMENT:
             rule = f"at least {AGREEMENT:.1%} of its levels"

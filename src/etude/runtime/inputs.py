@@ -67,9 +67,11 @@ def _of_pillow(image: Any, name: str) -> np.ndarray[Any, Any]:  # noqa: ANN401 -
 
     try:  # a file is decoded only now, and a decoder raises nearly anything
         upright = ImageOps.exif_transpose(image)
-        if upright.mode not in ("RGB", "RGBA", "L", "I", "F") and not upright.mode.startswith("I;16"):
-            has_alpha = "transparency" in upright.info or upright.mode in ("LA", "PA", "RGBa", "La")
-            upright = upright.convert("RGBA" if has_alpha else "RGB")
+        is_wide = upright.mode in ("I", "F") or upright.mode.startswith("I;16")
+        if "transparency" in upright.info and not is_wide:  # one colour of an RGB or grey picture may be clear too
+            upright = upright.convert("RGBA")
+        elif upright.mode not in ("RGB", "RGBA", "L") and not is_wide:
+            upright = upright.convert("RGBA" if upright.mode in ("LA", "PA", "RGBa", "La") else "RGB")
         pixels = np.asarray(upright)
     except Exception as error:
         remedy = "Open the file anew, or replace it by a good copy."

@@ -6,7 +6,6 @@ python -m etude.runtime.measuring GRAPH.onnx OUTPUT HEIGHT WIDTH
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -20,6 +19,8 @@ from etude.pictures.reading import Pixels
 from etude.runtime.session import Session
 
 BATCH = 32
+_MOST_PIXELS = BATCH * 256 * 512
+"""Pixels of a batch; of larger pictures fewer are asked about at a time, as their activations would fill the memory."""
 _SECONDS = 2.0
 _LEAST, _MOST = 20, 400
 
@@ -39,24 +40,28 @@ def percentiles_ms(call: Callable[[], object], seconds: float = _SECONDS) -> tup
 
 
 def images_per_s(answer: Callable[[Pixels], object], size_px: tuple[int, int], seconds: float = _SECONDS) -> float:
-    """Return pictures a second in batches of 32."""
-    pictures = np.zeros((BATCH, *size_px, 3), np.uint8)
+    """Return pictures a second in batches of 32, or as many as `_MOST_PIXELS` allows."""
+    batch = max(1, min(BATCH, _MOST_PIXELS // (size_px[0] * size_px[1])))
+    pictures = np.zeros((batch, *size_px, 3), np.uint8)
     answer(pictures)
     count, started = 0, time.perf_counter()
     while count < 2 or time.perf_counter() - started < seconds:
         answer(pictures)
         count += 1
-    return BATCH * count / (time.perf_counter() - started)
+    return batch * count / (time.perf_counter() - started)
 
 
 def measure_answering(
     name: str, answer: Callable[[Pixels], object], size_px: tuple[int, int], n_bytes: int, seconds: float = _SECONDS
 ) -> Speed:
-    """Measure one way to answer prepared pictures (B, H, W, 3)."""
+    """Measure one way to answer prepared pictures (B, H, W, 3); the memory is that of this process so far."""
     one = np.zeros((1, *size_px, 3), np.uint8)
     p50, p95, p99 = percentiles_ms(lambda: answer(one), seconds)
+    memory_mb = peak_memory_mb()  # before the batches, which take several times as much
     rate = images_per_s(answer, size_px, seconds)
-    return Speed(name=name, p50_ms=p50, p95_ms=p95, p99_ms=p99, images_per_s=rate, size_mb=n_bytes / 1e6)
+    return Speed(
+        name=name, p50_ms=p50, p95_ms=p95, p99_ms=p99, images_per_s=rate, size_mb=n_bytes / 1e6, memory_mb=memory_mb
+    )
 
 
 def peak_memory_mb() -> float | None:
@@ -78,7 +83,7 @@ def main(words: list[str]) -> None:
     content = Path(path).read_bytes()
     session = Session(content, "pictures", output, threads=usable_threads(), name=path)
     speed = measure_answering("graph", session.run, (int(height), int(width)), len(content))
-    sys.stdout.write(json.dumps({**speed.plain(), "memory_mb": peak_memory_mb()}) + "\n")
+    sys.stdout.write(speed.text() + "\n")
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Final, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +16,20 @@ from etude.core.bundle_record import BundleRecord
 from etude.core.counting import how_many
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import VOID, Box, Placement, place, prepare_opened, prepare_picture
-from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, read_file
+from etude.pictures.reading import MAX_PIXELS, OpenPicture, Pixels, RawPicture, SizePx, decode, printable, read_file
 from etude.runtime.answers import Answer, ClassAnswer, MaskAnswer
 from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
+from etude.runtime.heic import decode_heic, is_heic
 from etude.runtime.inputs import Picture, as_list, as_raw
 from etude.runtime.reference import Reference, compare_logits, compare_reference
-from etude.runtime.session import FAMILIARITY, LOGITS, Session
+from etude.runtime.session import FAMILIARITY, LOGITS, Session, Shape
 
 BATCH = 16
 """Pictures that are asked about at a time, where many are given."""
+_ROUNDING: Final = 1e-6
+"""A threshold that nothing reaches lies next to 1, and a probability of 32 bits may too."""
+_SHOWN: Final = 8
 
 
 class Predictor(Bundled):
@@ -34,14 +39,18 @@ class Predictor(Bundled):
         archive: the record and the files of a bundle.
         threads: threads of one call; 0: all that the machine has.
         max_pixels: refuse pictures with more pixels than this.
+        reads_heic: whether HEIC pictures are read, where pillow-heif is installed; it is a decoder more that a forged
+            file can reach.
 
     Raises:
         BundleError: if the bundle cannot be used.
     """
 
-    def __init__(self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(
+        self, archive: Files, *, threads: int = 0, max_pixels: int = MAX_PIXELS, reads_heic: bool = True
+    ) -> None:
         super().__init__(archive, threads)
-        self.max_pixels = max_pixels
+        self.max_pixels, self.reads_heic = max_pixels, reads_heic
         _check_record(self.record)
 
     @cached_property
@@ -59,7 +68,19 @@ class Predictor(Bundled):
                 if is_given != (told is not None):
                     rule = f"one whose graph and record agree on the output `{output}`"
                     raise BundleError(sentence("bundle", record.name, rule, is_given))
+            session.check_shapes(self._shapes())
             return session
+
+    def _shapes(self) -> dict[str, Shape]:
+        """Return the shapes of what goes into the graph and comes out of it, as the record means them."""
+        size_px, count = (self.prepare.height_px, self.prepare.width_px), len(self.classes)
+        is_mask = self.task == "segmentation"
+        return {
+            self.record.input: (None, *size_px, 3),
+            self.record.output: (None, *size_px) if is_mask else (None, count),
+            FAMILIARITY: (None,),
+            LOGITS: (None, count, *size_px) if is_mask else (None, count),
+        }
 
     @overload
     def __call__(self, pictures: list[Picture] | tuple[Picture, ...]) -> list[Answer]: ...
@@ -145,17 +166,20 @@ class Predictor(Bundled):
         Raises:
             DataError: if it is no picture, or is too large.
         """
-        raw = as_raw(picture, name)
+        raw, name, most = as_raw(picture, name), name or _name_of(picture), self.max_pixels
+        content = read_file(raw, name) if isinstance(raw, Path) else raw
+        if self.reads_heic and isinstance(content, bytes) and is_heic(content):
+            content = decode_heic(content, name or "the picture", most)
         if self.task == "classification":
-            return prepare_picture(raw, self.prepare, box=box, name=name, max_pixels=self.max_pixels), Seen()
-        if isinstance(raw, np.ndarray):
-            pixels = decode(raw, name=name, max_pixels=self.max_pixels)
-            size_px, prepared = (pixels.shape[0], pixels.shape[1]), prepare_picture(pixels, self.prepare, box=box)
-            return prepared, Seen(size_px, place(size_px, self.prepare, box=box), pixels)
-        content = read_file(raw, name or str(raw)) if isinstance(raw, Path) else raw
-        opened = OpenPicture(content, name=name, max_pixels=self.max_pixels)
+            return prepare_picture(content, self.prepare, box=box, name=name, max_pixels=most), Seen()
+        if isinstance(content, np.ndarray):
+            pixels = decode(content, name=name, max_pixels=most)
+            size_px = (pixels.shape[0], pixels.shape[1])
+            prepared = prepare_picture(pixels, self.prepare, box=box, max_pixels=most)
+            return prepared, Seen(size_px, place(size_px, self.prepare, box=box), pixels, most)
+        opened = OpenPicture(content, name=name, max_pixels=most)
         prepared = prepare_opened(opened, self.prepare, box)
-        return prepared, Seen(opened.size_px, place(opened.size_px, self.prepare, box=box), content)
+        return prepared, Seen(opened.size_px, place(opened.size_px, self.prepare, box=box), content, most)
 
     def answer(self, pictures_BHWC: Pixels, seen: Sequence[Seen]) -> list[Answer]:
         """Answer a batch of prepared pictures.
@@ -165,6 +189,7 @@ class Predictor(Bundled):
             seen: what `read` gave beside each.
         """
         outputs, familiarity_B = self.session.run_both(np.ascontiguousarray(pictures_BHWC))
+        self._check_shape(outputs, len(seen))
         known = [None] * len(seen) if familiarity_B is None else familiarity_B.tolist()
         return [self._wrap(output, *entry) for output, *entry in zip(outputs, seen, known, strict=True)]
 
@@ -185,20 +210,37 @@ class Predictor(Bundled):
         reference = Reference.from_bytes(self._archive["reference.npz"])
         pictures = np.stack([self.read(picture)[0] for picture in reference.pictures])
         if self.record.logits is None:
-            compare_reference(self.name, reference, self.session.run(pictures))
-            return
-        answers, logits = self.session.run_with_logits(pictures)
+            answers, logits = self.session.run(pictures), None
+        else:
+            answers, logits = self.session.run_with_logits(pictures)
+        self._check_shape(answers, len(pictures))
         compare_reference(self.name, reference, answers)
-        compare_logits(self.name, reference, logits)
+        if logits is not None:
+            compare_logits(self.name, reference, logits)
+
+    def _check_shape(self, answers: np.ndarray[Any, Any], count: int) -> None:
+        """Refuse answers of another shape than the record means, and ids of classes that it does not name."""
+        record = self.record
+        wanted = (count, *self._shapes()[record.output][1:])
+        if answers.shape != wanted:  # of a graph that leaves its axes open
+            raise BundleError(sentence("bundle", record.graph, f"a graph to {wanted}", answers.shape))
+        if record.task == "segmentation" and (largest := answers.max(initial=0)) >= len(record.classes):
+            raise BundleError(
+                sentence("bundle", record.graph, f"a graph to ids below {len(record.classes)}", int(largest))
+            )
 
 
 class Seen:
     """What of a picture is kept beside its prepared pixels: nothing for a class, its size and place for a mask."""
 
     def __init__(
-        self, size_px: SizePx | None = None, placement: Placement | None = None, raw: RawPicture | None = None
+        self,
+        size_px: SizePx | None = None,
+        placement: Placement | None = None,
+        raw: RawPicture | None = None,
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
-        self.size_px, self.placement, self._raw = size_px, placement, raw
+        self.size_px, self.placement, self._raw, self._max_pixels = size_px, placement, raw, max_pixels
 
     def place_back(self, ids_HW: Pixels) -> Pixels:
         """Return a mask of the model's size at the picture's own, each pixel with the nearest id.
@@ -219,7 +261,12 @@ class Seen:
 
     def pixels(self) -> Pixels | None:
         """Return the picture at its own size, decoded anew; none for a class."""
-        return None if self._raw is None else decode(self._raw)
+        return None if self._raw is None else decode(self._raw, max_pixels=self._max_pixels)
+
+
+def _name_of(picture: Picture) -> str:
+    """Return what errors call a picture that nobody named: its path, where it is one."""
+    return printable(str(picture)) if isinstance(picture, str | os.PathLike) else ""
 
 
 def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> Predictor:
@@ -250,8 +297,16 @@ def _check_record(record: BundleRecord) -> None:
         raise BundleError(
             sentence("bundle", "palette", f"{how_many(len(record.classes), 'colour')}", len(record.palette))
         )
+    if any(not 0 <= level <= 255 for colour in record.palette for level in colour):
+        raise BundleError(sentence("bundle", "palette", "levels from 0 to 255", record.palette[:_SHOWN]))
+    if record.task == "segmentation" and len(record.classes) > VOID:
+        raise BundleError(sentence("bundle", "classes", f"at most {VOID}, for masks", len(record.classes)))
     if record.threshold is not None and len(record.classes) != 2:
         raise BundleError(sentence("bundle", "threshold", "left out but for two classes", record.threshold))
+    unsure_below = None if record.certainty is None else record.certainty.unsure_below
+    for name, share in (("threshold", record.threshold), ("unsure_below", unsure_below)):
+        if share is not None and not -_ROUNDING <= share <= 1 + _ROUNDING:
+            raise BundleError(sentence("bundle", name, "between 0 and 1", share))
     wanted = {"classification": "probabilities", "segmentation": "ids"}[record.task]
     if record.output != wanted or not record.classes:
         raise BundleError(sentence("bundle", "output", f"{wanted}, for a {record.task}", record.output))

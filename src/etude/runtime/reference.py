@@ -22,6 +22,7 @@ _LOGIT_TOLERANCE: Final = 0.05
 _GRID: Final = 16
 """Rows and columns of a mask whose logits are kept, about: those of every pixel would outgrow the graph."""
 _MAX_BYTES: Final = 64 << 20
+_MOST_PICTURES: Final = 256
 _REMEDY: Final = "This machine computes otherwise than the one that exported it: do not use it here."
 
 
@@ -54,16 +55,29 @@ class Reference:
         """Read what `to_bytes` gave; nothing that is pickled is read.
 
         Raises:
-            BundleError: if it cannot be read.
+            BundleError: if it cannot be read, or holds other arrays than these.
         """
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
                 if sum(member.file_size for member in packed.infolist()) > _MAX_BYTES:
                     raise ValueError(f"more than {_MAX_BYTES >> 20} MiB")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                return cls(arrays["pictures"], arrays["answers"], arrays.get("logits"))
-        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
-            raise BundleError(sentence("bundle", "reference.npz", "arrays that can be read", str(error))) from error
+                reference = cls(arrays["pictures"], arrays["answers"], arrays.get("logits"))
+            reference._check()
+        except Exception as error:  # a forged file claims anything: petabytes, objects, arrays of no axis
+            found = str(error)[:200] or type(error).__name__
+            raise BundleError(sentence("bundle", "reference.npz", "arrays that can be read", found)) from error
+        return reference
+
+    def _check(self) -> None:
+        """Refuse arrays that are no pictures with an answer each."""
+        pictures, answers = self.pictures, self.answers
+        is_rgb = pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[3] == 3
+        if not is_rgb or not pictures.size or len(pictures) > _MOST_PICTURES:
+            raise ValueError(f"pictures {pictures.dtype} {pictures.shape}")
+        for told in (answers,) if self.logits is None else (answers, self.logits):
+            if told.dtype not in (np.uint8, np.float32) or told.ndim < 2 or len(told) != len(pictures):
+                raise ValueError(f"answers {told.dtype} {told.shape} to {len(pictures)} pictures")
 
 
 def drawn_pictures(size_px: SizePx, count: int = 4) -> Pixels:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,8 @@ LATENTS: Final = "latents"
 CLASSES: Final = "classes"
 PICTURES: Final = "pictures"
 """Names of what goes into the graph of a generator and comes out of it."""
+Shape = tuple[int | None, ...]
+"""Lengths of the axes; none: any."""
 _QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the person's
 
 
@@ -58,7 +61,7 @@ class Session:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises errors of its own for each kind of damage
             raise _refused(name, "a graph that onnxruntime can load", f"{type(error).__name__}: {error}") from error
-        self._input, self._output = input_name, output_name
+        self._input, self._output, self._name = input_name, output_name, name
         self._check_form(name)
 
     def _check_form(self, name: str) -> None:
@@ -90,7 +93,7 @@ class Session:
     def run_both(self, pictures_BHWC: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32] | None]:
         """Answer a batch, and tell how familiar each picture is (B,); none where the graph does not."""
         names = [self._output, FAMILIARITY] if self.tells_familiarity else [self._output]
-        answers, *beside = self._session.run(names, {self._input: pictures_BHWC})
+        answers, *beside = self._ask(names, {self._input: pictures_BHWC})
         return answers, (beside[0] if beside else None)
 
     def run_with_logits(self, pictures_BHWC: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.float32]]:
@@ -98,8 +101,37 @@ class Session:
 
         The graph must have them: see `tells_logits`.
         """
-        answers, logits = self._session.run([self._output, LOGITS], {self._input: pictures_BHWC})
+        answers, logits = self._ask([self._output, LOGITS], {self._input: pictures_BHWC})
         return answers, logits
+
+    def check_shapes(self, wanted: Mapping[str, Shape]) -> None:
+        """Compare the shapes that the graph tells of with those that its record means.
+
+        A graph may leave the length of an axis open; its answers show it then.
+
+        Args:
+            wanted: the shape of each input and output, by its name, the batch first.
+
+        Raises:
+            BundleError: if one differs, or the batch has a fixed length.
+        """
+        for entry in (*self._session.get_inputs(), *self._session.get_outputs()):
+            told, shape = list(entry.shape), wanted.get(entry.name)
+            if shape is None or not told:
+                continue
+            sides = zip(told, shape, strict=False)
+            differs = any(isinstance(side, int) and length not in (None, side) for side, length in sides)
+            is_one_batch = entry.name == self._input and isinstance(told[0], int)
+            if len(told) != len(shape) or differs or is_one_batch:
+                rule = f"a graph whose {entry.name} {_axes(shape)} are as its record says"
+                raise _refused(self._name, rule, str(told))
+
+    def _ask(self, names: list[str], given: dict[str, npt.NDArray[Any]]) -> list[npt.NDArray[Any]]:
+        try:
+            answers: list[npt.NDArray[Any]] = self._session.run(names, given)
+        except Exception as error:  # what a forged graph cannot compute is told in onnxruntime's own kinds of errors
+            raise _refused(self._name, "a graph that can answer", f"{type(error).__name__}: {error}") from error
+        return answers
 
 
 class LatentSession(Session):
@@ -122,7 +154,7 @@ class LatentSession(Session):
         self._conditional = conditional
         super().__init__(content, LATENTS, PICTURES, threads=threads, name=name)
         shape = self._session.get_inputs()[0].shape
-        if len(shape) != 2 or shape[1] != latent:
+        if len(shape) != 2 or shape[1] != latent or isinstance(shape[0], int):
             raise _refused(name, f"a graph of vectors of {latent} numbers", str(shape))
 
     def _form(self) -> list[tuple[str, type[np.generic]]]:
@@ -140,8 +172,17 @@ class LatentSession(Session):
             Pictures, uint8 (B, H, W, 3), RGB.
         """
         given: dict[str, npt.NDArray[Any]] = {LATENTS: latents_BZ} | ({CLASSES: classes_B} if self._conditional else {})
-        pictures: npt.NDArray[np.uint8] = self._session.run([PICTURES], given)[0]
+        pictures: npt.NDArray[np.uint8] = self._ask([PICTURES], given)[0]
         return pictures
+
+
+def _axes(shape: Shape) -> str:
+    """Write a shape, the batch as B.
+
+    >>> _axes((None, 4))
+    '(B, 4)'
+    """
+    return f"({', '.join(['B', *map(str, shape[1:])])})"
 
 
 def _refused(name: str, rule: str, found: str) -> BundleError:

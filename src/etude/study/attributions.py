@@ -17,10 +17,10 @@ import numpy.typing as npt
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
-from etude.explain.records import Attribution, PictureRef, WhyRecord
+from etude.explain.records import Attribution, Member, PictureRef, WhyRecord
 from etude.metrics.statistics import t_interval
 from etude.study.arrays import fitting, save_arrays, shrink_to_most
-from etude.study.opened import OpenedRun, Wishes, spread
+from etude.study.opened import OpenedRun, Wishes, mixed, spread
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from etude.explain.questions import Question
 
 _RIGHT, _WRONG = 4, 4
+_FOR_STATISTICS = 32  # pictures that random weights take the statistics of their normalisations from
 _MOST_PX = 192  # of what is kept of pictures with masks: they are looked at side by side
 _LEAST_COVERED = 0.002  # of a picture, so that there is something to see
 _HALF = 0.5
@@ -58,14 +59,15 @@ def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
     asked = list(_ask_of_pixels(opened, prepared) if prepared.masks_NHW is not None else _ask_of_pictures(opened))
     if not asked:
         return "the run left no answer to a picture of the test part that could be explained."
-    untrained = draw_anew(opened.network)
+    seen = opened.part("validation", "train")
+    some_BCHW = opened.images(seen, mixed(seen, _FOR_STATISTICS))
     attributions: list[Attribution] = []
     arrays: dict[str, npt.NDArray[np.generic]] = {}
     for row, entry in enumerate(asked):
         image_1CHW = opened.images(prepared, np.array([entry.place]))
         maps = explain_answer(opened.network, image_1CHW, entry.question, layer)
         check = check_by_occlusion(opened.network, image_1CHW, entry.question, maps)
-        blank = explain_answer(untrained, image_1CHW, entry.question, layer)
+        blank = explain_answer(draw_anew(opened.network, some_BCHW, row), image_1CHW, entry.question, layer)
         arrays |= {f"grad_cam.{row}": _kept(maps.grad_cam_HW, prepared)}
         arrays |= {f"integrated.{row}": _kept(maps.integrated_HW, prepared)}
         inside = None
@@ -93,24 +95,30 @@ def explain_why(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
     )
     save_arrays(target / "why.npz", arrays)
     of_tokens = works_on_last(opened.network.get_submodule(layer))
-    sum_up(layer, attributions, of_tokens=of_tokens).save(target / "why.json")
+    sum_up(layer, attributions, of_tokens=of_tokens, member=opened.member).save(target / "why.json")
     return None
 
 
-def sum_up(layer: str, attributions: Sequence[Attribution], *, of_tokens: bool = False) -> WhyRecord:
+def sum_up(
+    layer: str, attributions: Sequence[Attribution], *, of_tokens: bool = False, member: Member | None = None
+) -> WhyRecord:
     """Return the record of what was found of some answers, with its means and the intervals of what is claimed."""
     inside = [entry.inside for entry in attributions if entry.inside is not None]
     covers = [entry.picture.covers for entry in attributions if entry.picture.covers is not None]
-    unlike = [entry.likeness_integrated for entry in attributions if entry.likeness_integrated is not None]
+    of_cam = [entry.likeness for entry in attributions if entry.likeness is not None]
+    of_integrated = [entry.likeness_integrated for entry in attributions if entry.likeness_integrated is not None]
     return WhyRecord(
+        member=member,
         layer=layer,
         of_tokens=of_tokens,
         pictures=tuple(attributions),
         mean_drop_grad_cam=statistics.fmean(entry.drop_grad_cam for entry in attributions),
         mean_drop_integrated=statistics.fmean(entry.drop_integrated for entry in attributions),
         mean_drop_random=statistics.fmean(entry.drop_random for entry in attributions),
-        mean_likeness=statistics.fmean(entry.likeness for entry in attributions),
-        mean_likeness_integrated=statistics.fmean(unlike) if unlike else None,
+        mean_likeness=statistics.fmean(of_cam) if of_cam else None,
+        interval_likeness=t_interval(of_cam) if of_cam else None,
+        mean_likeness_integrated=statistics.fmean(of_integrated) if of_integrated else None,
+        interval_likeness_integrated=t_interval(of_integrated) if of_integrated else None,
         gain_grad_cam=t_interval([entry.drop_grad_cam - entry.drop_random for entry in attributions]),
         gain_integrated=t_interval([entry.drop_integrated - entry.drop_random for entry in attributions]),
         mean_inside=statistics.fmean(inside) if inside else None,

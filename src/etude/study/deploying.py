@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
+from etude.core.counting import how_many
 from etude.core.errors import EtudeError, MistakeError, sentence
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.registry import nearest
@@ -16,6 +22,7 @@ from etude.data.source import Source, open_source
 from etude.data.split_file import read_groups, read_split
 from etude.evaluate.answers import read_answers
 from etude.evaluate.pictures import interval_over_pictures
+from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.models import card_of
 from etude.pictures.palette import palette_of
@@ -51,11 +58,12 @@ def export_request(
 
     folder = find_study(target, results)
     study = folder.load_study()
-    record = find_run(folder, study, run)
+    record, chosen = find_run(folder, study, run)
     file = Path(target)
     base = file.resolve().parent if file.is_file() else Path.cwd()
     source = _open_pictures(record, study, base, data)
     config = record.config
+    parts_N = read_split(_split_file(folder, config), source.items)[record.fold or 0]
     return Request(
         model=_network(record, folder, study.task),
         task=study.task,
@@ -63,21 +71,25 @@ def export_request(
         classes=record.classes,
         prepare=Prepare.model_validate(config["prepare"]),
         source=source,
-        parts_N=read_split(_split_file(folder, config), source.items)[record.fold or 0],
+        parts_N=parts_N,
         metric=study.metric,
         scores=_scores(record, folder, study.task),
-        origin=_origin(record, study),
-        data=_summary(source, study, config, _notes_on(record, folder) if study.task == "generation" else ()),
+        origin=_origin(record, study, chosen),
+        data=_summary(source, parts_N, study, record, _notes_on(record, study, folder)),
         weights=folder.run(record.identity) / "model.safetensors",
         temperature=record.temperature if keep_temperature else None,
-        threshold=record.threshold,
+        threshold=_threshold(record),
         palette=_palette(source) if study.task == "segmentation" else (),
         views=CombineConfig.model_validate(config.get("combine", {})).tta,
+        recorded=_recorded(record, folder) if study.task == "classification" else None,
     )
 
 
-def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> RunRecord:
-    """Return a finished run: the one that is named, or that of the best candidate with the best validation score.
+def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> tuple[RunRecord, str]:
+    """Return a finished run and how it was chosen: the one that is named, or the best one on validation.
+
+    The candidate is that with the best mean on validation of those that one graph can answer, the run its best one.
+    Generators have no validation part; theirs is the first of the leaderboard.
 
     Raises:
         MistakeError: if there is none.
@@ -90,14 +102,33 @@ def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> RunRe
             hint = f"Did you mean {close[0]}?" if close else f"`etude runs list {study.name}` lists them."
             rule = "the identity of one finished run of the study"
             raise MistakeError(sentence("export", "--run", rule, wanted, hint))
-        return _load(folder, named[0])
-    ranked = [row.candidate for row in study.leaderboard if row.score is not None]
-    for candidate in ranked:
-        runs = [_load(folder, ref.identity) for ref in finished.values() if ref.candidate == candidate]
-        if runs:
-            sign = 1 if study.higher_is_better else -1
-            return max(runs, key=lambda run: sign * run.validation.get(study.metric, 0.0))
-    raise MistakeError(f"{study.name}: has no finished run to export. Run it with `etude run`.")
+        return _load(folder, named[0]), ""
+    runs: dict[str, list[RunRecord]] = {}
+    for row in study.leaderboard:
+        own = [_load(folder, ref.identity) for ref in finished.values() if ref.candidate == row.candidate]
+        if own and row.score is not None:
+            runs[row.candidate] = own
+    if not runs:
+        raise MistakeError(f"{study.name}: has no finished run to export. Run it with `etude run`.")
+    return _best(study, runs)
+
+
+def _best(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tuple[RunRecord, str]:
+    """Choose among the finished runs of each candidate, those of the first of the leaderboard coming first."""
+    sign = 1 if study.higher_is_better else -1
+    means = {
+        name: statistics.fmean(sign * run.validation[study.metric] for run in own)
+        for name, own in runs.items()
+        if not _odd_combination(own[0]) and all(study.metric in run.validation for run in own)
+    }
+    if not means:
+        first = next(iter(runs.values()))
+        return first[0], "The candidate is the first of the leaderboard: by the test part, as nothing was validated."
+    best = max(means, key=lambda name: means[name])
+    run = max(runs[best], key=lambda run: sign * run.validation[study.metric])
+    among = f"the best of its {len(runs[best])} runs" if len(runs[best]) > 1 else "its one run"
+    told = f"Chosen on validation: the candidate with the best mean {study.metric} there, and {among}."
+    return run, told
 
 
 def _load(folder: StudyFolder, identity: str) -> RunRecord:
@@ -145,16 +176,33 @@ def _check_combined(record: RunRecord) -> None:
     Raises:
         MistakeError: if it is one; the text names what to export in its place.
     """
-    combine = CombineConfig.model_validate(record.config.get("combine", {}))
-    given = combine.model_dump(mode="json", exclude_defaults=True)
-    # Averaged weights are those of one network, and that is what the run has kept.
-    one_graph = {"tta", "last_epochs", *(("members", "average") if combine.average == "weights" else ())}
-    odd = {key: value for key, value in given.items() if key not in one_graph}
-    if odd:
+    if odd := _odd_combination(record):
         remedy = f"Give --run with a run of the candidate that {record.candidate} extends."
         raise MistakeError(
             sentence("export", "combine", "what one graph can answer: tta, or averaged weights", odd, remedy)
         )
+
+
+def _odd_combination(record: RunRecord) -> dict[str, Any]:
+    """Return what of a run's combination one graph cannot give."""
+    combine = CombineConfig.model_validate(record.config.get("combine", {}))
+    given = combine.model_dump(mode="json", exclude_defaults=True)
+    # Averaged weights are those of one network, and that is what the run has kept.
+    one_graph = {"tta", "last_epochs", *(("members", "average") if combine.average == "weights" else ())}
+    return {key: value for key, value in given.items() if key not in one_graph}
+
+
+def _threshold(record: RunRecord) -> float | None:
+    """Return from which probability a detector says yes: as the study chose, else one half; none for other models."""
+    if record.threshold is None and record.config["data"].get("positive"):
+        return 0.5
+    return record.threshold
+
+
+def _recorded(record: RunRecord, folder: StudyFolder) -> Callable[[Part], Predictions]:
+    """Return what reads the answers that a run of classes left."""
+    path = folder.run(record.identity) / "predictions.parquet"
+    return lambda part: Predictions.read(path, part)
 
 
 def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:
@@ -174,7 +222,7 @@ def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, .
     return tuple(told)
 
 
-def _origin(record: RunRecord, study: StudyRecord) -> Origin:
+def _origin(record: RunRecord, study: StudyRecord, chosen: str) -> Origin:
     model = record.config["model"]
     card = card_of(model["name"]) if model.get("python") is None else None
     start = model.get("weights") or model.get("checkpoint") or ""
@@ -185,10 +233,12 @@ def _origin(record: RunRecord, study: StudyRecord) -> Origin:
         run=record.identity,
         network=card.title if card else f"a network of the study's own, {Path(model['python']).name}",
         paper=card.paper if card else "",
-        pretrained=Path(start).name if start else "",
+        pretrained=" of ".join(filter(None, (Path(start).name, model.get("name")))) if start else "",
         licence_code=card.licence_code if card else "",
         licence_weights=card.licence_weights if card and start else "",
         trained_at=record.finished_at,
+        precision=record.precision,
+        chosen=chosen,
     )
 
 
@@ -196,24 +246,51 @@ def _generated(record: RunRecord, folder: StudyFolder) -> GenerationRecord:
     return GenerationRecord.load(folder.run(record.identity) / GENERATION_FILE)
 
 
-def _notes_on(record: RunRecord, folder: StudyFolder) -> tuple[str, ...]:
-    """Say what the measures of a generator are over, and why it stopped where it did."""
-    found = _generated(record, folder)
-    told = (
-        f"The measures are over the features of {found.features}, {found.n_generated} generated pictures against "
-        f"{found.n_real} held-out ones: values over other features, and published FIDs, are not comparable with them."
-    )
-    return (told, found.note) if found.note else (told,)
+def _notes_on(record: RunRecord, study: StudyRecord, folder: StudyFolder) -> tuple[str, ...]:
+    """Return what a reader must know of a run: what the study says of it and of its data, and of which fold it is."""
+    others = {ref.candidate for ref in study.runs} - {record.candidate}
+    told = [note for note in study.notes if note.partition(":")[0] not in others]
+    if record.fold is not None:
+        told.append(
+            f"This is the network of one fold: it learned from {how_many(record.n_train, 'picture')}, and was tested "
+            "on those of its own fold, which it never saw. The study's score is the mean over the folds."
+        )
+    if study.task == "generation":
+        found = _generated(record, folder)
+        told.append(
+            f"The measures are over the features of {found.features}, {found.n_generated} generated pictures against "
+            f"{found.n_real} held-out ones: values over other features, and published FIDs, are not comparable with "
+            "them."
+        )
+        told.append(found.note)
+    return tuple(dict.fromkeys(note for note in (*told, *record.notes) if note))
 
 
-def _summary(source: Source, study: StudyRecord, config: dict[str, Any], notes: tuple[str, ...]) -> DataSummary:
+def _summary(
+    source: Source, parts_N: npt.NDArray[np.int8], study: StudyRecord, record: RunRecord, notes: tuple[str, ...]
+) -> DataSummary:
     return DataSummary(
         source=source.name,
-        fingerprint=config["data"]["fingerprint"],
+        fingerprint=record.config["data"]["fingerprint"],
         licence=source.licence,
-        counts=study.counts,
-        notes=(*source.notes, *notes),
+        counts=_counts(source, parts_N, study.task),
+        notes=tuple(dict.fromkeys((*source.notes, *notes))),
     )
+
+
+def _counts(source: Source, parts_N: npt.NDArray[np.int8], task: str) -> dict[str, dict[str, int]]:
+    """Count the pictures of each part of a run's split, by class where a picture has one."""
+    counts: dict[str, dict[str, int]] = {}
+    for part in (Part.TRAIN, Part.VALIDATION, Part.TEST):
+        own = parts_N == part
+        if not own.any():
+            continue
+        if task == "segmentation":
+            counts[part.label] = {"": int(own.sum())}
+        else:
+            found = np.bincount(source.items.labels[own], minlength=len(source.classes)).tolist()
+            counts[part.label] = dict(zip(source.classes, found, strict=True))
+    return counts
 
 
 def _palette(source: Source) -> tuple[Rgb, ...]:

@@ -9,26 +9,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.errors import MistakeError
+from etude.core.errors import MistakeError, sentence
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
-from etude.metrics import METRICS, SEGMENTATION_METRICS
+from etude.core.words import Part
+from etude.evaluate.mask_counts import MaskCounts
+from etude.evaluate.predictions import Predictions
+from etude.metrics import SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.study.attributions import explain_why
 from etude.study.data_maps import explain_map
 from etude.study.folder import StudyFolder
 from etude.study.mask_errors import explain_mask_mistakes
-from etude.study.opened import OpenedRun, Wishes, spread
+from etude.study.opened import OpenedRun, Wishes, mixed
 from etude.study.sights import explain_mistakes, explain_sight
 
 if TYPE_CHECKING:
     import torch
 
     from etude.data.prepared import PreparedSet
+    from etude.explain.falls import ToAnswers
 
     Integers = npt.NDArray[np.int64]
-    Score = Callable[[torch.Tensor], float]
 
 
 FOLDER = "explain"
@@ -36,6 +39,7 @@ PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
 _LAYER_PICTURES, _LAYER_PICTURES_OF_MASKS = 512, 32
 _LEAST_SCORED, _LEAST_SCORED_OF_MASKS = 64, 8
+_MOST_PIXELS = 2**25  # of the pictures that are held together as floats: 400 MB
 
 
 def explain_run(
@@ -47,6 +51,7 @@ def explain_run(
     parts: Sequence[str] = (),
     device: str = "auto",
     wishes: Wishes | None = None,
+    leave_out: bool = False,
 ) -> Path:
     """Explain one finished run and return the folder that the records are written to.
 
@@ -60,12 +65,21 @@ def explain_run(
         parts: what to explain; by default all that the task has.
         device: auto, cpu, cuda or mps.
         wishes: what else is asked for, such as a picture of one's own.
+        leave_out: whether a part that is asked for and cannot be had is left out, in place of an error.
 
     Raises:
-        MistakeError: if there is no such run, part, picture or layer, or a part that is asked for cannot be had.
+        MistakeError: if there is no such run, part, picture or layer, a part that is asked for cannot be had, or the
+            study is one of generators.
         EtudeError: if the data or the network cannot be used.
     """
     record = folder.load_study()
+    if record.task == "generation":
+        rule = "one whose networks answer to pictures"
+        remedy = (
+            f"Of generators, `etude report {record.name}` shows samples, measures and the nearest training pictures, "
+            f"and `etude generate` draws more."
+        )
+        raise MistakeError(sentence("explain", record.name, rule, "a study of generators", remedy))
     for part in parts:
         if part not in PARTS:
             close = nearest(part, PARTS)
@@ -77,18 +91,51 @@ def explain_run(
     for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
         left_out = _DEEDS[part](opened, target, wishes or Wishes())
-        if left_out and part in parts:
+        if left_out and part in parts and not leave_out:
             raise MistakeError(f"explain: {part} is left out: {left_out}")
         if left_out:
             watch.said(f"{part} is left out: {left_out}")
     return target
 
 
+def explain_candidates(
+    folder: StudyFolder,
+    base: Path,
+    watch: Watcher,
+    *,
+    parts: Sequence[str] = (),
+    device: str = "auto",
+    wishes: Wishes | None = None,
+) -> list[Path]:
+    """Explain the first finished run of every candidate, the best first; what one cannot have is left out.
+
+    Returns:
+        The folders that the records are written to.
+
+    Raises:
+        MistakeError: as `explain_run`, or if no run is finished.
+        EtudeError: if the data or a network cannot be used.
+    """
+    record = folder.load_study()
+    places = {row.candidate: place for place, row in enumerate(record.leaderboard)}
+    firsts: dict[str, RunRef] = {}
+    for ref in record.runs:
+        if ref.status == "finished":
+            firsts.setdefault(ref.candidate, ref)
+    if not firsts:
+        raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
+    best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
+    return [
+        explain_run(folder, ref.identity, base, watch, parts=parts, device=device, wishes=wishes, leave_out=True)
+        for ref in best_first
+    ]
+
+
 def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     """Return the run that is asked for, or the first finished run of the best candidate.
 
     Raises:
-        MistakeError: if there is none.
+        MistakeError: if there is none, or several are meant.
     """
     finished = [ref for ref in record.runs if ref.status == "finished"]
     if identity is not None:
@@ -97,7 +144,11 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
             raise MistakeError(
                 f"{record.name}: there is no finished run {identity!r}. `etude runs list {record.name}` names them."
             )
-        return found[0]
+        if len(found) > 1 and identity not in (ref.identity for ref in found):
+            named = ", ".join(f"{ref.identity} ({ref.candidate}, seed {ref.seed})" for ref in found)
+            rule = "the beginning of one run's name"
+            raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))
+        return next((ref for ref in found if ref.identity == identity), found[0])
     best = next((row.candidate for row in record.leaderboard if row.score is not None), None)
     chosen = [ref for ref in finished if ref.candidate == best]
     if not chosen:
@@ -105,54 +156,68 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
     return chosen[0]
 
 
-def _explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
-    """Write `layers.json`."""
+def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
+    """Write `layers.json`; of a network without layers, return why there is none."""
+    from etude.explain.falls import Asked
     from etude.explain.layers import describe_layers
 
     prepared = opened.part("validation", "train")
     of_masks = prepared.masks_NHW is not None
-    chosen = spread(len(prepared), _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES)
-    metric, score = _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
-    describe_layers(
+    least = _LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED
+    affordable = max(least, _MOST_PIXELS // int(np.prod(prepared.pictures_NHWC.shape[1:3])))
+    chosen = mixed(prepared, min(affordable, _LAYER_PICTURES_OF_MASKS if of_masks else _LAYER_PICTURES))
+    metric, to_answers = (
+        _score_masks(opened, prepared, chosen) if of_masks else _score_classes(opened, prepared, chosen)
+    )
+    record = describe_layers(
         opened.network,
         opened.images(prepared, chosen),
         network=opened.network_name,
-        score=score,
-        metric=metric,
-        higher_is_better=opened.record.higher_is_better,
-        most_seconds=wishes.most_seconds,
-        least_scored=_LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED,
+        asked=None
+        if wishes.most_seconds <= 0
+        else Asked(
+            to_answers=to_answers,
+            metric=metric,
+            higher_is_better=opened.record.higher_is_better,
+            most_seconds=wishes.most_seconds,
+            least_scored=least,
+        ),
         device=opened.job.execution.words(),
-    ).save(target / "layers.json")
+        member=opened.member,
+    )
+    if not record.rows:
+        return f"{opened.network_name} has no layer."
+    record.save(target / "layers.json")
+    return None
 
 
-def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
-    """Return the study's metric and what scores the logits of the first of these pictures by it."""
-    metric, labels_N = opened.record.metric, prepared.labels_N[chosen]
+def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:
+    """Return the study's metric and what makes answers of the logits of the first of these pictures."""
+    ids_N, truth_N = opened.workspace.item_ids(prepared.indices_N[chosen]), prepared.labels_N[chosen]
 
-    def score(logits_NK: torch.Tensor) -> float:
+    def to_answers(logits_NK: torch.Tensor) -> Predictions:
         answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
-        return float(METRICS[metric].function(labels_N[: len(answers_NK)], answers_NK))
+        return Predictions(ids_N[: len(answers_NK)], Part.VALIDATION, truth_N[: len(answers_NK)], answers_NK)
 
-    return metric, score
+    return opened.record.metric, to_answers
 
 
-def _score_masks(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, Score]:
-    """Return the study's metric, or mean IoU where it is not one of pixels, and what scores logits by it.
+def _score_masks(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:
+    """Return the study's metric, or mean IoU where it is not one of pixels, and what makes counts of logits.
 
     Masks are compared at the size at which the network takes them.
     """
     assert prepared.masks_NHW is not None
     masks_NHW, n_classes = np.asarray(prepared.masks_NHW[chosen]), len(opened.job.classes)
+    ids_N = opened.workspace.item_ids(prepared.indices_N[chosen])
     metric = opened.record.metric if SEGMENTATION_METRICS[opened.record.metric].from_confusion else "miou"
-    from_confusion = SEGMENTATION_METRICS[metric].from_confusion
-    assert from_confusion is not None
 
-    def score(logits_NKHW: torch.Tensor) -> float:
-        ids_NHW = opened.fitted.task.answer(logits_NKHW).cpu().numpy()
-        return float(from_confusion(pixel_confusion(masks_NHW[: len(ids_NHW)], ids_NHW, n_classes)[None])[0])
+    def to_answers(logits_NKHW: torch.Tensor) -> MaskCounts:
+        found_NHW = opened.fitted.task.answer(logits_NKHW).cpu().numpy()
+        counted = [pixel_confusion(*both, n_classes) for both in zip(masks_NHW, found_NHW, strict=False)]
+        return MaskCounts(ids_N[: len(found_NHW)], Part.VALIDATION, np.stack(counted))
 
-    return metric, score
+    return metric, to_answers
 
 
 def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
@@ -162,7 +227,7 @@ def _explain_errors(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
 
 
 _DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], str | None]] = {
-    "layers": _explain_layers,
+    "layers": explain_layers,
     "sight": explain_sight,
     "why": explain_why,
     "map": explain_map,

@@ -12,8 +12,10 @@ import numpy as np
 from pydantic import ValidationError
 
 from etude.core.errors import MistakeError
+from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
+from etude.data.subsets import in_proportion
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import torch
 
     from etude.data.prepared import PreparedSet
+    from etude.explain.records import Member
     from etude.train.job import Job
     from etude.train.loop import Fitted
 
@@ -34,7 +37,7 @@ class Wishes:
     """What is asked of an explanation beyond its parts."""
 
     most_seconds: float = 60.0
-    """About how long the falls of layers may take."""
+    """About how long the falls of layers may take; 0: none is measured."""
     picture: str | None = None
     """The picture whose feature maps are shown, by its id or its file; none: a validation picture answered rightly."""
     layers: tuple[str, ...] = ()
@@ -42,6 +45,10 @@ class Wishes:
     choice, and of those few whose pictures are shown."""
     most_layers: int = 24
     """How many layers' maps are shown at the most where none is named; 0: every layer's."""
+    pictures: int = 2000
+    """About how many pictures are laid on the maps of the data."""
+    place: Path | None = None
+    """A folder of new pictures to be placed on the maps; maps that are drawn stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -136,16 +143,30 @@ class OpenedRun:
         paths = (self.folder.run(ref.identity) / "predictions.parquet" for ref in refs)
         return [path for path in paths if path.exists()]
 
+    @cached_property
+    def own_job(self) -> Job:
+        """The training of the network that is explained: of several that answer together, that of the first."""
+        return self.job.members[0] if self.member else self.job
+
+    @property
+    def member(self) -> Member | None:
+        """Which network is explained of several that answer together; none where there is but one."""
+        from etude.explain.records import Member
+
+        n_members = len(self.job.members) if self.job.joined == "answers" else 0
+        return Member(number=1, of=n_members) if n_members else None
+
     @property
     def network(self) -> torch.nn.Module:
-        """The network itself, without the views and the windows in which it answers."""
+        """The network itself, without the views and the windows in which it answers: of several, the first."""
+        from etude.train.ensemble import Ensemble
         from etude.train.views import Views
         from etude.train.windows import Windows
 
         model = self.fitted.model
         while isinstance(model, (Views, Windows)):
             model = model.model
-        return model
+        return model.members[0] if isinstance(model, Ensemble) else model
 
     @property
     def network_name(self) -> str:
@@ -153,8 +174,11 @@ class OpenedRun:
         return str(self.job.config["model"]["name"])
 
     def part(self, *names: str) -> PreparedSet:
-        """Return the pictures of the first of these parts that has any."""
-        parts = [self.job.parts(name) for name in names]
+        """Return the pictures of the first of these parts that has any, as the network that is explained had them.
+
+        Of several networks over folds each has validation pictures of its own: those that it was not trained on.
+        """
+        parts = [self.own_job.parts(name) for name in names]
         return next((prepared for prepared in parts if len(prepared)), parts[0])
 
     def images(self, prepared: PreparedSet, chosen: np.ndarray | None = None) -> torch.Tensor:
@@ -167,6 +191,15 @@ class OpenedRun:
         mean, std = (torch.tensor(values) for values in normalisation(self.job.prepare))
         images_NHWC = (torch.from_numpy(np.ascontiguousarray(pictures_NHWC)).float() / 255 - mean) / std
         return images_NHWC.permute(0, 3, 1, 2).contiguous().to(self.job.execution.device)
+
+
+def mixed(prepared: PreparedSet, count: int) -> np.ndarray:
+    """Return up to `count` places of a set, classes in proportion, in an order whose first ones are so too.
+
+    A source that is sorted by class has all of one class at its beginning.
+    """
+    chance = np.random.Generator(np.random.PCG64(derive(0, "explain", "pictures")))
+    return in_proportion(np.arange(len(prepared)), prepared.labels_N, chance)[:count]
 
 
 def spread(n: int, count: int) -> np.ndarray:

@@ -30,11 +30,12 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None
         DataError: if the picture that is asked for cannot be read.
     """
     from etude.explain.sight import feature_maps, find_map_layers, first_filters, most_exciting
+    from etude.explain.why import pictures_at_once
 
     prepared = opened.part("validation", "train")
     chosen = spread(len(prepared), _SEEN if prepared.masks_NHW is None else _SEEN_MASKS)
-    images_NCHW = opened.images(prepared, chosen)
-    every = find_map_layers(opened.network, images_NCHW[:1], most=10**6)
+    image_1CHW = opened.images(prepared, chosen[:1])
+    every = find_map_layers(opened.network, image_1CHW, most=10**6)
     if not every:
         return f"no layer of {opened.network_name} gives a map of the picture."
     named = choose_layers(every, wishes.layers)
@@ -50,7 +51,8 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None
         place, picture = 0, answer_pictures(opened, shown_set, np.arange(1)).refer(0, name, classes)
     maps = feature_maps(opened.network, opened.images(shown_set, np.array([place])), layers)
     asked = named or [every[place] for place in spread(len(every), _EXCITED_LAYERS)]
-    found = most_exciting(opened.network, images_NCHW, asked)
+    places_in_batches = np.array_split(chosen, -(-len(chosen) // pictures_at_once(image_1CHW)))
+    found = most_exciting(opened.network, (opened.images(prepared, places) for places in places_in_batches), asked)
     filters = first_filters(opened.network)
     rows = [(name, *entry) for name, entries in found.items() for entry in entries]
     arrays = {"picture": shrink_to_most(shown_set.pictures_NHWC, np.array([place]), _MOST_PICTURE_PX)[0]}
@@ -63,6 +65,7 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None
     }
     save_arrays(target / "sight.npz", arrays)
     SightRecord(
+        member=opened.member,
         picture=picture,
         layers=tuple(layers),
         first=None if filters is None else filters[0],

@@ -56,12 +56,22 @@ def test_what_was_written_is_read_again():
         ({"colours": [[1, 2]]}, r"Outer.colours\[0\] must be"),
         ({"counts": {"train": {"cat": 1.5}}}, "Outer.counts.train.cat must be int. Got 1.5."),
         ({"counts": {"train": {1: 1}}}, "Outer.counts.train must be"),
+        ({"inner": Inner(share=1).plain() | {"share": float("nan")}}, "Outer.inner must be"),
         ({"more": 1}, "Outer must have known fields. Got 'more'."),
     ],
 )  # fmt: skip
 def test_what_does_not_hold_is_refused_by_the_name_of_its_field(change, told):
     with pytest.raises(ValueError, match=told):
         Outer.read({**WHOLE, **change})
+
+
+@pytest.mark.parametrize("share", [float("nan"), float("inf"), -float("inf"), 10**400])
+def test_a_number_without_a_size_is_neither_read_nor_written(share):
+    with pytest.raises(ValueError, match=r"Inner.share must be a finite number"):
+        Inner.read({"share": share})
+    if isinstance(share, float):
+        with pytest.raises(ValueError, match="not JSON compliant"):
+            Inner(share=share).text()
 
 
 @pytest.mark.parametrize("content", [None, [], "text", {}, {"kind": "a"}])

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from etude.explain.layers import describe_layers, waiting_for
+from etude.explain.falls import waiting_for
+from etude.explain.layers import describe_layers
 from etude.explain.tracing import Tracer
 from etude.models import build_model
 
@@ -38,6 +39,106 @@ def test_receptive_field_of_resnet_18_is_that_of_the_literature():
     last = [row for row in rows.values() if row.kind == "residual"][-1]
     assert last.receptive_px == (435, 435)
     assert last.stride_px == (32, 32)
+
+
+class Moved(nn.Module):
+    """A convolution of 3×3, then places that move without a window, then a convolution of 3×3."""
+
+    def __init__(self, move, channels):
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(channels, 4, 3, padding=1)
+        self.move = move
+
+    def forward(self, images):
+        return self.last(self.move(self.first(images))).mean((2, 3))
+
+
+def space_to_depth(maps):
+    return torch.cat([maps[:, :, y::2, x::2] for y in (0, 1) for x in (0, 1)], 1)
+
+
+def space_to_depth_by_views(maps):
+    b, c, h, w = maps.shape
+    return maps.reshape(b, c, h // 2, 2, w // 2, 2).permute(0, 1, 3, 5, 2, 4).reshape(b, 4 * c, h // 2, w // 2)
+
+
+@pytest.mark.parametrize(
+    ("move", "channels", "size_px", "stride_px"),
+    [
+        (nn.PixelUnshuffle(2), 16, 4 + 2 * 2, 2),  # 3 + 1 by two rows together, then two places of two pixels
+        (space_to_depth, 16, 4 + 2 * 2, 2),
+        (nn.PixelShuffle(2), 1, 3 + 2 * 0.5, 0.5),
+        (lambda maps: maps[:, :, ::2, ::2], 4, 3 + 2 * 2, 2),
+        (lambda maps: F.pad(maps, (1, 1, 1, 1))[:, :, 1:, 1:], 4, 3 + 2, 1),
+        (nn.ChannelShuffle(2), 4, 5, 1),
+        (lambda maps: maps.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2), 4, 5, 1),
+        (space_to_depth_by_views, 16, None, None),  # views tell nothing: not known
+        (lambda maps: maps.roll(4, 2), 4, None, None),
+        (lambda maps: maps.flatten(2).reshape(len(maps), 4, 16, 64), 4, None, None),
+    ],
+)
+def test_a_receptive_field_follows_places_that_move_or_is_not_known(move, channels, size_px, stride_px):
+    rows = rows_of(Moved(move, channels), draw(32, 2))
+    assert rows["first"].receptive_px == (3, 3)
+    assert rows["last"].receptive_px == (None if size_px is None else (size_px, size_px))
+    assert rows["last"].stride_px == (None if stride_px is None else (stride_px, stride_px))
+
+
+def test_a_receptive_field_that_is_told_is_the_one_that_gradients_have():
+    """The pixels on which one place of space-to-depth and a convolution depends lie in a square of the size told."""
+    model = Moved(space_to_depth, 16)
+    images = draw(32, 1).requires_grad_()
+    model.last(model.move(model.first(images)))[0, :, 8, 8].sum().backward()
+    reached = images.grad.abs().amax((0, 1)) > 0
+    assert reached.any(0).sum() == reached.any(1).sum() == 8
+
+
+class Mixer(nn.Module):
+    """Patches as tokens, mixed along the tokens and then along the channels; more channels than tokens."""
+
+    def __init__(self, channels=48):
+        super().__init__()
+        self.patches = nn.Conv2d(3, channels, 8, stride=8)
+        self.each = nn.Linear(channels, channels)
+        self.tokens = nn.Linear(16, 16)
+        self.channels = nn.Linear(channels, channels)
+
+    def forward(self, images):
+        tokens = self.each(self.patches(images).flatten(2).transpose(1, 2))
+        return self.channels(self.tokens(tokens.transpose(1, 2)).transpose(1, 2)).mean(1)
+
+
+@pytest.mark.parametrize("channels", [48, 10, 32])
+def test_tokens_that_are_mixed_see_more_than_their_patch(channels):
+    rows = rows_of(Mixer(channels), draw(32, 2))
+    assert rows["each"].receptive_px == (8, 8)
+    assert rows["tokens"].receptive_px is None
+    assert rows["tokens"].sees_all
+    assert rows["channels"].receptive_px is None
+
+
+def test_a_mean_over_one_side_is_no_window():
+    class Rows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 1)
+
+        def forward(self, images):
+            return self.last(self.first(images).mean(3, keepdim=True)).mean((2, 3))
+
+    rows = describe_layers(Rows(), draw(32, 2), network="rows").rows
+    assert next(row for row in rows if row.name == "last").receptive_px is None
+    assert [row.kind for row in rows if row.type == "mean"] == ["pooling", "global pooling"]
+
+
+def test_a_pooling_is_global_where_one_number_a_channel_is_left_and_an_interpolation_may_shrink():
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(7), nn.Upsample(size=(14, 14)), nn.Upsample(size=(5, 5)),
+        nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(4, 2),
+    )  # fmt: skip
+    rows = list(rows_of(model).values())
+    assert [row.kind for row in rows[1:5]] == ["pooling", "up-sampling", "resizing", "global pooling"]
+    assert [row.role for row in rows[1:5]] == ["halves", "enlarges", "halves", ""]
 
 
 def test_a_transformer_sees_everything_from_its_first_attention_on():
@@ -133,19 +234,6 @@ def test_a_layers_time_is_that_of_the_work_that_is_waited_for():
     assert all(row.seconds >= 0.002 for row in tracer.rows)
     assert waiting_for(torch.device("cpu")) is None
     assert waiting_for(torch.device("cuda")) is not None
-
-
-def test_falls_tell_what_the_score_depends_on_and_leave_the_network_as_it_was():
-    model = Half()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    whole = model.eval()(draw()).detach()
-    model.train()
-    rows = rows_of(model, score=lambda logits: -float((logits - whole[: len(logits)]).abs().mean()), metric="agreement")
-    assert rows["same"].fall_bypassed == pytest.approx(0, abs=1e-6)  # it passes on what it takes
-    assert rows["head"].fall_shuffled > 0
-    assert rows["head"].fall_bypassed is None  # its shapes differ
-    assert model.training
-    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_layer_that_is_called_twice_counts_its_parameters_once():

@@ -1,6 +1,7 @@
 """The note and the map to walk on in a real browser: silent, self-contained, and what a hand does has its effect."""
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -234,6 +235,31 @@ def test_a_dot_that_is_pointed_at_shows_its_picture_and_what_was_answered(open_p
         assert said == (told if number == 1 else "owl" + told[3:-3] + "cat" if number == 5 else CLASSES[LABELS[number]])
     point_at(page, (0.5, 0.5))
     assert not page.locator("#shown").is_visible()
+    assert not page.said
+
+
+def test_new_pictures_stand_out_and_every_picture_is_named(open_page, walks, tmp_path):
+    """Squares of the page's ink, whatever dots are coloured by; beside the answer stands which picture it is."""
+    folder = tmp_path / "explain"
+    shutil.copytree(walks["en"].parent, folder)
+    with np.load(folder / "map.npz") as drawn:
+        np.savez(folder / "map.npz", **dict(drawn), ids=np.array([f"test/{n}" for n in range(6)]))
+    between, name = np.array([[0.5, 0.5]]), "<i>new</i>/one.png"
+    places = {"pixels.pca": between, "features.tsne": between}
+    thumbs = np.zeros((1, 16, 16, 3), np.uint8)
+    np.savez(folder / "placed.npz", names=np.array([name]), answers=np.array([2]), thumbs=thumbs, **places)
+    page = open_page(write_walk(folder, "pets", Words("en")), height=1400)
+    page.locator("#map").select_option("0")
+    for colouring in ("class", "part", "error"):
+        page.locator("#by").select_option(label=colouring)
+        (dot,) = dots(page, between)
+        assert max(dot[:3]) < 90
+        assert page.locator("#legend span").all_text_contents()[-1] == "new picture"
+        page.locator("#map").select_option("0")
+    point_at(page, (0.5, 0.5))
+    assert page.locator("#words").text_content().replace("\xa0", " ") == f"{name}\nanswer: owl"
+    point_at(page, GRID[0])
+    assert page.locator("#words").text_content() == "test/0\ncat"
     assert not page.said
 
 

@@ -16,11 +16,13 @@ from etude.explain.records import (
     LayerRow,
     LayersRecord,
     MapRecord,
+    Member,
     PictureRef,
     SightRecord,
     WhyRecord,
 )
 from etude.report.explanations import explain_best
+from etude.report.layer_words import tell_layers
 from etude.report.note import gather, write_note
 from etude.report.pdf import render_typst
 from etude.report.reading import read_study
@@ -161,12 +163,66 @@ def test_tables_of_maps_and_errors_stand_without_their_arrays(tmp_path):
     assert not any(chapter.exhibits for chapter in (sight, maps, errors))
 
 
-def test_random_weights_are_told_of_both_ways(tmp_path):
-    write_why(tmp_path, mean_likeness_integrated=0.7)
+def test_the_sample_that_separability_is_measured_on_is_said(tmp_path):
+    apart = ClassSeparation(name="cat", n=20, share=0.8, interval=Interval(low=0.6, high=0.9))
+    record = DataMapRecord(
+        maps=(), n=2000, separation={"pixels": (apart,)}, chance={"cat": 0.5}, n_judged=400, n_test=10_000, seconds=1.0,
+        pixels_px=16,
+    )  # fmt: skip
+    record.save(tmp_path / "map.json")
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    assert "This is measured on 400 of the 10,000 test pictures, evenly spread." in chapter.told
+    record.model_copy(update={"n_judged": 400, "n_test": 400}).save(tmp_path / "map.json")
+    assert "evenly spread" not in " ".join(gather_chapters(tmp_path, Words("en"))[0].told)
+
+
+def test_random_weights_are_told_of_both_ways_where_their_interval_decides(tmp_path):
+    ends = {
+        "interval_likeness": Interval(low=-0.1, high=0.3),
+        "interval_likeness_integrated": Interval(low=0.6, high=0.8),
+    }
+    write_why(tmp_path, mean_likeness_integrated=0.7, **ends)
     said = tell_why(tmp_path)
-    assert "Grad-CAM: the maps are unlike those of the same network" in said
+    assert (
+        "Grad-CAM: the maps are unlike those of the same network with random weights (rank correlation 0.10 [−0.10, 0.30])"
+        in said
+    )
     assert "Integrated gradients: the maps are much like those" in said
     assert "Gradients intégrés : les cartes ressemblent beaucoup" in tell_why(tmp_path, "fr")
+    write_why(tmp_path, mean_likeness_integrated=0.4, interval_likeness_integrated=Interval(low=0.1, high=0.7))
+    said = tell_why(tmp_path)
+    assert "Integrated gradients: whether the maps are like those" in said
+    assert "Grad-CAM: whether the maps are like those" in said  # no interval: one picture, or a record of before
+
+
+def test_maps_that_cannot_be_compared_pass_no_check(tmp_path):
+    write_why(tmp_path, mean_likeness=None, mean_likeness_integrated=None)
+    said = tell_why(tmp_path)
+    assert said.count("cannot be measured") == 2
+    assert "tell of what was learnt" not in said
+
+
+def test_one_of_several_networks_is_named(tmp_path):
+    write_why(tmp_path, member=Member(number=1, of=5))
+    said = tell_why(tmp_path)
+    assert "of one of them alone, number 1 of 5" in said
+    assert "The answers and their probabilities are those of all of them." in said
+    row = LayerRow(
+        name="head", kind="head", type="Linear", input_shape=(48,), output_shape=(10,), params=10, trained=10, macs=10
+    )
+    layers = LayersRecord(network="cnn", member=Member(number=1, of=5), size_px=(4, 4), rows=(row,), params=10, macs=10)
+    assert "number 1 of 5" in " ".join(tell_layers(layers, Words("en")))
+    assert "le numéro 1 sur 5" in " ".join(tell_layers(layers, Words("fr")))
+    assert "number" not in " ".join(tell_layers(layers.model_copy(update={"member": None}), Words("en")))
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(1, "for it or against it"), (2, "Bright is what speaks for the answer.")]
+)
+def test_what_is_bright_is_told_as_it_was_drawn(tmp_path, number, told):
+    write_why(tmp_path, format=number)
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    assert told in chapter.exhibits[0].caption
 
 
 def test_every_layer_that_was_kept_is_drawn(tmp_path):

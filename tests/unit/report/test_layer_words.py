@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 import torch
 
+from etude.core.interval import Interval
 from etude.explain.layers import describe_layers
 from etude.explain.records import Kind, LayerRow, LayersRecord
 from etude.models import build_model
@@ -14,10 +15,11 @@ from etude.report.layer_words import KIND_WORDS, PLACE_SENTENCES, tabulate_layer
 from etude.report.words import Words
 
 
-def row(name, kind="dense", fall=None, shape=(16,)):
+def row(name, kind="dense", fall=None, shape=(16,), within=None):
+    interval = None if within is None else Interval(low=fall - within, high=fall + within)
     return LayerRow(
         name=name, kind=kind, type="Linear", input_shape=(48,), output_shape=shape, params=10, trained=10, macs=10,
-        fall_shuffled=fall,
+        fall_shuffled=fall, interval_shuffled=interval,
     )  # fmt: skip
 
 
@@ -31,18 +33,33 @@ def tell(*rows, language="en"):
     return " ".join(tell_layers(record(*rows), Words(language))).replace("\xa0", " ")
 
 
-def test_a_layer_without_which_the_score_is_better_costs_nothing():
+def test_a_cost_that_its_interval_does_not_show_is_not_claimed():
+    """One picture in 64 more or less says nothing of a layer."""
+    rows = row("hidden", fall=0.31, within=0.1), row("a", fall=-0.016, within=0.04), row("b", fall=0.0, within=0.0)
+    text = tell(*rows)
+    assert "Shuffling the weights of hidden costs most: 31.0 points [21.0, 41.0]." in text
+    assert "No cost is shown of shuffling those of a and b." in text
+    assert "better" not in text
+    assert "gain" not in text
+    assert "Mêler ceux de a et b n’a pas de coût montré." in tell(*rows, language="fr")
+    assert "of any one layer costs anything is not shown" in tell(row("a", fall=0.05, within=0.06))
+    assert "costs least: 5.0 points [4.0, 6.0]" in tell(
+        row("a", fall=0.31, within=0.1), row("b", fall=0.05, within=0.01)
+    )
+    many = tell(row("a", fall=0.3, within=0.1), *(row(f"l{n}", fall=0.0, within=0.1) for n in range(9)))
+    assert "l0, l1, l2, l3, l4 and 4 others" in many
+
+
+def test_the_table_has_the_interval_beside_the_fall():
+    table = tabulate_layers(record(row("a", fall=0.31, within=0.1)), Words("en"))
+    assert "31.0 [21.0, 41.0]" in [cell.text for cell in table.rows[0]]
+
+
+def test_a_record_of_before_without_intervals_ranks_nothing_but_the_largest_fall():
     text = tell(row("hidden", fall=0.31), row("head", "head", fall=-0.071))
     assert "Shuffling the weights of hidden costs most: 31.0 points." in text
-    assert "With those of head shuffled, the score is better by 7.1 points" in text
-    assert "−" not in text
-    assert "meilleur de 7,1 points" in tell(row("a", fall=0.31), row("b", fall=-0.071), language="fr")
-
-
-def test_a_small_loss_is_a_cost_and_none_is_none():
-    assert "costs least: 2.0 points" in tell(row("a", fall=0.31), row("b", fall=0.02))
-    assert "With those of b shuffled, the score stays as it is." in tell(row("a", fall=0.31), row("b", fall=0.0))
-    assert "any one layer costs nothing" in tell(row("a", fall=-0.01), row("b", fall=-0.02))
+    assert "head" not in text
+    assert "of any one layer costs anything is not shown" in tell(row("a", fall=-0.01), row("b", fall=-0.02))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 import stat
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.unit.runtime.drawing import make_contents, make_graph, with_record, write_zip
 
@@ -14,6 +16,7 @@ from etude.core.errors import BundleError
 from etude.runtime import load
 from etude.runtime.archive import Archive
 from etude.runtime.graph import check_graph
+from etude.runtime.reference import Reference
 
 
 def test_a_zip_and_a_folder_open_the_same(tmp_path: Path) -> None:
@@ -114,6 +117,25 @@ def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
         Archive(write_zip(tmp_path / "c.bundle", {**contents, "bundle.json": record}))
 
 
+def test_a_length_below_zero_makes_no_room_for_others(tmp_path: Path) -> None:
+    contents = make_contents()
+    contents["extra.bin"] = b""
+    files = json.loads(contents["bundle.json"])["files"]
+    files["model.onnx"]["bytes"] = 2 << 30
+    files["extra.bin"] = {"sha256": "0" * 64, "bytes": -(2 << 30)}
+    with pytest.raises(BundleError, match="0 bytes or more"):
+        Archive(write_zip(tmp_path / "a.bundle", with_record(contents, files=files)))
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"1e999", b"1" + b"0" * 400])
+def test_a_number_that_is_none_is_refused(tmp_path: Path, number: bytes) -> None:
+    contents = make_contents()
+    record = contents["bundle.json"].replace(b'"unsure_below": 0.6', b'"unsure_below": ' + number)
+    assert record != contents["bundle.json"]
+    with pytest.raises(BundleError, match=r"bundle\.json can be read"):
+        Archive(write_zip(tmp_path / "a.bundle", {**contents, "bundle.json": record}))
+
+
 def test_a_record_of_a_later_format_says_to_update(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="update Étude"):
         Archive(write_zip(tmp_path / "a.bundle", with_record(make_contents(), format=99)))
@@ -182,10 +204,44 @@ def test_bytes_that_are_no_graph_are_refused(content: bytes) -> None:
 
 
 def test_reference_pictures_are_never_unpickled(tmp_path: Path) -> None:
-    import numpy as np
-
     packed = io.BytesIO()
     np.savez(packed, pictures=np.array([{"a": 1}], dtype=object), answers=np.zeros(1))
     path = write_zip(tmp_path / "a.bundle", make_contents(reference=packed.getvalue()))
     with pytest.raises(BundleError, match=r"reference\.npz"):
         load(path).self_test()
+
+
+def _forged_arrays(**arrays: object) -> bytes:
+    """Return an `.npz` file of these arrays, beside one picture and its answer."""
+    packed = io.BytesIO()
+    np.savez(
+        packed, **{"pictures": np.zeros((1, 16, 16, 3), np.uint8), "answers": np.ones((1, 3), np.float32), **arrays}
+    )
+    return packed.getvalue()
+
+
+def _huge() -> bytes:
+    """Return an `.npz` file whose pictures claim 4 PB."""
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, {"descr": "|u1", "fortran_order": False, "shape": (1 << 52, 1, 1, 3)})
+    packed = io.BytesIO(_forged_arrays())
+    with zipfile.ZipFile(io.BytesIO(_forged_arrays())) as good, zipfile.ZipFile(packed, "w") as forged:
+        forged.writestr("pictures.npy", head.getvalue())
+        forged.writestr("answers.npy", good.read("answers.npy"))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"", b"no zip file", _huge(),
+        _forged_arrays(pictures=np.zeros((0, 16, 16, 3), np.uint8), answers=np.zeros((0, 3), np.float32)),
+        _forged_arrays(pictures=np.uint8(3)), _forged_arrays(answers=np.float32(3)),
+        _forged_arrays(answers=np.ones((2, 3), np.float32)), _forged_arrays(pictures=np.zeros((1, 16, 16, 4), np.uint8)),
+        _forged_arrays(answers=np.array([["red", "green", "blue"]])), _forged_arrays(logits=np.float32(1)),
+        _forged_arrays(pictures=np.zeros((300, 1, 1, 3), np.uint8), answers=np.zeros((300, 3), np.float32)),
+    ],
+)  # fmt: skip
+def test_reference_pictures_that_claim_anything_are_refused(content: bytes) -> None:
+    with pytest.raises(BundleError, match=r"reference\.npz"):
+        Reference.from_bytes(content)

@@ -97,6 +97,28 @@ def test_the_same_seed_gives_the_same_files(bundle: Path, tmp_path: Path) -> Non
         assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
 
 
+def test_pictures_of_another_bundle_are_not_overwritten(bundle: Path, tmp_path: Path, capsys) -> None:
+    made = tmp_path / "made"
+    generate_pictures(bundle, made, 3, 7, None, 0, False, quiet=True)
+    generate_pictures(bundle, made, 4, 7, None, 0, False, quiet=True)  # the same again, and one more
+    assert capsys.readouterr().out == ""
+    before = {path: path.read_bytes() for path in made.rglob("*.png")}
+    other = write_zip(tmp_path / "other.bundle", make_generator_contents(latent=6))
+    with pytest.raises(MistakeError, match=r"--to must be a folder without pictures of others"):
+        generate_pictures(other, made, 9, 7, None, 0, False)
+    assert {path: path.read_bytes() for path in made.rglob("*.png")} == before
+    generate_pictures(other, made, 3, 8, None, 0, False)
+
+
+@pytest.mark.parametrize("to", ["file", "file/inside", "made"])
+def test_a_file_in_the_place_of_a_folder_is_a_mistake(bundle: Path, tmp_path: Path, to: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/green").write_text("")
+    with pytest.raises(MistakeError, match=r"generate: --to must be a folder\."):
+        generate_pictures(bundle, tmp_path / to, 3, 7, None, 0, False)
+
+
 def test_a_grid_tells_of_all_its_pictures(bundle: Path) -> None:
     generator = load_generator(bundle)
     wishes = generator.wishes(4, seed=3)
@@ -141,7 +163,7 @@ def test_a_bundle_is_opened_for_what_it_is(bundle: Path, tmp_path: Path) -> None
 
 @pytest.mark.parametrize(
     "changes", [{"latent": None}, {"latent": 0}, {"latent": 4}, {"output": "ids"}, {"classes": []}, {"conditional": False},
-                {"prepare": {"size_px": 9}}]
+                {"prepare": {"size_px": 9}}, {"classes": ["red", "green", "blue", "white"]}]
 )  # fmt: skip
 def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     path = write_zip(tmp_path / "odd.bundle", with_record(make_generator_contents(), **changes))

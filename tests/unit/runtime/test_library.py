@@ -6,7 +6,9 @@ import contextlib
 import csv
 import errno
 import io
+import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -30,6 +32,7 @@ from etude.pictures.reading import decode
 from etude.runtime.library import indexing
 from etude.runtime.library.database import Library
 from etude.runtime.library.indexing import Summary, index_folder
+from etude.runtime.library.schema import APPLICATION_ID
 from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.library.writing import bring, write_table
 
@@ -88,6 +91,7 @@ def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path,
     before = state(disk)
     summary, library = run(model, disk, tmp_path / "l.sqlite")
     assert (summary.pictures, summary.looked_at, summary.broken, summary.gone) == (14, 14, 3, 0)
+    assert summary.passed_over == {"link": 2, "hidden": 1, "@eaDir": 1, ".txt": 1}
     labels = {entry.path: entry.label for entry in library.search()}
     for path, label in labels.items():
         expected = next((name for name in COLOURS if name in path), None)
@@ -98,6 +102,24 @@ def test_every_picture_is_answered_and_broken_ones_are_listed(model, disk: Path,
     assert same.duplicate_of == "2020/deep/er/red 0.jpg"
     assert next(entry for entry in library.search() if entry.path == "grey.PNG").unsure
     assert state(disk) == before
+
+
+def test_what_is_passed_over_is_told_by_its_kind(bundles, disk: Path, tmp_path: Path, capsys) -> None:
+    draw(disk / "@mum.png", COLOURS["green"], (33, 33))
+    draw(disk / "@mum/of us.png", COLOURS["green"], (34, 34))
+    for name in ("IMG_1.CR2", "IMG_2.cr2", "new.avif", "no ending", ".hidden.jpg", "a.b c d e f g h i j k"):
+        (disk / name).write_bytes(b"x")
+    index_pictures(bundles["classification"], disk, tmp_path / "l.sqlite", 1, 100.0, False, False, True)
+    told = capsys.readouterr().out
+    assert "l.sqlite: 16 pictures" in told
+    assert "passed over, as no pictures: 2 .cr2, 2 hidden, 2 link, 2 no ending, 1 .avif, 1 .txt, 1 @eaDir" in told
+    index_pictures(bundles["classification"], disk, tmp_path / "l.sqlite", 1, 100.0, False, True, True)
+    assert json.loads(capsys.readouterr().out)["passed_over"][".cr2"] == 2
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "IMG_1.CR2").write_bytes(b"x")
+    with pytest.raises(MistakeError, match=r"Passed over: 1 \.cr2"):
+        index_pictures(bundles["classification"], raw, tmp_path / "r.sqlite", 1, 100.0, False, False, True)
 
 
 def test_again_it_looks_at_new_and_changed_files_only(model, disk: Path, tmp_path: Path) -> None:
@@ -135,7 +157,7 @@ def test_corrections_survive_another_model_a_move_and_a_new_library_row(model, d
     )  # all but the broken ones; a duplicate may be known by its content
     found = library.search(corrected=True)
     assert [(entry.path, entry.label, entry.unsure) for entry in found] == [("2021/grey again.png", "blue", False)]
-    library.correct(found[0].sha256, None)
+    library.take_back(found[0].sha256)
     assert library.search(corrected=True) == []
     with pytest.raises(MistakeError, match="one of its classes"):
         library.correct(found[0].sha256, "husky")
@@ -150,7 +172,9 @@ def test_search_by_class_probability_and_doubt(model, disk: Path, tmp_path: Path
     sure = library.search(unsure=False)
     assert all(not entry.unsure for entry in sure)
     assert len(sure) + len(library.search(unsure=True)) == 11
-    assert [entry.id for entry in library.search(limit=2, offset=1)] == [entry.id for entry in library.search()[1:3]]
+    every = library.search()
+    for place, entry in enumerate(every):
+        assert library.search(limit=2, after=entry.key) == every[place + 1 : place + 3]
     assert ("green", 3, 0) in library.counts()
 
 
@@ -173,21 +197,69 @@ def test_pictures_unlike_those_of_the_training_are_found(disk: Path, tmp_path: P
 def test_a_library_of_a_version_that_knew_nothing_of_familiarity_is_read(model, disk: Path, tmp_path: Path) -> None:
     run(model, disk, tmp_path / "l.sqlite")[1].close()
     with contextlib.closing(sqlite3.connect(tmp_path / "l.sqlite")) as base:
-        words = base.execute("SELECT sql FROM sqlite_master WHERE name = 'answers'").fetchone()[0]
-        older = "\n".join(line for line in words.splitlines() if "unfamiliar" not in line)
-        base.executescript(f"DROP VIEW answers; {older};")
-    library = Library(tmp_path / "l.sqlite")
-    assert len(library.search(unfamiliar=False)) == 11
-    assert library.search(unfamiliar=True) == []
+        base.executescript("PRAGMA application_id = 0; CREATE VIEW answers AS SELECT * FROM pictures;")
+    for library in (Library(tmp_path / "l.sqlite", read_only=True), Library(tmp_path / "l.sqlite")):
+        assert len(library.search(unfamiliar=False)) == 11
+        assert library.search(unfamiliar=True) == []
+        library.close()
+    assert application_id(tmp_path / "l.sqlite") == APPLICATION_ID
+
+
+def application_id(path: Path) -> int:
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        return int(base.execute("PRAGMA application_id").fetchone()[0])
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE songs (title TEXT)",
+        "CREATE TABLE pictures (path TEXT); CREATE TABLE meta (key TEXT); CREATE TABLE corrections (label TEXT)",
+        "PRAGMA application_id = 252006674; CREATE TABLE songs (title TEXT)",
+        "PRAGMA journal_mode = WAL; CREATE TABLE songs (title TEXT)",
+        "PRAGMA user_version = 1",
+    ],
+)
+def test_nothing_is_written_into_a_database_of_others(model, disk: Path, tmp_path: Path, script: str) -> None:
+    path = tmp_path / "songs.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.executescript(script)
+    before = state(tmp_path)
+    for options in ({}, {"create": True}, {"read_only": True}):
+        with pytest.raises(MistakeError, match="a library that `etude index` made"):
+            Library(path, **options)
+    assert state(tmp_path) == before
+
+
+def test_who_only_searches_writes_nothing_and_needs_no_right_to(model, disk: Path, tmp_path: Path) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    before = state(tmp_path)
+    search_library(tmp_path / "l.sqlite", "", 0.0, {}, 0, None, None, None, True)
+    library = Library(tmp_path / "l.sqlite", read_only=True)
+    found = library.search()
+    with pytest.raises(MistakeError, match="can be written"):
+        library.correct(found[0].sha256, "red")
+    library.close()
+    assert len(found) == 11
+    assert state(tmp_path) == before
+
+
+def test_what_a_writer_has_not_brought_into_the_file_yet_is_read(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    assert (tmp_path / "l.sqlite-wal").stat().st_size > 0
+    other = Library(tmp_path / "l.sqlite", read_only=True)
+    assert len(other.search()) == 11
+    other.close()
+    library.close()
 
 
 def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) -> None:
     library = run(model, disk, tmp_path / "l.sqlite")[1]
     red = library.search(label="red")
-    copies = bring(red, tmp_path / "copies", "copy")
+    copies = bring(red, tmp_path / "copies", "copy").made
     assert len(copies) == len({entry.sha256 for entry in red}) < len(red)
-    assert bring(red, tmp_path / "copies", "copy") == []
-    links = bring(red, tmp_path / "links", "link")
+    assert bring(red, tmp_path / "copies", "copy").made == []
+    links = bring(red, tmp_path / "links", "link").made
     assert all(link.is_symlink() and link.read_bytes() for link in links)
     bring(library.search(), tmp_path / "train", "copy", by_class=True)
     assert sorted(path.name for path in (tmp_path / "train").iterdir()) == ["blue", "green", "red"]
@@ -196,11 +268,97 @@ def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) ->
     library.close()
     library = run(model, disk, tmp_path / "l.sqlite")[1]
     both = [entry for entry in library.search() if entry.path.endswith("one.jpg")]
-    assert len(bring(both, tmp_path / "both", "copy")) == 2
+    assert len(bring(both, tmp_path / "both", "copy").made) == 2
+
+
+def test_originals_that_are_not_there_are_told(model, disk: Path, tmp_path: Path, capsys) -> None:
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    (disk / "2020/deep/er/red 0.jpg").unlink()  # its copy is there
+    (disk / "2021/deep/er/red 1.jpg").unlink()
+    search_library(tmp_path / "l.sqlite", "red", 0.0, {}, 0, tmp_path / "out", None, None, True)
+    told = capsys.readouterr().err
+    assert "3 files in" in told  # the grey one is red to the model
+    assert "1 of 4 pictures are not where the library found them: 2021/deep/er/red 1.jpg." in told
+    disk.rename(tmp_path / "away")
+    for way in ("copy", "link", "train"):
+        folders = {name: tmp_path / "none" if name == way else None for name in ("copy", "link", "train")}
+        with pytest.raises(MistakeError, match=r"none of 4 pictures .* Is its disk there\?"):
+            search_library(tmp_path / "l.sqlite", "red", 0.0, {}, 0, **folders, as_json=True)
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("least", [2.5, -0.1, float("nan")])
+def test_a_probability_that_is_none_is_refused(tmp_path: Path, least: float) -> None:
+    with pytest.raises(MistakeError, match="--min must be between 0 and 1"):
+        search_library(tmp_path / "l.sqlite", "", least, {}, 0, None, None, None, True)
+
+
+@pytest.mark.parametrize("most", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_limit_that_is_none_is_refused(tmp_path: Path, most: float) -> None:
+    with pytest.raises(MistakeError, match="--max-megapixels must be a number above 0"):
+        index_pictures(tmp_path / "b", tmp_path, tmp_path / "l.sqlite", 1, most, False, False, True)
+
+
+def test_pictures_of_none_of_the_classes_stay_so_and_are_no_class_to_train_on(
+    model, disk: Path, tmp_path: Path, capsys
+) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    grey = next(entry for entry in library.search() if entry.path == "grey.PNG")
+    blue = library.search(label="blue")[0]
+    library.set_none(grey.sha256)
+    library.correct(blue.sha256, "red")
+    library.close()
+    contents = make_contents(graph_bytes=make_graph("classification", 16, sharpness=0.02))
+    other = load(write_zip(tmp_path / "other.bundle", contents), threads=1)
+    library = run(other, disk, tmp_path / "l.sqlite")[1]
+    [found] = library.search(none=True)
+    assert (found.path, found.label, found.probability, found.corrected, found.unsure) == (
+        "grey.PNG", "", None, True, False
+    )  # fmt: skip
+    assert library.count_none() == 1
+    assert "" not in [label for label, *_ in library.counts()]
+    assert {entry.path for entry in library.search(corrected=True, none=False)} == {blue.path}
+    library.close()
+    search_library(tmp_path / "l.sqlite", "", 0.0, {"none": True}, 0, None, None, None, False)
+    assert capsys.readouterr().out == "       none of the classes      grey.PNG corrected\n"
+    search_library(tmp_path / "l.sqlite", "", 0.0, {"corrected": True}, 0, None, None, tmp_path / "train", True)
+    assert [path.parent.name for path in (tmp_path / "train").rglob("*.*")] == ["red"]
+    assert "1 picture of none of the classes left out" in capsys.readouterr().err
+    write_table(Library(tmp_path / "l.sqlite"), tmp_path / "t.csv")
+    with (tmp_path / "t.csv").open(newline="") as file:
+        row = next(row for row in csv.DictReader(file) if row["path"] == "grey.PNG")
+    assert (row["label"], row["none"], row["probability"]) == ("", "1", "")
+
+
+def test_a_probability_is_told_of_the_label_that_it_was_answered_with_alone(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    blue = library.search(label="blue")[0]
+    library.correct(blue.sha256, "red")
+    assert library.of_content(blue.sha256)[0].probability is None
+    library.correct(blue.sha256, "blue")  # confirmed
+    confirmed = library.of_content(blue.sha256)[0]
+    assert (confirmed.probability, confirmed.corrected) == (blue.probability, True)
+    library.take_back(blue.sha256)
+    assert library.of_content(blue.sha256) == [blue]
+
+
+def test_no_page_passes_over_a_picture_while_others_are_corrected(model, disk: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        draw(disk / f"unsure {number:02}.png", (120, 120, 120 + number // 4), (20, 20 + number))
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    wanted = {entry.path for entry in library.search(unsure=True)}
+    assert len(wanted) == 13
+    seen, after = set(), None
+    while page := library.search(unsure=True, limit=4, after=after):
+        seen |= {entry.path for entry in page}
+        after = page[-1].key
+        for entry in page:
+            library.correct(entry.sha256, "red")
+    assert seen == wanted
 
 
 def test_corrected_pictures_of_a_phone_become_pictures_to_train_on(model, tmp_path: Path, capsys) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     disk, train = tmp_path / "disk", tmp_path / "train"
     for name, colour in (("a/IMG_1.HEIC", "green"), ("b/IMG_1.HEIC", "blue"), ("sent.jpg", "red")):
         (disk / name).parent.mkdir(parents=True, exist_ok=True)
@@ -265,18 +423,18 @@ def test_exif_is_applied_and_a_picture_is_found_whatever_the_case_of_its_ending(
     library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
     [found] = library.search()
     assert (found.label, found.probability) == ("red", pytest.approx(0.75, abs=0.04))
-    assert [file.path for file in find_pictures(tmp_path / "disk")] == ["A.JPEG"]
+    assert [file.path for file in find_pictures(tmp_path / "disk") if isinstance(file, File)] == ["A.JPEG"]
 
 
 def test_heic_is_read_where_its_library_is_there(model, tmp_path: Path, monkeypatch) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     (tmp_path / "disk").mkdir()
     heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
     library = run(model, tmp_path / "disk", tmp_path / "l.sqlite")[1]
     assert [entry.label for entry in library.search()] == ["green"]
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     library = run(model, tmp_path / "disk", tmp_path / "m.sqlite")[1]
-    assert "etude[heic]" in library.broken()[0][1]
+    assert "pip install pillow-heif" in library.broken()[0][1]
 
 
 def test_what_was_too_large_is_read_once_it_is_permitted(bundles, model, disk: Path, tmp_path: Path) -> None:
@@ -307,7 +465,7 @@ def test_what_could_not_be_opened_is_read_once_it_can(model, disk: Path, tmp_pat
 
 
 def test_heic_is_read_once_its_library_is_installed(model, tmp_path: Path, monkeypatch) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="needs etude[heic]")
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     (tmp_path / "disk").mkdir()
     heif.from_pillow(Image.fromarray(plain(COLOURS["green"], 64))).save(tmp_path / "disk/phone.HEIC")
     with monkeypatch.context() as without:
@@ -365,6 +523,7 @@ def test_a_file_that_cannot_be_looked_at_stops_nothing(model, disk: Path, tmp_pa
 
         def __init__(self, entry: os.DirEntry[str]) -> None:
             self.name, self.is_dir, self.is_file, self._stat = entry.name, entry.is_dir, entry.is_file, entry.stat
+            self.is_symlink = entry.is_symlink
 
         def stat(self, **options: bool) -> os.stat_result:
             if self.name in ("grey.PNG", "empty.jpg"):
@@ -433,10 +592,12 @@ def test_other_thresholds_are_another_model(model, disk: Path, tmp_path: Path) -
     library = run(model, disk, tmp_path / "l.sqlite")[1]
     assert len(library.search(unsure=False)) == 10
     library.close()
-    strict = Certainty(unsure_below=1.1, sure_share=0.0, sure_accuracy=None)
+    strict = Certainty(unsure_below=1.0, sure_share=0.0, sure_accuracy=None)
     other = load(write_zip(tmp_path / "strict.bundle", make_contents(certainty=strict)), threads=1)
     assert run(other, disk, tmp_path / "l.sqlite")[0].answered > 0
-    assert Library(tmp_path / "l.sqlite").search(unsure=False) == []
+    sure = Library(tmp_path / "l.sqlite").search(unsure=False)
+    assert len(sure) < 10
+    assert all(entry.probability == 1 for entry in sure)
 
 
 def test_memory_does_not_grow_with_what_was_answered(tmp_path: Path, monkeypatch) -> None:
@@ -499,7 +660,7 @@ def test_killed_it_goes_on_where_it_was(bundles, model, tmp_path: Path) -> None:
     ends, count = time.monotonic() + 40, 0
     while count == 0 and process.poll() is None and time.monotonic() < ends:
         time.sleep(0.1)
-        if path.exists():
+        with contextlib.suppress(MistakeError):  # it is not there yet, or not a library yet
             library = Library(path)
             count = len(library.known())
             library.close()
@@ -551,6 +712,18 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
     kept = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
     assert kept.status_code == 200
     assert library.search(corrected=True)[0].label == "red"
+    same = {"sha256": rows[0]["sha256"]}
+    [none] = client.post("/api/corrections", json={**same, "none": True}).json()
+    assert (none["label"], none["none"], none["corrected"], none["probability"]) == ("", True, True, None)
+    assert client.get("/api/classes").json()["none"] == 1
+    assert [row["id"] for row in client.get("/api/pictures?none=true").json()] == [rows[0]["id"]]
+    assert client.post("/api/corrections", json={**same, "label": None}).json() == [rows[0]]
+    assert library.search(corrected=True) == []
+    after = client.get("/api/pictures", params={"after": json.dumps(client.get("/api/pictures").json()[3]["key"])})
+    assert after.json() == client.get("/api/pictures").json()[4:]
+    for wrong in ("x", "[]", "[1, 2]", "[1, 1e999, {}]", "[true, null, 3]"):
+        assert client.get("/api/pictures", params={"after": wrong}).status_code in (200, 422)
+    kept = client.post("/api/corrections", json={**same, "label": "red"})
     for content, kind, status in (
         (b'{"sha256": "x", "label": "red"}', "text/plain", 415),
         (b"[]", "application/json", 422),
@@ -564,3 +737,28 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
         assert client.get(path).status_code == 200
     words = client.get("/words.json").json()
     assert set(words["en"]) == set(words["fr"])
+    used = set(re.findall(r'data-word="(\w+)"', client.get("/").text))
+    for said in re.findall(r"say\(([^)]*)\)", client.get("/gallery.js").text):
+        used |= set(re.findall(r'"(\w+)"', said))
+    assert used | {"kept", "kept_none", "undone"} <= set(words["en"])
+    for key, text in words["fr"].items():
+        assert not re.search(r"[^\u00a0][!?;%»]|[^\u00a0]:(?!\w)|«[^\u00a0]", text), key
+        assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", words["en"][key])), key
+
+
+def test_the_gallery_of_a_library_that_cannot_be_written_shows_it_and_says_so(
+    model, disk: Path, tmp_path: Path
+) -> None:
+    testing = pytest.importorskip("starlette.testclient", reason="needs httpx")
+    from etude.runtime.library.gallery import Gallery
+    from etude.runtime.serving.config import ServeConfig
+
+    run(model, disk, tmp_path / "l.sqlite")[1].close()
+    library = Library(tmp_path / "l.sqlite", read_only=True)
+    client = testing.TestClient(Gallery(library, ServeConfig()).app, base_url="http://localhost")
+    assert client.get("/api/classes").json()["read_only"] is True
+    rows = client.get("/api/pictures").json()
+    assert len(rows) == 11
+    refused = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
+    assert refused.status_code == 422
+    assert "one that can be written" in refused.json()["error"]["message"]

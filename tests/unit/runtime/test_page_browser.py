@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.unit.runtime.browsing import CHROMIUM, drag_files, open_browser, until
-from tests.unit.runtime.drawing import plain
+from tests.unit.runtime.drawing import make_contents, plain, write_zip
 
 from etude import load_generator
 from etude.runtime.serving.config import ServeConfig
@@ -142,6 +142,26 @@ def test_a_mask_lies_over_its_picture_and_its_legend_hides_classes(visit, pictur
     assert page.said == []
 
 
+def test_classes_of_one_colour_and_black_ones_are_told_apart(visit, pictures, tmp_path: Path) -> None:
+    contents = make_contents("segmentation", fit="crop", palette=((9, 9, 9), (9, 9, 9), (0, 0, 0)))
+    server = run_server({"same": write_zip(tmp_path / "same.bundle", contents)})
+    page = visit(next(server))
+    page.locator("#ask").wait_for()
+    page.set_input_files("#files", str(pictures["halves"]))
+    page.locator(".legend button").first.wait_for()
+    # Of 180 columns the model sees the middle 120: 30 red ones and 90 blue ones; the border is of no class.
+    told = [button.inner_text().split() for button in page.locator(".legend button").all()]
+    assert [name for name, _ in told] == ["red", "blue"]
+    assert float(told[0][1].rstrip("%")) == pytest.approx(100 * 30 / 180, abs=3)
+    assert float(told[1][1].rstrip("%")) == pytest.approx(100 * 90 / 180, abs=3)
+    seen = "canvas => [...canvas.getContext('2d').getImageData({x}, 60, 1, 1).data]"
+    canvas = page.locator("#answers canvas")
+    assert [canvas.evaluate(seen.format(x=x))[3] for x in (5, 40, 100, 175)] == [0, 255, 255, 0]
+    assert canvas.evaluate(seen.format(x=40)) == [9, 9, 9, 255]
+    assert page.said == []
+    next(server, None)
+
+
 def test_the_language_is_the_browsers_and_can_be_changed(visit, pictures) -> None:
     page = visit(locale="fr-FR")
     page.locator("#ask").wait_for()
@@ -149,7 +169,7 @@ def test_the_language_is_the_browsers_and_can_be_changed(visit, pictures) -> Non
     assert page.locator("html").get_attribute("lang") == "fr"
     page.set_input_files("#files", str(pictures["grey"]))
     page.locator(".unsure").wait_for()
-    assert page.locator(".unsure").inner_text() == "incertain"
+    assert page.locator(".unsure").inner_text() == "incertaine"
     assert "%" in page.locator(".bars li").first.inner_text()
     page.select_option("#language", "en")
     assert page.locator("h1").inner_text() == "Ask the model"
@@ -187,6 +207,16 @@ def test_the_camera_takes_a_picture(visit) -> None:
     assert page.locator("#viewfinder").is_hidden()
 
 
+def test_without_https_the_camera_is_not_offered_and_the_reason_is(visit, browser) -> None:
+    page = visit("about:blank")
+    page.add_init_script("Object.defineProperty(Navigator.prototype, 'mediaDevices', { get: () => undefined })")
+    page.goto(visit().url)
+    page.locator("#ask").wait_for()
+    assert page.locator("#camera").is_hidden()
+    assert "https" in page.locator("#nocamera").inner_text()
+    assert page.said == []
+
+
 def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
     key = add_key(tmp_path / "keys.txt", "volunteer")
     server = run_server(bundles, keys=tmp_path / "keys.txt")
@@ -201,6 +231,13 @@ def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
     page.locator("#ask").wait_for()
     assert page.locator("#model option").count() == 2
     assert key not in page.content()
+    page.get_by_role("link", name="The API").click()
+    page.locator("#docs h1").wait_for()
+    assert "/v1/segment" in page.locator("#docs").inner_text()
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="openapi.json").click()
+    assert "/v1/segment" in saved.value.path().read_text()
+    assert [line for line in page.said if "401" not in line] == []
     next(server, None)
 
 
@@ -224,6 +261,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
         item.get_by_text("Enregistrer le fichier").click()
     generator = load_generator(generator_bundle)
     wishes = generator.wishes(4, seed=7, label="green")
+    assert saved.value.suggested_filename == "generated-7-green-4.png"
     assert saved.value.path().read_bytes() == generator.png(list(generator.stream(wishes)), wishes)
     page.select_option("#language", "en")
     assert item.locator("h2").inner_text().startswith("Seed 7, green")
@@ -261,11 +299,29 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     page.locator("#pictures li").first.wait_for()
     assert page.locator("h1").inner_text() == "La bibliothèque"
     assert page.locator("#pictures li").count() == 3
-    assert "broken.png" in page.locator("#broken").inner_text() or page.locator("#broken summary").count() == 1
+    page.locator("#broken summary").click()
+    assert "broken.png" in page.locator("#broken li").inner_text()
     page.get_by_label("Classe de grey.png").select_option("green")
     until(page, "document.getElementById('status').textContent.includes('green')")
     assert "corrigée" in page.locator("#pictures li", has_text="grey.png").inner_text()
     assert [(found.path, found.label) for found in library.search(corrected=True)] == [("grey.png", "green")]
+    grey = page.locator("#pictures li", has_text="grey.png")
+    undo = page.get_by_role("button", name="Annuler ce qui a été dit de grey.png")
+    undo.focus()
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('status').textContent.includes('annulé')")
+    assert library.search(corrected=True) == []
+    assert "33" in grey.inner_text()
+    right = page.get_by_role("button", name="red est juste pour grey.png")
+    assert right.evaluate("button => button === document.activeElement")
+    page.keyboard.press("Enter")
+    until(page, "document.getElementById('status').textContent.includes('gardée comme red')")
+    assert "confirmée" in grey.inner_text()
+    page.get_by_label("Classe de grey.png").select_option("aucune des classes")
+    until(page, "document.getElementById('status').textContent.includes('aucune des classes')")
+    assert [found.path for found in library.search(none=True)] == ["grey.png"]
+    page.select_option("#which", "none")
+    until(page, "document.querySelectorAll('#pictures li').length === 1")
     page.select_option("#which", "corrected")
     until(page, "document.querySelectorAll('#pictures li').length === 1")
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth > 0)")

@@ -17,7 +17,7 @@ from tests.unit.runtime.drawing import COLOURS, make_contents, make_graph, plain
 from etude import load
 from etude.cli.deploying import predict_pictures
 from etude.core.bundle_record import BundleRecord, Certainty, Familiarity, Logits, Moved
-from etude.core.errors import BundleError, DataError
+from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
 from etude.runtime.bundled import Bundled
 from etude.runtime.inputs import as_raw
@@ -216,6 +216,58 @@ def test_pillow_images_of_many_levels_keep_them() -> None:
     np.testing.assert_array_equal(as_raw(Image.fromarray(np.full((4, 4), 0x80FF, np.uint16))), np.full((4, 4), 0x80))
 
 
+@pytest.mark.parametrize(
+    ("mode", "clear", "colour"), [("RGB", (220, 30, 20), (220, 30, 20)), ("L", 30, 30), ("1", 0, 0)]
+)
+def test_a_picture_with_one_clear_colour_is_one_picture_whatever_it_comes_as(
+    segmenter, tmp_path: Path, mode: str, clear: object, colour: object
+) -> None:
+    image = Image.new(mode, (20, 20), colour)
+    image.save(tmp_path / "clear.png", transparency=clear)
+    from_path = segmenter(tmp_path / "clear.png").overlay(opacity=0)
+    with Image.open(tmp_path / "clear.png") as opened:
+        from_pillow = segmenter(opened).overlay(opacity=0)
+    assert (from_path == 255).all()
+    np.testing.assert_array_equal(from_pillow, from_path)
+
+
+def test_an_overlay_takes_what_the_model_may_take(bundles, monkeypatch) -> None:
+    from etude.runtime import predictor
+
+    whole = predictor.decode
+    asked: list[int] = []
+    monkeypatch.setattr(
+        predictor, "decode", lambda raw, max_pixels=1, **more: (asked.append(max_pixels), whole(raw))[1]
+    )
+    load(bundles["segmentation"], threads=1, max_pixels=12_345)(encoded(plain(RED))).overlay()
+    assert asked == [12_345]
+
+
+def as_heic(pixels: np.ndarray) -> bytes:
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
+    packed = io.BytesIO()
+    heif.from_pillow(Image.fromarray(pixels)).save(packed, quality=95)
+    return packed.getvalue()
+
+
+def test_heic_pictures_are_read(model, segmenter, bundles, tmp_path: Path, monkeypatch) -> None:
+    content = as_heic(plain(GREEN, (64, 96)))
+    (tmp_path / "phone.heic").write_bytes(content)
+    for form in (content, tmp_path / "phone.heic", str(tmp_path / "phone.heic")):
+        assert model(form).label == "green"
+        answer = segmenter(form)
+        assert answer.mask.shape == (64, 96)
+        np.testing.assert_allclose(answer.overlay(opacity=0).mean((0, 1)), GREEN, atol=6)
+    with pytest.raises(DataError, match=r"phone\.heic must be at most .* megapixels"):
+        load(bundles["classification"], threads=1, max_pixels=100)(tmp_path / "phone.heic")
+    with pytest.raises(DataError, match=r"phone\.heic"):
+        (tmp_path / "phone.heic").write_bytes(content[: len(content) // 2])
+        model(tmp_path / "phone.heic")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(DataError, match="pip install pillow-heif"):
+        model(content)
+
+
 def test_too_many_pixels_are_refused(bundles) -> None:
     small = load(bundles["classification"], threads=1, max_pixels=100)
     with pytest.raises(DataError, match="megapixels"):
@@ -329,6 +381,29 @@ def test_masks_of_pictures_of_one_name_are_kept_apart(bundles, tmp_path: Path, c
     assert told[0][0] == [str(tmp_path / "masks/street.ids.png"), str(tmp_path / "masks/street.overlay.png")]
 
 
+def test_a_folder_stands_for_the_pictures_in_it(bundles, tmp_path: Path, capsys) -> None:
+    folder = tmp_path / "pics"
+    for name, colour in (("b.png", BLUE), ("a.JPG", RED), (".hidden.png", RED), ("deep/c.png", GREEN)):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encoded(plain(colour)))
+    (folder / "notes.txt").write_text("no picture")
+    predict_pictures(bundles["classification"], [folder, folder / "deep/c.png"], 3, None, False, True)
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    assert [Path(row["picture"]).name for row in rows] == ["a.JPG", "b.png", "c.png"]
+    assert [row["label"] for row in rows] == ["red", "blue", "green"]
+    (tmp_path / "outer/inner").mkdir(parents=True)
+    with pytest.raises(MistakeError, match="`etude index`"):
+        predict_pictures(bundles["classification"], [tmp_path / "outer"], 3, None, False, True)
+
+
+def test_an_address_is_told_to_be_none_of_a_file(bundles, tmp_path: Path, capsys) -> None:
+    with pytest.raises(DataError, match="1 of 1 picture"):
+        predict_pictures(bundles["classification"], [Path("https://example.org/rex.jpg")], 3, None, False, False)
+    told = capsys.readouterr().err
+    assert "predict: https://example.org/rex.jpg must be a file on this machine." in told
+    assert "Download it first." in told
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -385,7 +460,7 @@ def test_the_self_test_notices_another_answer(bundles, tmp_path: Path) -> None:
     good = Reference.from_bytes(contents["reference.npz"])
     for answers in (good.answers[:, ::-1], good.answers[:2], np.full_like(good.answers, np.nan)):
         forged = make_contents(reference=Reference(good.pictures, np.ascontiguousarray(answers)).to_bytes())
-        with pytest.raises(BundleError, match="self-test"):
+        with pytest.raises(BundleError, match=r"self-test|answers float32 \(2, 3\)"):
             load(write_zip(tmp_path / "f.bundle", forged)).self_test()
 
 
@@ -401,11 +476,45 @@ def test_the_self_test_notices_another_answer(bundles, tmp_path: Path) -> None:
         {"input": "other"},
         {"graph": "CONTRACT.md"},
         {"graph": "missing.onnx"},
+        {"classes": ["red", "green"]},
+        {"classes": ["red", "green", "blue", "white"]},
+        {"prepare": {"size_px": 17}},
+        {"palette": [[0, 0, 256]]},
+        {"palette": [[-1, 0, 0]]},
+        {"certainty": {"unsure_below": 1.5, "sure_share": 1.0, "sure_accuracy": 1.0}},
     ],
 )
 def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(BundleError):
         load(write_zip(tmp_path / "a.bundle", with_record(make_contents(), **changes)))
+
+
+@pytest.mark.parametrize("changes", [{"classes": ["red", "green"]}, {"classes": [*COLOURS, "white"]}])
+def test_a_graph_that_leaves_its_axes_open_is_held_to_its_record_by_its_answers(tmp_path: Path, changes) -> None:
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = onnx.load_from_string(make_graph("classification", 16))
+    graph.graph.node[-1].output[0] = "all"
+    graph.graph.node.append(helper.make_node("Compress", ["all", "which"], ["probabilities"], axis=1))
+    graph.graph.initializer.append(numpy_helper.from_array(np.ones(3, bool), "which"))
+    graph.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "classes"
+    contents = make_contents(graph_bytes=graph.SerializeToString())
+    load(write_zip(tmp_path / "open.bundle", contents)).self_test()
+    model = load(write_zip(tmp_path / "a.bundle", with_record(contents, **changes)), threads=1)
+    for ask in (model.self_test, lambda: model(plain(RED))):
+        with pytest.raises(BundleError, match="a graph to"):
+            ask()
+
+
+def test_a_graph_of_one_picture_at_a_time_is_refused(tmp_path: Path) -> None:
+    import onnx
+
+    graph = onnx.load_from_string(make_graph("classification", 16))
+    for entry in (*graph.graph.input, *graph.graph.output):
+        entry.type.tensor_type.shape.dim[0].dim_value = 4
+    with pytest.raises(BundleError, match="as its record says"):
+        load(write_zip(tmp_path / "a.bundle", make_contents(graph_bytes=graph.SerializeToString())))
 
 
 def test_the_runtime_loads_no_training_library_and_no_server_until_asked(bundles) -> None:
@@ -425,3 +534,12 @@ def test_classes_are_in_order(model) -> None:
     assert model.classes == COLOURS
     assert model.task == "classification"
     assert model.document("MODEL_CARD.md").startswith("# ")
+
+
+def test_ids_of_classes_that_the_record_does_not_name_are_refused_by_the_self_test(tmp_path: Path) -> None:
+    contents = with_record(make_contents("segmentation"), classes=["a"], palette=[[1, 2, 3]])
+    model = load(write_zip(tmp_path / "few.bundle", contents), threads=1)
+    with pytest.raises(BundleError, match=r"must be a graph to ids below 1\. Got 2"):
+        model.self_test()
+    with pytest.raises(BundleError, match="must be a graph to ids below 1"):
+        model(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from etude import load_generator
+from etude.core.errors import DataError
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.keys import add_key
@@ -110,6 +111,23 @@ def test_many_at_once_are_made_in_batches_and_each_is_its_own(generator_bundle) 
             assert answer.content == generator.png(list(generator.stream(wishes)), wishes)
         counts = client.get("/metrics").text
     assert 'etude_pictures_total{model="shades",outcome="answered"} 96.0' in counts
+
+
+def test_a_picture_that_fails_is_told_and_not_left_out(generator_bundle, monkeypatch) -> None:
+    with start([generator_bundle]) as client:
+        model = client.service.shelf.find("shades")
+        honest = model.read
+
+        def fail(wish):
+            if wish.number == 1:
+                raise DataError("shades: picture 1 cannot be made.")
+            return honest(wish)
+
+        monkeypatch.setattr(model, "read", fail)
+        for query in ("count=4", "first=1"):
+            answer = client.post(f"/v1/generate?{query}")
+            assert answer.status_code == 422
+            assert answer.json()["error"] == {"code": "picture", "message": "shades: picture 1 cannot be made."}
 
 
 def test_a_full_queue_says_when_to_ask_again(generator_bundle, monkeypatch) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+import re
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.unit.runtime.drawing import make_contents, write_zip
+from tests.unit.runtime.drawing import make_contents, with_record, write_zip
 
+from etude.cli.serving import make_config
 from etude.core.bundle_record import Certainty
-from etude.core.errors import DataError, MistakeError
+from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.guard import RefusedError
 from etude.runtime.serving.keys import Keys, add_key
 from etude.runtime.serving.pool import BusyError, Job, LateError, Pool
 from etude.runtime.serving.rate import RateLimit
@@ -52,11 +57,59 @@ def test_an_open_address_needs_keys(host: str) -> None:
     ServeConfig(host=host, keys=Path("keys.txt")).check()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "LOCALHOST"])
 def test_a_loopback_address_needs_none(host: str) -> None:
     ServeConfig(host=host).check()
     with pytest.raises(MistakeError, match="--origin"):
         ServeConfig(host=host, origins=("*",)).check()
+
+
+@pytest.mark.parametrize("name", ["spool_max_size", "max_file_size"])
+def test_nothing_of_a_form_goes_to_the_disk_whatever_starlette_calls_its_limit(monkeypatch, name: str) -> None:
+    import asyncio
+
+    from starlette.formparsers import MultiPartParser
+    from starlette.requests import Request
+
+    from etude.runtime.serving.bodies import read_pictures
+
+    seen: list[int] = []
+
+    async def parse(parser: MultiPartParser) -> object:
+        seen.append(getattr(parser, name))
+        raise ValueError
+
+    monkeypatch.setattr(MultiPartParser, "parse", parse)
+    scope = {"type": "http", "headers": [(b"content-type", b"multipart/form-data; boundary=x")]}
+    with pytest.raises(RefusedError):
+        asyncio.run(read_pictures(Request(scope), 3, 4321))
+    assert seen == [4321]
+
+
+OPTIONS = {"max_mb": 20.0, "max_megapixels": 40.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"timeout_s": 0.0}, "--timeout must be greater than 0. Got 0.0."),
+        ({"timeout_s": math.nan}, "--timeout must be a finite number. Got nan."),
+        ({"timeout_s": math.inf}, "--timeout must be a finite number. Got inf."),
+        ({"body_timeout_s": -1.0}, "--body-timeout must be greater than 0."),
+        ({"queue": 1_000_000}, "--queue must be less than or equal to 100000. Got 1000000."),
+        ({"threads": 300}, "--threads must be less than or equal to 256. Got 300."),
+        ({"rate": math.nan}, "--rate must be a finite number. Got nan."),
+        ({"burst": 0}, "--burst must be greater than or equal to 1. Got 0."),
+        ({"max_megapixels": math.nan}, "--max-megapixels must be a number. Got nan."),
+        ({"max_megapixels": 0.0}, "--max-megapixels must be greater than or equal to 1 pixels. Got 0.0."),
+        ({"max_mb": -5.0}, "--max-mb must be greater than or equal to 1024 bytes. Got -5.0."),
+        ({"max_mb": math.inf}, "--max-mb must be a number. Got inf."),
+    ],
+)
+def test_an_option_that_does_not_hold_is_told_by_its_name(options: dict[str, float], told: str) -> None:
+    with pytest.raises(MistakeError, match=re.escape(f"serve: {told}")):
+        make_config(**{**OPTIONS, **options})
+    assert make_config(**OPTIONS).max_bytes == 20_000_000
 
 
 def test_a_rate_is_a_rate_for_each_caller() -> None:
@@ -185,6 +238,14 @@ def test_closing_answers_what_was_taken_and_takes_no_more() -> None:
     assert all(entry.future.result(0) == 1 for entry in jobs)
     with pytest.raises(BusyError):
         pool.submit([job(model, b"1")])
+
+
+def test_a_bundle_without_its_card_is_not_offered(tmp_path: Path) -> None:
+    contents = make_contents()
+    del contents["MODEL_CARD.md"]
+    files = {name: entry for name, entry in json.loads(contents["bundle.json"])["files"].items() if name in contents}
+    with pytest.raises(BundleError, match=r"MODEL_CARD\.md"):
+        Shelf([write_zip(tmp_path / "c.bundle", with_record(contents, files=files))], max_pixels=1000)
 
 
 def test_a_reload_notices_a_bundle_of_the_same_graph_with_another_threshold(tmp_path: Path) -> None:

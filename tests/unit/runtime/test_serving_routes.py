@@ -132,6 +132,9 @@ def test_several_pictures_and_a_broken_one_among_them(client) -> None:
     assert [row["name"] for row in rows] == ["a.jpg", "b.jpg", "../c.jpg"]
     assert (rows[0]["label"], rows[2]["label"]) == ("red", "blue")
     assert "JPEG, PNG" in rows[1]["error"]
+    text = client.post("/v1/predict", files=files, data={"model": "colours"})
+    assert text.status_code == 422
+    assert "The field 'model' of the form is no file." in text.json()["error"]["message"]
     many = client.post("/v1/predict", files=[("p", ("a.jpg", jpeg(RED)))] * 17)
     assert many.status_code == 400
     assert "Too many files" in many.json()["error"]["message"]
@@ -143,12 +146,15 @@ def test_segment_gives_ids_colours_overlay_and_areas(client, bundles) -> None:
     Image.fromarray(picture).save(packed, "PNG")
     raw = packed.getvalue()
     expected = load(bundles["segmentation"])(raw)
-    answers = {form: client.post(f"/v1/segment?as={form}", content=raw) for form in ("ids", "color", "overlay")}
+    answers = {form: client.post(f"/v1/segment?as={form}", content=raw) for form in ("ids", "grey", "color", "overlay")}
     for answer in answers.values():
         assert answer.headers["content-type"] == "image/png"
     ids = Image.open(io.BytesIO(answers["ids"].content))
     assert ids.mode == "P"
     np.testing.assert_array_equal(np.asarray(ids), expected.mask)
+    grey = Image.open(io.BytesIO(answers["grey"].content))
+    assert grey.mode == "L"
+    np.testing.assert_array_equal(np.asarray(grey), expected.mask)
     np.testing.assert_array_equal(np.asarray(ids.convert("RGB")), expected.colored)
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answers["color"].content))), expected.colored)
     overlay = np.asarray(Image.open(io.BytesIO(answers["overlay"].content)))
@@ -204,6 +210,15 @@ def test_what_does_not_hold_is_one_form_of_error(
         assert set(answer.json()) == {"error"}
         for secret in ("Traceback", "site-packages", "/root", 'File "', "etude/runtime"):
             assert secret not in answer.text
+
+
+def test_the_server_reads_no_heic_and_says_what_to_do(client) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
+    packed = io.BytesIO()
+    heif.from_pillow(Image.fromarray(plain(RED, 64))).save(packed)
+    answer = client.post("/v1/predict", content=packed.getvalue())
+    assert answer.status_code == 422
+    assert "a HEIC or AVIF picture'. Convert it to JPEG or PNG." in answer.json()["error"]["message"]
 
 
 def test_a_bomb_is_refused_by_its_head(bundles) -> None:
@@ -305,9 +320,9 @@ def test_the_rate_of_a_caller_is_limited(bundles) -> None:
 
 
 def test_without_keys_only_this_machines_names_are_answered(client) -> None:
-    for host in ("localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000"):
+    for host in ("localhost", "LOCALHOST", "localhost:8000", "127.0.0.1:8000", "127.0.0.2:8000", "[::1]:8000", "[::1]"):
         assert client.get("/v1/model", headers={"host": host}).status_code == 200
-    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", ""):
+    for host in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8000", "", "[", "[]", "0.0.0.0"):
         assert client.get("/v1/model", headers={"host": host}).status_code == 421
 
 
@@ -325,6 +340,8 @@ def test_other_origins_are_not_let_in_unless_named(client, bundles) -> None:
 def test_health_model_and_counts(client) -> None:
     assert client.get("/healthz").json() == {"status": "ok"}
     assert client.get("/readyz").json() == {"status": "ready", "models": 2}
+    for path in ("/healthz", "/readyz"):
+        assert client.head(path).status_code == 200
     models = client.get("/v1/model").json()["models"]
     assert [model["name"] for model in models] == ["colours", "pixels"]
     one = client.get("/v1/model?model=pixels").json()

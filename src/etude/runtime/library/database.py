@@ -1,7 +1,7 @@
 """The library: one SQLite file with a row for each picture, and the corrections, which outlive every row.
 
 A correction belongs to the content of a picture (its SHA-256), not to its path: it survives that the picture is moved,
-that another model answers, that all is indexed again.
+that another model answers, that all is indexed again. It names a class, or says that the picture shows none of them.
 """
 
 from __future__ import annotations
@@ -18,50 +18,15 @@ from typing import Any, Final
 
 from etude.core.errors import MistakeError, sentence
 from etude.pictures.reading import printable
+from etude.runtime.library.schema import connect
 
-FORMAT: Final = 1
 Told = tuple[str, float | None, bool, str]
 """What was answered about a content: label, probability, doubt, and the whole answer as JSON."""
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS pictures (
-    id INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE,
-    raw_path BLOB,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    sha256 TEXT NOT NULL,
-    status TEXT NOT NULL,
-    reason TEXT NOT NULL DEFAULT '',
-    label TEXT NOT NULL DEFAULT '',
-    probability REAL,
-    unsure INTEGER NOT NULL DEFAULT 0,
-    answer TEXT NOT NULL DEFAULT '{}',
-    model TEXT NOT NULL,
-    gone INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS pictures_by_content ON pictures (sha256);
-CREATE INDEX IF NOT EXISTS pictures_by_label ON pictures (label, probability);
-CREATE TABLE IF NOT EXISTS corrections (sha256 TEXT PRIMARY KEY, label TEXT NOT NULL, at TEXT NOT NULL);
-"""
-_VIEW: Final = """
-BEGIN IMMEDIATE;
-DROP VIEW IF EXISTS answers;
-CREATE VIEW answers AS
-SELECT pictures.id, path, raw_path, size, mtime_ns, pictures.sha256, status, reason, pictures.label AS answered,
-    COALESCE(corrections.label, pictures.label) AS label, probability,
-    CASE WHEN corrections.label IS NULL THEN unsure ELSE 0 END AS unsure,
-    CASE WHEN corrections.label IS NULL THEN COALESCE(json_extract(answer, '$.unfamiliar'), 0) ELSE 0 END AS unfamiliar,
-    corrections.label IS NOT NULL AS corrected, answer,
-    (SELECT MIN(other.path) FROM pictures AS other
-        WHERE other.sha256 = pictures.sha256 AND other.sha256 != '' AND other.gone = 0
-        AND other.path < pictures.path) AS duplicate_of
-FROM pictures LEFT JOIN corrections ON corrections.sha256 = pictures.sha256
-WHERE gone = 0;
-COMMIT;
-"""
+_NONE: Final = ""
+"""The correction of a picture that shows none of the classes."""
 COLUMNS: Final = (
-    "path", "label", "probability", "unsure", "unfamiliar", "corrected", "answered", "duplicate_of", "status", "reason",
+    "path", "label", "probability", "unsure", "unfamiliar", "corrected", "none", "answered", "duplicate_of", "status",
+    "reason",
 )  # fmt: skip
 """The columns of the table that is written for people."""
 
@@ -88,6 +53,10 @@ class Row:
     """The whole answer as JSON."""
 
 
+Key = tuple[bool, float, str]
+"""Where a picture stands in a list: corrected ones first, then the most probable, then by path."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A picture as search gives it."""
@@ -98,12 +67,23 @@ class Found:
     """Where it lies."""
     sha256: str
     label: str
+    """The correction, or what was answered; empty where it is none of the classes."""
     probability: float | None
+    """That of the label; none where a correction gave it another one than was answered."""
     unsure: bool
     unfamiliar: bool
     """Unlike the pictures that the model was trained on."""
     corrected: bool
+    none: bool
+    """None of the classes, says a correction."""
+    answered: str
+    """What the model answered."""
     duplicate_of: str | None
+
+    @property
+    def key(self) -> Key:
+        """Where it stands in a list."""
+        return self.corrected, -1.0 if self.probability is None else self.probability, self.path
 
 
 class Library:
@@ -112,33 +92,20 @@ class Library:
     Args:
         path: the file.
         create: whether to make it where there is none.
+        read_only: whether nothing is written, for a library on a protected disk; corrections are refused then.
 
     Raises:
         MistakeError: if it is no library, or there is none.
     """
 
-    def __init__(self, path: Path, *, create: bool = False) -> None:
+    def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         if not create and not path.is_file():
             raise MistakeError(sentence("library", str(path), "a library", "nothing there", "Make it: etude index."))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self.path, self.read_only = path, read_only
         self._lock = threading.RLock()
-        try:
-            self._base = sqlite3.connect(path, timeout=30, check_same_thread=False)
-            self._base.row_factory = sqlite3.Row
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=NORMAL")
-            self._base.executescript(_SCHEMA)
-            if not any(row["name"] == "unfamiliar" for row in self._base.execute("PRAGMA table_info(answers)")):
-                self._base.executescript(_VIEW)  # new, or of a version that did not know it
-            written = int(self.meta("format") or FORMAT)
-            self.set_meta(format=str(written))
-        except (sqlite3.Error, ValueError) as error:
-            raise MistakeError(
-                sentence("library", str(path), "a library that `etude index` made", str(error))
-            ) from error
-        if written > FORMAT:
-            raise MistakeError(sentence("library", "format", f"at most {FORMAT}", written, "Update Étude to read it."))
+        self._base = connect(path, create=create, read_only=read_only)
 
     def close(self) -> None:
         """Write everything out and close the file."""
@@ -211,14 +178,38 @@ class Library:
             self._base.executemany("UPDATE pictures SET gone = ? WHERE path = ? AND gone != ?1", gone)
             return int(self._base.execute("SELECT SUM(gone) FROM pictures").fetchone()[0] or 0)
 
-    def correct(self, sha256: str, label: str | None) -> None:
-        """Set what a picture shows, by hand; none takes the correction back.
+    def correct(self, sha256: str, label: str) -> None:
+        """Set what a picture shows, by hand; the label that was answered confirms it.
 
         Raises:
-            MistakeError: if there is no such picture, or no such class.
+            MistakeError: if there is no such picture, no such class, or nothing can be written.
         """
-        if label is not None and label not in self.classes():
+        if label not in self.classes():
             raise MistakeError(sentence("library", "label", "one of its classes", label[:100]))
+        self._correct(sha256, label)
+
+    def set_none(self, sha256: str) -> None:
+        """Say of a picture, by hand, that it shows none of the classes.
+
+        Raises:
+            MistakeError: if there is no such picture, or nothing can be written.
+        """
+        self._correct(sha256, _NONE)
+
+    def take_back(self, sha256: str) -> None:
+        """Take the correction of a picture back: what was answered counts again.
+
+        Raises:
+            MistakeError: if there is no such picture, or nothing can be written.
+        """
+        self._correct(sha256, None)
+
+    def _correct(self, sha256: str, label: str | None) -> None:
+        if self.read_only:
+            remedy = "Copy it to where it can be written."
+            raise MistakeError(
+                sentence("library", str(self.path), "one that can be written", "a protected one", remedy)
+            )
         with self._lock, self._base:
             if self._base.execute("SELECT 1 FROM pictures WHERE sha256 = ?", (sha256,)).fetchone() is None:
                 raise MistakeError(sentence("library", "sha256", "that of a picture in it", sha256[:64]))
@@ -235,10 +226,14 @@ class Library:
     def counts(self) -> list[tuple[str, int, int]]:
         """Return label, pictures and unsure ones of each class that occurs, the most frequent first."""
         rows = self._rows(
-            "SELECT label, COUNT(*), SUM(unsure) FROM answers WHERE status = 'answered' GROUP BY label "
+            "SELECT label, COUNT(*), SUM(unsure) FROM answers WHERE status = 'answered' AND NOT none GROUP BY label "
             "ORDER BY COUNT(*) DESC, label"
         )
         return [(row[0], row[1], row[2]) for row in rows]
+
+    def count_none(self) -> int:
+        """Return how many pictures show none of the classes, by their corrections."""
+        return int(self._rows("SELECT COUNT(*) FROM answers WHERE none AND status = 'answered'")[0][0])
 
     def broken(self) -> list[tuple[str, str]]:
         """Return path and reason of the files that could not be read."""
@@ -253,19 +248,39 @@ class Library:
         unsure: bool | None = None,
         unfamiliar: bool | None = None,
         corrected: bool | None = None,
+        none: bool | None = None,
         limit: int = -1,
-        offset: int = 0,
+        after: Key | None = None,
     ) -> list[Found]:
-        """Return pictures, the most probable first; a corrected one counts as certain."""
+        """Return pictures, the most probable first; a corrected one counts as certain.
+
+        Args:
+            label: only of this class.
+            least: only with this probability, from 0 to 1; corrected ones in any case.
+            unsure: only unsure ones, or only sure ones.
+            unfamiliar: only ones unlike those of the training, or only others.
+            corrected: only corrected ones, or only others.
+            none: only those of none of the classes, or only others.
+            limit: the most; below 0: all.
+            after: only those behind this place; what is corrected meanwhile moves before it.
+        """
         wanted = ["status = 'answered'", "(corrected OR probability >= :least)"]
-        asked = {"label": label, "unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected}
+        asked = {"label": label, "unsure": unsure, "unfamiliar": unfamiliar, "corrected": corrected, "none": none}
         wanted += [f"{name} = :{name}" for name, value in asked.items() if value is not None]
-        given = {**asked, "least": least}
+        given: dict[str, Any] = {**asked, "least": least, "limit": limit}
+        if after is not None:
+            wanted.append("(-corrected, -COALESCE(probability, -1), path) > (-:before, -:share, :path)")
+            given |= dict(zip(("before", "share", "path"), after, strict=True))
         rows = self._rows(
             f"SELECT * FROM answers WHERE {' AND '.join(wanted)} "
-            "ORDER BY corrected DESC, probability DESC, path LIMIT :limit OFFSET :offset",
-            {**given, "limit": limit, "offset": offset},
+            "ORDER BY corrected DESC, COALESCE(probability, -1) DESC, path LIMIT :limit",
+            given,
         )
+        return [self._found(row) for row in rows]
+
+    def of_content(self, sha256: str) -> list[Found]:
+        """Return the pictures of a content: one, and its duplicates."""
+        rows = self._rows("SELECT * FROM answers WHERE sha256 = ? AND status = 'answered' ORDER BY path", (sha256,))
         return [self._found(row) for row in rows]
 
     def picture(self, number: int) -> Found | None:
@@ -286,7 +301,7 @@ class Library:
         return Found(
             row["id"], row["path"], Path(self.meta("folder") or ".") / name, row["sha256"], row["label"],
             row["probability"], bool(row["unsure"]), bool(row["unfamiliar"]), bool(row["corrected"]),
-            row["duplicate_of"],
+            bool(row["none"]), row["answered"], row["duplicate_of"],
         )  # fmt: skip
 
 

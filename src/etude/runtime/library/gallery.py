@@ -20,8 +20,8 @@ from starlette.exceptions import HTTPException
 from etude.core.errors import DataError, EtudeError, MistakeError
 from etude.pictures.prepare import Preparation, prepare_picture
 from etude.pictures.reading import MAX_PIXELS, read_file
-from etude.runtime.library.database import Found, Library
-from etude.runtime.library.heic import decode_heic, is_heic
+from etude.runtime.heic import decode_heic, is_heic
+from etude.runtime.library.database import Found, Key, Library
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import Guard, RefusedError
 from etude.runtime.serving.metrics import Metrics
@@ -51,15 +51,20 @@ class Gallery:
         def classes() -> dict[str, Any]:
             counts = [{"label": label, "pictures": n, "unsure": doubt} for label, n, doubt in library.counts()]
             broken = [{"path": path, "reason": reason} for path, reason in library.broken()]
-            return {"classes": library.classes(), "counts": counts, "broken": broken, "page": _PAGE}
+            return {
+                "classes": library.classes(), "counts": counts, "none": library.count_none(), "broken": broken,
+                "page": _PAGE, "read_only": library.read_only,
+            }  # fmt: skip
 
         @routes.get("/api/pictures")
         def pictures(
             label: str | None = None, unsure: bool | None = None, unfamiliar: bool | None = None,
-            corrected: bool | None = None, offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+            corrected: bool | None = None, none: bool | None = None,
+            after: Annotated[str | None, Query(max_length=100_000)] = None,
         ) -> list[dict[str, Any]]:  # fmt: skip
             found = library.search(
-                label=label, unsure=unsure, unfamiliar=unfamiliar, corrected=corrected, limit=_PAGE, offset=offset
+                label=label, unsure=unsure, unfamiliar=unfamiliar, corrected=corrected, none=none, limit=_PAGE,
+                after=None if after is None else _key(after),
             )  # fmt: skip
             return [_row(entry) for entry in found]
 
@@ -69,21 +74,26 @@ class Gallery:
             if found is None:
                 raise RefusedError(404, "picture", "There is no such picture.")
             with contextlib.suppress(DataError):
-                return Response(make_thumb(found), media_type="image/jpeg", headers={"cache-control": "max-age=3600"})
+                return Response(make_thumb(found), media_type="image/jpeg")
             raise RefusedError(404, "picture", "The picture cannot be read any more.")
 
         @routes.post("/api/corrections")
-        async def correct(request: Request) -> dict[str, str]:
+        async def correct(request: Request) -> list[dict[str, Any]]:
             # A page elsewhere can send a form here without asking; it cannot send JSON.
             if request.headers.get("content-type", "").partition(";")[0] != "application/json":
                 raise RefusedError(415, "type", "A correction is sent as application/json.")
             try:
                 given = json.loads(await request.body())
-                sha256, label = str(given["sha256"]), given["label"]
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
-                raise RefusedError(422, "form", "A correction is {sha256, label}.") from error
-            library.correct(sha256, None if label is None else str(label))
-            return {"status": "kept"}
+                sha256, label, none = str(given["sha256"]), given.get("label"), given.get("none", False)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                raise RefusedError(422, "form", "A correction is {sha256, label}, or {sha256, none: true}.") from error
+            if none is True:
+                library.set_none(sha256)
+            elif label is None:
+                library.take_back(sha256)
+            else:
+                library.correct(sha256, str(label))
+            return [_row(entry) for entry in library.of_content(sha256)]
 
         add_shell(routes, resources.files("etude.runtime.library") / "page", "gallery")
         return routes
@@ -104,11 +114,20 @@ def make_thumb(picture: Found) -> bytes:
     return packed.getvalue()
 
 
+def _key(text: str) -> Key:
+    """Read the place of a picture, as its row has it."""
+    try:
+        corrected, share, path = json.loads(text)
+        return bool(corrected), float(share), str(path)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise RefusedError(422, "parameter", "after: the key of a picture.") from error
+
+
 def _row(found: Found) -> dict[str, Any]:
     return {
-        "id": found.id, "path": found.path, "sha256": found.sha256, "label": found.label,
+        "id": found.id, "path": found.path, "sha256": found.sha256, "label": found.label, "answered": found.answered,
         "probability": found.probability, "unsure": found.unsure, "unfamiliar": found.unfamiliar,
-        "corrected": found.corrected, "duplicate_of": found.duplicate_of,
+        "corrected": found.corrected, "none": found.none, "duplicate_of": found.duplicate_of, "key": found.key,
     }  # fmt: skip
 
 

@@ -12,9 +12,10 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -25,13 +26,13 @@ from etude.core.errors import DataError, MistakeError, sentence
 from etude.pictures.reading import Pixels, read_file
 from etude.runtime.answers import Answer, ClassAnswer
 from etude.runtime.library.database import Library, Row, Told, shown
-from etude.runtime.library.heic import decode_heic, is_heic
 from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.predictor import Predictor, Seen
 
 HANDFUL: Final = 8
 """Files that a thread takes at a time."""
 _WRITE_EVERY_S: Final = 1.0
+_MOST_KINDS: Final = 20
 _HARDLY: Final = 0.1
 """A folder with a smaller share of the pictures that the library knows is taken for another one."""
 
@@ -53,6 +54,8 @@ class Summary:
     gone: int
     """Files in the library that are no longer there."""
     seconds: float
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Files and folders that were not taken for pictures, by kind (`.cr2`, `link`), the most frequent first."""
 
 
 def index_folder(
@@ -82,7 +85,7 @@ def index_folder(
     started = time.perf_counter()
     if not folder.is_dir():
         raise MistakeError(sentence("index", "FOLDER", "a folder", str(folder)))
-    files, shut = _walk(folder, library)
+    files, shut, passed_over = _walk(folder, library)
     if not replace:
         _check_same(library, folder, files)
     known, version = library.known(), model.fingerprint
@@ -100,26 +103,48 @@ def index_folder(
     reader = _Reader(model, folder, library)
     _run(reader, todo, library, threads, handful, progress)
     broken = reader.broken + len(unread)
-    return Summary(len(files), len(todo), reader.asked, broken, gone, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Summary(len(files), len(todo), reader.asked, broken, gone, seconds, passed_over)
 
 
-def _walk(folder: Path, library: Library) -> tuple[list[File], list[Shut]]:
-    """Return the pictures of a folder, and what in it could not be looked at.
+def _walk(folder: Path, library: Library) -> tuple[list[File], list[Shut], dict[str, int]]:
+    """Return the pictures of a folder, what in it could not be looked at, and what was passed over.
 
     Raises:
         MistakeError: if there is no picture.
     """
-    found = list(find_pictures(folder))
-    files = [entry for entry in found if isinstance(entry, File)]
-    shut = [entry for entry in found if isinstance(entry, Shut)]
+    files: list[File] = []
+    shut: list[Shut] = []
+    passed: Counter[str] = Counter()
+    for entry in find_pictures(folder):
+        if isinstance(entry, File):
+            files.append(entry)
+        elif isinstance(entry, Shut):
+            shut.append(entry)
+        else:
+            passed[entry.kind] += 1
+    passed_over = dict(sorted(passed.items(), key=lambda entry: (-entry[1], entry[0]))[:_MOST_KINDS])
+    if rest := passed.total() - sum(passed_over.values()):
+        passed_over["other"] = rest
     if files:
-        return files, shut
+        return files, shut, passed_over
     if shut:
         raise MistakeError(f"index: {folder} holds no picture that may be looked at. {shut[0].reason}")
     remedy = "Give the folder that holds them."
     if library.sizes():
         remedy = "Is its disk there? What the library knows stays."
+    if passed_over:
+        remedy += f" Passed over: {tell_passed(passed_over)}."
     raise MistakeError(sentence("index", str(folder), "a folder with pictures", "none", remedy))
+
+
+def tell_passed(passed_over: Mapping[str, int]) -> str:
+    """Say what was passed over.
+
+    >>> tell_passed({".cr2": 1200, "no ending": 2})
+    '1,200 .cr2, 2 no ending'
+    """
+    return ", ".join(f"{count:,} {kind}" for kind, count in passed_over.items())
 
 
 def _check_same(library: Library, folder: Path, files: Sequence[File]) -> None:
@@ -208,14 +233,10 @@ class _Reader:
                 rows.append(self._answered(file, digest, told))
                 continue
             try:
-                waiting.append((file, digest, *self._read(content, file.path)))
+                waiting.append((file, digest, *self._model.read(content, name=file.path)))
             except DataError as error:
                 rows.append(self._broken(file, digest, error))
         return rows + self._ask(waiting)
-
-    def _read(self, content: bytes, name: str) -> tuple[Pixels, Seen]:
-        picture = decode_heic(content, name, self._model.max_pixels) if is_heic(content) else content
-        return self._model.read(picture, name=name)
 
     def _ask(self, waiting: Sequence[tuple[File, str, Pixels, Seen]]) -> list[Row]:
         if not waiting:

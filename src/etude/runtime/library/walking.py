@@ -1,4 +1,4 @@
-"""Finding the pictures of a folder, at any depth, without following links out of it."""
+"""Finding the pictures of a folder, at any depth, without following links out of it, and telling what is no picture."""
 
 from __future__ import annotations
 
@@ -10,8 +10,14 @@ from typing import Final
 
 from etude.core.errors import sentence
 from etude.pictures.reading import EXTENSIONS, printable
+from etude.runtime.heic import HEIC
 
-HEIC: Final = frozenset({".heic", ".heif"})
+_STORES: Final = frozenset(
+    {"@eadir", "@__thumb", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot", "$recycle.bin"}
+)
+"""Folders of storage systems, in lower case."""
+_FOLDER: Final = "folder"
+_LONGEST_ENDING: Final = 12
 
 
 @dataclass(frozen=True)
@@ -34,10 +40,19 @@ class Shut:
     """What the system says, as a sentence."""
 
 
-def find_pictures(folder: Path) -> Iterator[File | Shut]:
-    """Give every file whose name ends as a picture's, in order, and what may not be looked at.
+@dataclass(frozen=True)
+class Passed:
+    """A file or folder that is passed over."""
 
-    Hidden files and folders (`.thumbnails`, `@eaDir`) hold copies that other programs made, and are passed over too.
+    kind: str
+    """Its ending in lower case, such as `.cr2`, or what else keeps it from being taken for a picture."""
+
+
+def find_pictures(folder: Path) -> Iterator[File | Shut | Passed]:
+    """Give every file whose name ends as a picture's, in order, what may not be looked at, and what is passed over.
+
+    Hidden files and folders, and those in which storage systems keep their thumbnails and waste (`@eaDir`), hold copies
+    that other programs made; links lead to what lies elsewhere.
     """
     waiting = [""]
     while waiting:
@@ -52,28 +67,39 @@ def find_pictures(folder: Path) -> Iterator[File | Shut]:
             continue
         folders = []
         for entry in found:
-            if entry.name.startswith((".", "@")):
-                continue
             path = f"{inner}/{entry.name}" if inner else entry.name
             try:
-                is_folder, status = entry.is_dir(follow_symlinks=False), _status(entry)
+                kind = _kind(entry)
+                if kind is None:
+                    status = entry.stat(follow_symlinks=False)
+                    yield File(path, status.st_size, status.st_mtime_ns)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 yield _shut(path, error)
                 continue
-            if is_folder:
+            if kind == _FOLDER:
                 folders.append(path)
-            elif status is not None:
-                yield File(path, status.st_size, status.st_mtime_ns)
+            elif kind is not None:
+                yield Passed(kind)
         waiting.extend(reversed(folders))
 
 
-def _status(entry: os.DirEntry[str]) -> os.stat_result | None:
-    """Return size and time of a file whose name ends as a picture's; none of anything else."""
-    if os.path.splitext(entry.name)[1].lower() not in EXTENSIONS | HEIC or not entry.is_file(follow_symlinks=False):  # noqa: PTH122 - names of any bytes
+def _kind(entry: os.DirEntry[str]) -> str | None:
+    """Return why an entry is no picture: what it is passed over as, or that it is a folder; none for a picture."""
+    is_folder = entry.is_dir(follow_symlinks=False)
+    if entry.name.startswith("."):
+        return "hidden"
+    if is_folder:
+        return entry.name if entry.name.lower() in _STORES else _FOLDER
+    if entry.is_symlink():
+        return "link"
+    if not entry.is_file(follow_symlinks=False):
+        return "special file"
+    ending = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 - names of any bytes
+    if ending in EXTENSIONS | HEIC:
         return None
-    return entry.stat(follow_symlinks=False)
+    return printable(ending) if 1 < len(ending) <= _LONGEST_ENDING else "no ending"
 
 
 def _shut(path: str, error: OSError) -> Shut:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from etude.pictures.reading import printable, starts_as_picture
 from etude.runtime.serving.guard import RefusedError
 
+_MOST_FIELDS = 16
 _FORM = "multipart/form-data"
 _URLENCODED = "application/x-www-form-urlencoded"
 
@@ -28,8 +29,9 @@ async def read_pictures(request: Request, max_pictures: int, max_bytes: int) -> 
         if not content:
             raise RefusedError(422, "empty", "The request holds no picture: send its bytes as the body.")
         return [("", content)], False
-    parser = MultiPartParser(request.headers, request.stream(), max_files=max_pictures, max_fields=0)
-    parser.spool_max_size = max_bytes  # the body is bounded already: nothing of it goes to the disk
+    parser = MultiPartParser(request.headers, request.stream(), max_files=max_pictures, max_fields=_MOST_FIELDS)
+    for name in ("spool_max_size", "max_file_size"):  # what Starlette calls it now, and called it before 0.46
+        setattr(parser, name, max_bytes)  # the body is bounded already: nothing of it goes to the disk
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -37,6 +39,10 @@ async def read_pictures(request: Request, max_pictures: int, max_bytes: int) -> 
     except (KeyError, ValueError, AssertionError, IndexError, UnicodeError) as error:
         raise RefusedError(400, "form", "The form cannot be read.") from error
     try:
+        for name, part in form.multi_items():
+            if not isinstance(part, UploadFile):
+                told = f"The field {printable(name)[:100]!r} of the form is no file. "
+                raise RefusedError(422, "form", told + "Send each picture as a file: curl -F pictures=@rex.jpg")
         found = [
             (printable(part.filename or name)[:200], await part.read())
             for name, part in form.multi_items()

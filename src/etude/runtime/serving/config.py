@@ -12,6 +12,8 @@ from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
 from etude.core.records import Config
 
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+
 
 class ServeConfig(Config):
     """Address, limits and keys of a server."""
@@ -26,29 +28,29 @@ class ServeConfig(Config):
     """Pictures that may wait; beyond that a request is answered 503."""
     max_batch: Annotated[int, Field(ge=1, le=1024)] = 8
     """Pictures that are answered at a time, where so many wait."""
-    max_bytes: Annotated[int, Field(ge=1024)] = 20 << 20
+    max_bytes: Annotated[int, Field(ge=1024, le=1 << 40)] = 20 << 20
     """Bytes of a request."""
-    max_pixels: Annotated[int, Field(ge=1)] = 40_000_000
+    max_pixels: Annotated[int, Field(ge=1, le=10**12)] = 40_000_000
     """Pixels of a picture, before it is decoded."""
     max_pictures: Annotated[int, Field(ge=1, le=1000)] = 16
     """Pictures of a request."""
     max_waiting_bytes: Annotated[int, Field(ge=1024)] = 256 << 20
     """Bytes of all requests that are being read or wait."""
-    timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    timeout_s: Seconds = 30.0
     """Seconds that an accepted picture may wait for its answer."""
-    body_timeout_s: Annotated[float, Field(gt=0)] = 20.0
+    body_timeout_s: Seconds = 20.0
     """Seconds that a request's head, and then its body, may take to arrive."""
-    write_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    write_timeout_s: Seconds = 60.0
     """Seconds that a client may take to read an answer; then the connection is cut."""
-    rate: Annotated[float, Field(ge=0)] = 0.0
+    rate: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
     """Requests a minute that one key, or one address without keys, may make; 0: as many as are answered."""
-    burst: Annotated[int, Field(ge=1)] = 20
+    burst: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Requests that may come at once before the rate counts."""
     keys: Path | None = None
     """File of hashed API keys; none: no key is asked for, on a loopback address only."""
     origins: tuple[str, ...] = ()
     """Origins whose pages may call the API (CORS); none by default."""
-    stop_s: Annotated[float, Field(ge=0)] = 30.0
+    stop_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 30.0
     """Seconds that accepted requests have to finish when the server is stopped."""
 
     @property
@@ -59,12 +61,7 @@ class ServeConfig(Config):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     def check(self) -> None:
         """Refuse what would leave the API open to others.
@@ -78,3 +75,17 @@ class ServeConfig(Config):
             raise MistakeError(sentence("serve", "--host", rule, self.host, remedy))
         if "*" in self.origins:
             raise MistakeError(sentence("serve", "--origin", "an origin such as https://example.org", "*"))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or an address is one of this machine's own, which nothing elsewhere can have.
+
+    >>> is_loopback("LOCALHOST"), is_loopback("127.0.0.2"), is_loopback("127.0.0.1.example.org")
+    (True, True, False)
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -17,7 +17,7 @@ from typing import Any
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.config import ServeConfig, is_loopback
 from etude.runtime.serving.keys import Keys
 from etude.runtime.serving.logs import log
 from etude.runtime.serving.metrics import Metrics
@@ -25,7 +25,6 @@ from etude.runtime.serving.rate import RateLimit
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/words.json"})
 """What is answered without a key: whether the server lives, and the static shell of the page."""
-_LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -198,7 +197,7 @@ def _check_host(headers: Headers) -> None:
     """Without keys, answer to this machine's own names only: a page elsewhere may have its name point here."""
     host = headers.get("host", "")
     name = host if host.endswith("]") else host.rsplit(":", 1)[0]
-    if name not in _LOCAL_NAMES:
+    if not is_loopback(name[1:-1] if name.startswith("[") and name.endswith("]") else name):
         raise RefusedError(421, "host", "Without keys the server answers to localhost only.")
 
 

@@ -12,9 +12,10 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 
 from etude.core.errors import DataError, MistakeError
+from etude.pictures.reading import Pixels
 from etude.runtime.answers import Answer, MaskAnswer
-from etude.runtime.bundled import Bundled
-from etude.runtime.drawing import mask_png, rgb_png
+from etude.runtime.bundled import CARD_FILE, Bundled
+from etude.runtime.drawing import grey_png, mask_png, rgb_png
 from etude.runtime.generator import Generator
 from etude.runtime.latents import MOST_SEED
 from etude.runtime.opening import Model
@@ -40,11 +41,11 @@ ModelName = Annotated[
 ]
 Top = Annotated[int, Query(ge=1, le=100, description="Classes to tell of each picture.")]
 Form = Annotated[
-    Literal["ids", "color", "overlay", "json"],
+    Literal["ids", "grey", "color", "overlay", "json"],
     Query(
         alias="as",
-        description="ids: PNG of class ids, with their colours as its palette; color: PNG of colours; overlay: PNG of "
-        "colours laid over the picture; json: share of each class.",
+        description="ids: PNG of class ids, with their colours as its palette; grey: PNG of ids as grey levels; "
+        "color: PNG of colours; overlay: PNG of colours laid over the picture; json: share of each class.",
     ),
 ]
 Seed = Annotated[int, Query(ge=0, le=MOST_SEED, description="The same seed gives the same pictures.")]
@@ -144,7 +145,11 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         except MistakeError as error:
             raise RefusedError(422, "parameter", str(error)) from error
         made = await answering.answer(chosen, wishes, lambda picture: picture)
-        pictures = [picture for picture in made if not isinstance(picture, DataError)]
+        pictures: list[Pixels] = []
+        for picture in made:
+            if isinstance(picture, DataError):  # the file names every picture that was asked for
+                raise RefusedError(422, "picture", str(picture))
+            pictures.append(picture)
         content = await asyncio.to_thread(chosen.png, pictures, wishes)
         return Response(content, media_type="image/png")
 
@@ -184,6 +189,9 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         # The server starts, and takes bundles anew, only after each has passed its self-test.
         return Ready(models=len(shelf.all()))
 
+    for path, route in (("/healthz", healthz), ("/readyz", readyz)):  # some supervisors ask for the head alone
+        routes.add_api_route(path, route, methods=["HEAD"], include_in_schema=False, name=f"head{path}")
+
     @routes.get("/docs", summary="This API as a page", response_class=HTMLResponse, include_in_schema=False)
     async def docs(request: Request) -> HTMLResponse:
         return HTMLResponse(docs_page(request.app.openapi()))
@@ -209,7 +217,7 @@ def describe(model: Bundled) -> dict[str, Any]:
         "scores": [score.plain() for score in record.scores],
         "licence_weights": record.origin.licence_weights,
         "version": model.fingerprint[:16],
-        "card": model.document("MODEL_CARD.md"),
+        "card": model.document(CARD_FILE),
     }
     return told
 
@@ -220,8 +228,8 @@ def _told(answer: Answer, top: int) -> dict[str, Any]:
 
 def _drawn(answer: Answer, form: str, opacity: float) -> bytes:
     assert isinstance(answer, MaskAnswer)
-    if form == "ids":
-        return mask_png(answer)
+    if form in ("ids", "grey"):
+        return mask_png(answer) if form == "ids" else grey_png(answer)
     return rgb_png(answer.colored if form == "color" else answer.overlay(opacity=opacity))
 
 

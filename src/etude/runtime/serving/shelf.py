@@ -6,6 +6,7 @@ from pathlib import Path
 
 from etude.core.errors import BundleError, MistakeError, sentence
 from etude.core.registry import unknown
+from etude.runtime.bundled import CARD_FILE
 from etude.runtime.opening import Model, open_bundle
 
 
@@ -66,10 +67,11 @@ class Shelf:
         if not self._paths:
             raise MistakeError(sentence("serve", "BUNDLE", "given", "none"))
         for path in self._paths:
-            model = open_bundle(path, threads=1, max_pixels=self._max_pixels)
+            model = open_bundle(path, threads=1, max_pixels=self._max_pixels, reads_heic=False)
             if model.name in models:
                 remedy = "Export one of them under another name: etude export --name."
                 raise BundleError(sentence("serve", str(path), "a bundle of another name", model.name, remedy))
             model.self_test()
+            model.document(CARD_FILE)  # the API tells it: a bundle without one is refused here
             models[model.name] = model
         return models

@@ -1,5 +1,6 @@
 // A library by class, and the corrections of the person who knows better.
-let classes = [], counts = [], broken = [], size = 60, offset = 0;
+let classes = [], counts = [], broken = [], size = 60, last = null, readOnly = false;
+const drawn = new Map();  // how to draw a picture anew, by its number
 const get = async (path) => (await fetch(path)).json();
 
 async function start() {
@@ -9,7 +10,8 @@ async function start() {
 }
 
 async function readCounts() {
-  ({ classes, counts, broken, page: size } = await get("/api/classes"));
+  ({ classes, counts, broken, page: size, read_only: readOnly } = await get("/api/classes"));
+  at("protected").hidden = !readOnly;
 }
 
 async function speak(chosen) {
@@ -29,48 +31,78 @@ function drawClasses() {
 }
 
 async function show() {
-  offset = 0;
+  last = null;
+  drawn.clear();
   at("pictures").replaceChildren();
   at("status").textContent = "";
   await showMore();
 }
 
+// The next page begins behind the last picture as it was listed: what is corrected meanwhile moves no other one.
 async function showMore() {
-  const query = new URLSearchParams({ offset });
+  const query = new URLSearchParams(last ? { after: JSON.stringify(last) } : {});
   if (at("label").value) query.set("label", at("label").value);
   if (at("which").value) query.set(at("which").value, "true");
   const pictures = await get(`/api/pictures?${query}`);
-  at("pictures").append(...pictures.map(draw));
-  offset += pictures.length;
+  at("pictures").append(...pictures.filter(({ id }) => !drawn.has(id)).map(draw));
   at("more").hidden = pictures.length < size;
-  if (offset === 0) at("status").textContent = say("none");
+  if (pictures.length) last = pictures.at(-1).key;
+  if (drawn.size === 0) at("status").textContent = say("none");
 }
 
 function draw(picture) {
-  const choice = make("select");
-  choice.setAttribute("aria-label", say("class_of", picture));
-  choice.append(...classes.map((label) => make("option", { value: label, textContent: label, selected: label === picture.label })));
   const told = make("p", { className: "weak" });
+  const choice = make("select", { disabled: readOnly });
+  choice.setAttribute("aria-label", say("class_of", picture));
+  // The last one is no class; a class may have any name, so that it is told by its place.
+  const options = [...classes, ...(picture.none || classes.includes(picture.label) ? [] : [picture.label])];
+  choice.append(...options.map((label) => make("option", { textContent: label })), make("option", { textContent: say("none_of_them") }));
+  const confirm = make("button", { type: "button", textContent: say("confirm") });
+  const undo = make("button", { type: "button", textContent: say("undo") });
+  const refresh = (now) => {
+    picture = now;
+    const { corrected, none, label, answered, path, probability, unsure, unfamiliar, duplicate_of: same } = picture;
+    choice.selectedIndex = none ? options.length : options.indexOf(label);
+    told.replaceChildren(!corrected ? percent(probability, 0) : say(label === answered ? "confirmed" : "corrected"),
+      ...(unsure ? [" ", make("span", { className: "warn", textContent: say(unfamiliar ? "unfamiliar" : "unsure") })] : []),
+      ...(same ? [make("br"), say("duplicate", { path: same })] : []));
+    confirm.setAttribute("aria-label", say("confirm_of", { label, path }));
+    undo.setAttribute("aria-label", say("undo_of", { path }));
+    const hadFocus = [confirm, undo].includes(document.activeElement);
+    confirm.hidden = corrected || readOnly;
+    undo.hidden = !corrected || readOnly;
+    if (hadFocus) (corrected ? undo : confirm).focus();
+  };
+  drawn.set(picture.id, refresh);
   const item = make("li", {}, make("img", { src: `/api/thumbs/${picture.id}`, alt: picture.path, loading: "lazy" }),
-    make("div", { textContent: picture.path }), told, choice);
-  const describe = () => told.replaceChildren(
-    picture.corrected ? say("corrected") : percent(picture.probability, 0),
-    ...(picture.unsure && !picture.corrected ? [" ", make("span", { className: "warn", textContent: say(picture.unfamiliar ? "unfamiliar" : "unsure") })] : []),
-    ...(picture.duplicate_of ? [make("br"), say("duplicate", { path: picture.duplicate_of })] : []));
-  describe();
-  choice.addEventListener("change", async () => {
-    const response = await fetch("/api/corrections", {
-      method: "POST", headers: { "content-type": "application/json" },
-      body: JSON.stringify({ sha256: picture.sha256, label: choice.value }),
-    });
-    if (!response.ok) { at("status").textContent = say("failed", { reason: (await response.json()).error.message }); return; }
-    Object.assign(picture, { label: choice.value, corrected: true });
-    describe();
-    at("status").textContent = say("kept", picture);
-    await readCounts();
-    drawClasses();
+    make("div", { textContent: picture.path }), told, choice, confirm, undo);
+  refresh(picture);
+  choice.addEventListener("change", () => {
+    const place = choice.selectedIndex;
+    correct(picture, place === options.length ? { none: true } : { label: options[place] });
   });
+  confirm.addEventListener("click", () => correct(picture, { label: picture.label }));
+  undo.addEventListener("click", () => correct(picture, { label: null }));
   return item;
+}
+
+async function correct(picture, correction) {
+  const response = await fetch("/api/corrections", {
+    method: "POST", headers: { "content-type": "application/json" },
+    body: JSON.stringify({ sha256: picture.sha256, ...correction }),
+  });
+  const told = await response.json();
+  if (!response.ok) {
+    drawn.get(picture.id)?.(picture);
+    at("status").textContent = say("failed", { reason: told.error.message });
+    return;
+  }
+  for (const row of told) drawn.get(row.id)?.(row);  // its duplicates too
+  const now = told.find(({ id }) => id === picture.id) ?? picture;
+  const word = now.none ? "kept_none" : now.corrected ? "kept" : "undone";
+  at("status").textContent = say(word, now);
+  await readCounts();
+  drawClasses();
 }
 
 at("language").addEventListener("change", (event) => speak(event.target.value));

@@ -1,5 +1,5 @@
 // Pictures in, answers out. Nothing is kept but the key, for this tab.
-let models = [];
+let models = [], locked = false;
 
 function speak(chosen) {
   labelPage(chosen);
@@ -40,6 +40,8 @@ async function ask(path, options = {}) {
 
 async function start() {
   speak(await readWords());
+  at("camera").hidden = !navigator.mediaDevices;  // browsers have it over https and on this machine only
+  at("nocamera").hidden = Boolean(navigator.mediaDevices);
   await meet();
 }
 
@@ -48,6 +50,7 @@ async function meet() {
   try { models = (await (await ask("/v1/model")).json()).models; }
   catch (error) {
     if (error.status !== 401) { at("status").textContent = error.message; return; }
+    locked = true;
     at("keywrong").textContent = sessionStorage.getItem("key") ? say("key_wrong") : "";
     at("keybox").hidden = false;
     at("key").focus();
@@ -123,7 +126,8 @@ async function generate() {
     const file = await (await ask(`/v1/generate?${query}`, { method: "POST" })).blob();
     const image = make("img", { src: URL.createObjectURL(file) });
     tell(image, "made_alt", { seed }, "alt");
-    const save = tell(make("a", { className: "button", href: image.src, download: `generated-${seed}.png` }), "save");
+    const kept = ["generated", seed, ...(label ? [label.replace(/[^\p{L}\p{N}_-]+/gu, "_")] : []), at("count").value].join("-");
+    const save = tell(make("a", { className: "button", href: image.src, download: `${kept}.png` }), "save");
     item.append(make("div", { className: "frame" }, image), make("p", {}, save), tell(make("p"), "no_photograph"));
     tell(at("status"), "done", { name: title.textContent, answer: at("count").value });
   } catch (error) {
@@ -152,7 +156,7 @@ async function classify(model, file, item) {
 }
 
 async function segment(model, file, name, item, frame) {
-  const path = `/v1/segment?as=ids&model=${encodeURIComponent(model.name)}`;
+  const path = `/v1/segment?as=grey&model=${encodeURIComponent(model.name)}`;
   const response = await ask(path, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
   const bitmap = await createImageBitmap(await response.blob(), { colorSpaceConversion: "none" });
   const canvas = make("canvas", { width: bitmap.width, height: bitmap.height });
@@ -161,10 +165,13 @@ async function segment(model, file, name, item, frame) {
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.drawImage(bitmap, 0, 0);
   const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
-  const { ids, counts } = readIds(pixels.data, model.palette);
+  const { ids, counts } = readIds(pixels.data, model.classes.length);
   const hidden = new Set();
   const redraw = () => {
-    for (let place = 0; place < ids.length; place += 1) pixels.data[4 * place + 3] = ids[place] < 0 || hidden.has(ids[place]) ? 0 : 255;
+    for (let place = 0; place < ids.length; place += 1) {
+      pixels.data.set(model.palette[ids[place]] ?? [0, 0, 0], 4 * place);
+      pixels.data[4 * place + 3] = ids[place] in model.classes && !hidden.has(ids[place]) ? 255 : 0;
+    }
     pen.putImageData(pixels, 0, 0);
   };
   redraw();
@@ -174,15 +181,13 @@ async function segment(model, file, name, item, frame) {
   return `${model.classes[largest]} ${percent(counts[largest] / ids.length)}`;
 }
 
-// The mask comes as a PNG whose palette gives each class its colour: the colours lead back to the ids.
-function readIds(levels, palette) {
-  const known = new Map(palette.map(([r, g, b], id) => [(r << 16) | (g << 8) | b, id]));
-  const ids = new Int16Array(levels.length / 4);
-  const counts = new Array(palette.length).fill(0);
+// The mask comes as a PNG whose grey levels are the ids; what the model did not look at is no class.
+function readIds(levels, count) {
+  const ids = new Uint8Array(levels.length / 4);
+  const counts = new Array(count).fill(0);
   for (let place = 0; place < ids.length; place += 1) {
-    const colour = (levels[4 * place] << 16) | (levels[4 * place + 1] << 8) | levels[4 * place + 2];
-    ids[place] = known.get(colour) ?? -1;
-    if (ids[place] >= 0) counts[ids[place]] += 1;
+    ids[place] = levels[4 * place];
+    if (ids[place] < count) counts[ids[place]] += 1;
   }
   return { ids, counts };
 }
@@ -224,6 +229,29 @@ async function openCamera() {
   } catch (error) { tell(at("status"), "no_camera", { reason: error.message }); }
 }
 
+// A link cannot carry the key: where the server asks for one, the description is fetched with it and shown here.
+async function showApi(event) {
+  if (!locked && !sessionStorage.getItem("key")) return;
+  event.preventDefault();
+  try {
+    const told = new DOMParser().parseFromString(await (await ask("/docs")).text(), "text/html");
+    at("docs").replaceChildren(...told.querySelector("main").childNodes);
+  } catch (error) {
+    at("status").textContent = error.message;
+    if (error.status === 401) at("key").focus();
+    return;
+  }
+  at("docs").querySelector('a[href="/openapi.json"]').addEventListener("click", saveOpenApi);
+  at("docs").hidden = false;
+  at("docs").focus();
+}
+
+async function saveOpenApi(event) {
+  event.preventDefault();
+  const file = await (await ask("/openapi.json")).blob();
+  make("a", { href: URL.createObjectURL(file), download: "openapi.json" }).click();
+}
+
 function closeCamera() {
   for (const track of at("video").srcObject?.getTracks() ?? []) track.stop();
   at("video").srcObject = null;
@@ -243,6 +271,7 @@ at("model").addEventListener("change", showModel);
 at("make").addEventListener("submit", (event) => { event.preventDefault(); generate(); });
 at("another").addEventListener("click", () => { at("seed").value = crypto.getRandomValues(new Uint32Array(1))[0]; });
 at("files").addEventListener("change", (event) => { const files = [...event.target.files]; event.target.value = ""; take(files); });
+at("api").addEventListener("click", showApi);
 at("camera").addEventListener("click", openCamera);
 at("close").addEventListener("click", closeCamera);
 at("take").addEventListener("click", takePicture);

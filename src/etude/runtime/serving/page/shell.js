@@ -11,7 +11,8 @@ let language = "en";
 const say = (word, fields = {}) =>
   (words[language][word] ?? word).replace(/\{(\w+)\}/g, (_, name) => fields[name] ?? "");
 const percent = (share, digits = 1) =>
-  new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: digits }).format(share);
+  new Intl.NumberFormat(language, { style: "percent", minimumFractionDigits: digits, maximumFractionDigits: digits })
+    .format(share);
 
 async function readWords() {
   words = await (await fetch("/words.json")).json();

@@ -1,14 +1,20 @@
-"""HEIC pictures, as phones make them, where the extra `heic` is installed. The server does not read them."""
+"""HEIC pictures, as phones make them, where pillow-heif is installed.
+
+The server does not read them: what strangers send reaches Pillow's six decoders and no other.
+"""
 
 from __future__ import annotations
 
 import io
+from typing import Final
 
 import numpy as np
 
 from etude.core.errors import DataError, sentence
 from etude.pictures.reading import MAX_PIXELS, Pixels, check_size
 
+HEIC: Final = frozenset({".heic", ".heif"})
+"""The endings, in lower case, of the files that are taken for HEIC pictures."""
 _BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1")
 
 
@@ -26,7 +32,7 @@ def decode_heic(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixe
     try:
         import pillow_heif
     except ImportError:
-        remedy = "Install it with `pip install etude[heic]`, or convert the picture to JPEG."
+        remedy = "Install it with `pip install pillow-heif`, or convert the picture to JPEG."
         raise DataError(
             sentence("pictures", name, "a HEIC picture, with a library to read it", "no library", remedy)
         ) from None

@@ -1,0 +1,191 @@
+"""By how much the score gets worse without a layer, and with its weights shuffled, and what chance leaves of that.
+
+Shapes: N pictures, C channels, H and W pixels, K logits, R replicates, S shuffles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from etude.core.interval import Interval
+from etude.core.seeds import derive
+from etude.evaluate.scores import Answers
+from etude.explain.tracing import Traced
+from etude.metrics.statistics import percentile_interval, resampling_weights
+
+_BATCH = 128
+_SHUFFLES = 3
+_REPLICATES = 1000
+ToAnswers = Callable[[Tensor], Answers]
+"""Takes the logits (N, K) of the first N pictures and makes of them what can be scored."""
+Doubles = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How falls are measured."""
+
+    to_answers: ToAnswers
+    metric: str
+    """Name of the score."""
+    higher_is_better: bool = True
+    """Its direction."""
+    most_seconds: float = 60.0
+    """About how long it may take; fewer pictures are answered where all would take longer."""
+    least_scored: int = 64
+    """Pictures that are answered for each fall at the least, however long that takes."""
+
+
+@dataclass(frozen=True)
+class Fall:
+    """What one thing that was done to a layer cost."""
+
+    fall: float
+    """In the metric's unit; below zero where the score got better."""
+    interval: Interval | None
+    """95 %; pictures are resampled, the same for the whole network, and shuffles with them; none with one picture."""
+
+
+@dataclass(frozen=True)
+class Falls:
+    """What was measured of all layers."""
+
+    of: dict[tuple[int, str], Fall] = field(default_factory=dict)
+    """By the layer's place and what was done: bypassed or shuffled."""
+    whole: float | None = None
+    """The score of the whole network."""
+    n_pictures: int = 0
+    """Pictures that were answered."""
+    n_shuffles: int = 0
+    """Times that the weights of each layer were shuffled; a fall is the mean over them."""
+
+
+def measure_falls(model: nn.Module, rows: list[Traced], images_NCHW: Tensor, asked: Asked) -> Falls:
+    """Measure what it costs to leave each layer out, and to shuffle its weights; the network is left as it was.
+
+    Args:
+        model: the network.
+        rows: its layers.
+        images_NCHW: pictures, of which any first ones stand for all.
+        asked: how.
+    """
+    deeds = [
+        (row, deed) for row in rows if row.first_of_module and row.kind != "dropout" for deed in _deeds(model, row)
+    ]
+    n_passes = 1 + sum(_SHUFFLES if deed == "shuffled" else 1 for _, deed in deeds)
+    count = _affordable(model, images_NCHW, n_passes, asked)
+    images_NCHW = images_NCHW[:count]
+    weights_RN = np.concatenate(list(resampling_weights(count, _REPLICATES, derive(0, "falls", "pictures"))))
+    whole = _Scored.of(asked.to_answers(_answer(model, images_NCHW)), asked.metric, weights_RN)
+    sign = 1.0 if asked.higher_is_better else -1.0
+    falls: dict[tuple[int, str], Fall] = {}
+    for row, deed in deeds:
+        found = []
+        for number in range(_SHUFFLES if deed == "shuffled" else 1):
+            with _bypassed(row.module) if deed == "bypassed" else _shuffled(row, number) as done:
+                logits_NK = _answer(model, images_NCHW)
+            if done[0] and bool(logits_NK.isfinite().all()):
+                found.append(_Scored.of(asked.to_answers(logits_NK), asked.metric, weights_RN))
+        if found:
+            falls[row.place, deed] = _compare(whole, found, sign, count)
+    return Falls(falls, whole.score, count, _SHUFFLES)
+
+
+@dataclass(frozen=True)
+class _Scored:
+    score: float
+    replicates_R: Doubles
+    """The score of resampled pictures."""
+
+    @classmethod
+    def of(cls, answers: Answers, metric: str, weights_RN: Doubles) -> _Scored:
+        return cls(answers.score(metric), answers.under_weights(metric, weights_RN))
+
+
+def _compare(whole: _Scored, found: list[_Scored], sign: float, n_pictures: int) -> Fall:
+    """Return the mean fall of several shuffles, with its interval over the pictures and the shuffles together."""
+    fall = sign * (whole.score - float(np.mean([entry.score for entry in found])))
+    if n_pictures < 2:
+        return Fall(fall, None)
+    scores_RS = np.stack([entry.replicates_R for entry in found], 1)
+    drawn_RS = np.random.default_rng(derive(0, "falls", "shuffles")).integers(0, len(found), scores_RS.shape)
+    falls_R = sign * (whole.replicates_R - np.take_along_axis(scores_RS, drawn_RS, 1).mean(1))
+    return Fall(fall, percentile_interval(falls_R))
+
+
+def _affordable(model: nn.Module, images_NCHW: Tensor, n_passes: int, asked: Asked) -> int:
+    """Return how many pictures can be answered so often in the time."""
+    some = images_NCHW[:_BATCH]
+    _answer(model, some[:1])  # the first pass of all is slower
+    started = time.perf_counter()
+    _answer(model, some)
+    if (wait := waiting_for(images_NCHW.device)) is not None:
+        wait()
+    each_s = (time.perf_counter() - started) / len(some)
+    return min(len(images_NCHW), max(asked.least_scored, int(asked.most_seconds / (each_s * n_passes))))
+
+
+def waiting_for(device: torch.device) -> Callable[[], None] | None:
+    """Return what waits until a device has done what it was asked; none for a CPU, which does it at once."""
+    if device.type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return torch.mps.synchronize if device.type == "mps" else None
+
+
+def _deeds(model: nn.Module, row: Traced) -> Iterator[str]:
+    is_same_shape = not row.is_function and row.input_shape == row.output_shape
+    if row.module is not model and (row.kind == "residual" or is_same_shape):
+        yield "bypassed"
+    if not row.is_function and any(p.numel() > 1 for p in row.module.parameters(recurse=False)):
+        yield "shuffled"
+
+
+def _answer(model: nn.Module, images_NCHW: Tensor) -> Tensor:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            return torch.cat([model(batch).float() for batch in torch.split(images_NCHW, _BATCH)])
+    finally:
+        model.train(was_training)
+
+
+@contextlib.contextmanager
+def _bypassed(module: nn.Module) -> Iterator[list[bool]]:
+    """Let a module pass on what it takes; the list says whether the shapes allowed it."""
+    done = [False]
+
+    def pass_on(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        done[0] = isinstance(output, Tensor) and bool(inputs) and inputs[0].shape == output.shape
+        return inputs[0] if done[0] else output
+
+    handle = module.register_forward_hook(pass_on)
+    try:
+        yield done
+    finally:
+        handle.remove()
+
+
+@contextlib.contextmanager
+def _shuffled(row: Traced, number: int) -> Iterator[list[bool]]:
+    """Shuffle the numbers of each of a layer's own parameters, and put them back."""
+    kept = {name: parameter.detach().clone() for name, parameter in row.module.named_parameters(recurse=False)}
+    chance = torch.Generator().manual_seed(derive(0, "shuffle", row.name, number))
+    try:
+        with torch.no_grad():
+            for name, parameter in row.module.named_parameters(recurse=False):
+                order = torch.randperm(parameter.numel(), generator=chance).to(parameter.device)
+                parameter.copy_(kept[name].flatten()[order].reshape(parameter.shape))
+        yield [True]
+    finally:
+        with torch.no_grad():
+            for name, parameter in row.module.named_parameters(recurse=False):
+                parameter.copy_(kept[name])

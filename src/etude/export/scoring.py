@@ -1,0 +1,71 @@
+"""What a bundle of classes scores: its own answers on validation, the study's on test at the bundle's temperature."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from etude.core.bundle_record import Score
+from etude.core.interval import Interval
+from etude.core.words import Part
+from etude.evaluate.predictions import Predictions
+from etude.evaluate.scores import Answers
+from etude.export.asking import Asked, Indices
+from etude.export.request import Request
+from etude.metrics.calibration import with_temperature
+from etude.metrics.statistics import bootstrap_interval, percentile_interval, resampling_weights
+
+_REPLICATES = 2_000
+
+
+def bundle_scores(request: Request, validation: Indices, asked: Asked, further: float | None) -> tuple[Score, ...]:
+    """Score what a bundle answered on validation, and what the run did on test.
+
+    The study scored probabilities without the temperature that an export fits, and mostly with 16 bits.
+
+    Args:
+        request: the run, with the temperature and the threshold of the bundle.
+        validation: positions of the validation pictures.
+        asked: what the bundle answered about them.
+        further: the temperature that was fitted for the bundle; none where the study had chosen one.
+
+    Returns:
+        A score with its interval over the pictures for each that the study measured; those of masks as they were.
+    """
+    if request.recorded is None:
+        return request.scores
+    labels = request.source.items.labels[validation].astype(np.int64)
+    ids = request.source.items.ids[validation]
+    own = Predictions(ids, Part.VALIDATION, labels, asked.answers, request.threshold)
+    test = request.recorded(Part.TEST)
+    if further is not None:
+        tempered = with_temperature(test.probabilities, further).astype(np.float32)
+        test = replace(test, probabilities=tempered, threshold=request.threshold)
+    return tuple(
+        Score(part=score.part, metric=score.metric, value=answers.score(score.metric),
+              interval=_interval(answers, score.metric))
+        for score in request.scores
+        for answers in (own if score.part == Part.VALIDATION.label else test,)
+    )  # fmt: skip
+
+
+def recorded_agreement(request: Request, validation: Indices, asked: Asked) -> float | None:
+    """Return the share of a bundle's decisions on validation that are those of the run; none where none were kept."""
+    if request.recorded is None:
+        return None
+    kept = request.recorded(Part.VALIDATION)
+    said = dict(zip(kept.ids.tolist(), kept.labels.tolist(), strict=True))
+    ids = request.source.items.ids[validation].tolist()
+    own = Predictions(ids, Part.VALIDATION, np.zeros(len(ids), np.int64), asked.answers, request.threshold)
+    same = [said[item] == label for item, label in zip(ids, own.labels.tolist(), strict=True) if item in said]
+    return float(np.mean(same)) if same else None
+
+
+def _interval(answers: Answers, metric: str) -> Interval:
+    """95 % interval over the pictures."""
+    values_N = answers.values_of_pictures(metric)
+    if values_N is not None:
+        return bootstrap_interval(values_N)
+    weightings = resampling_weights(len(answers), _REPLICATES)
+    return percentile_interval(np.concatenate([answers.under_weights(metric, weights_RN) for weights_RN in weightings]))

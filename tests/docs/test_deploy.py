@@ -1,0 +1,52 @@
+"""The guides to deploying say the same things in both languages, and are set as their language is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from etude.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+GUIDES = {name: (ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "deploy.fr.md")}
+TOLD = (
+    "from etude import load", "/v1/predict", "/v1/segment", "/v1/generate", "/healthz", "/readyz", "/metrics", "413",
+    "422", "429", "503", "bundle.json", "CONTRACT.md", "reference.npz", "--stop-timeout=40", "chgrp 10001",
+    "systemctl restart etude-serve", "--none", "pip install pillow-heif", "pip install pyarrow",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GUIDES)
+@pytest.mark.parametrize("told", TOLD)
+def test_both_guides_tell_it(name: str, told: str) -> None:
+    assert told in GUIDES[name]
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_an_extra_is_installed_from_where_etude_is(name: str) -> None:
+    assert "etude[heic]" not in GUIDES[name]
+    assert "etude[parquet]" not in GUIDES[name]
+
+
+def test_french_signs_do_not_part_from_their_words() -> None:
+    prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", GUIDES["deploy.fr.md"], flags=re.DOTALL)
+    assert re.findall(r".{0,20}[ \n][:;?»%](?!-)", prose) == []
+    assert re.findall(r".{0,20} !", prose) == []
+
+
+@pytest.mark.parametrize("name", GUIDES)
+def test_every_option_of_the_guides_is_one_of_its_command(name: str) -> None:
+    for command, words in re.findall(r"^etude (index|search|gallery|serve|predict|generate) (.*)$", GUIDES[name], re.M):
+        known = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+        for option in re.findall(r"--[a-z-]+", words):
+            assert option in known, (command, option)
+
+
+def test_the_unit_and_the_image_say_what_takes_new_keys() -> None:
+    assert "restart etude-serve" in (ROOT / "deploy/etude-serve.service").read_text("utf-8")
+    image = (ROOT / "deploy/Containerfile").read_text("utf-8")
+    assert "--stop-timeout=40" in image
+    assert "chgrp 10001" in image

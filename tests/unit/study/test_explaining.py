@@ -1,0 +1,76 @@
+"""What is looked at to explain a run."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from etude.core.errors import MistakeError
+from etude.data.prepared import PreparedSet
+from etude.study.explaining import choose_run, explain_layers, explain_run
+from etude.study.opened import Wishes, mixed
+
+
+def sorted_by_class(*counts: int) -> PreparedSet:
+    """Give a set as a source of folders has it: all of one class, then all of the next."""
+    labels_N = np.repeat(np.arange(len(counts)), counts)
+    pictures_NHWC = np.broadcast_to(labels_N[:, None, None, None], (len(labels_N), 4, 4, 3)).astype(np.uint8)
+    return PreparedSet(pictures_NHWC, labels_N, None, np.arange(len(labels_N)))
+
+
+def test_the_first_pictures_of_a_set_that_is_sorted_by_class_are_of_all_classes():
+    chosen = mixed(sorted_by_class(100, 50, 50), 120)
+    labels_N = np.repeat(np.arange(3), (100, 50, 50))[chosen]
+    assert len(set(chosen.tolist())) == 120
+    for first in (40, 80, 120):
+        assert np.abs(np.bincount(labels_N[:first]) / first - [0.5, 0.25, 0.25]).max() < 0.05
+    assert len(mixed(sorted_by_class(3, 2), 64)) == 5
+    assert np.array_equal(mixed(sorted_by_class(30, 20), 64), mixed(sorted_by_class(30, 20), 64))
+
+
+def test_layers_are_measured_on_pictures_of_all_classes(monkeypatch, tmp_path):
+    prepared, seen = sorted_by_class(*[200] * 6), []
+
+    def describe(_network, images, **options):
+        seen.append((images, options))
+        return SimpleNamespace(rows=("head",), save=lambda _path: None)
+
+    monkeypatch.setattr("etude.explain.layers.describe_layers", describe)
+    opened = SimpleNamespace(
+        part=lambda *_names: prepared,
+        images=lambda held, chosen: held.pictures_NHWC[chosen][:, 0, 0, 0],
+        network=None,
+        network_name="net",
+        record=SimpleNamespace(metric="accuracy", higher_is_better=True),
+        workspace=SimpleNamespace(item_ids=lambda places: places.astype(str)),
+        job=SimpleNamespace(execution=SimpleNamespace(words=lambda: ""), classes=tuple("abcdef")),
+        member=None,
+    )
+    explain_layers(opened, tmp_path, Wishes())
+    ((classes_N, _),) = seen
+    assert np.bincount(classes_N[:64], minlength=6).min() >= 9
+
+
+def study_of(*identities: str) -> SimpleNamespace:
+    runs = tuple(
+        SimpleNamespace(identity=identity, candidate="cnn", seed=seed, status="finished")
+        for seed, identity in enumerate(identities)
+    )
+    return SimpleNamespace(name="breeds", task="classification", runs=runs, leaderboard=())
+
+
+def test_a_beginning_that_several_runs_share_is_refused_with_their_names():
+    study = study_of("ab12", "ab34", "cd56")
+    with pytest.raises(MistakeError, match=r"one run's name.*'ab'.*ab12 \(cnn, seed 0\), ab34 \(cnn, seed 1\)"):
+        choose_run(study, "ab")
+    assert choose_run(study, "ab3").identity == "ab34"
+    assert choose_run(study_of("ab", "ab34"), "ab").identity == "ab"  # a whole name is no beginning
+
+
+def test_generators_are_refused_before_any_picture_is_read(tmp_path):
+    study = SimpleNamespace(name="pandas", task="generation", runs=(), leaderboard=())
+    folder = SimpleNamespace(load_study=lambda: study)
+    with pytest.raises(MistakeError, match=r"a study of generators.*etude report pandas"):
+        explain_run(folder, None, tmp_path, None)
