@@ -2,11 +2,12 @@
 
 The first part trains each network for a few steps in turns: as a study trains it, and in a plain PyTorch loop (float32,
 contiguous, a `DataLoader` that opens, resizes and flips the same files). The second part times each loss with its
-gradient. The third answers the test part and times the counting of pixels in it. With `--minutes` the recipe of
+gradient. The third answers the test part and times the counting of pixels in it, and that of contours. Each figure is
+the median of the rounds, with the least and the most beside it. With `--minutes` the recipe of
 studies/street-scenes-final.yaml is trained for so long, and the test part is scored at the size of its labels.
 
     ETUDE_WEIGHTS=/path/to/weights python benchmarks/segmentation.py --data /path/to/data/camvid [--steps 6] \
-        [--rounds 3] [--minutes 90]
+        [--rounds 5] [--minutes 90]
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,6 @@ from etude import Study
 from etude.core.watch import Silent
 from etude.core.words import Part
 from etude.evaluate.cost import machine_words
-from etude.metrics import segmentation
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
 from etude.study.plan import Order
@@ -67,6 +67,7 @@ def make_jobs(data: Path, folder: Path) -> dict[str, Job]:
             "augment": ["flip"],
             "train": {"batch": BATCH},
             "candidates": {name: {"model": model} for name, model in NETWORKS.items()},
+            "protocol": {"also": ["boundary_f1"]},
         }
     )
     workspace = Workspace(study.config, study.base, StudyFolder(folder, "bench"), "auto", Silent())
@@ -142,40 +143,56 @@ def compare_steps(job: Job, data: Path, steps: int, rounds: int) -> dict[str, An
             for _ in range(steps):
                 next(way)
             rates[name].append(BATCH * steps / (time.perf_counter() - started))
-    ratio = statistics.median(ours / plain for ours, plain in zip(rates["ours"], rates["plain"], strict=True))
+    ratios = [ours / plain for ours, plain in zip(rates["ours"], rates["plain"], strict=True)]
     return {
-        "plain_pictures_per_s": round(statistics.median(rates["plain"]), 2),
-        "our_pictures_per_s": round(statistics.median(rates["ours"]), 2),
-        "ratio": round(ratio, 2), "precision": job.execution.precision,
+        "plain_pictures_per_s": spread(rates["plain"], 2), "our_pictures_per_s": spread(rates["ours"], 2),
+        "ratio": spread(ratios, 2), "rounds": rounds, "precision": job.execution.precision,
     }  # fmt: skip
 
 
-def time_counting(job: Job) -> dict[str, Any]:
-    """Answer the test part; return the share of the time that the confusion matrix takes."""
-    counted_s = 0.0
-    real = segmentation.pixel_confusion
+def spread(values: list[float], digits: int) -> dict[str, float]:
+    """Return the median of some rounds, the least and the most."""
+    found = {"median": statistics.median(values), "least": min(values), "most": max(values)}
+    return {name: round(value, digits) for name, value in found.items()}
 
-    def timed(*given: Any) -> Any:  # noqa: ANN401 - whatever is counted
-        nonlocal counted_s
-        started = time.perf_counter()
-        counted = real(*given)
-        counted_s += time.perf_counter() - started
-        return counted
+
+def time_counting(job: Job, rounds: int) -> dict[str, Any]:
+    """Answer the test part; return the share of the time that pixels take, and that contours take beside."""
+    counted_s = {"pixel_confusion": 0.0, "boundary_counts": 0.0}
+
+    def timed(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+        def count(*given: Any) -> Any:  # noqa: ANN401 - whatever is counted
+            started = time.perf_counter()
+            counted = real(*given)
+            counted_s[name] += time.perf_counter() - started
+            return counted
+
+        return count
 
     train_set = job.parts("train")
     fitted = Fitted(prepare_model(job, train_set).eval(), build_task(job, train_set), Progress(started_at=""), 0.0, 0)
-    mask_answers.pixel_confusion = timed  # type: ignore[assignment]
-    started = time.perf_counter()
-    n_pictures = len(mask_answers.count_masks(job, fitted, Part.TEST))
-    seconds = time.perf_counter() - started
-    mask_answers.pixel_confusion = real
-    return {
-        "pictures": n_pictures, "evaluation_s": round(seconds, 2), "counting_s": round(counted_s, 3),
-        "share": round(counted_s / seconds, 4),
-    }  # fmt: skip
+    kept = {name: getattr(mask_answers, name) for name in counted_s}
+    figures: dict[str, list[float]] = {"evaluation_s": [], "pixels_share": [], "contours_share": []}
+    try:
+        for name, real in kept.items():
+            setattr(mask_answers, name, timed(name, real))
+        for _ in range(rounds):
+            counted_s.update(dict.fromkeys(counted_s, 0.0))
+            started = time.perf_counter()
+            n_pictures = len(mask_answers.count_masks(job, fitted, Part.TEST))
+            seconds = time.perf_counter() - started
+            # The share of the pixels is of an evaluation without contours, which are counted where they are asked for.
+            pixels_s, contours_s = counted_s["pixel_confusion"], counted_s["boundary_counts"]
+            figures["evaluation_s"].append(seconds - contours_s)
+            figures["pixels_share"].append(pixels_s / (seconds - contours_s))
+            figures["contours_share"].append(contours_s / seconds)
+    finally:
+        for name, real in kept.items():
+            setattr(mask_answers, name, real)
+    return {"pictures": n_pictures, "rounds": rounds, **{name: spread(own, 4) for name, own in figures.items()}}
 
 
-def time_losses(repeats: int = 7) -> dict[str, float]:
+def time_losses(repeats: int = 7) -> dict[str, dict[str, float]]:
     """Return the milliseconds of each loss and its gradient for one batch, and of the library's beside them."""
     from segmentation_models_pytorch.losses import DiceLoss, FocalLoss, LovaszLoss
 
@@ -197,7 +214,7 @@ def time_losses(repeats: int = 7) -> dict[str, float]:
             started = time.perf_counter()
             way(given, masks, None).backward()
             seconds[name].append(time.perf_counter() - started)
-    return {name: round(1000 * statistics.median(own), 1) for name, own in seconds.items()}
+    return {name: spread([1000 * value for value in own], 1) for name, own in seconds.items()}
 
 
 def train_long(data: Path, minutes: float, folder: Path) -> list[dict[str, Any]]:
@@ -214,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("data/camvid"))
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--minutes", type=float, default=0.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -222,7 +239,7 @@ def main() -> None:
         found: dict[str, Any] = {"machine": machine_words(), "torch_threads": torch.get_num_threads()}
         found["steps"] = {name: compare_steps(job, given.data, given.steps, given.rounds) for name, job in jobs.items()}
         found["losses_ms"] = time_losses()
-        found["counting"] = {name: time_counting(job) for name, job in jobs.items()}
+        found["counting"] = {name: time_counting(job, given.rounds) for name, job in jobs.items()}
         if given.minutes:
             found["trained"] = train_long(given.data, given.minutes, Path(folder))
     print(json.dumps(found, indent=1))

@@ -90,15 +90,18 @@ def test_a_batch_of_void_alone_gives_nothing(loss, n_classes):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
-    ("name", "theirs", "options"),
+    ("name", "own", "theirs", "options"),
     [
-        ("dice", "DiceLoss", {}),
-        ("tversky", "TverskyLoss", {"alpha": 0.3, "beta": 0.7}),
-        ("focal", "FocalLoss", {"gamma": 2.0}),
+        ("dice", {}, "DiceLoss", {}),
+        ("tversky", {}, "TverskyLoss", {"alpha": 0.3, "beta": 0.7}),
+        ("tversky", {"missed": 0.9}, "TverskyLoss", {"alpha": 0.1, "beta": 0.9}),
+        ("focal", {}, "FocalLoss", {"gamma": 2.0}),
+        ("focal", {"gamma": 1.0}, "FocalLoss", {"gamma": 1.0}),
+        ("focal", {"gamma": 3.5}, "FocalLoss", {"gamma": 3.5}),
     ],
 )
 def test_losses_of_our_own_are_those_of_the_library_and_so_are_their_gradients(
-    name, theirs, options, weighted, n_classes
+    name, own, theirs, options, weighted, n_classes
 ):
     from segmentation_models_pytorch import losses
 
@@ -108,8 +111,8 @@ def test_losses_of_our_own_are_those_of_the_library_and_so_are_their_gradients(
     given = {} if weights is None else {"class_weights": weights.tolist()}
     reference = getattr(losses, theirs)("multiclass", ignore_index=VOID, **options, **given)
     (expected,) = torch.autograd.grad(reference(logits, masks), logits)
-    (found,) = torch.autograd.grad(MASK_LOSSES[name](logits, masks, weights), logits)
-    torch.testing.assert_close(MASK_LOSSES[name](logits, masks, weights), reference(logits, masks))
+    (found,) = torch.autograd.grad(MASK_LOSSES[name](logits, masks, weights, **own), logits)
+    torch.testing.assert_close(MASK_LOSSES[name](logits, masks, weights, **own), reference(logits, masks))
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-8)
 
 

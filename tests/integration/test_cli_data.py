@@ -91,6 +91,8 @@ def test_cityscapes_is_shown_and_checked_by_category(tmp_path: Path) -> None:
     shown = json.loads(etude("data", "show", "city", "--json", "--categories", cwd=tmp_path).stdout)
     assert shown["classes"][-1] == "vehicle"
     assert len(shown["classes"]) == 8
+    assert shown["share_of_the_pixels"]["vehicle"] == 1
+    assert shown["class_weights_log"]["vehicle"] == 1
     assert len(json.loads(etude("data", "show", "city", "--json", cwd=tmp_path).stdout)["classes"]) == 19
     told = etude("data", "check", "city", "--json", "--categories", cwd=tmp_path)
     assert told.returncode == 0, told.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,20 +12,24 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from etude import Study
+from etude.check import CheckRecord
 from etude.cli.main import app
 from etude.core.errors import DataError, MistakeError, StudyFileError
 from etude.core.mask_examples_record import MaskExamples
 from etude.core.run_record import RunRecord
-from etude.core.study_record import StudyRecord
+from etude.core.study_record import Resampling, StudyRecord
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.records import DataMapRecord, LayersRecord, MaskErrorsRecord, SightRecord, WhyRecord
 from etude.metrics.segmentation import pixel_confusion
 from etude.report.drawings import Artist
+from etude.report.markdown import write_markdown
+from etude.report.masks import gather_masks
 from etude.report.note import write_note
 from etude.report.reading import read_study
 from etude.report.words import MetricWords, Words
 from etude.study.attributions import choose_regions
+from etude.tasks.segmentation import tell_weights
 
 STUDY = """
 study: masks
@@ -63,7 +68,14 @@ def test_it_leaves_every_record(finished: Path) -> None:
     assert [ref.status for ref in record.runs] == ["finished"] * 3
     assert {verdict.candidate for verdict in record.verdicts} == {"majority", "crops"}
     assert record.n_pictures["test"] == 80
+    assert record.resampling == Resampling(unit="groups", drawn=8, groups=8)
     assert 0 < record.counts["test"]["pole"] <= 80
+    assert set(record.pixels) == {"train", "validation", "test"}
+    assert list(record.pixels["train"]) == list(record.classes)
+    assert 0.9 * 24 * 48 * 64 < sum(record.pixels["train"].values()) <= 24 * 48 * 64
+    assert record.class_weights == tell_weights(record.pixels["train"])
+    assert CheckRecord.load(finished / "check.json").class_weights.keys() == {"balanced", "log"}
+    assert "Pixels by class" in (finished / "check.html").read_text("utf-8")
     assert all(0 <= row.score <= 1 and row.interval_pictures is not None for row in record.leaderboard)
     for path, run in runs(finished).values():
         assert set(run.test) == {"miou", "dice", "pixel_accuracy", "boundary_f1"}
@@ -73,8 +85,38 @@ def test_it_leaves_every_record(finished: Path) -> None:
     text = write_note(finished, "en").read_text()
     assert "mean IoU" in text
     assert "boundary F1" in text
+    assert "Share of the pixels of each part by class" in text
+    assert f">{record.class_weights['balanced']['pole']:.2f}<" in text
+    assert "a picture holds several" in text
+    assert "draw the 8 groups of the test part whole" in text
     assert "among the worst" in text
     assert all(f">{name}</th>" in text for name in ("pole", "vehicle"))
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_the_kept_page_shows_the_masks(finished: Path, tmp_path: Path, language: str) -> None:
+    page, *figures = write_markdown(finished, language, to=tmp_path)
+    chapter = page.read_text("utf-8").partition({"en": "## Masks", "fr": "## Masques"}[language])[2]
+    chapter = chapter.partition("\n## ")[0]
+    names = {f"masks.{language}.webp", f"confusion.{language}.svg"}
+    study, words = read_study(finished, language), Words(language)
+    masks = gather_masks(study, words, Artist(study, words, MetricWords(words, "miou")))
+    if masks.curves is not None:  # none where the best is the one that does not learn
+        names.add(f"classes.{language}.svg")
+    assert names <= {path.name for path in figures}
+    assert all(f"({name})" in chapter for name in names)
+    with Image.open(tmp_path / f"masks.{language}.webp") as grid:
+        assert grid.width > 700
+        assert np.ptp(np.asarray(grid)) > 200
+    assert (tmp_path / f"masks.{language}.webp").stat().st_size < 300_000
+    record = StudyRecord.load(finished / "study.json")
+    share = record.leaderboard[0].class_scores["road"]
+    told = words.percent(share)
+    assert any(line.startswith("| road | " + told) for line in chapter.splitlines())
+    assert any(line.startswith("| vehicle |") for line in chapter.splitlines())
+    first = [path.read_bytes() for path in figures]
+    again = write_markdown(finished, language, to=tmp_path)[1:]
+    assert [path.read_bytes() for path in again] == first
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -85,6 +127,20 @@ def test_nothing_overlaps_or_runs_off_its_slides(finished: Path, tmp_path: Path,
     from etude.report.slides import write_slides
 
     assert faults_of(write_slides(finished, language, to=tmp_path / "slides.pptx")) == []
+
+
+def test_of_many_candidates_the_classes_are_the_columns(finished: Path) -> None:
+    study, words = read_study(finished, "en"), Words("en")
+    row = study.record.leaderboard[0]
+    many = tuple(row.model_copy(update={"candidate": f"c{n}"}) for n in range(20))
+    record = study.record.model_copy(update={"leaderboard": many})
+    few = gather_masks(study, words, Artist(study, words, MetricWords(words, "miou")))
+    tables = gather_masks(replace(study, record=record), words, Artist(study, words, MetricWords(words, "miou")))
+    assert few is not None
+    assert tables is not None
+    assert [column.heading for column in tables.classes.columns] == ["candidate", *study.record.classes]
+    assert [line[0].text for line in tables.classes.rows] == [f"c{n}" for n in range(20)]
+    assert tables.classes.rows[3][1].text == few.classes.rows[0][1].text
 
 
 def test_scores_are_counted_at_the_size_of_the_labels(finished: Path) -> None:

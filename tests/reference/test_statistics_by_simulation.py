@@ -12,11 +12,14 @@ from etude.evaluate.predictions import Predictions
 from etude.metrics.statistics import (
     AutoSeeds,
     bootstrap_interval,
+    dependence_of,
+    dependent_weights,
     mcnemar_p_values,
     paired_bootstrap,
     percentile_interval,
     resample,
     resampled_means,
+    resampling_weights,
     sequential_t,
     smallest_detectable,
     t_intervals,
@@ -199,6 +202,8 @@ def test_the_simulated_balanced_accuracy_is_the_one_that_studies_use():
 class OneRun:
     """A run of which only the answers matter."""
 
+    groups = None
+
     def __init__(self, answers):
         self.answers = answers
 
@@ -302,3 +307,45 @@ def test_auto_seeds_with_several_comparisons_errs_at_most_as_often_as_it_says():
         p = adjust_for_looks(t_p_values(differences[..., :n]), n, first, most)
         wrong |= p.min(axis=1) * 4 <= 0.05
     assert wrong.mean() <= 0.055
+
+
+def autocorrelated(rng, studies, n_groups, n_frames, correlation):
+    """Values (studies, groups × frames) with mean 0 whose neighbours in a group correlate so."""
+    noise = rng.normal(size=(n_frames, studies, n_groups))
+    values = noise.copy()
+    for frame in range(1, n_frames):
+        values[frame] = correlation * values[frame - 1] + (1 - correlation**2) ** 0.5 * noise[frame]
+    return values.transpose(1, 2, 0).reshape(studies, -1)
+
+
+def coverages(values, groups):
+    """Share of the studies whose interval over pictures holds the mean: as they depend, and as if they did not."""
+    found = dependence_of(groups)
+    tails = (found.expand_tail(0.025), 0.025)
+    drawn = (dependent_weights(groups, 3_000, seed=0), resampling_weights(len(groups), 3_000, seed=0))
+    for tail, weights in zip(tails, drawn, strict=True):
+        weights_RN = np.concatenate(list(weights))
+        means = values @ (weights_RN / weights_RN.sum(1, keepdims=True)).T
+        low, high = np.quantile(means, [tail, 1 - tail], axis=1)
+        yield float(np.mean((low <= 0) & (high >= 0)))
+
+
+@pytest.mark.parametrize(
+    ("n_groups", "n_frames", "correlation", "least", "most"),
+    [
+        (8, 6, 0.9, 0.93, 0.96),
+        (10, 20, 0.9, 0.93, 0.96),
+        (30, 10, 0.9, 0.93, 0.97),
+        (1, 101, 0.0, 0.95, 0.98),
+        (1, 101, 0.8, 0.90, 0.94),
+        (1, 101, 0.9, 0.83, 0.87),
+        (1, 1000, 0.9, 0.91, 0.95),
+    ],
+)
+def test_the_interval_over_pictures_of_sequences_covers_as_the_documents_say(
+    n_groups, n_frames, correlation, least, most
+):
+    values = autocorrelated(np.random.default_rng(5), 2_000, n_groups, n_frames, correlation)
+    ours, independent = coverages(values, np.repeat(np.arange(n_groups), n_frames))
+    assert least <= ours <= most
+    assert correlation == 0 or independent < 0.65

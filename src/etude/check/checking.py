@@ -111,11 +111,28 @@ def check_source(
         n_items=len(source.items),
         n_checked=len(used),
         counts=_counts(source, used),
+        pixels=(pixels := _pixels(source, seen)),
+        class_weights=_class_weights(pixels),
         sizes={} if seen is None else count_sizes(seen),
         findings=tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity])),
         leaks=tuple(folds),
         skipped=tuple(skipped),
     )
+
+
+def _pixels(source: Source, seen: Survey | None) -> dict[str, int]:
+    """Sum up the pixels of each class; nothing without masks."""
+    if seen is None or seen.pixels_NK is None:
+        return {}
+    return dict(zip(source.classes, seen.pixels_NK.sum(0).tolist(), strict=True))
+
+
+def _class_weights(pixels: dict[str, int]) -> dict[str, dict[str, float]]:
+    if not pixels:
+        return {}
+    from etude.tasks.segmentation import tell_weights
+
+    return tell_weights(pixels)
 
 
 def _survey(

@@ -71,7 +71,8 @@ def render_page(
         f'<meta name=viewport content="width=device-width, initial-scale=1">\n<title>{head}</title>\n'
         f"<style>{_STYLE}</style>\n<h1>{head}</h1>\n"
         f"<p>{record.looked_at}</p>\n{skipped}\n{_summary(record)}\n"
-        f"{found}\n{_table('Pictures by class', record.counts)}\n{_table('Pictures by size', record.sizes)}\n</html>\n"
+        f"{found}\n{_table('Pictures by class', record.counts)}\n{_pixels(record)}\n"
+        f"{_table('Pictures by size', record.sizes)}\n</html>\n"
     )
 
 
@@ -136,6 +137,20 @@ def _section(finding: Finding, gallery: _Gallery) -> str:
         f"{finding.severity}</span></h2><p>{html.escape(finding.sentence)}</p><div class=sets>{shown}</div>{files}"
         f"</section>\n"
     )
+
+
+def _pixels(record: CheckRecord) -> str:
+    """Set out how pixels are spread over the classes of masks, and what weights that would make."""
+    if not record.class_weights:
+        return ""
+    total = sum(record.pixels.values())
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}<td>{count / total:.2%}"
+        + "".join(f"<td>{weights[name]:.2f}" for weights in record.class_weights.values())
+        for name, count in record.pixels.items()
+    )
+    ways = "".join(f"<th>weight, {html.escape(way)}" for way in record.class_weights)
+    return f"<h2>Pixels by class</h2>\n<table><tr><th>class<th>share of the pixels{ways}{rows}</table>"
 
 
 def _table(heading: str, counts: dict[str, int]) -> str:

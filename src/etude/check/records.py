@@ -55,6 +55,10 @@ class CheckRecord(Record):
     """Pictures that were looked at."""
     counts: dict[str, int]
     """Pictures by class."""
+    pixels: dict[str, int] = {}
+    """Of masks, pixels by class at their own size, void left out; empty for others and in earlier records."""
+    class_weights: dict[str, dict[str, float]] = {}
+    """Of masks, the weight of each class by way of `train.class_weights`, were all these pixels trained on."""
     sizes: dict[str, int]
     """Pictures by size, such as 64x48 (width × height); the most frequent ones."""
     findings: tuple[Finding, ...]

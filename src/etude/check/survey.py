@@ -62,6 +62,8 @@ class Survey:
     """(kind, reason) by row, of pictures that cannot be read."""
     mask_faults: dict[int, tuple[str, str]] = field(default_factory=dict)
     """(kind, reason) by row, of masks that do not fit."""
+    pixels_NK: npt.NDArray[np.int64] | None = None
+    """Pixels of each class in each mask, at its own size, void left out; none without masks."""
 
     def __len__(self) -> int:
         return len(self.indices_N)
@@ -93,6 +95,7 @@ def survey(source: Source, indices: Indices, *, workers: int = 1, progress: Prog
         np.zeros((size, THUMBNAIL_PX, THUMBNAIL_PX), np.uint8),
         np.full(size, np.nan, np.float32),
         np.zeros(size, np.uint8),
+        pixels_NK=np.zeros((size, len(source.classes)), np.int64) if source.kind == "segmentation" else None,
     )
 
     def look(start: int) -> int:
@@ -139,8 +142,8 @@ def _look_at(source: Source, seen: Survey, row: int) -> None:
         grey.resize((THUMBNAIL_PX, THUMBNAIL_PX), Image.Resampling.BILINEAR, reducing_gap=3.0)
     )
     seen.sharpness_N[row] = _sharpness(grey)
-    if source.kind == "segmentation":
-        fault_of_mask = _fault_of_mask(source, index, name, opened.size_px)
+    if seen.pixels_NK is not None:
+        fault_of_mask = _fault_of_mask(source, index, name, opened.size_px, seen.pixels_NK[row])
         if fault_of_mask:
             seen.mask_faults[row] = fault_of_mask
 
@@ -207,8 +210,10 @@ def _sharpness(grey: Image.Image) -> float:
     return float(curve.var()) / variance if variance > 1 else float("nan")
 
 
-def _fault_of_mask(source: Source, index: int, name: str, size_px: tuple[int, int]) -> tuple[str, str] | None:
-    """Return (kind, reason) of what is wrong with a mask, if anything is."""
+def _fault_of_mask(
+    source: Source, index: int, name: str, size_px: tuple[int, int], pixels_K: npt.NDArray[np.int64]
+) -> tuple[str, str] | None:
+    """Return (kind, reason) of what is wrong with a mask, if anything is; of a sound one count the pixels."""
     try:
         mask = source.mask(index)
         if mask is None:
@@ -222,4 +227,5 @@ def _fault_of_mask(source: Source, index: int, name: str, size_px: tuple[int, in
     unknown = [number for number in np.flatnonzero(counts).tolist() if number >= len(source.classes) and number != VOID]
     if unknown:
         return "mask-ids", f"{name}: ids {unknown[:5]}"
-    return None if counts[: len(source.classes)].any() else ("mask-void", f"{name}: void alone")
+    pixels_K[:] = counts[: len(source.classes)]
+    return None if pixels_K.any() else ("mask-void", f"{name}: void alone")

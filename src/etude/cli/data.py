@@ -154,6 +154,7 @@ def _describe(source: Source) -> dict[str, Any]:
             sizes[f"{width}x{height}"] += 1
         except DataError:
             sizes["unreadable"] += 1
+    pixels = _count_pixels(source) if source.kind == "segmentation" else {}
     parts = None if items.official is None else Counter(items.official.tolist())
     return {
         "name": source.name,
@@ -163,9 +164,31 @@ def _describe(source: Source) -> dict[str, Any]:
         "official_parts": None if parts is None else {Part(part).label: count for part, count in sorted(parts.items())},
         "groups": None if items.groups is None else count_distinct(items.groups),
         "sizes_width_x_height": dict(sizes.most_common(10)),
+        **pixels,
         "licence": source.licence,
         "notes": list(source.notes),
     }
+
+
+def _count_pixels(source: Source) -> dict[str, dict[str, float]]:
+    """Return each class's share of the pixels of up to a thousand masks, and the weights that this would make."""
+    from etude.pictures.prepare import read_mask
+    from etude.tasks.segmentation import tell_weights
+
+    counts_K = np.zeros(len(source.classes), np.int64)
+    for index in range(0, len(source.items), max(1, len(source.items) // _SAMPLE)):
+        try:
+            mask = source.mask(index)
+            ids = None if mask is None else read_mask(mask, name=str(source.items.ids[index]))
+        except DataError:  # `etude data check` names it
+            continue
+        if ids is not None:
+            counts_K += np.bincount(ids.ravel(), minlength=256)[: len(counts_K)]
+    pixels = dict(zip(source.classes, counts_K.tolist(), strict=True))
+    total = max(1, sum(pixels.values()))
+    weights = {f"class_weights_{how}": of for how, of in tell_weights(pixels).items()}
+    shares = {"share_of_the_pixels": {name: count / total for name, count in pixels.items()}, **weights}
+    return {key: {name: round(value, 4) for name, value in of.items()} for key, of in shares.items()}
 
 
 def _write_sheet(source: Source, content: dict[str, Any], folder: Path) -> list[Path]:

@@ -101,7 +101,7 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
         ("MACs", True, lambda row: _count(row.macs), 135),
         ("ms", True, lambda row: _number(row.latency_ms, 2), 90),
         ("MB", True, lambda row: "" if row.size_mb is None else f"{row.size_mb:.3g}", 93),
-        ("memory MiB", True, lambda row: "" if row.memory_mb is None else f"{row.memory_mb:,.0f}", 155),
+        ("memory MiB", True, lambda row: "" if row.own_memory_mb is None else f"{row.own_memory_mb:,.0f}", 155),
     ]
 
 

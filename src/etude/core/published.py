@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePath
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, field_validator
@@ -55,6 +56,9 @@ class PublishedValue(Config):
     """The deviation that was stated with it, what stands after ±, in the unit of the value."""
     measured_on: Said
     """The conditions: pictures, part, classes, size, and what else sets it apart from the study's own."""
+    of_data: str = ""
+    """The source whose pictures it was measured on, by its name in `data.source`: reports on other pictures leave it
+    out. Empty: it stands in all."""
     source: Said
     """Who published it, and when."""
     url: str = ""
@@ -73,6 +77,15 @@ class PublishedValue(Config):
         if url and not re.fullmatch(r"https?://[^\s<>\"]+", url):
             raise ValueError(f"must be an address that begins with https:// or http://. Got {url!r}.")
         return url
+
+    def is_of(self, source: str) -> bool:
+        """Whether it may stand beside results on a source: a name, or a path that ends in it.
+
+        >>> value = PublishedValue(name="a", metric="miou", value=0.5, measured_on="x", source="b", of_data="camvid")
+        >>> value.is_of("/data/CamVid"), value.is_of("cityscapes")
+        (True, False)
+        """
+        return not self.of_data or PurePath(self.of_data).stem.casefold() == PurePath(source).stem.casefold()
 
     @property
     def ends(self) -> tuple[float, ...]:

@@ -69,7 +69,10 @@ class Cost(Config):
     macs: int
     """Multiply-adds of one forward pass of one picture."""
     memory_mb: float
-    """Peak memory in MiB: of the process on a CPU, of the device on a GPU."""
+    """Peak memory in MiB: of the process on a CPU, with all that it held before; of the device on a GPU."""
+    own_memory_mb: float | None = None
+    """Peak memory in MiB above what was held when the run began; none where the system does not tell (outside of Linux,
+    or a container that forbids it), and in records of earlier versions."""
     latency_ms: float | None = None
     """Median time in ms of one picture through the model, batch 1, in this process."""
     latency_q1_ms: float | None = None

@@ -53,7 +53,9 @@ class LeaderboardRow(Config):
     macs: int | None = None
     """Multiply-adds of one picture."""
     memory_mb: float | None = None
-    """Largest peak memory of its runs in MiB."""
+    """Largest peak memory of its runs in MiB: on a CPU of the whole process, which grows with the runs before."""
+    own_memory_mb: float | None = None
+    """Largest peak memory of its runs in MiB above what was held when each began; none where it is not known."""
     latency_ms: float | None = None
     """Median milliseconds a picture at batch 1, of several runs the median of theirs."""
     latency_q1_ms: float | None = None
@@ -240,6 +242,19 @@ class RunRef(Config):
     """The sentence of the error, for a failed run."""
 
 
+class Resampling(Config):
+    """How the intervals over the test pictures draw pictures that are not independent, such as frames of a video."""
+
+    unit: Literal["groups", "blocks"]
+    """Whole groups, or blocks of neighbouring pictures of one group."""
+    drawn: int
+    """How many of them each replicate draws."""
+    groups: int
+    """Groups that the test pictures are of."""
+    length: int | None = None
+    """Pictures in a block; none for groups."""
+
+
 class CandidateTime(Config):
     """What the runs of a candidate were expected to take, and what they took."""
 
@@ -277,6 +292,11 @@ class StudyRecord(Record):
     """Names of the classes."""
     counts: dict[str, dict[str, int]]
     """Pictures by part and class: counts['train']['cat']; of masks, those in which the class is seen."""
+    pixels: dict[str, dict[str, int]] = {}
+    """Of masks, pixels by part and class as the first candidate sees them, void left out; empty for others, and in
+    records of earlier versions."""
+    class_weights: dict[str, dict[str, float]] = {}
+    """Of masks, by way of `train.class_weights` the weight of each class that the training part's pixels give."""
     n_pictures: dict[str, int] = {}
     """Pictures by part; empty in records of earlier versions."""
     licence: str = ""
@@ -318,6 +338,9 @@ class StudyRecord(Record):
     """For each candidate, the time that was estimated beside the real one."""
     notes: tuple[str, ...] = ()
     """Sentences that a reader must know."""
+    resampling: Resampling | None = None
+    """How the intervals over pictures draw pictures that are not independent; none where each is drawn by itself, as in
+    records of earlier versions."""
     published: tuple[PublishedValue, ...] = ()
     """Values that others published, as the study file states them; nothing here was compared with them."""
 
@@ -326,6 +349,12 @@ class StudyRecord(Record):
         finished = [ref for ref in self.runs if ref.candidate == candidate and ref.status == "finished"]
         folds = {ref.fold for ref in finished}
         return len(folds) if len(folds) > 1 else len(finished)
+
+    @property
+    def published_here(self) -> tuple[PublishedValue, ...]:
+        """The published values that are of this study's source, or of no named one."""
+        source = str(self.config.get("data", {}).get("source") or "")
+        return tuple(value for value in self.published if value.is_of(source))
 
     @property
     def n_tested(self) -> int | None:

@@ -134,6 +134,8 @@ def open_source(
     path = locate(spec, base) if spec.strip() else None
     if path is not None:
         source = _open_path(path, labels)
+    elif labels != "classes" and spec in SOURCES:
+        raise _no_categories(spec)
     elif spec in SOURCES:
         source = SOURCES[spec]()
     else:
@@ -213,9 +215,20 @@ def _open_path(path: Path, labels: Labels) -> Source:
         if layout.recognises(path):
             if layout.name == "cityscapes":
                 return open_cityscapes(path, name, labels=labels)
+            if labels != "classes":
+                raise _no_categories(str(path))
             return layout.open(path, name)
     remedy = "Give the folder that holds the pictures, a .parquet file, or a .csv file of path,label."
     raise DataError(sentence("data", "source", "a folder, a Parquet or a CSV file", str(path), remedy))
+
+
+def _no_categories(spec: str) -> DataError:
+    remedy = "Leave it out: scores of street scenes are told by category too."
+    return DataError(
+        sentence(
+            "data", "labels", f"classes, as only Cityscapes has categories and this is {spec}", "categories", remedy
+        )
+    ).at("data", "labels")
 
 
 def _not_found(spec: str, base: Path | None) -> str:

@@ -81,6 +81,24 @@ def read_split(path: Path, items: Items) -> list[npt.NDArray[np.int8]]:
     return splits
 
 
+def read_groups(path: Path) -> dict[str, str] | None:
+    """Read which group each picture of a split is of; none where the source had no groups.
+
+    Raises:
+        DataError: if the file is no split.
+        MissingPartError: if pyarrow is not installed.
+    """
+    _, parquet = arrow()
+    try:
+        table = parquet.ParquetFile(path).read(columns=["item", "group"])
+        if table.column("group").null_count == len(table):
+            return None
+        rows = zip(table.column("item").to_pylist(), table.column("group").to_pylist(), strict=True)
+        return {item: group for item, group in rows if group is not None}
+    except (OSError, KeyError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
 def _read_columns(path: Path) -> tuple[list[str], npt.NDArray[np.int8], npt.NDArray[np.int16]]:
     """Read the item, the part and the fold of every row."""
     _, parquet = arrow()
@@ -89,8 +107,12 @@ def _read_columns(path: Path) -> tuple[list[str], npt.NDArray[np.int8], npt.NDAr
         parts = np.array([_NUMBERS[word] for word in table.column("part").to_pylist()], np.int8)
         return table.column("item").to_pylist(), parts, table.column("fold").to_numpy()
     except (OSError, KeyError, ValueError) as error:  # pyarrow's own errors are among these
-        remedy = "Remove the file to draw the split anew; runs that were made with it can then not be compared."
-        raise DataError(sentence("split", str(path), "a split that can be read", str(error), remedy)) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    remedy = "Remove the file to draw the split anew; runs that were made with it can then not be compared."
+    return DataError(sentence("split", str(path), "a split that can be read", str(error), remedy))
 
 
 def _check_same(path: Path, written: list[str], positions: dict[str, int]) -> None:

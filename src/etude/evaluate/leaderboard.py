@@ -67,6 +67,7 @@ def leaderboard_row(
         params=costs[0].params,
         macs=costs[0].macs,
         memory_mb=max(cost.memory_mb for cost in costs),
+        own_memory_mb=_largest([cost.own_memory_mb for cost in costs]),
         latency_ms=_median([cost.latency_ms for cost in costs]),
         latency_q1_ms=_median([cost.latency_q1_ms for cost in costs]),
         latency_q3_ms=_median([cost.latency_q3_ms for cost in costs]),
@@ -131,6 +132,12 @@ def _mean_each(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     """Average by name; none where a run has no such score."""
     names = dict.fromkeys(name for entry in scores for name in entry)
     return {name: _mean([entry.get(name) for entry in scores]) for name in names}
+
+
+def _largest(values: Sequence[float | None]) -> float | None:
+    """Return the largest; none where any is not known, which might be larger."""
+    known = [value for value in values if value is not None]
+    return max(known) if known and len(known) == len(values) else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

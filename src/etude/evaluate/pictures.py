@@ -2,7 +2,8 @@
 
 Runs over seeds answer the same pictures, folds different ones: pictures are drawn by their ids, and each run sees those
 of its own, so that what one picture does to several runs is counted once. The answers of one candidate, or of the two
-that are compared, are held at a time.
+that are compared, are held at a time. Pictures of one group, such as frames of a sequence, are drawn together
+(`etude.metrics.statistics.dependent`).
 Shapes: U pictures in all, N of a run, R replicates.
 """
 
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
 from etude.core.interval import Interval
-from etude.core.study_record import Ratio
+from etude.core.study_record import Ratio, Resampling
 from etude.core.texts import number_texts
+from etude.evaluate.related import Related
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import Answers
 from etude.metrics.statistics import (
@@ -50,11 +52,22 @@ def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0
     """
     answers = [run.open_test() for run in runs]
     positions, n_pictures = _positions(answers)
+    related = _related(runs, answers, positions, n_pictures)
     values_U = _values_of_pictures(answers, metric, positions, n_pictures)
-    if values_U is not None:
+    if values_U is not None and related is None:
         return bootstrap_interval(values_U, seed=seed)
     shares = np.full(len(runs), 1 / len(runs))
-    return percentile_interval(_replicates(answers, shares, metric, positions, n_pictures, seed))
+    drawn_R = _replicates(answers, shares, metric, positions, n_pictures, seed, related)
+    return percentile_interval(drawn_R) if related is None else related.interval(drawn_R)
+
+
+def resampling_of(runs: Sequence[RunResult]) -> Resampling | None:
+    """Return how the intervals over the test pictures of some runs resample them; none: single pictures, or no run."""
+    if not any(run.groups for run in runs):
+        return None
+    answers = [run.open_test() for run in runs]
+    related = _related(runs, answers, *_positions(answers))
+    return None if related is None else related.resampling
 
 
 def compare_over_pictures(
@@ -79,15 +92,17 @@ def compare_over_pictures(
             name = f"the test pictures of {run_a.record.candidate} and {run_b.record.candidate}"
             common = f"{len(np.intersect1d(here, there))} in common of {len(here)} and {len(there)}"
             raise DataError(sentence("evaluate", name, "the same", common, "Compare candidates on the same split."))
+    related = _related((*a, *b), answers, positions, n_pictures)
     values_a = _values_of_pictures(answers[: len(a)], metric, at_a, n_pictures)
     values_b = _values_of_pictures(answers[len(a) :], metric, at_b, n_pictures)
-    if values_a is not None and values_b is not None:
+    if values_a is not None and values_b is not None and related is None:
         return paired_bootstrap(values_a, values_b, seed=seed)
     shares = np.repeat([1.0, -1.0], len(a)) / len(a)
     gain = float(shares @ [entry.score(metric) for entry in answers])
-    gains_R = _replicates(answers, shares, metric, positions, n_pictures, seed)
-    interval = percentile_interval(gains_R)
-    return PictureComparison(gain, interval.low, interval.high, bootstrap_p(gains_R))
+    gains_R = _replicates(answers, shares, metric, positions, n_pictures, seed, related)
+    interval = percentile_interval(gains_R) if related is None else related.interval(gains_R)
+    p = bootstrap_p(gains_R) if related is None else related.p(gains_R)
+    return PictureComparison(gain, interval.low, interval.high, p)
 
 
 def ratio_over_pictures(a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0) -> Ratio:
@@ -134,6 +149,19 @@ def _positions(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     return np.split(inverse, np.cumsum([len(entry) for entry in ids])[:-1]), len(distinct)
 
 
+def _related(
+    runs: Sequence[RunResult], answers: Sequence[Answers], positions: Sequence[Positions], n_pictures: int
+) -> Related | None:
+    """Look up which of the pictures are of one group; none where no two are, or the runs know no groups."""
+    groups = next((run.groups for run in runs if run.groups), None)
+    if not groups:
+        return None
+    ids_U = np.empty(n_pictures, object)
+    for entry, at in zip(answers, positions, strict=True):
+        ids_U[at] = entry.ids.astype(object)
+    return Related.find(ids_U, groups)
+
+
 def _values_of_pictures(
     answers: Sequence[Answers], metric: str, positions: Sequence[Positions], n_pictures: int
 ) -> Doubles | None:
@@ -162,10 +190,12 @@ def _replicates(
     positions: Sequence[Positions],
     n_pictures: int,
     seed: int,
+    related: Related | None = None,
 ) -> Doubles:
     """Return the sum of the runs' scores times their shares, under resampling of the pictures. (R,)."""
     sums = []
-    for weights_RU in resampling_weights(n_pictures, REPLICATES, seed):
+    drawn = resampling_weights(n_pictures, REPLICATES, seed) if related is None else related.weights(seed)
+    for weights_RU in drawn:
         scores = [
             entry.under_weights(metric, weights_RU if _is_whole(at, n_pictures) else weights_RU[:, at])
             for entry, at in zip(answers, positions, strict=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from etude.core.run_record import RunRecord
@@ -19,6 +19,8 @@ class RunResult:
     """Its answers on the test part."""
     validation: Answers | Callable[[], Answers] | None = None
     """Its answers on the validation part, where they are kept."""
+    groups: Mapping[str, str] | None = None
+    """Group of each picture by its id, where the source has groups: pictures of one are no independent evidence."""
 
     @property
     def pair(self) -> tuple[int, int | None]:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from etude.core.interval import Interval
 from etude.core.study_record import Verdict
 from etude.evaluate.leaderboard import means_by_fold, test_to_train
-from etude.evaluate.pictures import aligned_values, compare_over_pictures
+from etude.evaluate.pictures import aligned_values, compare_over_pictures, resampling_of
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.metrics.generation import FeatureMetric
@@ -77,9 +77,9 @@ def compare(
 
     Over seeds: the paired t-test (where seeds were added while looking, the one that allows for it). Over folds: the
     corrected resampled t-test, on the means over the seeds of a fold. With one pair, or where identical differences
-    show no spread over runs: exact McNemar for the accuracy of one pair, else the paired bootstrap; they say what the
-    test pictures leave open, not what another training would give. Holm's correction goes over all of them. A test over
-    runs is told with the interval over pictures beside it, which decides nothing.
+    show no spread over runs: exact McNemar for the accuracy of one pair on independent pictures, else the paired
+    bootstrap; they say what the test pictures leave open, not what another training would give. Holm's correction goes
+    over all of them. A test over runs is told with the interval over pictures beside it, which decides nothing.
 
     Args:
         runs: finished runs by candidate, the baseline's among them.
@@ -221,7 +221,8 @@ def _over_pictures(candidate: Sequence[RunResult], baseline: Sequence[RunResult]
     over_pictures = Comparison(
         "paired bootstrap", len(candidate), found.gain, found.low, found.high, found.p, sd, n_pictures
     )
-    if metric == "accuracy" and len(candidate) == 1:
+    # The exact test takes pictures for independent of each other.
+    if metric == "accuracy" and len(candidate) == 1 and resampling_of([*candidate, *baseline]) is None:
         values = aligned_values(candidate[0], baseline[0], metric)
         if values is not None:
             return _by_mcnemar(over_pictures, values[0] > 0, values[1] > 0)

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from etude.metrics.registry import Doubles
 
 TOLERANCE = 0.0075
-"""Distance up to which a contour counts as found, as a share of the picture's diagonal."""
+"""Distance up to which a contour counts as found, as a share of the picture's diagonal; it is rounded to the nearest
+whole pixel, and is at least one: 4 px at 360 × 480, which is 0.67 % of the diagonal."""
 _BITS = 63
 Bits = npt.NDArray[np.int64]
 

@@ -81,7 +81,7 @@ for _metric in (
     ),
     ConfusionMetric(
         "boundary_f1", True, 0.0, 1.0, "fraction",
-        "Mean over the classes of the F1 of their contours, within 0.75 % of the diagonal.",
+        "Mean over the classes of the F1 of their contours, within 0.75 % of the diagonal, in whole px.",
         from_boundaries=boundary_f1_from,
     ),
 ):  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from etude.core.study_record import StudyRecord
 from etude.models.card import Card
 from etude.report.card_words import tell_card
 from etude.report.cards import find_card
@@ -49,7 +50,10 @@ METRIC_SENTENCES = {
         "Mean IoU is the mean, over classes, of the pixels that answer and truth share, divided by those that either has: "  # noqa: E501
         "each class counts alike, however small."
     ),
-    "dice": mark("Dice is the mean, over classes, of twice the shared pixels divided by the pixels of both."),
+    "dice": mark(
+        "Dice is the mean, over classes, of twice the shared pixels divided by the pixels of both. Of one class it is "
+        "a function of its IoU, and judges a class that is half found more mildly; published values on streets are IoU."
+    ),
     "kid": mark(
         "The kernel distance (KID) compares features of generated and of held-out pictures; with a hundred of them it has no "  # noqa: E501
         "bias, which the better known FID has."
@@ -57,7 +61,7 @@ METRIC_SENTENCES = {
     "pixel_accuracy": mark(
         "Pixel accuracy is the share of pixels that are answered rightly; large classes, such as road and sky, decide it."  # noqa: E501
     ),
-    "boundary_f1": mark("Boundary F1 is the harmonic mean of precision and recall of the pixels on contours, with a small tolerance: it sees thin things and ragged edges, which IoU hardly does."),  # noqa: E501
+    "boundary_f1": mark("Boundary F1 is the mean, over classes, of the harmonic mean of precision and recall of the pixels on contours, within 0.75% of the picture's diagonal, rounded to whole pixels: it sees thin things and ragged edges, which IoU hardly does."),  # noqa: E501
     "fid": mark("The Fréchet distance (FID) compares the mean and the spread of the features of generated and of held-out pictures; it falls with the number of pictures, so only equal numbers can be compared."),  # noqa: E501
     "density": mark("Density says whether generated pictures lie where real ones are dense; near 1 for real pictures. It judges how good each one is, and does not see whether they vary."),  # noqa: E501
     "coverage": mark("Coverage is the share of held-out pictures that have a generated one near them: it sees whether some kind of picture is never drawn."),  # noqa: E501
@@ -67,10 +71,37 @@ METRIC_SENTENCES = {
 """Why one would choose a metric, and what it does not see."""
 
 
-def tell_metric(metric: str, words: Words) -> str:
-    """Argue the choice of the metric; its name alone where there is no more to say."""
-    text = METRIC_SENTENCES.get(metric)
-    return words.say(text) if text else MetricWords(words, metric).name
+_OF_AREAS = ("miou", "dice")
+"""Metrics that share out the pixels of a class, summed over the part."""
+
+
+def tell_metric(record: StudyRecord, words: Words) -> str:
+    """Argue the choice of the metric, with the part's own numbers; its name alone where there is no more to say."""
+    text = METRIC_SENTENCES.get(record.metric)
+    if text is None:
+        return MetricWords(words, record.metric).name
+    told = [words.say(text)]
+    if record.metric in _OF_AREAS:
+        told += [_tell_large_classes(record, words), words.say(
+            "Pixels are summed over all pictures before dividing: in a mean over pictures, one that shows ten pixels "
+            "of a class would count as much as one that is full of it, and one that shows none would have no value."
+        )]  # fmt: skip
+    return " ".join(told)
+
+
+def _tell_large_classes(record: StudyRecord, words: Words) -> str:
+    """Say why not the share of right pixels, by what the largest classes of the test part hold of it."""
+    pixels = record.pixels.get("test", {})
+    largest = sorted(pixels, key=lambda name: -pixels[name])[:2]
+    total = sum(pixels.values())
+    if total == 0 or len(pixels) <= len(largest):
+        return words.say("The share of right pixels would be decided by the largest classes alone.")
+    return words.say(
+        "The share of right pixels would say little: {classes} hold {share} of the pixels of the test part, so that a "
+        "network may miss all other classes and still seem good.",
+        classes=words.listing(largest),
+        share=words.percent(sum(pixels[name] for name in largest) / total, 0),
+    )
 
 
 def tell_use(task: str, words: Words) -> str:

@@ -63,6 +63,13 @@ class Drawing:
         self.draw(width_in).savefig(out, format="png", dpi=dpi, facecolor=PAPER, metadata={"Software": None})
         return out.getvalue()
 
+    def webp(self, width_in: float = WIDE_IN, dpi: int = 110) -> bytes:
+        """Return it as WebP, which photographs take little room in; the same figure gives the same bytes."""
+        out = io.BytesIO()
+        figure = self.draw(width_in)
+        figure.savefig(out, format="webp", dpi=dpi, facecolor=PAPER, pil_kwargs={"quality": 80, "method": 6})
+        return out.getvalue()
+
     def _written(self, width_in: float, suffix: str) -> Markup:
         if not self.is_picture:
             return Markup(to_svg(self.draw(width_in), inline=f"{self.name}-{suffix}", label=self.label))
@@ -267,8 +274,12 @@ class Artist:
         )
 
     def draw_gaps(self) -> Drawing | None:
-        """Draw training against validation loss for each candidate, the first ones where there are many."""
-        histories = {name: runs for name in self.candidates[:_MOST_GAPS] if (runs := self.study.histories_of(name))}
+        """Draw training against validation loss for each candidate, the first ones where there are many.
+
+        Validation loss is the cross-entropy without weights: whoever trains on another has no panel.
+        """
+        names = [name for name in self.candidates if name not in self._with_another_loss]
+        histories = {name: runs for name in names[:_MOST_GAPS] if (runs := self.study.histories_of(name))}
         if not any(line.validation_loss is not None for runs in histories.values() for run in runs for line in run):
             return None
         say = self.words.say
@@ -284,6 +295,38 @@ class Artist:
                 width_in=width_in,
             ),
         )
+
+    def tell_gaps(self) -> str:
+        """Say how training and validation loss are read beside each other, and of whom they cannot be."""
+        say = self.words.say
+        told = []
+        if self.draw_gaps() is not None:
+            told.append(
+                say(
+                    "Loss on the training and on the validation part. Where they part, the model learns its training "
+                    "pictures by heart; training loss holds augmentation and regularisation."
+                )
+            )
+        if left := [name for name in self._with_another_loss if self.study.histories_of(name)]:
+            told.append(
+                say(
+                    "Losses are not set side by side for {names}: trained on another loss, or with weights of classes, "
+                    "while validation loss is always the plain cross-entropy.",
+                    names=self.words.listing(left),
+                )
+            )
+        return " ".join(told)
+
+    @cached_property
+    def _with_another_loss(self) -> list[str]:
+        """The candidates whose training loss is not the cross-entropy that validation loss is."""
+        configs = {name: runs[0].config for name in self.candidates if (runs := self.study.runs_of(name))}
+        trains = {name: config.get("train") or {} for name, config in configs.items()}
+        return [
+            name
+            for name, train in trains.items()
+            if train.get("loss", "cross-entropy") != "cross-entropy" or train.get("class_weights", "none") != "none"
+        ]
 
     def draw_pareto(self) -> Drawing | None:
         """Draw the score against training time, latency and size, where they were measured."""

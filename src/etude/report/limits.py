@@ -14,7 +14,7 @@ _FEW_RUNS = 3
 
 def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
     """Return what is to be known to read a leaderboard."""
-    notes = [tell_few_runs(record, words)]
+    notes = [tell_few_runs(record, words), tell_resampling(record, words)]
     bounded = dict.fromkeys(name for row in record.leaderboard for name in row.also_pictures)
     if bounded:
         names = words.listing(words.say(METRIC_NAMES.get(name, name)) for name in bounded)
@@ -35,6 +35,42 @@ def tell_few_runs(record: StudyRecord, words: Words) -> str:
     if len(few) == len(known):
         return words.say("Two runs a candidate: too few for an interval over runs that says much.")
     return words.say("Two runs of {names}: too few for an interval over runs that says much.", names=words.listing(few))
+
+
+def tell_resampling(record: StudyRecord, words: Words) -> str:
+    """Say how the intervals over pictures draw dependent pictures; empty where each is drawn by itself."""
+    found = record.resampling
+    if found is None:
+        return ""
+    if found.length is None:
+        return words.say_count(
+            "Pictures of one group are no independent evidence: the intervals over pictures draw the {n} group of the "
+            "test part whole.",
+            "Pictures of one group are no independent evidence: the intervals over pictures draw the {n} groups of the "
+            "test part whole.",
+            found.groups,
+        )
+    return words.say_count(
+        "Neighbouring pictures of one group are no independent evidence: the intervals over pictures draw blocks of "
+        "{n} neighbouring picture.",
+        "Neighbouring pictures of one group are no independent evidence: the intervals over pictures draw blocks of "
+        "{n} neighbouring pictures.",
+        found.length,
+    )
+
+
+def tell_few_groups(record: StudyRecord, words: Words) -> str:
+    """Say what few groups of test pictures leave open; empty where there are several, or pictures have no groups."""
+    found = record.resampling
+    if found is None or found.length is None:
+        return ""
+    return words.say_count(
+        "The pictures of the test part are of {n} group only (a sequence, for instance): the intervals over pictures, "
+        "though they draw blocks of neighbours, are rather too narrow, and of other groups nothing is known.",
+        "The pictures of the test part are of {n} groups only (sequences, for instance): the intervals over pictures, "
+        "though they draw blocks of neighbours, are rather too narrow, and of other groups little is known.",
+        found.groups,
+    )
 
 
 def tell_small_test(record: StudyRecord, words: Words, metric: MetricWords) -> str:

@@ -20,7 +20,7 @@ _COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
 
 
 def write_markdown(study_folder: Path, language: str, *, to: Path | None = None) -> list[Path]:
-    """Write leaderboard, verdicts, what was searched, detected and generated, and command, with figures beside.
+    """Write leaderboard, verdicts, what was searched, detected, generated and seen in masks, with figures beside.
 
     Args:
         study_folder: what `etude run` left: the folder that holds `study.json`.
@@ -28,7 +28,8 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
         to: the folder to write into; none means `report/` in the study's folder.
 
     Returns:
-        The page (`README.md`, or `README.fr.md`) and its figures (SVG; PNG where a figure is a picture file).
+        The page (`README.md`, or `README.fr.md`) and its figures (SVG; WebP of photographs with their masks; PNG where
+        a figure is a picture file).
 
     Raises:
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
@@ -53,15 +54,19 @@ class _Figures:
     language: str
     written: list[Path] = field(default_factory=list)
 
-    def write(self, drawing: Drawing, name: str = "") -> str:
+    def write(self, drawing: Drawing, name: str = "", *, is_photo: bool = False) -> str:
         """Write a figure, by its own name where none is given, and return that of its file.
 
-        A picture file goes as it is: it says in itself that it is generated, and by which run.
+        A picture file goes as it is: it says in itself that it is generated, and by which run. Photographs become
+        pixels.
         """
         name = name or drawing.name
         if drawing.file is not None:
             path = self.folder / f"{name}{drawing.file.suffix}"
             write_bytes(path, drawing.file.read_bytes())
+        elif is_photo:
+            path = self.folder / f"{name}.{self.language}.webp"
+            write_bytes(path, drawing.webp())
         else:
             path = self.folder / f"{name}.{self.language}.svg"
             write_text(path, to_svg(drawing.draw(WIDE_IN), label=drawing.label))

@@ -32,7 +32,7 @@ class Masks:
     curves: Drawing | None
     """Its classes from epoch to epoch."""
     classes: Table
-    """IoU of each class (rows) and candidate (columns)."""
+    """IoU of each class and candidate; whichever are fewer are the columns."""
     categories: Table | None
     """The same of the categories of classes."""
 
@@ -55,8 +55,13 @@ def gather_masks(study: StudyResults, words: Words, artist: Artist) -> Masks | N
 
 def _tabulate(rows: list[LeaderboardRow], words: Words, heading: str, *, of_categories: bool) -> Table:
     scores = {row.candidate: row.category_scores if of_categories else row.class_scores for row in rows}
-    columns = (Column(heading, numeric=False), *(Column(name) for name in scores))
     names = next(iter(scores.values()))
+    if len(scores) > len(names):
+        columns = (Column(words.say("candidate"), numeric=False), *(Column(name) for name in names))
+        return Table(
+            columns, tuple((Cell(of), *(_cell(own.get(name), words) for name in names)) for of, own in scores.items())
+        )
+    columns = (Column(heading, numeric=False), *(Column(name) for name in scores))
     body = tuple((Cell(name), *(_cell(of.get(name), words) for of in scores.values())) for name in names)
     return Table(columns, body)
 

@@ -26,7 +26,7 @@ from etude.report.explanations import explain_best
 from etude.report.failures import tell_failure
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
-from etude.report.limits import list_board_notes, tell_correction, tell_small_test
+from etude.report.limits import list_board_notes, tell_correction, tell_few_groups, tell_small_test
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.published import gather_published
@@ -41,8 +41,10 @@ from etude.report.tables import (
     Cell,
     Column,
     Table,
+    caption_counts,
     tabulate_counts,
     tabulate_leaderboard,
+    tabulate_pixels,
     tabulate_runs,
     tabulate_verdicts,
 )
@@ -168,6 +170,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "curves_told": artist.tell_curves(),
         "few_curves": artist.draw_curves([swatch.name for swatch in swatches if swatch.shown]),
         "gaps_drawing": artist.draw_gaps(),
+        "gaps_told": artist.tell_gaps(),
         "swatches": swatches,
         "pareto_drawing": artist.draw_pareto(),
         "detectors": gather_detectors(study, words, artist),
@@ -177,9 +180,14 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "judged": gather_judged(study, words),
         "robustness": gather_robustness(study, words, metric),
         "counts": tabulate_counts(record, words),
+        "counts_told": caption_counts(record, words),
+        "pixels": tabulate_pixels(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
-        "split_told": tell_split(split, words) if isinstance(split, dict) else [],
+        "split_told": tell_split(split, words, of_masks=record.task == "segmentation")
+        if isinstance(split, dict)
+        else [],
         "data_sheet": list_data_sheet(study, words),
+        "few_groups": tell_few_groups(record, words),
         "small_test": tell_small_test(record, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
@@ -198,7 +206,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
-        "metric_why": tell_metric(record.metric, words),
+        "metric_why": tell_metric(record, words),
         "card": read_card(study, words),
         "card_facts": list_card_facts(study, teller),
         "sizes": tell_sizes(study, words),

@@ -233,7 +233,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         'book.table("leaderboard")\nbook.tell("leaderboard_notes", "small_test")\nbook.draw("leaderboard_drawing")\n'
         'book.tell("verdict_sentences", "correction")\nbook.draw("verdicts_drawing")',
     )
-    if study.record.published:
+    if study.record.published_here:
         yield say("Published values"), "", "book.published()"
     if not of_pictures:
         yield say("Generated pictures"), "", "book.generated()"

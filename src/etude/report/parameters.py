@@ -50,7 +50,10 @@ PARAMETER_SENTENCES = {
     "train.schedule.end": mark("Learning rate after the last step, as a share of the highest: near 0 the weights settle."),  # noqa: E501
     "train.schedule.milestones": mark("Shares of the training after which the learning rate falls."),
     "train.schedule.gamma": mark("What the learning rate is multiplied by there: smaller, it falls deeper."),
+    "train.schedule.power": mark("The power of what is left of the steps: at 1 the learning rate falls evenly, smaller it stays high for longer."),  # noqa: E501
     "train.loss": mark("What is made small by training."),
+    "train.focal_gamma": mark("The power by which what is answered well weighs less: at 0 it is the cross-entropy, larger it looks at the hard ones alone."),  # noqa: E501
+    "train.tversky_missed": mark("What a missed pixel weighs beside a wrongly found one, which weighs the rest to 1: larger, more of small things is found, and more is found wrongly."),  # noqa: E501
     "train.label_smoothing": mark("Share of the target spread over all classes, so that the network is not driven to certainty."),  # noqa: E501
     "train.class_weights": mark("Whether rare classes weigh more in the loss."),
     "train.clip_norm": mark("The longest gradient that is followed; a longer one is shortened."),
@@ -139,12 +142,15 @@ _IDLE: dict[str, tuple[str, frozenset[str]]] = {
     "train.optimizer.nesterov": ("train.optimizer.name", frozenset({"adamw"})),
     **dict.fromkeys(
         ("train.schedule.milestones", "train.schedule.gamma"),
-        ("train.schedule.name", frozenset({"onecycle", "cosine", "constant"})),
+        ("train.schedule.name", frozenset({"onecycle", "cosine", "poly", "constant"})),
     ),
+    "train.schedule.power": ("train.schedule.name", frozenset({"onecycle", "cosine", "step", "constant"})),
     **dict.fromkeys(
         ("train.average.decay", "train.average.every"), ("train.average.name", frozenset({"none"}))
     ),
     **dict.fromkeys(("train.balanced_crops", "combine.windows"), ("train.crop_px", frozenset({"null"}))),
+    "train.focal_gamma": ("train.loss", frozenset(LOSS_SENTENCES) - {"focal"}),
+    "train.tversky_missed": ("train.loss", frozenset(LOSS_SENTENCES) - {"tversky"}),
     "train.adversarial": ("train.loss", frozenset(LOSS_SENTENCES) - frozenset(_OF_GENERATORS)),
     "finetune.blocks": ("finetune.name", frozenset({"all", "head"})),
     **dict.fromkeys(

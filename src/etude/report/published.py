@@ -24,15 +24,15 @@ class PublishedPart:
 
 
 def gather_published(record: StudyRecord, words: Words) -> PublishedPart | None:
-    """Set out what others published; none where the study states nothing of it."""
-    if not record.published:
+    """Set out what others published of this source; none where the study states nothing of it."""
+    if not record.published_here:
         return None
     return PublishedPart(
         words.say(
             "These values were measured by others under the conditions named, on other pictures, splits or budgets "
             "than this study's: no verdict compares with them."
         ),
-        _tabulate(record.published, words),
+        _tabulate(record.published_here, words),
         words.say("What others reached, and under which conditions."),
     )
 

@@ -20,6 +20,7 @@ _OF_SETTING = {
     ("train.optimizer.name", "muon"): "Jordan et al. Muon: an optimizer for hidden layers in neural networks, 2024",
     ("train.schedule.name", "onecycle"): "Smith, Topin. Super-convergence: very fast training of neural networks using large learning rates, 2018, arXiv:1708.07120",
     ("train.schedule.name", "cosine"): "Loshchilov, Hutter. SGDR: stochastic gradient descent with warm restarts, 2017, arXiv:1608.03983",
+    ("train.schedule.name", "poly"): "Chen, Papandreou, Kokkinos, Murphy, Yuille. DeepLab: semantic image segmentation with deep convolutional nets, atrous convolution, and fully connected CRFs, 2018, arXiv:1606.00915",
     ("train.average.name", "ema"): "Polyak, Juditsky. Acceleration of stochastic approximation by averaging, SIAM Journal on Control and Optimization 30, 1992",
     ("train.average.name", "lookahead"): "Zhang, Lucas, Hinton, Ba. Lookahead optimizer: k steps forward, 1 step back, 2019, arXiv:1907.08610",
     ("train.loss", "focal"): "Lin, Goyal, Girshick, He, Dollár. Focal loss for dense object detection, 2017, arXiv:1708.02002",

@@ -21,14 +21,19 @@ TEST_WORDS = {
     "blocks": mark("Each sequence is cut into stretches of time; about {test} of it are for the test part."),
 }
 """Where the test part comes from, by kind of split."""
+TEST_WORDS_OF_MASKS = TEST_WORDS | {
+    "random": mark("About {test} of the pictures are drawn for the test part, whatever they show."),
+}
+"""The same of masks: a picture has many classes, and none that it could be drawn by."""
 
 
-def tell_split(split: Mapping[str, Any], words: Words) -> list[str]:
+def tell_split(split: Mapping[str, Any], words: Words, *, of_masks: bool = False) -> list[str]:
     """Say in sentences how the pictures were parted.
 
     Args:
         split: `data.split` as it was resolved; fields that are not there are passed over.
         words: the language.
+        of_masks: whether pictures have masks, so that nothing is drawn by class.
 
     Returns:
         Where the test part comes from, then validation, then what else was asked for; a kind that is not known stands
@@ -37,14 +42,27 @@ def tell_split(split: Mapping[str, Any], words: Words) -> list[str]:
     return [
         sentence
         for tell in (_tell_test, _tell_validation, _tell_left_out, _tell_draw)
-        for sentence in tell(split, words)
+        for sentence in tell(split, words, of_masks)
     ]
 
 
-def _tell_test(split: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _tell_test(split: Mapping[str, Any], words: Words, of_masks: bool) -> Iterator[str]:
     kind = str(split.get("kind", "auto"))
-    if kind in TEST_WORDS:
-        yield words.say(TEST_WORDS[kind], test=words.percent(split.get("test") or 0.0, 0))
+    texts = TEST_WORDS_OF_MASKS if of_masks else TEST_WORDS
+    if kind in texts:
+        yield words.say(texts[kind], test=words.percent(split.get("test") or 0.0, 0))
+    elif kind == "kfold" and of_masks:
+        yield words.say_count(
+            "The pictures are dealt to {n} fold; each fold is the test part once.",
+            "The pictures are dealt to {n} folds; each fold is the test part once.",
+            int(split.get("folds") or 0),
+        )
+    elif kind == "stratified-group-kfold" and of_masks:
+        yield words.say_count(
+            "Whole groups are dealt to {n} fold; each fold is the test part once, and no group is on two sides.",
+            "Whole groups are dealt to {n} folds; each fold is the test part once, and no group is on two sides.",
+            int(split.get("folds") or 0),
+        )
     elif kind == "kfold":
         yield words.say_count(
             "The pictures of each class are dealt to {n} fold; each fold is the test part once.",
@@ -65,7 +83,7 @@ def _tell_test(split: Mapping[str, Any], words: Words) -> Iterator[str]:
         yield words.say_count("The folds are drawn {n} time.", "The folds are drawn {n} times.", repeats)
 
 
-def _tell_validation(split: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _tell_validation(split: Mapping[str, Any], words: Words, _of_masks: bool) -> Iterator[str]:
     share = split.get("validation")
     if share is None:
         return
@@ -83,7 +101,7 @@ def _tell_validation(split: Mapping[str, Any], words: Words) -> Iterator[str]:
         yield words.say("Validation is about {share} of what the test part leaves.", **places)
 
 
-def _tell_left_out(split: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _tell_left_out(split: Mapping[str, Any], words: Words, of_masks: bool) -> Iterator[str]:
     if gap := int(split.get("gap") or 0):
         yield words.say_count(
             "{n} frame is left out where two stretches meet.", "{n} frames are left out where two stretches meet.", gap
@@ -92,7 +110,13 @@ def _tell_left_out(split: Mapping[str, Any], words: Words) -> Iterator[str]:
         yield words.say(
             "No picture of {groups} is trained or validated on.", groups=words.listing(str(name) for name in groups)
         )
-    if (kept := split.get("train_items")) is not None:
+    if (kept := split.get("train_items")) is not None and of_masks:
+        yield words.say_count(
+            "Of the training part {n} picture is kept, drawn whatever it shows.",
+            "Of the training part {n} pictures are kept, drawn whatever they show.",
+            int(kept),
+        )
+    elif kept is not None:
         yield words.say_count(
             "Of the training part {n} picture is kept, classes in proportion.",
             "Of the training part {n} pictures are kept, classes in proportion.",
@@ -100,6 +124,6 @@ def _tell_left_out(split: Mapping[str, Any], words: Words) -> Iterator[str]:
         )
 
 
-def _tell_draw(split: Mapping[str, Any], words: Words) -> Iterator[str]:
+def _tell_draw(split: Mapping[str, Any], words: Words, _of_masks: bool) -> Iterator[str]:
     if split.get("seed") is not None:
         yield words.say("What is drawn is drawn with seed {seed}.", seed=split["seed"])

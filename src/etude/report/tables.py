@@ -99,7 +99,12 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))
-    add(say("memory (MiB)"), lambda row: row.memory_mb, words.count_rounded, say("peak in training"))
+    add(
+        say("memory (MiB)"),
+        lambda row: row.own_memory_mb,
+        words.count_rounded,
+        say("peak in training, above what the process held before"),
+    )
     columns.append(
         (
             Column(say("latency (ms)"), hint=say("one picture, in this process")),
@@ -247,6 +252,37 @@ def tabulate_counts(record: StudyRecord, words: Words) -> Table:
     rows.append((words.say("all classes"), [in_all[part] for part in parts]))
     body = tuple((Cell(name), *(Cell(words.count(count), count) for count in counts)) for name, counts in rows)
     return Table(columns, body, frozenset([len(rows) - 1]))
+
+
+def tabulate_pixels(record: StudyRecord, words: Words) -> Table | None:
+    """Set out how pixels are spread over the classes of masks, with the weights that this gives; none without masks."""
+    totals = {part: sum(record.pixels.get(part, {}).values()) for part in PART_WORDS}
+    parts = [part for part, total in totals.items() if total]
+    if not parts:
+        return None
+    columns = (
+        Column(words.say("class"), numeric=False),
+        *(Column(words.say(PART_WORDS[part])) for part in parts),
+        *(Column(words.say("weight, {way}", way=way)) for way in record.class_weights),
+    )
+    body = tuple(
+        (
+            Cell(name),
+            *(Cell(words.percent(share := record.pixels[part][name] / totals[part], 2), share) for part in parts),
+            *(Cell(words.number(weights[name], 2), weights[name]) for weights in record.class_weights.values()),
+        )
+        for name in record.classes
+    )
+    return Table(columns, body)
+
+
+def caption_counts(record: StudyRecord, words: Words) -> str:
+    """Say what the counts of pictures by class and part are; a picture has many classes of masks."""
+    if record.task == "segmentation":
+        return words.say(
+            "Pictures of each part in which a class is seen: a picture holds several, so that they do not add up."
+        )
+    return words.say("Pictures by class and part.")
 
 
 STATUS_WORDS = {

@@ -19,7 +19,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.data.source import Source, open_source
-from etude.data.split_file import read_split
+from etude.data.split_file import read_groups, read_split
 from etude.evaluate.answers import read_answers
 from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.predictions import Predictions
@@ -213,7 +213,8 @@ def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, .
             for measure in _generated(record, folder).measures
         )
     path = folder.run(record.identity) / "predictions.parquet"
-    result = RunResult(record, lambda: read_answers(path, Part.TEST))
+    groups = read_groups(folder.split) if folder.split.is_file() else None
+    result = RunResult(record, lambda: read_answers(path, Part.TEST), groups=groups)
     told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
     for name, value in record.test.items():
         interval = interval_over_pictures([result], name)

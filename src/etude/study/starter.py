@@ -37,7 +37,7 @@ train:                        # for all candidates; each may have its own
   epochs: {epochs}
   batch: {batch}
   optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.02}}   # sgd | adamw | muon
-  schedule: onecycle          # onecycle | cosine | step | constant
+  schedule: onecycle          # onecycle | cosine | poly | step | constant
   label_smoothing: 0.0
   # early_stopping: 5         # epochs without gain on validation
   # average: ema              # none | ema | lookahead

@@ -26,11 +26,12 @@ from etude.core.study_record import (
     Verdict,
 )
 from etude.core.words import Part
+from etude.data.split_file import read_groups
 from etude.evaluate.answers import read_answers
 from etude.evaluate.clean import add_clean_scores
 from etude.evaluate.cost import machine_words, versions
 from etude.evaluate.leaderboard import leaderboard_rows
-from etude.evaluate.pictures import ratio_over_pictures
+from etude.evaluate.pictures import ratio_over_pictures, resampling_of
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
@@ -80,6 +81,8 @@ def summarize(
         config=resolved_json(study, candidates),
         classes=tuple(workspace.source.classes),
         counts=workspace.counts(),
+        pixels=(pixels := workspace.pixels()),
+        class_weights=_class_weights(pixels),
         n_pictures=workspace.sizes(),
         licence=workspace.source.licence,
         runs=tuple(refs),
@@ -99,6 +102,7 @@ def summarize(
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules),
+        resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows and study.task != "generation" else None,
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)
@@ -106,6 +110,14 @@ def summarize(
     write_json(folder.verdicts, [verdict.model_dump(mode="json") for verdict in verdicts])
     write_text(folder.leaderboard_csv, leaderboard_csv(rows))
     return record
+
+
+def _class_weights(pixels: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float]]:
+    if not pixels:
+        return {}
+    from etude.tasks.segmentation import tell_weights
+
+    return tell_weights(pixels["train"])
 
 
 def sum_up_searches(folder: StudyFolder, searches: Sequence[SearchRecord]) -> tuple[SearchSummary, ...]:
@@ -210,6 +222,7 @@ def finished_runs(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef
 def load_runs(folder: StudyFolder, refs: Sequence[RunRef], candidates: Sequence[str]) -> dict[str, list[RunResult]]:
     """Return the finished ones of some runs by candidate; their predictions are read when they are needed."""
     runs: dict[str, list[RunResult]] = {name: [] for name in candidates}
+    groups = read_groups(folder.split) if folder.split.is_file() else None
     for ref in refs:
         record = folder.load_run(ref.identity)
         if record is not None:
@@ -221,6 +234,7 @@ def load_runs(folder: StudyFolder, refs: Sequence[RunRef], candidates: Sequence[
                     record=own,
                     test=functools.partial(read_answers, path, Part.TEST),
                     validation=functools.partial(read_answers, path, Part.VALIDATION),
+                    groups=groups,
                 )
             )
     return runs

@@ -152,6 +152,9 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
         yield f"{name}: finetune.norm must be trained or left out, as {reason}."
     if train.loss in _OF_GENERATORS or train.adversarial != AdversarialConfig():
         yield f"{name}: train.loss and train.adversarial must not be those of generators, as the task is {task}."
+    for loss, field in (("focal", "focal_gamma"), ("tversky", "tversky_missed")):
+        if train.loss != loss and getattr(train, field) != type(train).model_fields[field].default:
+            yield f"{name}: train.{field} must be left out: it is of train.loss: {loss}. Got train.loss: {train.loss}."
     if task == "classification":
         for field in _OF_MASKS:
             if getattr(train, field) != type(train).model_fields[field].default:

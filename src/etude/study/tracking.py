@@ -21,7 +21,10 @@ from etude.core.study_record import RunRef
 from etude.core.watch import Watcher
 
 _OF_EPOCH = ("train_loss", "train_score", "validation_loss", "validation_score", "lr", "images_per_s")
-_OF_COST = ("seconds", "seconds_to_best", "images_per_s", "params", "macs", "memory_mb", "latency_ms", "size_mb")
+_OF_COST = (
+    "seconds", "seconds_to_best", "images_per_s", "params", "macs", "memory_mb", "own_memory_mb", "latency_ms",
+    "size_mb",
+)  # fmt: skip
 _FILES = ("run.json", "history.jsonl", "model.safetensors", "predictions.parquet")
 _MOST_PARAMS, _MOST_METRICS, _LONGEST = 90, 900, 500  # of what MLflow takes at once
 

@@ -264,20 +264,41 @@ class Workspace:
             for name, part in _PARTS.items()
         }
 
+    def pixels(self, fold: int = 0) -> dict[str, dict[str, int]]:
+        """Count the pixels of masks by part and class, as the first candidate sees them; nothing without masks."""
+        return self._pixel_counts[fold] if self.source.kind == "segmentation" else {}
+
     @cached_property
     def _mask_counts(self) -> list[dict[str, dict[str, int]]]:
         """Count, in each fold and part, the pictures in which each class is seen, as the first candidate sees them."""
+        return self._count_masks(lambda counts_NK: counts_NK > 0)
+
+    @cached_property
+    def _pixel_counts(self) -> list[dict[str, dict[str, int]]]:
+        """Count the pixels of each class in each fold and part."""
+        return self._count_masks(lambda counts_NK: counts_NK)
+
+    def _count_masks(self, of: Callable[[np.ndarray], np.ndarray]) -> list[dict[str, dict[str, int]]]:
+        """Sum something of the pixels by picture and class (N, K) over each fold and part."""
         made = self.prepared(next(iter(resolve_candidates(self.study).values())).prepare)
-        assert made.masks_NHW is not None
         classes = self.source.classes
-        is_seen_NK = np.array([np.bincount(mask.ravel(), minlength=256)[: len(classes)] > 0 for mask in made.masks_NHW])
+        counted_NK = of(self._pixels_of_pictures)
         return [
             {
-                name: dict(zip(classes, is_seen_NK[parts[made.indices_N] == part].sum(0).tolist(), strict=True))
+                name: dict(zip(classes, counted_NK[parts[made.indices_N] == part].sum(0).tolist(), strict=True))
                 for name, part in _PARTS.items()
             }
             for parts in self.splits
         ]
+
+    @cached_property
+    def _pixels_of_pictures(self) -> np.ndarray:
+        """Pixels of each prepared picture by class, int64, void left out."""
+        made = self.prepared(next(iter(resolve_candidates(self.study).values())).prepare)
+        assert made.masks_NHW is not None
+        return np.array(
+            [np.bincount(mask.ravel(), minlength=256)[: len(self.source.classes)] for mask in made.masks_NHW]
+        )
 
 
 def _prepare_key(prepare: Prepare) -> str:

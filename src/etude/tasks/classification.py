@@ -27,6 +27,7 @@ class Classification:
         label_smoothing: share of the target spread evenly over all classes, in [0, 1); 0 for the focal loss.
         class_weights: weight of each class in the loss, shape (K,); none for equal weights.
         loss: one of `etude.tasks.task.CLASS_LOSSES`.
+        gamma: exponent of the focal loss.
     """
 
     name: TaskName = "classification"
@@ -37,11 +38,12 @@ class Classification:
         label_smoothing: float = 0.0,
         class_weights: torch.Tensor | None = None,
         loss: str = "cross-entropy",
+        gamma: float = GAMMA,
     ) -> None:
         self.classes = classes
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
-        self.is_focal = loss == "focal"
+        self.is_focal, self.gamma = loss == "focal", gamma
 
     @property
     def n_outputs(self) -> int:
@@ -67,7 +69,7 @@ class Classification:
         weights = None if self.class_weights is None else self.class_weights.to(logits_BK.device)
         # The loss is computed in float32: in bfloat16 a sum of exponentials loses two digits.
         if self.is_focal:
-            return focal_losses(logits_BK.float(), targets_B, weights)
+            return focal_losses(logits_BK.float(), targets_B, weights, self.gamma)
         return F.cross_entropy(
             logits_BK.float(), targets_B, weights, reduction="none", label_smoothing=self.label_smoothing
         )
@@ -82,16 +84,17 @@ class Classification:
 
 
 def focal_losses(
-    logits_BK: torch.Tensor, targets_B: torch.Tensor, weights_K: torch.Tensor | None = None
+    logits_BK: torch.Tensor, targets_B: torch.Tensor, weights_K: torch.Tensor | None = None, gamma: float = GAMMA
 ) -> torch.Tensor:  # fmt: skip
     """Return −α (1 − p)^γ ln p of each picture, p being the probability of its class (Lin et al. 2017, equation 5).
 
-    What is answered well already weighs little, so that few hard pictures are not drowned by many easy ones. γ is 2.
+    What is answered well already weighs little, so that few hard pictures are not drowned by many easy ones.
 
     Args:
         logits_BK: logits, float32.
         targets_B: classes, int64.
         weights_K: α of each class; none: 1.
+        gamma: γ, at least 0; 0: cross-entropy.
 
     Returns:
         (B,) float32, in 0..∞ nats; lower is better.
@@ -101,7 +104,10 @@ def focal_losses(
     """
     log_p_B = logits_BK.log_softmax(1).gather(1, targets_B[:, None])[:, 0]
     # 1 − p from its own logarithm: for p near 1 the difference of two numbers near 1 would have no digits left.
-    losses_B: torch.Tensor = -(torch.expm1(log_p_B).abs() ** GAMMA) * log_p_B
+    missing_B = torch.expm1(log_p_B).abs()
+    if gamma < 1:  # its slope has no end where nothing is missing
+        missing_B = missing_B.clamp(min=1e-6)
+    losses_B: torch.Tensor = -(missing_B**gamma) * log_p_B
     return losses_B if weights_K is None else weights_K[targets_B] * losses_B
 
 

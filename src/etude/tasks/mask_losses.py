@@ -11,7 +11,7 @@ Shapes: B pictures, K classes, H and W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ MaskLoss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 MASK_LOSSES: Registry[MaskLoss] = Registry("segmentation loss")
 _BY_WEIGHT = ("cross-entropy", "cross-entropy+dice")
 _BY_PIXEL = ("focal",)
+_SQUARE: Final = 2.0
 
 
 def mean_cross_entropy(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
@@ -47,18 +48,24 @@ def dice(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None
 
 
 @MASK_LOSSES.register("tversky")
-def tversky(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
+def tversky(
+    logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None, *, missed: float = 0.7
+) -> Tensor:  # fmt: skip
     """Return 1 − the Tversky index, averaged over the classes, in 0..1 (Salehi et al. 2017, eq. 2).
 
-    What is missed weighs 0.7, what is found wrongly 0.3: small things are missed more often than invented.
+    What is missed weighs `missed`, what is found wrongly the rest to 1: small things are missed more often than
+    invented.
     """
-    return _overlap_missing(logits_BKHW.log_softmax(1), masks_BHW, weights_K, wrong=0.3, missed=0.7)
+    wrong = round(1 - missed, 12)  # 0.3 and not the number next to it
+    return _overlap_missing(logits_BKHW.log_softmax(1), masks_BHW, weights_K, wrong=wrong, missed=missed)
 
 
 @MASK_LOSSES.register("focal")
-def focal(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
-    """Return the focal loss with γ = 2, one class against the rest, in 0..∞ (Lin et al. 2017, eq. 4)."""
-    loss: Tensor = _Focal.apply(logits_BKHW, masks_BHW, weights_K)
+def focal(
+    logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None, *, gamma: float = 2.0
+) -> Tensor:  # fmt: skip
+    """Return the focal loss, one class against the rest, in 0..∞ (Lin et al. 2017, eq. 4)."""
+    loss: Tensor = _Focal.apply(logits_BKHW, masks_BHW, weights_K, gamma)
     return loss
 
 
@@ -86,19 +93,26 @@ class _Focal(torch.autograd.Function):
     """The focal loss, whose gradient is worked out beside it: those of the library take four times as long."""
 
     @staticmethod
-    def forward(ctx: Any, logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None) -> Tensor:  # noqa: ANN401
+    def forward(
+        ctx: Any,  # noqa: ANN401
+        logits_BKHW: Tensor,
+        masks_BHW: Tensor,
+        weights_K: Tensor | None,
+        gamma: float,
+    ) -> Tensor:
         valid_BHW = masks_BHW != VOID
         truth_B1HW = masks_BHW.masked_fill(~valid_BHW, 0)[:, None]
-        # As if no class were the truth: p² · softplus(x), with p the logistic of the logit x.
+        # As if no class were the truth: p^γ · softplus(x), with p the logistic of the logit x.
         given_BKHW, cost_BKHW = logits_BKHW.sigmoid(), F.softplus(logits_BKHW)
-        slope_BKHW = torch.addcmul(given_BKHW, 2 * cost_BKHW, 1 - given_BKHW).mul_(given_BKHW).mul_(given_BKHW)
-        cost_BKHW.mul_(given_BKHW).mul_(given_BKHW)
-        # And where it is: (1 − p)² · softplus(−x).
+        slope_BKHW = _times_power(torch.addcmul(given_BKHW, gamma * cost_BKHW, 1 - given_BKHW), given_BKHW, gamma)
+        _times_power(cost_BKHW, given_BKHW, gamma)
+        # And where it is: (1 − p)^γ · softplus(−x).
         right_B1HW = given_BKHW.gather(1, truth_B1HW)
         missing_B1HW, of_truth_B1HW = 1 - right_B1HW, F.softplus(-logits_BKHW.gather(1, truth_B1HW))
-        slope_of_truth_B1HW = -missing_B1HW.square() * (2 * right_B1HW * of_truth_B1HW + missing_B1HW)
+        factor_B1HW = missing_B1HW.square() if gamma == _SQUARE else missing_B1HW.pow(gamma)
+        slope_of_truth_B1HW = -factor_B1HW * (gamma * right_B1HW * of_truth_B1HW + missing_B1HW)
         slope_BKHW.scatter_(1, truth_B1HW, slope_of_truth_B1HW)
-        cost_BKHW.scatter_(1, truth_B1HW, missing_B1HW.square() * of_truth_B1HW)
+        cost_BKHW.scatter_(1, truth_B1HW, factor_B1HW * of_truth_B1HW)
         counted_BHW = valid_BHW.to(cost_BKHW.dtype) / valid_BHW.sum().clamp(min=1)
         shares_K = cost_BKHW.new_ones(cost_BKHW.shape[1]) if weights_K is None else weights_K.to(cost_BKHW.dtype)
         shares_K = shares_K / shares_K.sum()
@@ -107,9 +121,14 @@ class _Focal(torch.autograd.Function):
         return torch.einsum("bkhw,bhw,k->", cost_BKHW, counted_BHW, shares_K)
 
     @staticmethod
-    def backward(ctx: Any, *upward: Tensor) -> tuple[Tensor, None, None]:  # noqa: ANN401
+    def backward(ctx: Any, *upward: Tensor) -> tuple[Tensor, None, None, None]:  # noqa: ANN401
         (slope_BKHW,) = ctx.saved_tensors
-        return slope_BKHW * upward[0], None, None
+        return slope_BKHW * upward[0], None, None, None
+
+
+def _times_power(values: Tensor, base: Tensor, gamma: float) -> Tensor:
+    """Multiply values, in place, by a power of others; the square, which is the usual one, costs a third as much."""
+    return values.mul_(base).mul_(base) if gamma == _SQUARE else values.mul_(base.pow(gamma))
 
 
 def averaged_over(loss: str, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:

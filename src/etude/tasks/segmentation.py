@@ -5,6 +5,8 @@ Shapes: B pictures, K classes, H and W pixels.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -31,16 +33,21 @@ class Segmentation:
         classes: names of the classes, in the order of their ids.
         loss: a name of `etude.tasks.mask_losses.MASK_LOSSES`.
         class_weights: weight of each class in the loss, shape (K,); none for equal weights.
+        options: what the loss takes beside, by name: `gamma` of focal, `missed` of tversky.
     """
 
     name: TaskName = "segmentation"
 
     def __init__(
-        self, classes: tuple[str, ...], loss: str = "cross-entropy", class_weights: Tensor | None = None
+        self,
+        classes: tuple[str, ...],
+        loss: str = "cross-entropy",
+        class_weights: Tensor | None = None,
+        **options: float,
     ) -> None:
         self.classes = classes
         self.class_weights = class_weights
-        self._loss, self._loss_name = MASK_LOSSES[loss], loss
+        self._loss, self._loss_name = functools.partial(MASK_LOSSES[loss], **options), loss
 
     @property
     def n_outputs(self) -> int:
@@ -107,4 +114,24 @@ def pixel_weights(counts_K: Tensor, how: str) -> Tensor | None:
     return (weights_K / weights_K[present].mean()).float()
 
 
-__all__ = ["METRIC", "OUTPUT", "VOID", "Segmentation", "pixel_weights"]
+def tell_weights(pixels: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Return the weight that each class would have under each way of `train.class_weights`; nothing without pixels.
+
+    Args:
+        pixels: pixels of each class in the training part.
+
+    >>> tell_weights({"road": 900, "pole": 100})["balanced"]["pole"]
+    1.7999999523162842
+    """
+    if not any(pixels.values()):
+        return {}
+    counts_K = torch.tensor(list(pixels.values()))
+    ways = {how: pixel_weights(counts_K, how) for how in ("balanced", "log")}
+    return {
+        how: dict(zip(pixels, weights_K.tolist(), strict=True))
+        for how, weights_K in ways.items()
+        if weights_K is not None
+    }
+
+
+__all__ = ["METRIC", "OUTPUT", "VOID", "Segmentation", "pixel_weights", "tell_weights"]

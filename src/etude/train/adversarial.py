@@ -34,7 +34,7 @@ from etude.train.averaging import WeightAverage
 from etude.train.differentiable import augment
 from etude.train.job import Job
 from etude.train.loop import now, write_history
-from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.memory import device_memory_mb, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
 from etude.train.samples import spread, watched_samples, write_samples
 from etude.train.schedules import lr_factor
@@ -309,6 +309,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
         progress.best_epoch = progress.epoch
         counted = _count_time(progress, counted)
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
+        progress.own_memory_mb = larger_mb(progress.own_memory_mb, own_memory_mb(execution.device))
         duel.save(state, progress)
         write_history(folder, progress)
         watch.stepped(step, generator_loss, epoch.images_per_s)

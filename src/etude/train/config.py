@@ -46,8 +46,9 @@ class OptimizerConfig(Config):
 class ScheduleConfig(Config):
     """The learning rate over the steps; `schedule: cosine` alone is accepted too."""
 
-    name: Literal["onecycle", "cosine", "step", "constant"] = "onecycle"
-    """onecycle: linear up, then linear down; cosine: linear up, then half a cosine; step: times gamma at milestones."""
+    name: Literal["onecycle", "cosine", "poly", "step", "constant"] = "onecycle"
+    """onecycle: linear up, then linear down; cosine: linear up, then half a cosine; poly: down by a power of what is
+    left, as street scenes are often trained; step: times gamma at milestones."""
     warmup: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the steps that rise; by default 0.23 for onecycle, 0.05 for cosine, none for the others."""
     start: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -58,6 +59,8 @@ class ScheduleConfig(Config):
     """For step: the shares of the training after which the rate falls."""
     gamma: Annotated[float, Field(gt=0, lt=1)] = 0.1
     """For step: the factor by which it falls."""
+    power: Annotated[float, Field(gt=0)] = 0.9
+    """For poly: the power of the share of the steps that is left."""
 
 
 class AverageConfig(Config):
@@ -102,8 +105,12 @@ class TrainConfig(Config):
     loss: Literal[
         "cross-entropy", "dice", "tversky", "focal", "lovasz", "cross-entropy+dice", "non-saturating", "hinge"
     ] = "cross-entropy"
-    """The loss: cross-entropy or focal (γ = 2) of one class a picture; non-saturating or hinge of generators; all but
+    """The loss: cross-entropy or focal of one class a picture; non-saturating or hinge of generators; all but
     those two of masks."""
+    focal_gamma: Annotated[float, Field(ge=0, le=10)] = 2.0
+    """For focal: the power by which what is answered well weighs less; 0: cross-entropy."""
+    tversky_missed: Annotated[float, Field(gt=0, lt=1)] = 0.7
+    """For tversky: what a missed pixel weighs; a wrongly found one weighs the rest to 1."""
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
     class_weights: Literal["none", "balanced", "log"] = "none"

@@ -27,7 +27,7 @@ from etude.train.job import Job
 from etude.train.loop import Fitted, build_task, fit, now, predict, prepare_model, write_history
 from etude.train.mask_answers import count_masks
 from etude.train.mask_examples import EXAMPLES_FOLDER, save_examples
-from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.memory import device_memory_mb, forget_held_memory, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.recording import make_record
 from etude.train.soup import average_weights
 from etude.train.state import Progress, load_tensors, save_tensors
@@ -144,8 +144,10 @@ def _take_over(job: Job, folder: Path, watch: Watcher) -> Fitted | None:
     other = folder.with_name(job.trained_as) if job.trained_as else folder
     if not job.trained_as or not (other / RECORD_FILE).exists():
         return None
-    reset_device_memory(job.execution.device)
     record, fitted = _read_finished(job, other)
+    reset_device_memory(job.execution.device)
+    if record.cost.own_memory_mb is None:  # what answering alone takes is not what training took
+        forget_held_memory(job.execution.device)
     watch.run_started(job.label, *job.position, record.epochs, record.steps, record.steps)
     return fitted
 
@@ -186,6 +188,7 @@ def _read_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
         seconds_to_best=record.cost.seconds_to_best,
         started_at=now(),
         stopped=record.stopped,
+        own_memory_mb=record.cost.own_memory_mb,
         history=[json.loads(line) for line in (folder / HISTORY_FILE).read_text("utf-8").splitlines()],
     )
     task = build_task(job, train_set)
@@ -240,6 +243,7 @@ def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
         params=count_parameters(fitted.model),
         macs=count_macs(fitted.model, (height_px, width_px)),
         memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
+        own_memory_mb=larger_mb(progress.own_memory_mb, own_memory_mb(job.execution.device)),
         latency_ms=latency.median_ms,
         latency_q1_ms=latency.q1_ms,
         latency_q3_ms=latency.q3_ms,

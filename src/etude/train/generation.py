@@ -32,7 +32,7 @@ from etude.models.picture_features import PictureFeatures, find_features
 from etude.train.adversarial import Generated, fit_generator, without_halves
 from etude.train.job import Job
 from etude.train.loop import now, write_history
-from etude.train.memory import device_memory_mb
+from etude.train.memory import device_memory_mb, larger_mb, own_memory_mb
 from etude.train.recording import make_record
 from etude.train.samples import (
     FILM_FILE,
@@ -254,6 +254,7 @@ def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
         params=count_parameters(generator),
         macs=int(counter.get_total_flops()) // 2,
         memory_mb=max(progress.memory_mb, device_memory_mb(job.execution.device)),
+        own_memory_mb=larger_mb(progress.own_memory_mb, own_memory_mb(job.execution.device)),
         latency_ms=latency.median_ms,
         latency_q1_ms=latency.q1_ms,
         latency_q3_ms=latency.q3_ms,

@@ -41,7 +41,7 @@ from etude.train.footprint import estimate_memory_mb, tell_memory
 from etude.train.generated import train_generators, training_part
 from etude.train.job import Job
 from etude.train.loaders import Loader, plain_or_features, stage_loader, training_loader
-from etude.train.memory import device_memory_mb, reset_device_memory
+from etude.train.memory import device_memory_mb, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.misfit import tell_misfit
 from etude.train.optimizers import build_optimizer
 from etude.train.schedules import lr_factor
@@ -264,6 +264,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             average.swap(model)
         progress.seconds += time.perf_counter() - started
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
+        progress.own_memory_mb = larger_mb(progress.own_memory_mb, own_memory_mb(execution.device))
         progress.finished = is_last or _is_stale(config, progress)
         progress.stopped = "complete" if is_last else "early"
         if store is None or progress.finished or time.perf_counter() - saved_at > _SAVE_EVERY_S:
@@ -296,11 +297,18 @@ def build_task(job: Job, train_set: PreparedSet) -> Task:
     """Return the job's task, with the class weights of the training part where they are asked for."""
     how = job.train.class_weights
     if job.task == "segmentation":
-        return Segmentation(job.classes, job.train.loss, _pixel_weights(train_set, len(job.classes), how))
+        weights_K = _pixel_weights(train_set, len(job.classes), how)
+        return Segmentation(job.classes, job.train.loss, weights_K, **_loss_options(job.train))
     weights = None
     if how == "balanced":
         weights = balanced_weights(torch.from_numpy(train_set.labels_N), len(job.classes))
-    return Classification(job.classes, job.train.label_smoothing, weights, job.train.loss)
+    return Classification(job.classes, job.train.label_smoothing, weights, job.train.loss, job.train.focal_gamma)
+
+
+def _loss_options(train: TrainConfig) -> dict[str, float]:
+    """Return what the loss of masks takes beside its weights."""
+    of = {"focal": {"gamma": train.focal_gamma}, "tversky": {"missed": train.tversky_missed}}
+    return of.get(train.loss, {})
 
 
 def _pixel_weights(train_set: PreparedSet, n_classes: int, how: str) -> torch.Tensor | None:

@@ -34,6 +34,8 @@ class Progress:
     interruptions: int = 0
     memory_mb: float = 0.0
     """Peak memory before the last interruption."""
+    own_memory_mb: float | None = None
+    """The same above what the process held when the training began."""
     started_at: str = ""
     finished: bool = False
     """All epochs of the stage are done, or early stopping has stopped it."""

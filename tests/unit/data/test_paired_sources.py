@@ -99,6 +99,13 @@ def test_cityscapes_by_class_and_by_category(tmp_path):
     assert coarse.fingerprint() != source.fingerprint()
 
 
+def test_categories_are_refused_of_all_but_cityscapes(tmp_path):
+    for spec in ("streets", str(camvid_folder(tmp_path / "camvid"))):
+        with pytest.raises(DataError, match="classes, as only Cityscapes has categories and this is") as caught:
+            open_source(spec, task="segmentation", labels="categories")
+        assert caught.value.field == ("data", "labels")
+
+
 def test_cityscapes_tables_are_whole():
     assert len(cityscapes.CLASSES) == len(set(cityscapes.CLASSES.values())) == 19
     ids = [number for numbers in cityscapes.CATEGORIES.values() for number in numbers]

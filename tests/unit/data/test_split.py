@@ -11,6 +11,7 @@ from etude.core.words import Part
 from etude.data.apportion import apportion
 from etude.data.items import Items, texts
 from etude.data.split import SplitConfig, make_splits, read_split, split_digest, write_split
+from etude.data.split_file import read_groups
 
 
 def items_of(labels, official=None, groups=None):
@@ -248,6 +249,19 @@ def test_the_file_has_the_columns_that_others_read(tmp_path):
     assert table.column_names == ["item", "part", "fold", "group"]
     assert set(table.column("part").to_pylist()) == {"train", "validation", "test", "left_out"}
     assert table.column("group").null_count == 40
+
+
+def test_the_groups_are_read_back(tmp_path):
+    path = tmp_path / "split.parquet"
+    items = items_of(np.arange(40) % 2, None, np.arange(40) // 4)
+    write_split(path, items, make_splits(items, 2, SplitConfig(kind="stratified-group-kfold", folds=3)))
+    assert read_groups(path) == dict(zip(items.ids.tolist(), items.groups.tolist(), strict=True))
+    alone = items_of(np.arange(40) % 2)
+    write_split(path, alone, make_splits(alone, 2, SplitConfig()))
+    assert read_groups(path) is None
+    path.write_bytes(b"no split")
+    with pytest.raises(DataError, match="a split that can be read"):
+        read_groups(path)
 
 
 def test_other_pictures_are_noticed(tmp_path):

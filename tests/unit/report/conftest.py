@@ -82,6 +82,7 @@ def fake_record(refs: tuple[RunRef, ...]) -> StudyRecord:
             params=COSTS[name][3],
             macs=COSTS[name][4],
             memory_mb=812.4,
+            own_memory_mb=204.6,
             latency_ms=COSTS[name][1],
             latency_q1_ms=0.9 * COSTS[name][1] if name == "resnet" else None,
             latency_q3_ms=1.2 * COSTS[name][1] if name == "resnet" else None,

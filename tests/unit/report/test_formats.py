@@ -303,7 +303,7 @@ def test_the_card_tells_the_size_of_the_network_and_that_of_the_study(study_fold
         run = RunRecord.load(path)
         run.model_copy(update={"config": run.config | {"prepare": {"size_px": [48, 96]}}}).save(path)
     sizes = gather(read_study(study_folder), Words("fr"))["sizes"]
-    assert sizes == "dessiné pour un côté de 32 px ; entraîné ici à 48 × 96 px".replace(" ;", "\u202f;")
+    assert sizes == "conçu pour un côté de 32 px ; entraîné ici à 48 × 96 px".replace(" ;", "\u202f;")
 
 
 def tabled():

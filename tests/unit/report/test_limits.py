@@ -5,9 +5,17 @@ from __future__ import annotations
 import pytest
 
 from etude.core.interval import Interval
-from etude.core.study_record import StudyRecord, Verdict
-from etude.report.limits import list_board_notes, tell_correction, tell_few_runs, tell_small_test
-from etude.report.note import gather
+from etude.core.study_record import Resampling, StudyRecord, Verdict
+from etude.report.limits import (
+    list_board_notes,
+    tell_correction,
+    tell_few_groups,
+    tell_few_runs,
+    tell_resampling,
+    tell_small_test,
+)
+from etude.report.markdown import write_markdown
+from etude.report.note import gather, write_note
 from etude.report.reading import read_study
 from etude.report.sentences import Teller
 from etude.report.words import MetricWords, Words
@@ -35,6 +43,24 @@ def verdict(**changes):
         "method": "exact McNemar",
     }  # fmt: skip
     return Verdict(**fields | changes)
+
+
+class TestResampling:
+    def test_groups_are_told_under_the_leaderboard(self, record):
+        grouped = record.model_copy(update={"resampling": Resampling(unit="groups", drawn=10, groups=10)})
+        assert "draw the 10 groups of the test part whole" in " ".join(list_board_notes(grouped, EN))
+        assert tell_few_groups(grouped, EN) == ""
+        assert "tirent en entier les 10 groupes" in tell_resampling(grouped, Words("fr"))
+        assert tell_resampling(record, EN) == tell_few_groups(record, EN) == ""
+
+    def test_one_clip_is_a_limit_of_every_format(self, record, study_folder, tmp_path):
+        clip = record.model_copy(update={"resampling": Resampling(unit="blocks", drawn=5, groups=1, length=20)})
+        assert "blocks of 20 neighbouring pictures" in tell_resampling(clip, EN)
+        assert "of 1 group only" in tell_few_groups(clip, EN)
+        clip.save(study_folder / "study.json")
+        page, *_ = write_markdown(study_folder, "en", to=tmp_path)
+        assert "of 1 group only" in page.read_text("utf-8").partition("## Limits")[2]
+        assert "of 1 group only" in write_note(study_folder, "en").read_text("utf-8")
 
 
 class TestFewRuns:

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -10,6 +11,7 @@ from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict
 from etude.report import tables
+from etude.report.drawings import Artist
 from etude.report.note import render_note, write_note
 from etude.report.reading import read_history, read_study
 from etude.report.sentences import Teller
@@ -274,6 +276,28 @@ def test_the_leaderboard_has_the_time_to_the_best_epoch_and_the_size(whole_study
     assert {"training time", "time to best", "latency (ms)", "size (MB)"} <= set(headings)
     at = headings.index("time to best")
     assert [row[at].sort for row in table.rows] == [row.seconds_to_best for row in record.leaderboard]
+
+
+@pytest.mark.parametrize("train", [{"loss": "focal"}, {"class_weights": "balanced"}])
+def test_losses_of_two_kinds_are_not_set_side_by_side(whole_study, train):
+    def artist(study):
+        return Artist(study, Words("en"), MetricWords(Words("en"), "accuracy"))
+
+    plain = read_study(whole_study, "en")
+    runs = {
+        identity: run.model_copy(update={"config": {**run.config, "train": {**run.config["train"], **train}}})
+        for identity, run in plain.runs.items()
+    }
+    of_one = {name: runs[name] if run.candidate == "cnn" else run for name, run in plain.runs.items()}
+    before, after = artist(plain), artist(replace(plain, runs=of_one))
+    assert len(after.draw_gaps().draw(7.4).axes) == len(before.draw_gaps().draw(7.4).axes) - 1
+    assert "side by side" not in before.tell_gaps()
+    assert "Losses are not set side by side for cnn:" in after.tell_gaps()
+    none = replace(plain, runs=runs)
+    assert artist(none).draw_gaps() is None
+    told = render_note(none, Words("en"))
+    assert "Losses are not set side by side for" in told
+    assert "by heart" not in told
 
 
 def test_without_a_gain_none_is_claimed(study_folder):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
 from etude.core.records import Config
+from etude.core.study_record import StudyRecord
 from etude.data.augment.config import AugmentConfig
 from etude.metrics import METRICS, SEGMENTATION_METRICS
 from etude.metrics.generation import GENERATION_METRICS
@@ -56,7 +58,25 @@ def test_every_loss_has_its_sentence():
 def test_every_metric_has_its_sentence():
     registered = {*METRICS.names(), *SEGMENTATION_METRICS.names(), *GENERATION_METRICS.names()}
     assert set(METRIC_SENTENCES) == registered
-    assert all(tell_metric(name, Words("fr")) != METRIC_SENTENCES[name] for name in registered)
+    assert all(Words("fr").say(METRIC_SENTENCES[name]) != METRIC_SENTENCES[name] for name in registered)
+
+
+RECORDS = Path(__file__).parents[2] / "fixtures" / "records"
+
+
+def test_the_choice_of_the_mean_iou_is_argued_with_the_numbers_of_the_part():
+    record = StudyRecord.load(RECORDS / "study.1.json")
+    shown = {"sky": 300, "road": 450, "pole": 10, "building": 240}
+    of_masks = record.model_copy(update={"metric": "miou", "pixels": {"test": shown}})
+    told = tell_metric(of_masks, Words("en"))
+    assert "road and sky hold 75% of the pixels of the test part" in told
+    assert "summed over all pictures before dividing" in told
+    assert "decided by the largest classes alone" in tell_metric(
+        of_masks.model_copy(update={"pixels": {}}), Words("en")
+    )
+    assert "road et sky" in tell_metric(of_masks.model_copy(update={"metric": "dice"}), Words("fr"))
+    plain = tell_metric(record.model_copy(update={"metric": "accuracy"}), Words("en"))
+    assert plain == METRIC_SENTENCES["accuracy"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -55,6 +55,19 @@ def published_folder(study_folder):
     )
 
 
+def test_values_of_another_source_are_left_out_of_every_format(study_folder):
+    publish(study_folder, value(name="of CamVid", of_data="camvid"), value(name="of all"))
+    study = read_study(study_folder, "en")
+    assert [row[0].text for row in gather_published(study.record, Words("en")).table.rows] == ["of all"]
+    at_home = study.record.model_copy(update={"config": {"data": {"source": "/data/CamVid"}}})
+    assert len(gather_published(at_home, Words("en")).table.rows) == 2
+    publish(study_folder, value(name="of CamVid", of_data="camvid"))
+    study = read_study(study_folder, "en")
+    assert gather_published(study.record, Words("en")) is None
+    assert "Published values" not in render_note(study, Words("en"))
+    assert not any(title == "Published values" for title, *_ in _chapters(study, Words("en")))
+
+
 def plain(text):
     return re.sub(r"\s+", " ", html.unescape(text))
 

@@ -50,3 +50,18 @@ def test_what_was_asked_besides_is_told():
 def test_a_record_that_lacks_fields_is_told_as_far_as_it_goes():
     assert tell_split({"kind": "official"}, Words("en")) == ["The test part is the source's own."]
     assert tell_split({"kind": "mine"}, Words("en")) == ["mine"]
+
+
+def test_of_masks_nothing_is_said_to_be_drawn_by_class():
+    for fields, told in (
+        ({"kind": "official", "train_items": 24}, "24 pictures are kept, drawn whatever they show"),
+        ({"kind": "random"}, "of the pictures are drawn for the test part, whatever they show"),
+        ({"kind": "kfold", "folds": 4}, "The pictures are dealt to 4 folds"),
+        ({"kind": "stratified-group-kfold", "folds": 4}, "Whole groups are dealt to 4 folds; each"),
+    ):
+        split = SplitConfig(**fields).model_dump(mode="json")
+        text = " ".join(tell_split(split, Words("en"), of_masks=True)).replace("\xa0", " ")
+        assert told in text
+        assert "each class" not in text
+        assert "in proportion" not in text
+        assert tell_split(split, Words("fr"), of_masks=True) != tell_split(split, Words("en"), of_masks=True)

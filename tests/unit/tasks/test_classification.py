@@ -26,13 +26,15 @@ def drawn(n: int = 64, n_classes: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     return logits_BK, torch.randint(n_classes, (n,), generator=generator)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0, 5.0])
 @pytest.mark.parametrize("weights_K", [None, WEIGHTS_K])
-def test_the_focal_loss_is_its_formula(weights_K: torch.Tensor | None) -> None:
+def test_the_focal_loss_is_its_formula(weights_K: torch.Tensor | None, gamma: float) -> None:
     logits_BK, targets_B = drawn()
     p_B = logits_BK.double().softmax(1)[torch.arange(64), targets_B]
     alpha_B = torch.ones(64) if weights_K is None else weights_K[targets_B]
-    expected_B = -alpha_B * (1 - p_B) ** 2 * p_B.log()
-    torch.testing.assert_close(focal_losses(logits_BK, targets_B, weights_K).double(), expected_B, rtol=1e-4, atol=1e-7)
+    expected_B = -alpha_B * (1 - p_B) ** gamma * p_B.log()
+    found_B = focal_losses(logits_BK, targets_B, weights_K, gamma).double()
+    torch.testing.assert_close(found_B, expected_B, rtol=1e-4, atol=1e-7)
 
 
 def test_of_two_classes_it_is_the_binary_loss_of_the_paper() -> None:
@@ -40,6 +42,14 @@ def test_of_two_classes_it_is_the_binary_loss_of_the_paper() -> None:
     logits_BK, targets_B = drawn(n_classes=2)
     expected_B = binary(logits_BK[:, 1] - logits_BK[:, 0], targets_B.float(), alpha=-1, gamma=2)
     torch.testing.assert_close(focal_losses(logits_BK, targets_B), expected_B, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0])
+def test_a_small_power_has_a_gradient_where_the_answer_is_sure(gamma: float) -> None:
+    logits_BK = torch.tensor([[12.0, 0.0], [200.0, 0.0]], requires_grad=True)
+    focal_losses(logits_BK, torch.tensor([0, 0]), gamma=gamma).sum().backward()
+    assert logits_BK.grad is not None
+    assert torch.isfinite(logits_BK.grad).all()
 
 
 def test_what_is_all_but_sure_keeps_its_digits_and_has_a_gradient() -> None:
@@ -91,6 +101,11 @@ def test_validation_is_told_in_cross_entropy_whatever_is_trained_with() -> None:
         ("{loss: dice}", "train.loss must be cross-entropy or focal for a classification. Got 'dice'."),
         ("{class_weights: log}", "train.class_weights must be none or balanced for a classification. Got 'log'."),
         ("{loss: focal, label_smoothing: 0.1}", "train.label_smoothing must be 0 with train.loss: focal"),
+        (
+            "{focal_gamma: 1}",
+            "train.focal_gamma must be left out: it is of train.loss: focal. Got train.loss: cross-ent",
+        ),
+        ("{tversky_missed: 0.8}", "train.tversky_missed must be left out: it is of train.loss: tversky"),
     ],
 )
 def test_what_a_classification_cannot_have_is_told_in_a_sentence(train: str, told: str) -> None:

@@ -13,16 +13,17 @@ from etude.study.resolve import resolve_candidate
 from etude.study.study import Study
 from etude.study.workspace import Workspace
 from etude.train.footprint import estimate_memory_mb, tell_memory
-from etude.train.loop import build_task
+from etude.train.loop import build_task, fit
+from etude.train.memory import own_memory_mb
 
 
 @pytest.fixture
 def memory(tmp_path):
-    def measure(**train):
+    def measure(size_px=(64, 96), **train):
         fields = {
             "task": "segmentation",
-            "data": {"source": "streets", "on_leak": "allow", "split": {"train_items": 8}},
-            "prepare": {"size_px": [64, 96]},
+            "data": {"source": "streets", "on_leak": "allow", "split": {"train_items": 16}},
+            "prepare": {"size_px": list(size_px)},
             "train": {"batch": 8, "precision": "fp32", **train},
             "candidates": {"a": {"model": {"name": "unet-mini", "widths": [8, 16]}}},
         }
@@ -51,3 +52,15 @@ def test_what_does_not_fit_is_told_with_what_to_do(memory):
     _, job = memory()
     assert tell_memory(job, 12.4) == "a, seed 0: training will take about 12 MiB."
     assert "set train.accumulate" in tell_memory(job, 1e9)
+
+
+def test_what_was_told_is_about_what_was_measured(memory, tmp_path):
+    _, small = memory()
+    fit(small, tmp_path / "first", Silent())  # libraries that are loaded at first use are not of the next run
+    told, job = memory(size_px=(224, 320), batch=16, epochs=1)
+    pictures = 4 * 224 * 320 * sum(len(job.parts(name)) for name in ("train", "validation", "test")) / 2**20
+    fitted = fit(job, tmp_path / "run", Silent())
+    measured = own_memory_mb(job.execution.device)
+    assert fitted.progress.own_memory_mb == pytest.approx(measured, abs=5)
+    # The pictures were there before. The rest is what a step keeps, and what it needs at once for a moment.
+    assert 0.7 < measured / (told - pictures) < 2

@@ -5,7 +5,7 @@ from etude.train.config import ScheduleConfig
 from etude.train.schedules import lr_factor
 
 
-@pytest.mark.parametrize("name", ["onecycle", "cosine", "step", "constant"])
+@pytest.mark.parametrize("name", ["onecycle", "cosine", "poly", "step", "constant"])
 def test_it_starts_low_peaks_at_one_and_never_leaves_zero_to_one(name: str) -> None:
     config = ScheduleConfig(name=name)
     factors = [lr_factor(config, step, 200) for step in range(200)]
@@ -22,6 +22,18 @@ def test_cosine_agrees_with_torch() -> None:
         assert lr_factor(config, step, 50) == pytest.approx(reference.get_last_lr()[0], abs=1e-6)
         optimizer.step()
         reference.step()
+
+
+@pytest.mark.parametrize("power", [0.9, 2.0])
+def test_poly_agrees_with_torch(power: float) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    reference = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=100, power=power)
+    for step in range(100):
+        config = ScheduleConfig(name="poly", power=power)
+        assert lr_factor(config, step, 100) == pytest.approx(reference.get_last_lr()[0])
+        optimizer.step()
+        reference.step()
+    assert lr_factor(ScheduleConfig(name="poly", end=0.1), 100, 100) == pytest.approx(0.1)
 
 
 def test_step_agrees_with_torch() -> None:

@@ -15,6 +15,13 @@ from etude.metrics.statistics.bootstrap import (
     resampling_weights,
 )
 from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, verdict
+from etude.metrics.statistics.dependent import (
+    SEVERAL_GROUPS,
+    Dependence,
+    block_length,
+    dependence_of,
+    dependent_weights,
+)
 from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_interval, mcnemar_p_values
 from etude.metrics.statistics.runs import (
     PairedTest,
@@ -29,13 +36,18 @@ from etude.metrics.statistics.sequential import AutoSeeds, Look, sequential_t
 __all__ = [
     "ALPHA",
     "POWER",
+    "SEVERAL_GROUPS",
     "AutoSeeds",
+    "Dependence",
     "Look",
     "PairedTest",
     "PictureComparison",
+    "block_length",
     "bootstrap_interval",
     "bootstrap_p",
     "corrected_resampled_t",
+    "dependence_of",
+    "dependent_weights",
     "holm",
     "mcnemar_exact",
     "mcnemar_interval",

@@ -69,12 +69,16 @@ MODELS.register("unet")(
         Card(
             name="unet",
             title="U-Net",
-            sentence="The network with five levels of its paper, padded so that the mask has the picture's size and "
-            "with batch normalisation.",
+            sentence="The network with five levels of its paper, padded so that the mask has the picture's size, with "
+            "batch normalisation, one convolution more at the start and bilinear enlargement.",
             paper=_PAPER,
             input_px=512,
             min_px=16,
-            notes=("At its full widths a picture takes many times as long as with a pretrained mobile encoder.",),
+            notes=(
+                "It departs from the paper: a convolution before the first level, and on the way up maps are enlarged "
+                "bilinearly where the paper learns up-convolutions that halve the channels.",
+                "At its full widths a picture takes many times as long as with a pretrained mobile encoder.",
+            ),
         ),
         _build,
         sources=("unet.py",),
