@@ -14,7 +14,7 @@ from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow
 from etude.figures.sheets import draw_sheets
-from etude.metrics.generation import NEAR_QUANTILE
+from etude.metrics.generation import GENERATION_METRICS, NEAR_COPIES
 from etude.report.drawings import Artist, Drawing
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -65,6 +65,8 @@ class Measured:
     """Mean over the runs of each measure against held-out pictures."""
     intervals: dict[str, Interval]
     """95 % interval over the held-out pictures of all runs, of the measures that have one."""
+    photographs: Interval | None
+    """Between what ends its share of near copies would lie if it gave fresh photographs; none where nobody counted."""
     records: tuple[GenerationRecord, ...]
     """What was found of each run; one or more."""
 
@@ -79,6 +81,26 @@ class Measured:
             name: _mean_each([scores for other, scores in found if other == name])
             for name in dict.fromkeys(name for name, _ in found)
         }
+
+    def trivial_intervals(self, name: str) -> dict[str, Interval]:
+        """Return the intervals of a trivial generator by measure, their ends the means over the runs.
+
+        Pictures differ from fold to fold, so the interval of the mean is narrower: these are on the safe side.
+        """
+        found = [one.intervals for record in self.records for one in record.trivial if one.name == name]
+        shared = [metric for metric in found[0] if all(metric in entry for entry in found)] if found else []
+        return {
+            metric: Interval(
+                low=statistics.fmean(entry[metric].low for entry in found),
+                high=statistics.fmean(entry[metric].high for entry in found),
+            )
+            for metric in shared
+        }
+
+    def trivial_count(self, name: str) -> float | None:
+        """Return how many pictures of a trivial generator were measured, mean over the runs; none if unknown."""
+        counts = [one.n for record in self.records for one in record.trivial if one.name == name and one.n is not None]
+        return statistics.fmean(counts) if counts else None
 
     def against_training(self) -> dict[str, float]:
         """Return the measures against the training pictures, mean over the runs."""
@@ -157,10 +179,12 @@ def _read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
         return None
     metric, ranked = study.record.metric, {} if row.score is None else {study.record.metric: row.score}
     values = _mean_each([{one.name: one.value for one in record.measures} for record in records])
-    intervals = {one.name: one.interval for one in records[0].measures} if row.n_runs == 1 else {}
-    if row.interval_pictures is not None:
-        intervals[metric] = row.interval_pictures
-    return Measured(row.candidate, values | row.also | ranked, intervals | row.also_pictures, records)
+    of_one = {one.name: one.interval for one in records[0].measures} if row.n_runs == 1 else {}
+    of_one[metric] = row.interval_pictures
+    intervals = {name: interval for name, interval in of_one.items() if interval is not None}
+    return Measured(
+        row.candidate, values | row.also | ranked, intervals, row.of_photographs.get(NEAR_COPIES), records
+    )  # fmt: skip
 
 
 def _mean_each(scores: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -205,7 +229,7 @@ def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
             share=words.percent(of.values["coverage"], 0),
         )
     if "near_copies" in of.values:
-        yield _tell_copies(of.values["near_copies"], of.intervals.get("near_copies"), words)
+        yield _tell_copies(of.values["near_copies"], of.photographs, words)
     yield say(
         "Half of its pictures lie nearer than {generated} to a training picture, half of the held-out photographs "
         "nearer than {real}.",
@@ -230,28 +254,24 @@ def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> It
         )
 
 
-def _tell_copies(share: float, interval: Interval | None, words: Words) -> str:
-    """Say whether a generator copies more than photographs that were held out seem to."""
-    told = words.percent(share, 0)
-    if interval is not None:
-        told = _over_pictures(told, interval, lambda value: words.percent(value, 0), words)
-    if interval is not None and interval.low > NEAR_QUANTILE:
-        return words.say(
-            "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
-            "photographs do: it copies.",
-            share=told,
-        )
-    if interval is not None and interval.high <= NEAR_QUANTILE:
-        return words.say(
-            "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
-            "photographs do: no more than photographs.",
-            share=told,
-        )
-    return words.say(
-        "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of "
-        "photographs do: that it copies was not shown.",
-        share=told,
+def _tell_copies(share: float, photographs: Interval | None, words: Words) -> str:
+    """Say whether a generator copies more than fresh photographs would seem to."""
+    told = words.say(
+        "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of photographs do",
+        share=words.percent(share, 0),
     )
+    if photographs is None:
+        return told + "."
+    told += " " + words.say(
+        "(fresh photographs: {low} to {high} in 95 of 100 draws)",
+        low=words.percent(photographs.low, 0),
+        high=words.percent(photographs.high, 0),
+    )
+    if share > photographs.high:
+        return words.say("{told}: it copies.", told=told)
+    if share < photographs.low:
+        return words.say("{told}: fewer than photographs would.", told=told)
+    return words.say("{told}: as photographs would. That it copies was not shown.", told=told)
 
 
 def _over_pictures(value: str, interval: Interval, write: Callable[[float], str], words: Words) -> str:
@@ -282,18 +302,24 @@ def _tell_training(found: Sequence[Measured], words: Words) -> str:
 
 
 def _tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
+    """Say how many times the baseline's score each candidate has, or that it cannot be said."""
     for verdict in study.record.verdicts:
+        metric = words.say(METRIC_NAMES.get(verdict.metric, verdict.metric))
+        names = {"metric": metric, "candidate": verdict.candidate, "baseline": verdict.baseline}
         if verdict.ratio is None:
+            if GENERATION_METRICS[verdict.metric].resampling != "none":
+                yield words.say(
+                    "{metric}: no ratio of {candidate} to {baseline} is given, as over the held-out pictures the value "
+                    "of {baseline} is not shown to lie above 0.",
+                    **names,
+                )
             continue
-        low, high = verdict.ratio.interval.low, verdict.ratio.interval.high
         yield words.say(
-            "The {metric} of {candidate} is {ratio} times that of {baseline} (95% over pictures: {low} to {high}).",
-            metric=words.say(METRIC_NAMES.get(verdict.metric, verdict.metric)),
-            candidate=verdict.candidate,
-            baseline=verdict.baseline,
+            "{metric}: {candidate} has {ratio} times the value of {baseline} (95% over pictures: {low} to {high}).",
+            **names,
             ratio=words.number(verdict.ratio.value, 2),
-            low=words.number(low, 2),
-            high=words.number(high, 2),
+            low=words.number(verdict.ratio.interval.low, 2),
+            high=words.number(verdict.ratio.interval.high, 2),
         )
 
 
@@ -311,11 +337,19 @@ def _read(path: Path) -> npt.NDArray[np.uint8]:
 
 
 def _tabulate(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table:
-    """Set the candidates' means beside the trivial generators of the best one's runs."""
-    columns = (Column(words.say("generator"), numeric=False), *_columns(names, words))
-    body = [(one.candidate, one.values) for one in found]
-    body += [(words.say(TRIVIAL_WORDS[name]), scores) for name, scores in found[0].trivial().items()]
-    return Table(columns, tuple((Cell(name), *_cells(names, scores, words)) for name, scores in body))
+    """Set the candidates' means, and how many pictures they are of, beside the best one's trivial generators."""
+    best = found[0]
+    columns = (Column(words.say("generator"), numeric=False), Column(words.say("pictures")), *_columns(names, words))
+    rows = [(one.candidate, one.mean("n_generated"), one.values, one.intervals) for one in found]
+    rows += [
+        (words.say(TRIVIAL_WORDS[name]), best.trivial_count(name), scores, best.trivial_intervals(name))
+        for name, scores in best.trivial().items()
+    ]
+    body = []
+    for name, count, scores, intervals in rows:
+        counted = Cell(ABSENT) if count is None else Cell(words.number(count, 0), count)
+        body.append((Cell(name), counted, *_cells(names, scores, words, intervals)))
+    return Table(columns, tuple(body))
 
 
 def _tabulate_training(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table:
@@ -361,11 +395,18 @@ def _columns(names: Iterable[str], words: Words) -> Iterator[Column]:
     return (Column(words.say(METRIC_NAMES.get(name, name))) for name in names)
 
 
-def _cells(names: Iterable[str], scores: dict[str, float], words: Words) -> Iterator[Cell]:
-    return (_cell(scores.get(name), name, words) for name in names)
+def _cells(
+    names: Iterable[str], scores: dict[str, float], words: Words, intervals: dict[str, Interval] | None = None
+) -> Iterator[Cell]:
+    return (_cell(scores.get(name), name, words, (intervals or {}).get(name)) for name in names)
 
 
-def _cell(value: float | None, metric: str, words: Words) -> Cell:
+def _cell(value: float | None, metric: str, words: Words, interval: Interval | None = None) -> Cell:
     if value is None:
         return Cell(ABSENT)
-    return Cell(words.percent(value) if metric in PERCENT_METRICS else words.significant(value), value)
+
+    def write(number: float) -> str:
+        return words.percent(number) if metric in PERCENT_METRICS else words.significant(number)
+
+    ends = "" if interval is None else f" {words.interval(write(interval.low), write(interval.high))}"
+    return Cell(f"{write(value)}{ends}", value)

@@ -142,10 +142,10 @@ def _also_of(name: str) -> Callable[[LeaderboardRow], float | None]:
 
 
 def _write_also(name: str, metric: MetricWords) -> Callable[[LeaderboardRow], str]:
-    """Return what writes another metric, with its interval over pictures where one was recorded."""
+    """Return what writes another metric, with what photographs would show where that was recorded."""
 
     def write(row: LeaderboardRow) -> str:
-        value, interval = row.also.get(name), row.also_pictures.get(name)
+        value, interval = row.also.get(name), row.of_photographs.get(name)
         if value is None:
             return ABSENT
         ends = "" if interval is None else metric.interval(interval.low, interval.high)

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from etude.metrics.copies import nearness
-from etude.metrics.generation import near_limit
+from etude.metrics.near_copies import near_limit
 
 
 def scenes(count: int, seed: int, size: int = 64) -> np.ndarray:

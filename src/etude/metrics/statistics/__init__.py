@@ -15,6 +15,7 @@ from etude.metrics.statistics.bootstrap import (
     resampling_weights,
 )
 from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, verdict
+from etude.metrics.statistics.jackknife import jackknife_interval, jackknife_weights
 from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_interval, mcnemar_p_values
 from etude.metrics.statistics.runs import (
     PairedTest,
@@ -37,6 +38,8 @@ __all__ = [
     "bootstrap_p",
     "corrected_resampled_t",
     "holm",
+    "jackknife_interval",
+    "jackknife_weights",
     "mcnemar_exact",
     "mcnemar_interval",
     "mcnemar_p_values",
