@@ -255,7 +255,7 @@ def _record(job: Job, fitted: Generated, folder: Path, measured: _Measured) -> R
         precision=fitted.precision,
     )
     told = (f"{job.label}: {fitted.note}",) if fitted.note else ()
-    return record.model_copy(update={"notes": (*job.notes, *told)})
+    return record.model_copy(update={"notes": (*record.notes, *told)})
 
 
 def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
