@@ -26,6 +26,7 @@ from etude.metrics.statistics.runs import (
     t_p_values,
 )
 from etude.metrics.statistics.sequential import AutoSeeds, Look, sequential_t
+from etude.metrics.statistics.shares import wilson
 
 __all__ = [
     "ALPHA",
@@ -55,4 +56,5 @@ __all__ = [
     "t_intervals",
     "t_p_values",
     "verdict",
+    "wilson",
 ]
