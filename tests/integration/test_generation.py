@@ -29,6 +29,7 @@ from etude.models.embedding import Embedder
 from etude.study.comparing import compare_studies
 from etude.study.folder import StudyFolder
 from etude.study.parse import parse_study
+from etude.study.resolve import resolve_candidate
 
 STUDY = """
 study: drawn
@@ -178,7 +179,11 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     assert "Generated pictures" in english
     assert "training pictures, blurred" in english
     assert "Images engendrées" in french
-    assert "the features of pixels" in english
+    assert "over the pixels, made small" in english
+    assert "sur les pixels, réduits" in french
+    assert "nothing was chosen by its pictures" in english
+    assert "chosen on the validation part" not in english
+    assert "epoch kept" not in english
 
 
 @pytest.mark.parametrize(
@@ -455,6 +460,30 @@ def test_copies_that_a_generation_would_not_use_are_refused() -> None:
 def test_a_file_that_names_no_candidates_has_a_ladder_of_generators() -> None:
     study = parse_study("task: generation\ndata: {source: shapes, classes: [disc]}")
     assert list(study.candidates) == ["dcgan", "dcgan-augmented", "fastgan"]
+    several = parse_study("task: generation\ndata: {source: shapes, classes: [disc, square]}")
+    assert list(several.candidates) == ["dcgan", "dcgan-augmented", "fastgan", "conditional"]
+    assert resolve_candidate(several, "conditional").model.conditional is True  # type: ignore[attr-defined]
+
+
+def test_a_size_that_no_generator_has_is_told_with_its_line_before_anything_is_timed() -> None:
+    with pytest.raises(
+        StudyFileError, match=r"line 5: dcgan: prepare\.size_px must be a square of 8, 16, .*\[48, 48\]"
+    ):
+        Study.from_text(STUDY.replace("size_px: 16", "size_px: 48"))
+
+
+def test_candidates_of_several_sizes_are_told_not_to_compare() -> None:
+    from etude.study.cautions import size_cautions
+    from etude.study.resolve import resolve_candidates
+
+    study = parse_study(
+        STUDY.replace("    model: {name: fastgan", "    prepare: {size_px: 32}\n    model: {name: fastgan")
+    )
+    told = {name: list(size_cautions(one, study)) for name, one in resolve_candidates(study).items()}
+    assert "32 px. Each is measured beside" in told["dcgan"][0]
+    assert "a side of 32 px, those of another candidate one of 16 px" in told["conditional"][0]
+    alike = parse_study(STUDY)
+    assert not [one for candidate in resolve_candidates(alike).values() for one in size_cautions(candidate, alike)]
 
 
 def test_generators_losses_are_not_for_classifiers() -> None:

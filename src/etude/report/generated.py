@@ -34,8 +34,10 @@ class GeneratedPictures:
 
     candidate: str
     features: str
+    """What the measures are over."""
     n_generated: int
-    n_real: int
+    n_real: str
+    """Held-out photographs of a run; of folds of several sizes the fewest and the most."""
     samples: Drawing
     """The first run of each candidate."""
     nearest: Drawing
@@ -139,9 +141,9 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
     names = list(dict.fromkeys((study.record.metric, *(name for row in rows for name in row.also))))
     return GeneratedPictures(
         candidate=best.candidate,
-        features=best.records[0].features,
+        features=_name_features(best.records[0].features, words),
         n_generated=best.records[0].n_generated,
-        n_real=best.records[0].n_real,
+        n_real=_tell_range([record.n_real for record in best.records], words),
         samples=_draw("samples", words.say("Samples of each candidate, not chosen"), sheets, artist),
         nearest=_draw(
             "nearest",
@@ -169,6 +171,19 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
         training_told=_tell_training(found, words),
         classes=_tabulate_classes(names, found, words),
     )
+
+
+def _name_features(name: str, words: Words) -> str:
+    return (
+        words.say("the pixels, made small")
+        if name == "pixels"
+        else words.say("the features of {network}", network=name)
+    )
+
+
+def _tell_range(counts: Sequence[int], words: Words) -> str:
+    low, high = words.count(min(counts)), words.count(max(counts))
+    return low if low == high else words.say("{low} to {high}", low=low, high=high)
 
 
 def _read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
@@ -249,9 +264,7 @@ def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> It
     elif kid.high >= trivial["noise"]:
         yield words.say("It was not shown that its pictures are nearer to photographs than noise is.")
     elif kid.low > trivial["blurred"]:
-        yield words.say(
-            "Its pictures are further from photographs than blurred photographs are: one sees that they are made."
-        )
+        yield words.say("Its pictures are further from photographs than blurred photographs are.")
 
 
 def _tell_copies(share: float, photographs: Interval | None, words: Words) -> str:

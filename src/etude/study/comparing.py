@@ -55,8 +55,9 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
-    measured: frozenset[tuple[str, str, int, str]] = frozenset()
-    """Of generators, over which features of what weights how many pictures were measured, by what nearness."""
+    measured: frozenset[tuple[str, ...]] = frozenset()
+    """Of generators, over which features of what weights how many pictures of what size were measured, by what
+    nearness."""
 
 
 def compare_studies(
@@ -110,9 +111,12 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
     split = (*_data_and_split(folder, record, runs), *record.classes)
     if record.task != "generation":
         return _Opened(label, record, runs, split)
-    paths = [folder.run(run.record.identity) / GENERATION_FILE for entries in runs.values() for run in entries]
-    found = [GenerationRecord.load(path) for path in paths]
-    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by) for one in found)
+    records = [run.record for entries in runs.values() for run in entries]
+    found = [(GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE), one.config) for one in records]
+    measured = frozenset(
+        (one.features, one.weights, str(one.n_generated), one.near_by, str(config.get("prepare", {}).get("size_px")))
+        for one, config in found
+    )
     return _Opened(label, record, runs, split, measured)
 
 
