@@ -191,6 +191,19 @@ def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):
     assert all(tensor.dtype == torch.float32 for tensor in fitted.model.parameters())
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("rung", RUNGS)
+def test_two_steps_at_128_px_on_a_gpu(rung, tmp_path):
+    job = make_job(RUNGS[rung], size_px=128, precision="bf16")
+    job = replace(job, execution=replace(job.execution, device=torch.device("cuda")))
+    fitted = fit_generator(job, tmp_path, Silent())
+    assert fitted.steps == 2
+    pictures = generate(fitted.model, draw_wanted(fitted.model, 3, 1), job.execution)
+    assert pictures.shape == (3, 3, 128, 128)
+    assert pictures.isfinite().all()
+
+
 def test_where_the_device_would_take_float16_all_is_done_in_full_precision(tmp_path):
     job = make_job(RUNGS["dcgan"], precision="fp16")
     assert without_halves(job).execution.precision == "fp32"

@@ -95,6 +95,10 @@ PATTERNS = (
         "{candidate}: beside its photographs its training part holds {n} generated pictures of a class, "
         "from a generator trained on the photographs of that training part alone.",
     ),
+    mark(
+        "{candidate}: its generated pictures have a side of {side} px and are enlarged. Where photographs show more "
+        "detail than that, the network can tell the generated ones by it."
+    ),
     mark_count(
         "{n} picture that cannot be used is left out (data.unreadable: skip): {names}.",
         "{n} pictures that cannot be used are left out (data.unreadable: skip): {names}.",

@@ -37,6 +37,12 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
             f"{how_many(candidate.generated.pictures, 'generated picture')} of a class, from a generator trained "
             f"on the photographs of that training part alone."
         )
+        side = candidate.generated.size_px
+        if max(candidate.prepare.height_px, candidate.prepare.width_px) > side:
+            yield (
+                f"{candidate.name}: its generated pictures have a side of {side} px and are enlarged. Where photographs "
+                f"show more detail than that, the network can tell the generated ones by it."
+            )
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":
         yield (

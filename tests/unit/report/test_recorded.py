@@ -54,7 +54,7 @@ def cautioned():
     yield from cautions(resolve_candidate(sizes, "a"), dogs, sizes)
     pretrained = SimpleNamespace(
         name="big", model=SimpleNamespace(weights="imagenet", checkpoint=None, name="resnet18"),
-        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100), combine=CombineConfig(), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
+        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100, size_px=32), combine=CombineConfig(), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
     )  # fmt: skip
     masks = SimpleNamespace(
         task="segmentation", protocol=SimpleNamespace(metric="pixel_accuracy", resolution="network")
