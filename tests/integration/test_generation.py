@@ -420,6 +420,16 @@ def test_what_was_measured_over_other_weights_is_not_compared(finished: Path, tm
     assert note.startswith("other: no verdict against drawn/dcgan, as its pictures were measured otherwise.")
 
 
+def test_pictures_of_another_size_are_not_compared(finished: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(finished, tmp_path / "other")
+    for path, run in runs(other).values():
+        config = run.config | {"prepare": run.config["prepare"] | {"size_px": [32, 32]}}
+        run.model_copy(update={"config": config}).save(path / "run.json")
+    found = compare_studies([StudyFolder.of(finished), StudyFolder.of(other)])
+    assert found.verdicts == ()
+    assert found.notes == ("other: no verdict against drawn/dcgan, as its pictures are of another size.",)
+
+
 def test_runs_of_a_version_that_told_copies_by_features_are_measured_again(finished: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 

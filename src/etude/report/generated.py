@@ -353,7 +353,9 @@ def _tabulate(names: Sequence[str], found: Sequence[Measured], words: Words) -> 
     """Set the candidates' means, and how many pictures they are of, beside the best one's trivial generators."""
     best = found[0]
     columns = (Column(words.say("generator"), numeric=False), Column(words.say("pictures")), *_columns(names, words))
-    rows = [(one.candidate, one.mean("n_generated"), one.values, one.intervals) for one in found]
+    rows: list[tuple[str, float | None, dict[str, float], dict[str, Interval]]] = [
+        (one.candidate, one.mean("n_generated"), one.values, one.intervals) for one in found
+    ]
     rows += [
         (words.say(TRIVIAL_WORDS[name]), best.trivial_count(name), scores, best.trivial_intervals(name))
         for name, scores in best.trivial().items()

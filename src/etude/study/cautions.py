@@ -40,8 +40,8 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         side = candidate.generated.size_px
         if max(candidate.prepare.height_px, candidate.prepare.width_px) > side:
             yield (
-                f"{candidate.name}: its generated pictures have a side of {side} px and are enlarged. Where photographs "
-                f"show more detail than that, the network can tell the generated ones by it."
+                f"{candidate.name}: its generated pictures have a side of {side} px and are enlarged. Where "
+                f"photographs show more detail than that, the network can tell the generated ones by it."
             )
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":

@@ -55,9 +55,10 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
-    measured: frozenset[tuple[str, ...]] = frozenset()
-    """Of generators, over which features of what weights how many pictures of what size were measured, by what
-    nearness."""
+    measured: frozenset[tuple[str, str, int, str]] = frozenset()
+    """Of generators, over which features of what weights how many pictures were measured, by what nearness."""
+    sizes: frozenset[str] = frozenset()
+    """Of generators, the sizes of their pictures, beside photographs of which they were measured."""
 
 
 def compare_studies(
@@ -112,12 +113,10 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
     if record.task != "generation":
         return _Opened(label, record, runs, split)
     records = [run.record for entries in runs.values() for run in entries]
-    found = [(GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE), one.config) for one in records]
-    measured = frozenset(
-        (one.features, one.weights, str(one.n_generated), one.near_by, str(config.get("prepare", {}).get("size_px")))
-        for one, config in found
-    )
-    return _Opened(label, record, runs, split, measured)
+    found = [GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE) for one in records]
+    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by) for one in found)
+    sizes = frozenset(str(one.config.get("prepare", {}).get("size_px")) for one in records)
+    return _Opened(label, record, runs, split, measured, sizes)
 
 
 def _data_and_split(
@@ -165,6 +164,9 @@ def _compare(opened: Sequence[_Opened], home: _Opened, of: str, metric: str) -> 
             continue
         if study.split != home.split:
             notes.append(f"{study.label}: no verdict against {baseline}, as its pictures or its split are others.")
+            continue
+        if study.sizes != home.sizes:
+            notes.append(f"{study.label}: no verdict against {baseline}, as its pictures are of another size.")
             continue
         if study.measured != home.measured:
             notes.append(

@@ -37,7 +37,7 @@ def jackknife_interval(value: float, without_G: Doubles) -> Interval | None:
     groups = len(without_G)
     if groups < 2 or not np.isfinite(without_G).all():
         return None
-    found = t_interval(groups * value - (groups - 1) * without_G)
+    found = t_interval((groups * value - (groups - 1) * without_G).tolist())
     if found is None or found.high <= found.low:
         return None
     half = (found.high - found.low) / 2
