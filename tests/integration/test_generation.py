@@ -446,7 +446,7 @@ def test_runs_of_a_version_that_told_copies_by_features_are_measured_again(finis
     record = Study.from_text(STUDY).run(tmp_path).record
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for folder, run in runs(tmp_path / "drawn").values():
-        assert GenerationRecord.load(folder / "generation.json").near_by == "pixels"
+        assert GenerationRecord.load(folder / "generation.json").near_by == "zooms"
         assert GeneratedFeatures.read(folder / "predictions.parquet", Part.TEST).score("near_copies") == pytest.approx(
             run.test["near_copies"]
         )

@@ -80,9 +80,9 @@ class GenerationRecord(Record):
     classes: dict[str, dict[str, float]] = {}
     """For a conditional generator, measures by class that was asked for, against held-out pictures of that class, and
     of near copies by training pictures of that class (in records of earlier versions by all)."""
-    near_by: Literal["distance", "ratio", "pixels"] = "pixels"
-    """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, or that ratio
-    of pixels (`etude.metrics.copies`)."""
+    near_by: Literal["distance", "ratio", "pixels", "zooms"] = "zooms"
+    """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, that ratio of
+    pixels, or the same with training pictures enlarged too (`etude.metrics.copies`)."""
     near_limit: float
     """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float
@@ -102,5 +102,6 @@ class GenerationRecord(Record):
         if content["format"] == 2:
             content = content | {"near_by": content.get("near_by", "ratio"), "format": 3}
         if content["format"] == 3:
-            content = {name: content[name] for name in content if name != "comparable"} | {"format": cls.FORMAT}
+            kept = {name: content[name] for name in content if name != "comparable"}
+            content = {"near_by": "pixels"} | kept | {"format": cls.FORMAT}
         return content

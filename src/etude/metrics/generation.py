@@ -23,6 +23,8 @@ NEAR_COPIES: Final = "near_copies"
 """Name of the one measure that is read against what photographs show."""
 NEIGHBOURS: Final = 5
 """Of density and coverage, as in their paper."""
+_LOOKED_AT: Final = 64
+"""Nearest pictures among which the last of these is looked for first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,8 +203,11 @@ def _radii(real_ND: Floats, weights_RN: Doubles, neighbours: int) -> Iterator[Do
     sorted_NN = np.take_along_axis(within_NN, order_NN, axis=1)
     for weights_N in weights_RN:
         rank = min(neighbours, int(weights_N.sum()) - 1)
-        reached_NN = np.cumsum(weights_N[order_NN], axis=1) > rank
-        yield sorted_NN[np.arange(len(sorted_NN)), reached_NN.argmax(1)]
+        for looked_at in (_LOOKED_AT, len(order_NN)):  # far from the nearest there is seldom anything to count
+            reached_NK = np.cumsum(weights_N[order_NN[:, :looked_at]], axis=1) > rank
+            if reached_NK[:, -1].all():
+                break
+        yield sorted_NN[np.arange(len(sorted_NN)), reached_NK.argmax(1)]
 
 
 def diversity(features_MD: Floats) -> float:

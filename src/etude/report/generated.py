@@ -301,7 +301,7 @@ def _tell_training(found: Sequence[Measured], words: Words) -> str:
         "its nearest training picture; below the limit lie 5% of the held-out photographs."
     )
     near_by = {record.near_by for one in found for record in one.records}
-    if near_by <= {"ratio", "pixels"}:
+    if near_by <= {"ratio", "pixels", "zooms"}:
         told += " " + words.say(
             "It is the distance to the nearest over the mean distance to the next nine: 0 for a copy, near 1 for a "
             "picture that is about as far from many."
@@ -310,6 +310,11 @@ def _tell_training(found: Sequence[Measured], words: Words) -> str:
         told += " " + words.say(
             "Distances are between the pictures themselves, made small; training pictures are tried mirrored and moved "
             "by up to an eighth of their side too."
+        )
+    if near_by == {"zooms"}:
+        told += " " + words.say(
+            "Distances are between the pictures themselves, made small; training pictures are tried mirrored, moved by "
+            "up to an eighth of their side and enlarged by half too."
         )
     return told
 

@@ -100,10 +100,8 @@ def is_measured(folder: Path, count: int, features: PictureFeatures) -> bool:
     if not path.exists():
         return False
     known = GenerationRecord.load(path)
-    if known.n_training_measured is None:  # an earlier version counted copies otherwise
-        return False
     measured = (known.features, known.weights, known.n_generated, known.near_by)
-    return measured == (features.name, features.weights, count, "pixels")
+    return measured == (features.name, features.weights, count, "zooms")
 
 
 def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
