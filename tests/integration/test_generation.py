@@ -182,6 +182,7 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     assert "over the pixels, made small" in english
     assert "sur les pixels, réduits" in french
     assert "nothing was chosen by its pictures" in english
+    assert english.count('src="data:image/gif;base64,R0lGOD') == french.count('src="data:image/gif;base64,R0lGOD') == 1
     assert "chosen on the validation part" not in english
     assert "epoch kept" not in english
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +29,9 @@ TRIVIAL_WORDS = {
     "noise": mark("noise"),
 }
 
+_MOST_BYTES: Final = 4_000_000
+"""Of a film that a note takes in."""
+
 
 @dataclass(frozen=True)
 class GeneratedPictures:
@@ -42,6 +47,8 @@ class GeneratedPictures:
     """The first run of each candidate."""
     nearest: Drawing
     """The generated pictures nearest to a training picture, of the best candidate's first run."""
+    film: str
+    """The best candidate's film from sample to sample, of its first run, as a data URI of a GIF; empty without one."""
     sheets: tuple[tuple[str, Drawing], ...]
     """The same sheets one by one, by candidate, the best first."""
     plain: tuple[str, ...]
@@ -151,6 +158,7 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
             [(best.candidate, nearest)],
             artist,
         ),
+        film=_embed_film(first[best.candidate] / "samples" / "interpolation.gif"),
         sheets=tuple(
             (
                 name,
@@ -346,6 +354,12 @@ def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist)
     drawing = artist.draw_twice(name, label, lambda width_in: draw_sheets(found, width_in=width_in))
     files = [path for _, path in sheets if path.is_file()]
     return replace(drawing, file=files[0]) if len(files) == 1 else drawing
+
+
+def _embed_film(path: Path) -> str:
+    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+        return ""
+    return "data:image/gif;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _read(path: Path) -> npt.NDArray[np.uint8]:
