@@ -153,7 +153,7 @@ def test_a_class_is_set_beside_training_pictures_of_that_class_alone(finished: P
 
 def test_no_ratio_is_told_to_a_baseline_that_may_be_nothing(finished: Path, tmp_path: Path) -> None:
     """Ranked by near copies, of which the baseline may have none at all."""
-    from etude.report.generated import _tell_ratios
+    from etude.report.generated_told import tell_ratios
     from etude.report.reading import read_study
     from etude.report.words import Words
 
@@ -165,10 +165,10 @@ def test_no_ratio_is_told_to_a_baseline_that_may_be_nothing(finished: Path, tmp_
     assert record.verdicts[0].ratio is None
     assert record.leaderboard[0].of_photographs["near_copies"].high < 1
     study = read_study(tmp_path / "drawn")
-    told = list(_tell_ratios(replace(study, record=StudyRecord.load(finished / "study.json")), Words("en")))
+    told = list(tell_ratios(replace(study, record=StudyRecord.load(finished / "study.json")), Words("en")))
     assert told[0].startswith("KID: conditional has")
     verdict = record.verdicts[0].model_copy(update={"metric": "kid"})
-    told = list(_tell_ratios(replace(study, record=record.model_copy(update={"verdicts": (verdict,)})), Words("en")))
+    told = list(tell_ratios(replace(study, record=record.model_copy(update={"verdicts": (verdict,)})), Words("en")))
     assert "is not shown to lie above 0" in told[0]
 
 
@@ -355,7 +355,7 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
 def test_what_the_measures_mean_changes_with_them(
     finished: Path, tmp_path: Path, name: str, value: float, low: float, high: float, told: str
 ) -> None:
-    from etude.report.generated import Measured, tell_plainly
+    from etude.report.generated_told import Measured, tell_plainly
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))

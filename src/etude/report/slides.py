@@ -20,7 +20,8 @@ from etude.report.again import portable
 from etude.report.combinations import CombinedPart
 from etude.report.drawings import Drawing
 from etude.report.failures import join_pieces
-from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
+from etude.report.generated import GeneratedPictures
+from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
 from etude.report.limits import tell_few_runs
 from etude.report.note import gather
