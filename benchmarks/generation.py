@@ -4,7 +4,9 @@ Both sides train the same two networks on the same pictures in memory, with the 
 augmentation and average of weights; the plain loop in float32, contiguous. They go in turns, some steps each, and the
 ratio is taken within each round. With `--profile` it says where the time of our steps goes.
 
-    python benchmarks/generation.py [--size 64] [--batch 16] [--steps 4] [--rounds 5] [--profile]
+    python benchmarks/generation.py [--size 64] [--width 32] [--batch 16] [--steps 4] [--rounds 5] [--profile]
+
+`--width 16 --batch 8` is the setting of studies/animal-generation.yaml.
 """
 
 from __future__ import annotations
@@ -39,8 +41,8 @@ BOUND = 1.5
 AUGMENT = ("color", "translation", "cutout")
 
 
-def make_bench_job(size_px: int, batch: int, folder: Path) -> Job:
-    """Return the job of the light generator, as a study makes it."""
+def make_bench_job(size_px: int, width: int, batch: int, folder: Path) -> Job:
+    """Return the job of the light generator, as a study makes it, its discriminator judging by parts."""
     study = Study.from_dict(
         {
             "study": "bench",
@@ -48,7 +50,7 @@ def make_bench_job(size_px: int, batch: int, folder: Path) -> Job:
             "data": {"source": "shapes", "classes": ["disc"], "split": {"train_items": 67}},
             "prepare": {"size_px": size_px},
             "train": {"batch": batch, "adversarial": {"augment": list(AUGMENT)}},
-            "candidates": {"fastgan": {"model": "fastgan"}},
+            "candidates": {"fastgan": {"model": {"name": "fastgan", "width": width}}},
         }
     )
     workspace = Workspace(study.config, study.base, StudyFolder(folder, "bench"), "auto", Silent())
@@ -146,18 +148,20 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--width", type=int, default=32)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=4)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        job = make_bench_job(given.size, given.batch, Path(folder))
+        job = make_bench_job(given.size, given.width, given.batch, Path(folder))
         if given.profile:
             print(profile(job, given.steps))
             return
         found = compare(job, given.steps, given.rounds)
-    print(json.dumps({"machine": machine_words(), "size_px": given.size, "batch": given.batch, **found}, indent=1))
+    asked = {"size_px": given.size, "width": given.width, "batch": given.batch}
+    print(json.dumps({"machine": machine_words(), **asked, **found}, indent=1))
 
 
 if __name__ == "__main__":

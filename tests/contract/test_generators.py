@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from etude.core.errors import DivergenceError, ModelError
 from etude.core.run_record import Epoch
@@ -16,13 +17,14 @@ from etude.data.prepared import PreparedSet
 from etude.models import MODELS, build_model
 from etude.models.execution import Execution
 from etude.models.networks.adversaries import ClassMatch
+from etude.pictures.generated import grid
 from etude.pictures.prepare_config import Prepare
 from etude.tasks.generation import ADVERSARIAL_LOSSES, gradient_penalty
 from etude.train.adversarial import Duel, collapse_note, fit_generator, passed_collapse_note, without_halves
 from etude.train.config import TrainConfig
 from etude.train.differentiable import DIFFERENTIABLE
 from etude.train.job import Job
-from etude.train.samples import draw_wanted, generate, spread
+from etude.train.samples import draw_wanted, generate, spread, to_bytes, watched_samples
 
 SMALL = {"width": 4, "most_width": 16, "latent": 8}
 RUNGS = {
@@ -153,6 +155,33 @@ def test_the_batch_norms_of_an_averaged_generator_are_settled_on_its_own_picture
     assert {layer.momentum for layer in norms} == {0.1}
 
 
+@pytest.mark.parametrize("rung", ["dcgan", "conditional"])
+def test_a_look_shows_the_generator_that_would_be_kept_and_leaves_nothing_behind(rung, tmp_path):
+    duel = Duel(make_job(RUNGS[rung]))
+    duel.begin(0)
+    for number in range(3):
+        duel.step(number)
+    model = {name: tensor.clone() for name, tensor in duel.model.state_dict().items()}
+    average = {name: tensor.clone() for name, tensor in duel.average.tensors.items()}
+    shown = duel.look()
+    assert all(torch.equal(tensor, model[name]) for name, tensor in duel.model.state_dict().items())
+    assert all(torch.equal(tensor, average[name]) for name, tensor in duel.average.tensors.items())
+    duel.swap_average()
+    duel.settle()
+    assert torch.equal(shown, watched_samples(duel.model, duel.execution, duel.job.seed))
+    fitted = fit_generator(make_job(RUNGS[rung]), tmp_path, Silent())  # whose last look is at its end
+    last = to_bytes(watched_samples(fitted.model, duel.execution, duel.job.seed))
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "samples/step-000002.png")), grid(last, None))
+
+
+def test_how_much_training_pictures_differ_is_seen_on_no_more_than_memory_allows(monkeypatch):
+    duel = Duel(make_job(RUNGS["dcgan"]))
+    whole = duel.some_pictures()
+    assert len(whole) == len(duel.pictures_NCHW)
+    monkeypatch.setattr("etude.train.adversarial._COMPARED", 4)
+    assert torch.equal(duel.some_pictures(), whole[:: -(-len(whole) // 4)])
+
+
 @pytest.mark.parametrize("size_px", [8, 32])
 @pytest.mark.parametrize("name", ["dcgan", "fastgan"])
 def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):
@@ -160,6 +189,19 @@ def test_other_sizes_and_the_lower_precision(name, size_px, tmp_path):
     fitted = fit_generator(job, tmp_path, Silent())
     assert generate(fitted.model, draw_wanted(fitted.model, 2, 1), job.execution).shape == (2, 3, size_px, size_px)
     assert all(tensor.dtype == torch.float32 for tensor in fitted.model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("rung", RUNGS)
+def test_two_steps_at_128_px_on_a_gpu(rung, tmp_path):
+    job = make_job(RUNGS[rung], size_px=128, precision="bf16")
+    job = replace(job, execution=replace(job.execution, device=torch.device("cuda")))
+    fitted = fit_generator(job, tmp_path, Silent())
+    assert fitted.steps == 2
+    pictures = generate(fitted.model, draw_wanted(fitted.model, 3, 1), job.execution)
+    assert pictures.shape == (3, 3, 128, 128)
+    assert pictures.isfinite().all()
 
 
 def test_where_the_device_would_take_float16_all_is_done_in_full_precision(tmp_path):

@@ -50,7 +50,12 @@ def test_the_bundle_tells_what_the_study_measured(results: Path, bundle: Path) -
     record = load_generator(bundle).record
     measured = GenerationRecord.load(results / "drawn/runs" / record.origin.run / "generation.json")
     assert {score.metric: score.value for score in record.scores} == {one.name: one.value for one in measured.measures}
-    assert all(score.part == "test" and score.interval is not None for score in record.scores)
+    assert {score.metric: score.interval for score in record.scores} == {
+        one.name: one.interval for one in measured.measures
+    }  # fmt: skip
+    assert all(score.part == "test" for score in record.scores)
+    assert all(score.interval.low < score.value < score.interval.high for score in record.scores if score.interval)
+    assert any(score.interval for score in record.scores)
     assert (record.task, record.latent, record.conditional) == ("generation", 8, True)
     assert record.classes == ("disc", "square")
     assert record.gate.agreement > 0.999

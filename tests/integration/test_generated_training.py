@@ -120,6 +120,21 @@ def test_the_training_part_alone_gets_them_and_they_are_pictures_of_their_class(
     assert whole.pictures_NHWC[len(photographs) :].std() > 0
 
 
+def test_a_generator_that_collapsed_is_told_by_the_run_that_trained_on_its_pictures(
+    tmp_path: Path, monkeypatch
+) -> None:
+    from etude.train import adversarial
+
+    monkeypatch.setattr(adversarial, "passed_collapse_note", lambda history, steps: "The generator collapsed.")
+    Study.from_text(STUDY.replace("folds: 2", "folds: 2, seed: 3")).run(tmp_path)
+    by_name = {(run.candidate, run.fold): run for run in map(RunRecord.load, tmp_path.glob("helped/runs/*/run.json"))}
+    assert len(by_name) == 4
+    for (candidate, fold), run in by_name.items():
+        told = [note for note in run.notes if "collapsed" in note]
+        wanted = [f"helped, generator of {name}, seed 0, fold {fold}: The generator collapsed." for name in run.classes]
+        assert told == (wanted if candidate == "helped" else [])
+
+
 def test_nothing_is_trained_again_and_other_candidates_keep_their_runs(finished: Path, seen: list) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("*.safetensors")}
     Study.from_text(STUDY).run(finished.parent)

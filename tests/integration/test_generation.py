@@ -6,9 +6,11 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from torch import Tensor
@@ -27,6 +29,7 @@ from etude.models.embedding import Embedder
 from etude.study.comparing import compare_studies
 from etude.study.folder import StudyFolder
 from etude.study.parse import parse_study
+from etude.study.resolve import resolve_candidate
 
 STUDY = """
 study: drawn
@@ -94,11 +97,14 @@ def test_the_measures_come_with_intervals_and_trivial_generators(finished: Path)
     for folder, run in runs(finished).values():
         record = GenerationRecord.load(folder / "generation.json")
         assert record.features == "pixels"
-        assert not record.comparable
         assert record.n_generated == 40
         by_name = {measure.name: measure for measure in record.measures}
         assert by_name["kid"].value == run.test["kid"]
-        assert by_name["kid"].interval.low < by_name["kid"].interval.high
+        for name in ("kid", "fid", "diversity"):
+            assert by_name[name].interval.low < by_name[name].value < by_name[name].interval.high
+        assert by_name["near_copies"].interval is None
+        assert {one.n for one in record.trivial} == {record.n_training} == {record.n_training_measured}
+        assert all(one.intervals["kid"].low < one.scores["kid"] < one.intervals["kid"].high for one in record.trivial)
         trivial = {one.name: one.scores for one in record.trivial}
         assert set(trivial) == {"training", "blurred", "noise"}
         assert trivial["training"]["near_copies"] == 1.0
@@ -108,6 +114,62 @@ def test_the_measures_come_with_intervals_and_trivial_generators(finished: Path)
         assert set(record.classes) == ({"disc", "square"} if run.candidate == "conditional" else set())
         answers = GeneratedFeatures.read(folder / "predictions.parquet", Part.TEST)
         assert answers.score("kid") == pytest.approx(run.test["kid"], rel=1e-4)
+        rows = pq.read_table(folder / "predictions.parquet").to_pylist()
+        made = sorted((row for row in rows if row["part"] == "generated"), key=lambda row: row["nearness"])
+        assert [row["nearest_item"] for row in made[:12]] == [pair.item for pair in record.nearest]
+        assert all((row["nearest_item"] is None) == (row["part"] == "train") for row in rows)
+
+
+def test_a_class_is_set_beside_training_pictures_of_that_class_alone(finished: Path, monkeypatch) -> None:
+    from etude.core.watch import Silent
+    from etude.study.jobs import make_job
+    from etude.study.plan import plan_runs
+    from etude.study.resolve import resolve_candidates
+    from etude.study.workspace import Workspace
+    from etude.train import generation
+
+    compared: list[np.ndarray] = []
+
+    def watched(pictures, training):
+        compared.append(training)
+        return honest(pictures, training)
+
+    honest = generation.nearness
+    monkeypatch.setattr(generation, "nearness", watched)
+    monkeypatch.setattr(generation, "MEASURED_TRAINING", 20)
+    folder = shutil.copytree(finished, finished.parent / "again")
+    workspace = Workspace(Study.from_text(STUDY).config, Path(), StudyFolder.of(folder), "cpu", Silent())
+    candidates = resolve_candidates(workspace.study)
+    order = next(one for one in plan_runs(workspace.study, workspace, candidates) if one.candidate == "conditional")
+    job, run = make_job(workspace, candidates["conditional"], order), folder / "runs" / order.identity
+    generation.measure_again(job, run, generation.find_features("pixels"))
+    train = job.parts("train")
+    own = {len(training) for training in compared if len(training) < len(train)}
+    assert own == {int((train.labels_N == label).sum()) for label in (0, 1)}
+    record = GenerationRecord.load(run / "generation.json")
+    assert (record.n_training, record.n_training_measured) == (24, 20)  # no more than memory has room for
+    assert {one.n for one in record.trivial} == {20}
+
+
+def test_no_ratio_is_told_to_a_baseline_that_may_be_nothing(finished: Path, tmp_path: Path) -> None:
+    """Ranked by near copies, of which the baseline may have none at all."""
+    from etude.report.generated_told import tell_ratios
+    from etude.report.reading import read_study
+    from etude.report.words import Words
+
+    text = STUDY.replace("protocol: {", "protocol: {metric: near_copies, also: [kid], ")
+    shutil.copytree(finished, tmp_path / "drawn")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("drawn/runs/*/model.safetensors")}
+    record = Study.from_text(text).run(tmp_path).record
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert record.verdicts[0].ratio is None
+    assert record.leaderboard[0].of_photographs["near_copies"].high < 1
+    study = read_study(tmp_path / "drawn")
+    told = list(tell_ratios(replace(study, record=StudyRecord.load(finished / "study.json")), Words("en")))
+    assert told[0].startswith("KID: conditional has")
+    verdict = record.verdicts[0].model_copy(update={"metric": "kid"})
+    told = list(tell_ratios(replace(study, record=record.model_copy(update={"verdicts": (verdict,)})), Words("en")))
+    assert "is not shown to lie above 0" in told[0]
 
 
 def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finished: Path) -> None:
@@ -117,7 +179,12 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     assert "Generated pictures" in english
     assert "training pictures, blurred" in english
     assert "Images engendrées" in french
-    assert "the features of pixels" in english
+    assert "over the pixels, made small" in english
+    assert "sur les pixels, réduits" in french
+    assert "nothing was chosen by its pictures" in english
+    assert english.count('src="data:image/gif;base64,R0lGOD') == french.count('src="data:image/gif;base64,R0lGOD') == 1
+    assert "chosen on the validation part" not in english
+    assert "epoch kept" not in english
 
 
 @pytest.mark.parametrize(
@@ -188,17 +255,18 @@ def test_what_is_told_of_folds_is_told_over_all_of_them(tmp_path: Path) -> None:
     generated = board["generated"]
     for row in record.leaderboard:
         assert row.n_runs == 2
-        interval = row.also_pictures["near_copies"]
-        ends = f"(95% over pictures: {100 * interval.low:.0f}% to {100 * interval.high:.0f}%)"
+        interval = row.of_photographs["near_copies"]
+        ends = f"(fresh photographs: {100 * interval.low:.0f}% to {100 * interval.high:.0f}% in 95 of 100 draws)"
         told = next(told for told in generated.plain if told.startswith(row.candidate))
-        assert f"{100 * row.also['near_copies']:.0f}% {ends} of its pictures" in told
+        assert f"{100 * row.also['near_copies']:.0f}% of its pictures" in told
+        assert ends in told
     at = [column.heading for column in board["leaderboard"].columns].index("near copies (%)")
-    ends = record.leaderboard[0].also_pictures["near_copies"]
+    ends = record.leaderboard[0].of_photographs["near_copies"]
     assert board["leaderboard"].rows[0][at].text.endswith(f"[{100 * ends.low:.1f}, {100 * ends.high:.1f}]")
     assert any("near copies" in note for note in board["leaderboard_notes"])
     header, line = (tmp_path / "drawn" / "leaderboard.csv").read_text().splitlines()[:2]
     columns = dict(zip(header.split(","), line.split(","), strict=True))
-    assert float(columns["near_copies_low"]) == record.leaderboard[0].also_pictures["near_copies"].low
+    assert float(columns["near_copies_photographs_low"]) == ends.low
 
 
 def test_losses_gradients_logits_and_diversity_are_drawn_by_step(finished: Path) -> None:
@@ -276,9 +344,9 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("name", "value", "low", "high", "told"),
     [
-        ("near_copies", 0.4, 0.3, 0.5, "it copies."),
-        ("near_copies", 0.06, 0.02, 0.1, "that it copies was not shown."),
-        ("near_copies", 0.02, 0.01, 0.04, "no more than photographs."),
+        ("near_copies", 0.11, 0.02, 0.1, "it copies."),
+        ("near_copies", 0.4, 0.3, 0.5, "as photographs would. That it copies was not shown."),
+        ("near_copies", 0.02, 0.03, 0.1, "fewer than photographs would."),
         ("kid", -1e12, -2e12, -1e11, "nearer to photographs than blurred photographs"),
         ("kid", 1e12, 1e11, 2e12, "nothing was learnt"),
         ("kid", 1.0, -1e-9, 1e12, "not shown that its pictures are nearer to photographs than noise is"),
@@ -287,11 +355,12 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
 def test_what_the_measures_mean_changes_with_them(
     finished: Path, tmp_path: Path, name: str, value: float, low: float, high: float, told: str
 ) -> None:
-    from etude.report.generated import Measured, tell_plainly
+    from etude.report.generated_told import Measured, tell_plainly
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
-    of = Measured("dcgan", {name: value}, {name: Interval(low=low, high=high)}, (record,))
+    found = Interval(low=low, high=high)
+    of = Measured("dcgan", {name: value}, {name: found}, found if name == "near_copies" else None, (record,))
     assert told in " ".join(tell_plainly(of, Words("en")))
 
 
@@ -352,6 +421,16 @@ def test_what_was_measured_over_other_weights_is_not_compared(finished: Path, tm
     assert note.startswith("other: no verdict against drawn/dcgan, as its pictures were measured otherwise.")
 
 
+def test_pictures_of_another_size_are_not_compared(finished: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(finished, tmp_path / "other")
+    for path, run in runs(other).values():
+        config = run.config | {"prepare": run.config["prepare"] | {"size_px": [32, 32]}}
+        run.model_copy(update={"config": config}).save(path / "run.json")
+    found = compare_studies([StudyFolder.of(finished), StudyFolder.of(other)])
+    assert found.verdicts == ()
+    assert found.notes == ("other: no verdict against drawn/dcgan, as its pictures are of another size.",)
+
+
 def test_runs_of_a_version_that_told_copies_by_features_are_measured_again(finished: Path, tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
@@ -368,7 +447,7 @@ def test_runs_of_a_version_that_told_copies_by_features_are_measured_again(finis
     record = Study.from_text(STUDY).run(tmp_path).record
     assert {path: path.stat().st_mtime_ns for path in before} == before
     for folder, run in runs(tmp_path / "drawn").values():
-        assert GenerationRecord.load(folder / "generation.json").near_by == "pixels"
+        assert GenerationRecord.load(folder / "generation.json").near_by == "zooms"
         assert GeneratedFeatures.read(folder / "predictions.parquet", Part.TEST).score("near_copies") == pytest.approx(
             run.test["near_copies"]
         )
@@ -392,6 +471,30 @@ def test_copies_that_a_generation_would_not_use_are_refused() -> None:
 def test_a_file_that_names_no_candidates_has_a_ladder_of_generators() -> None:
     study = parse_study("task: generation\ndata: {source: shapes, classes: [disc]}")
     assert list(study.candidates) == ["dcgan", "dcgan-augmented", "fastgan"]
+    several = parse_study("task: generation\ndata: {source: shapes, classes: [disc, square]}")
+    assert list(several.candidates) == ["dcgan", "dcgan-augmented", "fastgan", "conditional"]
+    assert resolve_candidate(several, "conditional").model.conditional is True  # type: ignore[attr-defined]
+
+
+def test_a_size_that_no_generator_has_is_told_with_its_line_before_anything_is_timed() -> None:
+    with pytest.raises(
+        StudyFileError, match=r"line 5: dcgan: prepare\.size_px must be a square of 8, 16, .*\[48, 48\]"
+    ):
+        Study.from_text(STUDY.replace("size_px: 16", "size_px: 48"))
+
+
+def test_candidates_of_several_sizes_are_told_not_to_compare() -> None:
+    from etude.study.cautions import size_cautions
+    from etude.study.resolve import resolve_candidates
+
+    study = parse_study(
+        STUDY.replace("    model: {name: fastgan", "    prepare: {size_px: 32}\n    model: {name: fastgan")
+    )
+    told = {name: list(size_cautions(one, study)) for name, one in resolve_candidates(study).items()}
+    assert "32 px. Each is measured beside" in told["dcgan"][0]
+    assert "a side of 32 px, those of another candidate one of 16 px" in told["conditional"][0]
+    alike = parse_study(STUDY)
+    assert not [one for candidate in resolve_candidates(alike).values() for one in size_cautions(candidate, alike)]
 
 
 def test_generators_losses_are_not_for_classifiers() -> None:

@@ -80,9 +80,11 @@ def test_density_and_coverage_by_the_papers_neighbourhoods(features):
     assert coverage(generated, real) == pytest.approx(inside.any(0).mean())
 
 
-def test_density_and_coverage_under_weights_are_those_of_the_drawn_pictures(features):
+@pytest.mark.parametrize("looked_at", [2, 8, 64])
+def test_density_and_coverage_under_weights_are_those_of_the_drawn_pictures(features, looked_at, monkeypatch):
     generated, real = features
     weights = np.random.default_rng(1).multinomial(len(real), np.full(len(real), 1 / len(real)), size=4).astype(float)
+    monkeypatch.setattr("etude.metrics.generation._LOOKED_AT", looked_at)
     for row in weights:
         drawn = np.repeat(real, row.astype(int), axis=0)
         for under, of in ((density_under, density), (coverage_under, coverage)):

@@ -18,8 +18,10 @@ class GeneratedMeasure(Config):
     """Its name: kid, fid, density, coverage, diversity or near_copies."""
     value: float
     """Against held-out real pictures."""
-    interval: Interval
-    """95 % interval over the held-out pictures (bootstrap), the generated ones as they are."""
+    interval: Interval | None
+    """95 % interval over the held-out pictures, the generated ones as they are: by the bootstrap (KID, diversity) or
+    the jackknife, about what as many pictures give on average; in records of earlier versions all by the bootstrap.
+    None where there is no honest one (near copies), or no spread."""
     against_training: float | None = None
     """Against the training pictures in the place of held-out ones; none for what compares with both."""
 
@@ -29,8 +31,12 @@ class TrivialGenerator(Config):
 
     name: str
     """training (the training pictures themselves), blurred (the same, blurred) or noise (uniform)."""
+    n: int | None = None
+    """Its pictures; none in records of earlier versions. FID and coverage hang on how many there are."""
     scores: dict[str, float]
     """Its measures against held-out real pictures, by name."""
+    intervals: dict[str, Interval] = {}
+    """Their 95 % intervals over the held-out pictures, where there is an honest one; empty in those records."""
 
 
 class NearestPair(Config):
@@ -45,10 +51,11 @@ class NearestPair(Config):
 class GenerationRecord(Record):
     """What a finished generator was found to give.
 
-    Nearness is by pixels in format 3; before by features: by their distance alone in format 1, by its ratio in 2.
+    Nearness is by pixels from format 3 on; before by features: by their distance alone in format 1, by its ratio in 2.
+    From format 4 on near copies are counted by ranks, and intervals contain their value.
     """
 
-    FORMAT: ClassVar[int] = 3
+    FORMAT: ClassVar[int] = 4
 
     format: int = FORMAT
     """The number of the format that this record was written in."""
@@ -57,23 +64,25 @@ class GenerationRecord(Record):
     weights: str = ""
     """SHA-256 of the file of that network's weights, as two files may have one name; empty for pixels, and in records
     of earlier versions."""
-    comparable: bool = False
-    """Whether they may stand beside published values: only over the network and the pictures of those."""
     n_generated: int
     """Generated pictures that were measured."""
     n_real: int
     """Held-out real pictures, the test part."""
     n_training: int
-    """Training pictures."""
+    """Training pictures, by all of which nearness is told."""
+    n_training_measured: int | None = None
+    """Those of them, drawn by the seed, over whose features all else is measured that is of training pictures: no more
+    than memory has room for. None in records of earlier versions: all."""
     measures: tuple[GeneratedMeasure, ...]
     """Every measure."""
     trivial: tuple[TrivialGenerator, ...]
     """What trivial generators get."""
     classes: dict[str, dict[str, float]] = {}
-    """For a conditional generator, measures by class that was asked for, against held-out pictures of that class."""
-    near_by: Literal["distance", "ratio", "pixels"] = "pixels"
-    """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, or that ratio
-    of pixels (`etude.metrics.copies`)."""
+    """For a conditional generator, measures by class that was asked for, against held-out pictures of that class, and
+    of near copies by training pictures of that class (in records of earlier versions by all)."""
+    near_by: Literal["distance", "ratio", "pixels", "zooms"] = "zooms"
+    """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, that ratio of
+    pixels, or the same with training pictures enlarged too (`etude.metrics.copies`)."""
     near_limit: float
     """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float
@@ -91,5 +100,8 @@ class GenerationRecord(Record):
         if content.get("format", 1) == 1:
             content = content | {"near_by": "distance", "format": 2}
         if content["format"] == 2:
-            content = content | {"near_by": content.get("near_by", "ratio"), "format": cls.FORMAT}
+            content = content | {"near_by": content.get("near_by", "ratio"), "format": 3}
+        if content["format"] == 3:
+            kept = {name: content[name] for name in content if name != "comparable"}
+            content = {"near_by": "pixels"} | kept | {"format": cls.FORMAT}
         return content

@@ -23,12 +23,14 @@ class JudgedPictures(Config):
     """For generated pictures, the class that was asked for; empty where the generator is not told one."""
     target: str
     """The class that is asked about."""
+    size_px: int | None = None
+    """Side of the pictures that were judged; none in records of earlier versions, which have one size alone."""
     n: int
-    """Pictures."""
+    """Pictures, of all runs together."""
     called: float
     """Share of them that is called the class, mean over the networks that were asked, from 0 to 1."""
     called_interval: Interval
-    """95 % interval over the pictures (bootstrap)."""
+    """95 % interval over the pictures (Wilson; in records of earlier versions bootstrap), the runs as they are."""
     confidence: float
     """Mean probability that the class is given, from 0 to 1."""
     confidence_interval: Interval
@@ -53,6 +55,6 @@ class JudgementRecord(Record):
     networks: int
     """Finished runs that were asked. Photographs are answered by those of them that had not learnt from them."""
     size_px: int
-    """Side to which photographs were brought first: that of the generated pictures."""
+    """Side to which photographs were brought first: that of the first candidate's pictures."""
     pictures: tuple[JudgedPictures, ...]
     """Generated pictures by candidate and class, then photographs."""

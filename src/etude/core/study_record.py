@@ -26,16 +26,17 @@ class LeaderboardRow(Config):
     interval_runs: Interval | None = None
     """95 % interval over seeds or folds (t), within the bounds of the metric; none with one run."""
     interval_pictures: Interval | None = None
-    """95 % interval over the pictures of the test part (bootstrap)."""
+    """95 % interval over the pictures of the test part; none of measures of generated pictures that have no honest one
+    (`metrics.generation.FeatureMetric.resampling`)."""
     validation_score: float | None = None
     """Mean score on the validation part."""
     train_score: float | None = None
     """Mean score on the training part without augmentation."""
     also: dict[str, float] = {}
     """Means of the other metrics that the protocol asks for, on the test part."""
-    also_pictures: dict[str, Interval] = {}
-    """95 % interval over the pictures of the test part, folds together, of those of them that are read against a limit:
-    near copies, which are what real pictures show up to 0.05."""
+    of_photographs: dict[str, Interval] = {}
+    """Of those of them that are read against what photographs show (near copies), between what ends the mean of as many
+    runs would lie in 95 of 100 draws if they gave fresh photographs. Records of earlier versions have none."""
     class_scores: dict[str, float | None] = {}
     """For masks, the mean IoU over the runs of each class on the test part; none for a class that is not there."""
     category_scores: dict[str, float | None] = {}
@@ -78,7 +79,7 @@ class Ratio(Config):
     value: float
     """Mean score over mean score."""
     interval: Interval
-    """95 % interval over the test pictures (bootstrap), the trainings as they are."""
+    """95 % interval over the test pictures, the trainings as they are."""
 
 
 class Verdict(Config):
@@ -112,7 +113,8 @@ class Verdict(Config):
     """95 % interval of the gain over the pictures of the test part, by the paired bootstrap, where the test is over
     runs: those that share a test part say nothing of other pictures. None for generators."""
     ratio: Ratio | None = None
-    """For generators, the candidate's score over the baseline's; none for scores that are read as differences."""
+    """For generators, the candidate's score over the baseline's; none for scores that are read as differences, and
+    where the baseline's is not shown to lie above 0."""
     group: str = ""
     """Name of the ablation, search or combination that it belongs to, within which p was corrected; empty for the
     study's candidates."""
@@ -343,6 +345,16 @@ class StudyRecord(Record):
     records of earlier versions."""
     published: tuple[PublishedValue, ...] = ()
     """Values that others published, as the study file states them; nothing here was compared with them."""
+
+    @classmethod
+    def upgrade(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """Leave out intervals of near copies that earlier versions wrote: they called chance a copy."""
+        rows = content.get("leaderboard", [])
+        if not any(isinstance(row, dict) and "also_pictures" in row for row in rows):
+            return content
+        return content | {
+            "leaderboard": [{name: row[name] for name in row if name != "also_pictures"} for row in rows]
+        }  # fmt: skip
 
     def draws_of(self, candidate: str) -> int:
         """Return what an interval over the runs of a candidate rests on: folds where it has several, else seeds."""

@@ -5,6 +5,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, D features, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -65,11 +66,16 @@ class GeneratedFeatures:
             scores_R[enough_R] = GENERATION_METRICS[metric].under_weights(self.sets, weights_RN[enough_R])
         return scores_R
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path, nearest: tuple[Sequence[str], Sequence[str]] | None = None) -> None:
         """Write the file whole or not at all.
 
         Columns: `item` (string, empty for all but the real pictures), `part` (string; `generated` for those),
-        `features` (fixed-size list of D float32) and `nearness` to the training pictures (float64; null for those).
+        `features` (fixed-size list of D float32), `nearness` to the training pictures (float64; null for those) and
+        `nearest_item` (string; null for those), the id of the training picture that is nearest.
+
+        Args:
+            path: of the file.
+            nearest: the ids (N,) nearest to the real pictures and (M,) to the generated ones, where they are known.
         """
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -82,6 +88,8 @@ class GeneratedFeatures:
         ]
         flat = np.concatenate([features for _, features, _ in parts]).astype(np.float32)
         nearness = [[None] * len(rows) if near is None else near.tolist() for _, rows, near in parts]
+        none = [None] * len(sets.training_TD)
+        known = [None] * (len(flat) - len(none)) if nearest is None else [*nearest[0], *nearest[1]]
         unnamed = [""] * (len(flat) - len(self))
         table = pa.table(
             {
@@ -89,6 +97,7 @@ class GeneratedFeatures:
                 "part": pa.array([name for name, rows, _ in parts for _ in range(len(rows))], pa.string()),
                 "features": pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1]),
                 "nearness": pa.array([value for values in nearness for value in values], pa.float64()),
+                "nearest_item": pa.array([*known, *none], pa.string()),
             }
         )
         with writing(path) as beside:

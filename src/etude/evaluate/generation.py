@@ -14,52 +14,66 @@ import numpy.typing as npt
 
 from etude.core.generation_record import GeneratedMeasure, TrivialGenerator
 from etude.evaluate.generated import GeneratedFeatures
-from etude.metrics.copies import nearness
-from etude.metrics.generation import GENERATION_METRICS, FeatureSets
-from etude.metrics.statistics import percentile_interval, resampling_weights
+from etude.evaluate.pictures import interval_of
+from etude.metrics.generation import GENERATION_METRICS, NEAR_COPIES, FeatureSets
 
-_REPLICATES: Final = 500
-_OF_BOTH: Final = ("near_copies",)
+_OF_BOTH: Final = (NEAR_COPIES,)
 """Measures that compare with training and held-out pictures at once."""
 _BLUR_SHARE: Final = 1 / 16
 """Radius of the blur, as a share of the side."""
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.floating]
+Doubles = npt.NDArray[np.float64]
 
 
 def measure_generated(answers: GeneratedFeatures) -> tuple[GeneratedMeasure, ...]:
-    """Return every measure against held-out pictures, with its interval, and against training ones."""
+    """Return every measure against held-out pictures, with its interval where it has one, and against training ones."""
     sets = answers.sets
     of_training = FeatureSets(sets.generated_MD, sets.training_TD, sets.training_TD)
-    weights_RN = np.concatenate(list(resampling_weights(len(answers), _REPLICATES)))
     return tuple(
         GeneratedMeasure(
             name=name,
             value=answers.score(name),
-            interval=percentile_interval(answers.under_weights(name, weights_RN)),
-            against_training=None if name in _OF_BOTH else float(metric.function(of_training)),
+            interval=interval_of(answers, name),
+            against_training=None if name in _OF_BOTH else float(GENERATION_METRICS[name].function(of_training)),
         )
-        for name, metric in ((name, GENERATION_METRICS[name]) for name in GENERATION_METRICS)
+        for name in GENERATION_METRICS
     )
 
 
 def measure_trivial(
-    pictures_THWC: Pixels, sets: FeatureSets, embed: Callable[[Pixels], Floats], seed: int
+    pictures_THWC: Pixels,
+    answers: GeneratedFeatures,
+    embed: Callable[[Pixels], Floats],
+    near: Callable[[Pixels], Doubles],
+    seed: int,
 ) -> Iterator[TrivialGenerator]:
-    """Measure what everyone could do: the training pictures themselves, the same blurred, and noise."""
+    """Measure what everyone could do: the training pictures themselves, the same blurred, and noise.
+
+    Args:
+        pictures_THWC: the training pictures whose features `answers` has.
+        answers: the held-out pictures.
+        embed: pictures to their features.
+        near: pictures to their nearness to training pictures.
+        seed: of the noise.
+    """
     given = (
         ("training", pictures_THWC),
         ("blurred", blur(pictures_THWC)),
         ("noise", np.random.default_rng(seed).integers(0, 256, pictures_THWC.shape, dtype=np.uint8)),
     )
     for name, pictures in given:
-        features = sets.training_TD if name == "training" else embed(pictures)
-        of_it = replace(
-            sets, generated_MD=features, generated_nearness_M=nearness(pictures, pictures_THWC)[0]
-        )  # fmt: skip
-        scores = {metric: float(GENERATION_METRICS[metric].function(of_it)) for metric in GENERATION_METRICS}
-        yield TrivialGenerator(name=name, scores=scores)
+        features = answers.sets.training_TD if name == "training" else embed(pictures)
+        sets = replace(answers.sets, generated_MD=features, generated_nearness_M=near(pictures))
+        of_it = replace(answers, sets=sets)
+        intervals = {metric: interval_of(of_it, metric) for metric in GENERATION_METRICS}
+        yield TrivialGenerator(
+            name=name,
+            n=len(pictures),
+            scores={metric: of_it.score(metric) for metric in GENERATION_METRICS},
+            intervals={metric: interval for metric, interval in intervals.items() if interval is not None},
+        )
 
 
 def blur(pictures_NHWC: Pixels) -> Pixels:

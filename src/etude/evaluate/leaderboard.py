@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from etude.core.interval import Interval
 from etude.core.run_record import Cost
 from etude.core.study_record import LeaderboardRow
-from etude.evaluate.pictures import interval_over_pictures
+from etude.evaluate.pictures import interval_over_pictures, photographs_instead
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
+from etude.metrics.generation import NEAR_COPIES
 from etude.metrics.statistics import t_interval
 
 
@@ -58,7 +59,7 @@ def leaderboard_row(
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
         also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
-        also_pictures={name: interval_over_pictures(runs, name) for name in also if name in _READ_AGAINST_A_LIMIT},
+        of_photographs={name: photographs_instead(runs) for name in (metric, *also) if name == NEAR_COPIES},
         class_scores=_mean_each([record.test_classes for record in records]),
         category_scores=_mean_each([record.test_categories for record in records]),
         seconds=statistics.fmean(cost.seconds for cost in costs),
@@ -77,8 +78,6 @@ def leaderboard_row(
 
 
 _COLUMNS = frozenset((*Cost.model_fields, *LeaderboardRow.model_fields))
-_READ_AGAINST_A_LIMIT = frozenset(("near_copies",))
-"""Metrics of which a report says whether they pass a limit: that takes an interval, also where they do not rank."""
 
 
 def interval_over_runs(runs: Sequence[RunResult], metric: str) -> Interval | None:

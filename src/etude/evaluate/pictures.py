@@ -9,7 +9,7 @@ Shapes: U pictures in all, N of a run, R replicates.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +18,18 @@ from etude.core.errors import DataError, sentence
 from etude.core.interval import Interval
 from etude.core.study_record import Ratio, Resampling
 from etude.core.texts import number_texts
+from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.related import Related
 from etude.evaluate.run_result import RunResult
-from etude.evaluate.scores import Answers
+from etude.evaluate.scores import Answers, metric_of
+from etude.metrics.generation import FeatureMetric
+from etude.metrics.near_copies import shares_of_photographs
 from etude.metrics.statistics import (
     PictureComparison,
     bootstrap_interval,
     bootstrap_p,
+    jackknife_interval,
+    jackknife_weights,
     paired_bootstrap,
     percentile_interval,
     resampling_weights,
@@ -39,13 +44,18 @@ Positions = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
 
-def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0) -> Interval:
-    """95 % interval over test pictures of the mean score of the runs (percentile bootstrap).
+def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0) -> Interval | None:
+    """95 % interval over test pictures of the mean score of the runs.
+
+    By the percentile bootstrap; of generated pictures by what `FeatureMetric.resampling` says.
 
     Args:
         runs: at least one, of one candidate.
         metric: name.
         seed: the same seed gives the same interval.
+
+    Returns:
+        The interval; none where a measure of generated pictures has no honest one, or shows no spread.
 
     Raises:
         DataError: if a score does not exist.
@@ -56,9 +66,9 @@ def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0
     values_U = _values_of_pictures(answers, metric, positions, n_pictures)
     if values_U is not None and related is None:
         return bootstrap_interval(values_U, seed=seed)
-    shares = np.full(len(runs), 1 / len(runs))
-    drawn_R = _replicates(answers, shares, metric, positions, n_pictures, seed, related)
-    return percentile_interval(drawn_R) if related is None else related.interval(drawn_R)
+    score = float(np.mean([one.score(metric) for one in answers]))
+    replicates_R = _mean_replicates(answers, metric, positions, n_pictures, seed, related)
+    return _interval(metric, score, replicates_R, related)
 
 
 def resampling_of(runs: Sequence[RunResult]) -> Resampling | None:
@@ -68,6 +78,12 @@ def resampling_of(runs: Sequence[RunResult]) -> Resampling | None:
     answers = [run.open_test() for run in runs]
     related = _related(runs, answers, *_positions(answers))
     return None if related is None else related.resampling
+
+
+def interval_of(answers: Answers, metric: str, seed: int = 0) -> Interval | None:
+    """Return the same of a single run that is no mean over pictures, from what it answered."""
+    drawn_R = _mean_replicates([answers], metric, [np.arange(len(answers))], len(answers), seed)
+    return _interval(metric, answers.score(metric), drawn_R)
 
 
 def compare_over_pictures(
@@ -99,36 +115,60 @@ def compare_over_pictures(
         return paired_bootstrap(values_a, values_b, seed=seed)
     shares = np.repeat([1.0, -1.0], len(a)) / len(a)
     gain = float(shares @ [entry.score(metric) for entry in answers])
-    gains_R = _replicates(answers, shares, metric, positions, n_pictures, seed, related)
+    weights = _weights(n_pictures, seed, related)
+    gains_R = _replicates(answers, shares, metric, positions, n_pictures, weights)
     interval = percentile_interval(gains_R) if related is None else related.interval(gains_R)
     p = bootstrap_p(gains_R) if related is None else related.p(gains_R)
     return PictureComparison(gain, interval.low, interval.high, p)
 
 
-def ratio_over_pictures(a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0) -> Ratio:
+def ratio_over_pictures(
+    a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0
+) -> Ratio | None:  # fmt: skip
     """Return the mean score of some runs over that of others, by resampling the test pictures for both together.
 
     It says what the pictures leave open, given these trainings; what others would give stands in the verdict.
 
     Args:
         a: runs of one candidate, paired with those of `b`.
-        b: runs of the other; its mean score must not be near zero.
-        metric: name.
-        seed: as for `compare_over_pictures`.
+        b: runs of the other.
+        metric: name, of a measure of generated pictures.
+        seed: as for `interval_over_pictures`.
+
+    Returns:
+        The ratio; none where the interval of what it is divided by does not lie above 0, or there is no interval.
 
     Raises:
         DataError: if a score does not exist.
     """
     answers = [run.open_test() for run in (*a, *b)]
     positions, n_pictures = _positions(answers)
-    value = float(np.mean([one.score(metric) for one in answers[: len(a)]]))
-    value /= float(np.mean([one.score(metric) for one in answers[len(a) :]]))
+    sides = slice(0, len(a)), slice(len(a), None)
+    score_a, score_b = (float(np.mean([one.score(metric) for one in answers[side]])) for side in sides)
     of_a, of_b = (
-        _replicates(answers[part], np.full(len(answers[part]), 1 / len(answers[part])), metric, positions[part],
-                    n_pictures, seed)
-        for part in (slice(0, len(a)), slice(len(a), None))
+        _mean_replicates(answers[side], metric, positions[side], n_pictures, seed) for side in sides
     )  # fmt: skip
-    return Ratio(value=value, interval=percentile_interval(of_a / of_b))
+    divisor = _interval(metric, score_b, of_b)
+    if divisor is None or divisor.low <= 0 or score_b <= 0:
+        return None
+    known_R = of_b > 0
+    ratios_R = np.divide(of_a, of_b, out=np.full_like(of_a, np.nan), where=known_R)
+    interval = _interval(metric, score_a / score_b, ratios_R)
+    return None if interval is None else Ratio(value=score_a / score_b, interval=interval)
+
+
+def photographs_instead(runs: Sequence[RunResult]) -> Interval:
+    """Return between what ends the mean share of near copies would lie in 95 of 100 draws, were nothing copied.
+
+    Args:
+        runs: of one candidate, of generated pictures: those that have one test part share what is drawn of it.
+    """
+    generated: dict[tuple[str, ...], list[int]] = {}
+    for run in runs:
+        answers = run.open_test()
+        assert isinstance(answers, GeneratedFeatures)
+        generated.setdefault(tuple(answers.ids), []).append(len(answers.sets.generated_MD))
+    return shares_of_photographs([(len(ids), counts) for ids, counts in generated.items()])
 
 
 def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:
@@ -183,19 +223,53 @@ def _values_of_pictures(
     return values_U
 
 
-def _replicates(
+def _resampling(metric: str) -> str:
+    """Return how the pictures are drawn anew for the interval of a metric: bootstrap, jackknife or none."""
+    found = metric_of(metric)
+    return found.resampling if isinstance(found, FeatureMetric) else "bootstrap"
+
+
+def _interval(metric: str, value: float, replicates_R: Doubles, related: Related | None = None) -> Interval | None:
+    """Return the interval about a value from what the redrawn pictures gave."""
+    if _resampling(metric) == "bootstrap":
+        return percentile_interval(replicates_R) if related is None else related.interval(replicates_R)
+    return jackknife_interval(value, replicates_R)
+
+
+def _mean_replicates(
     answers: Sequence[Answers],
-    shares: Doubles,
     metric: str,
     positions: Sequence[Positions],
     n_pictures: int,
     seed: int,
     related: Related | None = None,
 ) -> Doubles:
-    """Return the sum of the runs' scores times their shares, under resampling of the pictures. (R,)."""
+    """Return the mean score of some runs (R,) with the pictures drawn anew; empty where the metric has no interval."""
+    way = _resampling(metric)
+    if way == "none":
+        return np.zeros(0)
+    bootstrap = _weights(n_pictures, seed, related)
+    weights = bootstrap if way == "bootstrap" else [jackknife_weights(n_pictures, seed)]
+    shares = np.full(len(answers), 1 / len(answers))
+    return _replicates(answers, shares, metric, positions, n_pictures, weights)
+
+
+def _weights(n_pictures: int, seed: int, related: Related | None) -> Iterator[Doubles]:
+    """Draw how often each picture comes in each replicate, those of one group together."""
+    return resampling_weights(n_pictures, REPLICATES, seed) if related is None else related.weights(seed)
+
+
+def _replicates(
+    answers: Sequence[Answers],
+    shares: Doubles,
+    metric: str,
+    positions: Sequence[Positions],
+    n_pictures: int,
+    weights: Iterable[Doubles],
+) -> Doubles:
+    """Return the sum of the runs' scores times their shares, under each row of weights of the pictures. (R,)."""
     sums = []
-    drawn = resampling_weights(n_pictures, REPLICATES, seed) if related is None else related.weights(seed)
-    for weights_RU in drawn:
+    for weights_RU in weights:
         scores = [
             entry.under_weights(metric, weights_RU if _is_whole(at, n_pictures) else weights_RU[:, at])
             for entry, at in zip(answers, positions, strict=True)

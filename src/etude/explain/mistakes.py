@@ -5,19 +5,17 @@ Shapes: N pictures of the test part, K classes, R runs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.interval import Interval
 from etude.explain.records import Doubtful, ErrorsRecord, GroupScore, PictureRef
+from etude.metrics.statistics import wilson
 
 _SHOWN = 12
 _LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
 _SURE = 0.8  # mean probability from which runs that agree against the label say that it looks wrong
-_Z = 1.959963984540054
 
 
 def find_mistakes(
@@ -78,15 +76,3 @@ def score_groups(
             share = float(own.mean())
             found.append(GroupScore(name=str(name), n=len(own), share=share, interval=wilson(share, len(own))))
     return tuple(sorted(found, key=lambda group: (group.share, group.name)))
-
-
-def wilson(share: float, n: int) -> Interval:
-    """Return the 95 % interval of a share of n pictures (Wilson 1927).
-
-    >>> interval = wilson(0.5, 100)
-    >>> round(interval.low, 4), round(interval.high, 4)
-    (0.4038, 0.5962)
-    """
-    middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z / (1 + _Z**2 / n) * math.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2))
-    return Interval(low=max(0.0, middle - half), high=min(1.0, middle + half))

@@ -1,8 +1,9 @@
 """How near a picture is to one of the training pictures, by the pixels of both: whether it is a copy.
 
-Pictures are made small and their contrast equal, and a training picture is tried mirrored and moved too, so that a copy
-that is blurred, brighter, noisy, mirrored or shifted is found. Features of a pretrained network do not do: they miss
-noise and blur, and find what generators draw badly near to whatever training picture has a texture like it.
+Pictures are made small and their contrast equal, and a training picture is tried mirrored, moved and enlarged too, so
+that a copy that is blurred, brighter, noisy, mirrored, shifted or zoomed is found. Features of a pretrained network do
+not do: they miss noise and blur, and find what generators draw badly near to whatever training picture has a texture
+like it.
 
 Shapes: M pictures, T training pictures, S×S the side they are brought to, D numbers of a small picture.
 """
@@ -21,8 +22,10 @@ NEIGHBOURS: Final = 10
 """Training pictures of which the nearest is set against the others, to tell a copy."""
 _SIDE: Final = 32
 _WINDOW: Final = 24
+_WINDOWS: Final = (_WINDOW, 16)
+"""Sides of the parts of a training picture that are tried: as large as what is compared, and enlarged by half."""
 _STEP: Final = 2
-_BLOCK: Final = 3
+_BLOCKS: Final = 8
 _CHUNK: Final = 2048
 """Training pictures that are compared with at a time, which bounds memory."""
 
@@ -36,8 +39,9 @@ def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt
     The distance to the nearest over the mean distance to the next nine: in 0..1, near 0 for a copy, near 1 for a
     picture that is about as far from many. Beside those nine a picture that is only less various than photographs, and
     so near to all of them, is no copy. Compared are the middles of the pictures, three quarters of their side, reduced
-    to 8×8 with mean 0 and deviation 1; the distance to a training picture is the least over 25 places of its window, up
-    to an eighth of the side away, and over its mirror image.
+    to 8×8 with mean 0 and deviation 1; the distance to a training picture is the least over 25 places of such a window,
+    up to an eighth of the side away, over 81 places of one of two thirds of that, which enlarges it by half, and over
+    its mirror image.
 
     Source: Carlini et al. 2023, arXiv 2301.13188, section 5.
 
@@ -46,7 +50,7 @@ def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt
         training_THWC: as many pixels each.
     """
     middle = (_SIDE - _WINDOW) // 2
-    wanted_MD = _reduce(_bring(pictures_MHWC), middle, middle)
+    wanted_MD = _reduce(_bring(pictures_MHWC), middle, middle, _WINDOW)
     near_MK = np.full((len(wanted_MD), 0), np.inf, np.float32)
     at_M = np.zeros(len(wanted_MD), np.int64)
     for start in range(0, len(training_THWC), _CHUNK):
@@ -64,11 +68,12 @@ def _squares(wanted_MD: Small, training_TSSC: Small) -> Small:
     """Return the least squared distance (M, T) of each wanted picture to all windows of each training picture."""
     length_M = (wanted_MD**2).sum(1)
     least_MT = np.full((len(wanted_MD), len(training_TSSC)), np.inf, np.float32)
-    places = range(0, _SIDE - _WINDOW + 1, _STEP)
-    for turn, top, left in itertools.product((1, -1), places, places):
-        window_TD = _reduce(training_TSSC[:, :, ::turn], top, left)
-        squares_MT = length_M[:, None] + (window_TD**2).sum(1) - 2 * wanted_MD @ window_TD.T
-        np.minimum(least_MT, squares_MT, out=least_MT)
+    for turn, window in itertools.product((1, -1), _WINDOWS):
+        turned_TSSC, places = training_TSSC[:, :, ::turn], range(0, _SIDE - window + 1, _STEP)
+        for top, left in itertools.product(places, places):
+            window_TD = _reduce(turned_TSSC, top, left, window)
+            squares_MT = length_M[:, None] + (window_TD**2).sum(1) - 2 * wanted_MD @ window_TD.T
+            np.minimum(least_MT, squares_MT, out=least_MT)
     return least_MT
 
 
@@ -84,11 +89,11 @@ def _bring(pictures_NHWC: Pixels) -> Small:
     return small
 
 
-def _reduce(pictures_NSSC: Small, top: int, left: int) -> Small:
+def _reduce(pictures_NSSC: Small, top: int, left: int, side: int) -> Small:
     """Return one window of each picture, its blocks averaged and its contrast made equal, (N, D)."""
-    blocks = _WINDOW // _BLOCK
-    window = pictures_NSSC[:, top : top + _WINDOW, left : left + _WINDOW]
-    means_ND = window.reshape(len(window), blocks, _BLOCK, blocks, _BLOCK, 3).mean((2, 4)).reshape(len(window), -1)
+    block = side // _BLOCKS
+    window = pictures_NSSC[:, top : top + side, left : left + side]
+    means_ND = window.reshape(len(window), _BLOCKS, block, _BLOCKS, block, 3).mean((2, 4)).reshape(len(window), -1)
     means_ND = means_ND - means_ND.mean(1, keepdims=True)
     deviation_N1 = means_ND.std(1, keepdims=True)
     reduced: Small = np.divide(means_ND, deviation_N1, out=np.zeros_like(means_ND), where=deviation_N1 > 0)

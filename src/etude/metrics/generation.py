@@ -10,18 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
 from etude.core.errors import DataError, sentence
 from etude.core.registry import Registry
+from etude.metrics.near_copies import near_share, near_shares
 from etude.metrics.registry import Doubles, Floats
 
+NEAR_COPIES: Final = "near_copies"
+"""Name of the one measure that is read against what photographs show."""
 NEIGHBOURS: Final = 5
 """Of density and coverage, as in their paper."""
-NEAR_QUANTILE: Final = 0.05
-"""Share of the held-out real pictures that count as near copies of training pictures, by which 'near' is defined."""
+_LOOKED_AT: Final = 64
+"""Nearest pictures among which the last of these is looked for first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +84,9 @@ class FeatureMetric:
     """The features to the score."""
     under_weights: Callable[[FeatureSets, Doubles], Doubles]
     """The features and many weights (R, N) of the real pictures to scores (R,): the real pictures resampled."""
+    resampling: Literal["bootstrap", "jackknife", "none"] = "bootstrap"
+    """What gives an interval over the real pictures: pictures drawn again and again, where a picture that is drawn
+    twice distorts nothing; else groups left out; none where the measure is a matter of a few extreme pictures."""
 
 
 GENERATION_METRICS: Registry[FeatureMetric] = Registry("generation metric")
@@ -197,8 +203,11 @@ def _radii(real_ND: Floats, weights_RN: Doubles, neighbours: int) -> Iterator[Do
     sorted_NN = np.take_along_axis(within_NN, order_NN, axis=1)
     for weights_N in weights_RN:
         rank = min(neighbours, int(weights_N.sum()) - 1)
-        reached_NN = np.cumsum(weights_N[order_NN], axis=1) > rank
-        yield sorted_NN[np.arange(len(sorted_NN)), reached_NN.argmax(1)]
+        for looked_at in (_LOOKED_AT, len(order_NN)):  # far from the nearest there is seldom anything to count
+            reached_NK = np.cumsum(weights_N[order_NN[:, :looked_at]], axis=1) > rank
+            if reached_NK[:, -1].all():
+                break
+        yield sorted_NN[np.arange(len(sorted_NN)), reached_NK.argmax(1)]
 
 
 def diversity(features_MD: Floats) -> float:
@@ -214,16 +223,11 @@ def _diversity_under(features_MD: Floats, weights_RM: Doubles) -> Doubles:
 def near_copies(sets: FeatureSets) -> float:
     """Share of the generated pictures that are nearer to a training picture than 19 of 20 held-out real ones are.
 
-    In 0..1; lower is better. Held-out real pictures give about 0.05 by definition: clearly more tells memorisation.
-    What near means: `etude.metrics.copies.nearness`. NaN where the sets do not tell it.
+    In 0..1; lower is better. Fresh photographs give 0.05 on average (`metrics.near_copies`). What near means:
+    `etude.metrics.copies.nearness`. NaN where the sets do not tell it.
     """
-    return float(_near_copies_under(sets, np.ones((1, len(sets.real_ND))))[0])
-
-
-def near_limit(nearness_N: Floats, weights_N: Doubles | None = None) -> float:
-    """Return the nearness under which a picture counts as a near copy, from those of held-out real pictures."""
-    counts = np.ones(len(nearness_N), np.int64) if weights_N is None else weights_N.astype(np.int64)
-    return float(np.quantile(np.repeat(nearness_N, counts), NEAR_QUANTILE))
+    of_generated, of_real = sets.generated_nearness_M, sets.real_nearness_N
+    return np.nan if of_generated is None or of_real is None else near_share(of_generated, of_real)
 
 
 def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
@@ -241,7 +245,7 @@ def _near_copies_under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
     of_generated, of_real = sets.generated_nearness_M, sets.real_nearness_N
     if of_generated is None or of_real is None:
         return np.full(len(weights_RN), np.nan)
-    return np.array([float((of_generated < near_limit(of_real, weights_N)).mean()) for weights_N in weights_RN])
+    return near_shares(of_generated, of_real, weights_RN)
 
 
 def _register(
@@ -254,9 +258,10 @@ def _register(
     high: float,
     unit: str,
     words: str,
+    resampling: Literal["bootstrap", "jackknife", "none"] = "bootstrap",
 ) -> None:
     GENERATION_METRICS.register(name)(
-        FeatureMetric(name, higher, low, high, unit, words, function, under_weights)
+        FeatureMetric(name, higher, low, high, unit, words, function, under_weights, resampling)
     )  # fmt: skip
 
 
@@ -271,21 +276,21 @@ _register(
     "fid",
     lambda sets: fid(sets.generated_MD, sets.real_ND),
     lambda sets, weights_RN: np.array([fid(sets.generated_MD, sets.real_ND, weights_N) for weights_N in weights_RN]),
-    higher=False, low=0.0, high=np.inf, unit="squared features",
+    higher=False, low=0.0, high=np.inf, unit="squared features", resampling="jackknife",
     words="Fréchet distance of the features of generated pictures and held-out real ones; biased with few pictures.",
 )  # fmt: skip
 _register(
     "density",
     lambda sets: density(sets.generated_MD, sets.real_ND),
     lambda sets, weights_RN: density_under(sets.generated_MD, sets.real_ND, weights_RN),
-    higher=True, low=0.0, high=np.inf, unit="ratio",
+    higher=True, low=0.0, high=np.inf, unit="ratio", resampling="jackknife",
     words="Whether generated pictures lie where real ones are dense; near 1 for real pictures.",
 )  # fmt: skip
 _register(
     "coverage",
     lambda sets: coverage(sets.generated_MD, sets.real_ND),
     lambda sets, weights_RN: coverage_under(sets.generated_MD, sets.real_ND, weights_RN),
-    higher=True, low=0.0, high=1.0, unit="fraction",
+    higher=True, low=0.0, high=1.0, unit="fraction", resampling="jackknife",
     words="Share of the held-out real pictures that have a generated one in their neighbourhood.",
 )  # fmt: skip
 _register(
@@ -296,9 +301,9 @@ _register(
     words="Mean distance of two generated pictures over that of two held-out real ones; 0 where all are the same.",
 )  # fmt: skip
 _register(
-    "near_copies",
+    NEAR_COPIES,
     near_copies,
     _near_copies_under,
-    higher=False, low=0.0, high=1.0, unit="fraction",
+    higher=False, low=0.0, high=1.0, unit="fraction", resampling="none",
     words="Share of the generated pictures nearer to a training picture than 19 of 20 held-out real ones are.",
 )  # fmt: skip

@@ -36,6 +36,7 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
         return None
     record = JudgementRecord.load(path)
     metric = MetricWords(words, record.metric, [])
+    sizes = sorted({pictures.size_px for pictures in record.pictures if pictures.size_px is not None})
     told = words.say_count(
         "{n} finished network of {candidate}, the best of the study {study}, is asked; its {metric} on its own test "
         "pictures is {score}. Photographs are brought to {size} px first.",
@@ -46,7 +47,7 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
         study=record.study,
         metric=metric.name,
         score=metric.score(record.score),
-        size=record.size_px,
+        size=words.listing(str(size) for size in sizes or [record.size_px]),
     )
     columns = (
         Column(words.say("pictures"), numeric=False),
@@ -57,11 +58,11 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
     )
     return Judged(
         told,
-        Table(columns, tuple(_row(pictures, words) for pictures in record.pictures)),
+        Table(columns, tuple(_row(pictures, words, with_size=len(sizes) > 1) for pictures in record.pictures)),
         words.say(
             "How many pictures are called what was asked about, and with what mean probability; 95% intervals over "
-            "pictures. Photographs are answered by networks that did not learn from them, after they were brought to "
-            "the size of the generated pictures."
+            "the pictures of these very generators. Photographs are answered by networks that did not learn from them, "
+            "after they were brought to the size of the generated pictures."
         ),
         words.say(
             "A detector may have learnt from the photographs that the generator learnt from: what is copied from them "
@@ -71,9 +72,10 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
     )
 
 
-def _row(pictures: JudgedPictures, words: Words) -> tuple[Cell, ...]:
+def _row(pictures: JudgedPictures, words: Words, *, with_size: bool) -> tuple[Cell, ...]:
+    name = _name(pictures, words)
     return (
-        Cell(_name(pictures, words)),
+        Cell(f"{name}, {pictures.size_px} px" if with_size else name),
         Cell(words.count(pictures.n), pictures.n),
         Cell(pictures.target),
         _cell(pictures.called, pictures.called_interval, words),

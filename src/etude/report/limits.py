@@ -15,10 +15,14 @@ _FEW_RUNS = 3
 def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
     """Return what is to be known to read a leaderboard."""
     notes = [tell_few_runs(record, words), tell_resampling(record, words)]
-    bounded = dict.fromkeys(name for row in record.leaderboard for name in row.also_pictures)
+    bounded = dict.fromkeys(name for row in record.leaderboard for name in row.of_photographs)
     if bounded:
         names = words.listing(words.say(METRIC_NAMES.get(name, name)) for name in bounded)
-        notes.append(words.say("In brackets after {metrics}: the 95% interval over pictures.", metrics=names))
+        notes.append(
+            words.say(
+                "In brackets after {metrics}: what fresh photographs would show in 95 of 100 draws.", metrics=names
+            )
+        )
     if any(row.latency_q1_ms is not None for row in record.leaderboard):
         notes.append(
             words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")

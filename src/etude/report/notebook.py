@@ -220,6 +220,12 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
             "Weights learn on the training part. Epoch, threshold and settings are chosen on the validation part, so its score is too "  # noqa: E501
             "good: among many choices the luckiest is kept. The test part is opened once, by a finished run, and judges alone. Two "  # noqa: E501
             "intervals are told apart: over pictures (others could have been drawn) and over runs (other seeds could have been)."  # noqa: E501
+        )
+        if study.record.task != "generation"
+        else say(
+            "Weights learn on the training part, and the network of the last step is kept: a dozen validation pictures cannot choose. "  # noqa: E501
+            "The test part is opened once, by a finished run, and judges alone. Two intervals are told apart: over pictures (others "  # noqa: E501
+            "could have been drawn) and over runs (other seeds could have been)."
         ),
         'book.tell("metric_why")',
     )

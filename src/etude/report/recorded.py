@@ -85,11 +85,19 @@ PATTERNS = (
         "The class {name} is void by its name, yet it counts in the mean as a class. Published values leave it "
         "out; the IoU of each class is in the note."
     ),
+    mark(
+        "{candidate}: its pictures have a side of {own} px, those of another candidate one of {other} px. Each is "
+        "measured beside photographs of its own size, so their scores do not compare."
+    ),
     mark_count(
         "{candidate}: beside its photographs its training part holds {n} generated picture of a class, "
         "from a generator trained on the photographs of that training part alone.",
         "{candidate}: beside its photographs its training part holds {n} generated pictures of a class, "
         "from a generator trained on the photographs of that training part alone.",
+    ),
+    mark(
+        "{candidate}: its generated pictures have a side of {side} px and are enlarged. Where photographs show more "
+        "detail than that, the network can tell the generated ones by it."
     ),
     mark_count(
         "{n} picture that cannot be used is left out (data.unreadable: skip): {names}.",

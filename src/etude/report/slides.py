@@ -20,7 +20,8 @@ from etude.report.data_told import tell_balance, tell_cleaning, tell_licence, te
 from etude.report.deck import BODY_IN, FULL_IN, MARGIN_IN, TOP_IN, WIDTH_IN, Deck, keep_ends, lay_table, pick_columns
 from etude.report.deployment import gather_deployment, tell_macs
 from etude.report.failures import join_pieces
-from etude.report.generated import TRIVIAL_WORDS, GeneratedPictures
+from etude.report.generated import GeneratedPictures
+from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
 from etude.report.limits import tell_few_runs
 from etude.report.note import gather

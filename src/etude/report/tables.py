@@ -147,10 +147,10 @@ def _also_of(name: str) -> Callable[[LeaderboardRow], float | None]:
 
 
 def _write_also(name: str, metric: MetricWords) -> Callable[[LeaderboardRow], str]:
-    """Return what writes another metric, with its interval over pictures where one was recorded."""
+    """Return what writes another metric, with what photographs would show where that was recorded."""
 
     def write(row: LeaderboardRow) -> str:
-        value, interval = row.also.get(name), row.also_pictures.get(name)
+        value, interval = row.also.get(name), row.of_photographs.get(name)
         if value is None:
             return ABSENT
         ends = "" if interval is None else metric.interval(interval.low, interval.high)
@@ -308,12 +308,9 @@ def tabulate_runs(study: StudyResults, words: Words, metric: MetricWords) -> Tab
     if with_folds:
         columns.append(Column(say("fold")))
     columns += [Column(say("state"), numeric=False), Column(metric.heading)]
-    columns += [
-        Column(say("validation")),
-        Column(say("epochs")),
-        Column(say("epoch kept")),
-        Column(say("training time")),
-    ]
+    # A generator has no epochs, and its last step is kept.
+    length = [say("steps")] if record.task == "generation" else [say("epochs"), say("epoch kept")]
+    columns += [Column(say("validation")), *map(Column, length), Column(say("training time"))]
     columns.append(Column(say("run"), numeric=False, hint=say("folder under runs/")))
     body = []
     for ref in record.runs:
@@ -322,16 +319,18 @@ def tabulate_runs(study: StudyResults, words: Words, metric: MetricWords) -> Tab
         if with_folds:
             cells.append(Cell(ABSENT if ref.fold is None else str(ref.fold), ref.fold))
         state = say(STOPPED_WORDS[run.stopped]) if run else say(STATUS_WORDS[ref.status])
-        cells += [Cell(state), *_run_cells(run, record.metric, words, metric), Cell(ref.identity, kind="code")]
+        cells += [Cell(state), *_run_cells(run, record, words, metric), Cell(ref.identity, kind="code")]
         body.append(tuple(cells))
     return Table(tuple(columns), tuple(body))
 
 
-def _run_cells(run: RunRecord | None, name: str, words: Words, metric: MetricWords) -> list[Cell]:
+def _run_cells(run: RunRecord | None, record: StudyRecord, words: Words, metric: MetricWords) -> list[Cell]:
     """Write the numbers of one run; none where it is not finished."""
+    has_steps = record.task == "generation"
     if run is None:
-        return [Cell(ABSENT)] * 5
-    scores = [run.test.get(name), run.validation.get(name)]
+        return [Cell(ABSENT)] * (4 if has_steps else 5)
+    scores = [run.test.get(record.metric), run.validation.get(record.metric)]
     cells = [Cell(ABSENT if score is None else metric.bare(score), score) for score in scores]
-    cells += [Cell(words.count(run.epochs), run.epochs), Cell(words.count(run.best_epoch), run.best_epoch)]
+    lengths = (run.steps,) if has_steps else (run.epochs, run.best_epoch)
+    cells += [Cell(words.count(length), length) for length in lengths]
     return [*cells, Cell(words.duration(run.cost.seconds), run.cost.seconds)]

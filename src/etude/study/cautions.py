@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from etude.core.counting import how_many
 from etude.data.source import Source
 from etude.study.file import StudyConfig
-from etude.study.resolve import Candidate
+from etude.study.resolve import Candidate, resolve_candidates
 
 _SYNSET = re.compile(r"(?:^|[/_])n\d{8}(?:[-_/.]|$)")
 # What masks call pixels that nobody labelled. `background` is none of them: where it is a class, as in Pascal VOC, it
@@ -29,17 +29,35 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         yield from combine_cautions(candidate, study)
     if study is not None and study.task == "segmentation":
         yield from mask_cautions(study, candidate, source)
+    if study is not None and study.task == "generation":
+        yield from size_cautions(candidate, study)
     if candidate.generated is not None:
         yield (
             f"{candidate.name}: beside its photographs its training part holds "
             f"{how_many(candidate.generated.pictures, 'generated picture')} of a class, from a generator trained "
             f"on the photographs of that training part alone."
         )
+        side = candidate.generated.size_px
+        if max(candidate.prepare.height_px, candidate.prepare.width_px) > side:
+            yield (
+                f"{candidate.name}: its generated pictures have a side of {side} px and are enlarged. Where "
+                f"photographs show more detail than that, the network can tell the generated ones by it."
+            )
     is_drawn = model.weights is None and model.checkpoint is None
     if candidate.finetune.name != "all" and is_drawn and model.name != "majority":
         yield (
             f"{candidate.name}: finetune is {candidate.finetune.name}, yet the network starts from random weights: "
             f"what stays frozen was never trained. Give model.weights or model.checkpoint."
+        )
+
+
+def size_cautions(candidate: Candidate, study: StudyConfig) -> Iterator[str]:
+    """Say of a generator whose pictures are of another size than another's that their scores do not compare."""
+    own, sizes = candidate.prepare.height_px, {one.prepare.height_px for one in resolve_candidates(study).values()}
+    for other in sorted(sizes - {own}):
+        yield (
+            f"{candidate.name}: its pictures have a side of {own} px, those of another candidate one of {other} px. "
+            f"Each is measured beside photographs of its own size, so their scores do not compare."
         )
 
 

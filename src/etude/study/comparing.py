@@ -57,6 +57,8 @@ class _Opened:
     """What two studies must share to be compared: pictures, labels, classes and parts."""
     measured: frozenset[tuple[str, str, int, str]] = frozenset()
     """Of generators, over which features of what weights how many pictures were measured, by what nearness."""
+    sizes: frozenset[str] = frozenset()
+    """Of generators, the sizes of their pictures, beside photographs of which they were measured."""
 
 
 def compare_studies(
@@ -110,10 +112,11 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
     split = (*_data_and_split(folder, record, runs), *record.classes)
     if record.task != "generation":
         return _Opened(label, record, runs, split)
-    paths = [folder.run(run.record.identity) / GENERATION_FILE for entries in runs.values() for run in entries]
-    found = [GenerationRecord.load(path) for path in paths]
+    records = [run.record for entries in runs.values() for run in entries]
+    found = [GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE) for one in records]
     measured = frozenset((one.features, one.weights, one.n_generated, one.near_by) for one in found)
-    return _Opened(label, record, runs, split, measured)
+    sizes = frozenset(str(one.config.get("prepare", {}).get("size_px")) for one in records)
+    return _Opened(label, record, runs, split, measured, sizes)
 
 
 def _data_and_split(
@@ -161,6 +164,9 @@ def _compare(opened: Sequence[_Opened], home: _Opened, of: str, metric: str) -> 
             continue
         if study.split != home.split:
             notes.append(f"{study.label}: no verdict against {baseline}, as its pictures or its split are others.")
+            continue
+        if study.sizes != home.sizes:
+            notes.append(f"{study.label}: no verdict against {baseline}, as its pictures are of another size.")
             continue
         if study.measured != home.measured:
             notes.append(

@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
-from etude.core.interval import Interval
 from etude.core.judgement_record import JudgedPictures, JudgementRecord, Kind
 from etude.core.records import fingerprint
 from etude.core.seeds import derive
@@ -26,7 +25,7 @@ from etude.core.words import Part
 from etude.data.prepared import PreparedSet, prepare_items
 from etude.evaluate.detector import Adjustment
 from etude.evaluate.predictions import Predictions
-from etude.metrics.statistics import bootstrap_interval
+from etude.metrics.statistics import bootstrap_interval, wilson
 from etude.pictures.prepare import prepare_picture
 from etude.pictures.prepare_config import Prepare
 from etude.study.file import StudyConfig
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
 
 JUDGED_EACH: Final = 200
 """Pictures of a generator's run that are judged: more cost time and change little."""
+
+_RULE: Final = 2
+"""Raised where the same runs would be judged otherwise than before."""
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -82,23 +84,28 @@ def judge_generators(
     """
     folder, judged_by = find_judge(workspace.study, workspace.source.classes, results)
     refs, judges = [ref for ref in record.runs if ref.status == "finished"], _best_refs(judged_by)
-    key = fingerprint([[ref.identity for ref in refs], [ref.identity for ref in judges], JUDGED_EACH])
+    key = fingerprint([[ref.identity for ref in refs], [ref.identity for ref in judges], JUDGED_EACH, _RULE])
     path = workspace.folder.judgement
     if path.exists() and (known := JudgementRecord.load(path)).key == key:
         return known
     judged, by = how_many(len(refs), "generator is", "generators are"), how_many(len(judges), "network")
     workspace.watch.said(f"{judged} judged by {judges[0].candidate} of {judged_by.name} ({by})")
     bench = Bench.open(folder, judged_by, judges, workspace)
-    prepare = next(iter(candidates.values())).prepare
+    prepares = {one.prepare.height_px: one.prepare for one in candidates.values()}
     targets = _targets(judged_by.classes, workspace.source.classes)
     pictures = [
         *(row for name in candidates for row in _judge_candidate(workspace, candidates[name], refs, bench, targets)),
-        *(row for target in targets for row in bench.judge_photographs(target, prepare)),
+        *(
+            row
+            for target in targets
+            for prepare in prepares.values()
+            for row in bench.judge_photographs(target, prepare)
+        ),
     ]
     row = next(row for row in judged_by.leaderboard if row.candidate == judges[0].candidate)
     found = JudgementRecord(
         key=key, study=judged_by.name, candidate=row.candidate, metric=judged_by.metric, score=row.score or 0.0,
-        networks=len(judges), size_px=prepare.height_px, pictures=tuple(pictures),
+        networks=len(judges), size_px=next(iter(prepares)), pictures=tuple(pictures),
     )  # fmt: skip
     found.save(path)
     return found
@@ -154,7 +161,7 @@ class Bench:
             rows = np.flatnonzero(chosen_N & (counts_N > 0))
             if len(rows):
                 means_N2 = sums_N2[rows] / counts_N[rows, None]
-                yield _told(means_N2[:, 0], means_N2[:, 1], kind=kind, target=target)
+                yield _told(means_N2[:, 0], means_N2[:, 1], kind=kind, target=target, size_px=prepare.height_px)
 
     def _ask(self, job: Job, pictures_NHWC: Pixels, target: int) -> tuple[Floats, Floats]:
         """Ask one network, at its temperature and threshold."""
@@ -195,22 +202,25 @@ def _judge_candidate(
             if len(targets) > 1 and label not in ("", of):
                 continue  # each class before the question that is about it; a detector of one class is asked of all
             called_N, sure_N = bench.judge(np.concatenate(parts), bench.jobs[0].classes.index(target))
-            yield _told(called_N, sure_N, kind="generated", target=target, candidate=candidate.name, label=label)
+            yield _told(
+                called_N,
+                sure_N,
+                kind="generated",
+                target=target,
+                size_px=candidate.prepare.height_px,
+                candidate=candidate.name,
+                label=label,
+            )
 
 
 def _told(
-    called_N: Floats, sure_N: Floats, *, kind: Kind, target: str, candidate: str = "", label: str = ""
+    called_N: Floats, sure_N: Floats, *, kind: Kind, target: str, size_px: int, candidate: str = "", label: str = ""
 ) -> JudgedPictures:
     return JudgedPictures(
-        kind=kind, candidate=candidate, label=label, target=target, n=len(called_N),
-        called=float(called_N.mean()), called_interval=_interval(called_N),
-        confidence=float(sure_N.mean()), confidence_interval=_interval(sure_N),
+        kind=kind, candidate=candidate, label=label, target=target, size_px=size_px, n=len(called_N),
+        called=float(called_N.mean()), called_interval=wilson(float(called_N.mean()), len(called_N)),
+        confidence=float(sure_N.mean()), confidence_interval=bootstrap_interval(sure_N),
     )  # fmt: skip
-
-
-def _interval(values_N: Floats) -> Interval:
-    found = bootstrap_interval(values_N)
-    return Interval(low=found.low, high=found.high)
 
 
 def _best_refs(record: StudyRecord) -> list[RunRef]:

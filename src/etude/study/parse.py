@@ -17,7 +17,7 @@ from etude.study.combining import check_combine
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import StudyConfig
 from etude.study.searches import expand_searches
-from etude.study.tasks import LADDERS, check_candidate, check_study
+from etude.study.tasks import check_candidate, check_study, ladder_of
 from etude.study.yaml_text import Path as FieldPath
 from etude.study.yaml_text import parse_value, read_yaml, set_field
 
@@ -43,8 +43,7 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
     problems = [f"line {line}: {told}." for line, told in twice]
     problems += _apply_sets(tree, sets, lines)
     if not tree.get("candidates"):
-        ladder = LADDERS[task if (task := tree.get("task")) in ("segmentation", "generation") else "classification"]
-        tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else ladder
+        tree["candidates"] = {_model_name(tree["model"]): {}} if tree.get("model") else ladder_of(tree)
     study, faults = _validate(tree)
     problems += [_problem(fault, tree, lines) for fault in faults]
     sound = study or _validate(_without(tree, faults))[0]

@@ -85,7 +85,7 @@ def run_identity(workspace: Workspace, candidate: Candidate, seed: int, fold: in
 
     Data, weights and a network of one's own enter by content. Names, paths, workers, devices and reports do
     not, nor fields left at their default, so that a field added later leaves old runs valid. How generated pictures
-    are measured does not either: a run that was measured otherwise is measured again, not trained.
+    are measured does not either, nor what ranks them: a run that was measured otherwise is measured again, not trained.
     """
     return fingerprint(identity_content(workspace, candidate, seed, fold))
 
@@ -108,6 +108,8 @@ def identity_content(workspace: Workspace, candidate: Candidate, seed: int, fold
     }
     if candidate.train.steps is not None:
         content["train"].pop("epochs", None)  # steps take their place
+    if study.task == "generation":
+        del content["metric"]  # a generator is not chosen by it
     if not content["augment"].get("use"):
         content["augment"] = {}  # without an augmentation its strength means nothing
     if finetune := candidate.finetune.identity():

@@ -357,8 +357,9 @@ def flatten_row(row: LeaderboardRow) -> dict[str, Any]:
             flat[f"{name}_low"], flat[f"{name}_high"] = ("", "") if value is None else (value.low, value.high)
         elif name == "also":
             flat |= value
-        elif name == "also_pictures":
-            flat |= {f"{of}_{end}": getattr(interval, end) for of, interval in value.items() for end in ("low", "high")}
+        elif name == "of_photographs":
+            ends = ("low", "high")
+            flat |= {f"{of}_photographs_{end}": getattr(found, end) for of, found in value.items() for end in ends}
         elif name in ("class_scores", "category_scores"):
             kind = name.removesuffix("_scores")
             flat |= {f"iou_{kind}_{of}": "" if score is None else score for of, score in value.items()}

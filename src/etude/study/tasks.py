@@ -9,6 +9,8 @@ from etude.core.errors import EtudeError, ModelError
 from etude.core.registry import Registry, unknown
 from etude.metrics.generation import GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
+from etude.models import MODELS
+from etude.models.families.gan import SIDES_PX
 from etude.models.spec import check_task, family_of
 from etude.study.merging import merge
 from etude.tasks.task import CLASS_LOSSES, TaskName
@@ -44,6 +46,12 @@ LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
 }
 """The candidates of a study that names none, simple to complex."""
 
+_CONDITIONAL: Final[dict[str, Any]] = {
+    "model": {"name": "fastgan", "conditional": True},
+    "train": {"adversarial": {"augment": ["color", "translation", "cutout"]}},
+}
+"""The last rung of generators where the file names several classes: one that can be asked for each of them."""
+
 _DEFAULTS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "segmentation": {
         "data": {"source": "streets"},
@@ -73,6 +81,16 @@ _OF_MASKS: Final = ("accumulate", "crop_px", "balanced_crops")
 def training_defaults(task: TaskName) -> dict[str, Any]:
     """Return what the training of a task starts from, where that is not what a classification starts from."""
     return dict(_DEFAULTS.get(task, {}).get("train", {}))
+
+
+def ladder_of(tree: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the candidates of a study file that names none, by its task and its classes."""
+    task: TaskName = tree["task"] if tree.get("task") in ("segmentation", "generation") else "classification"
+    data = tree.get("data")
+    classes = data.get("classes") if isinstance(data, dict) else None
+    if task == "generation" and isinstance(classes, list) and len(classes) > 1:
+        return LADDERS[task] | {"conditional": _CONDITIONAL}
+    return LADDERS[task]
 
 
 def add_defaults(tree: Any) -> Any:  # noqa: ANN401 - raw input
@@ -192,6 +210,10 @@ def _check_generator(candidate: Candidate) -> Iterator[str]:
     name, train = candidate.name, candidate.train
     if train.loss not in _OF_GENERATORS:
         yield f"{name}: train.loss must be {' or '.join(_OF_GENERATORS)} for a generation. Got {train.loss!r}."
+    sides = (candidate.prepare.height_px, candidate.prepare.width_px)
+    if candidate.model.name in MODELS and (sides[0] != sides[1] or sides[0] not in SIDES_PX):
+        known = ", ".join(map(str, SIDES_PX[:-1]))
+        yield f"{name}: prepare.size_px must be a square of {known} or {SIDES_PX[-1]}. Got {list(sides)}."
     if candidate.prepare.normalize != "half":
         yield f"{name}: prepare.normalize must be half: a generator gives values from -1 to 1."
     if train.average.name == "lookahead":

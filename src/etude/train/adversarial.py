@@ -54,6 +54,8 @@ _YOUNG: Final = 1 / 3
 _TOLD_COLLAPSE: Final = float(AdversarialConfig.model_fields["collapse"].default)
 """What is told of a training that no collapse stops: the limit that it would have had."""
 _SETTLING_BATCHES: Final = 64
+_COMPARED: Final = 2000
+"""Training pictures at most whose distances are taken, in memory that grows with the square of their number."""
 _MONITORED: Final = 6
 """Values that are summed between looks: both losses, both logits, both lengths of gradients."""
 
@@ -223,6 +225,25 @@ class Duel:
         if self.config.average.name == "ema":
             self.average.swap(self.model.generator)
 
+    def look(self) -> Tensor:
+        """Return the watched samples of the generator as it would be kept now; all goes on as if nobody had looked.
+
+        The next stretch must begin with `begin`, which starts the random streams anew.
+        """
+        generator = self.model.generator
+        self.swap_average()
+        kept = {name: tensor.clone() for name, tensor in generator.state_dict().items()}
+        self.settle()
+        samples_NCHW = watched_samples(self.model, self.execution, self.job.seed)
+        generator.load_state_dict(kept)
+        self.swap_average()
+        return samples_NCHW
+
+    def some_pictures(self) -> Tensor:
+        """Return training pictures (N, 3, H, W) in 0..255 to see how much they differ: all, or evenly spread ones."""
+        step = math.ceil(len(self.pictures_NCHW) / _COMPARED)
+        return self.pictures_NCHW[::step].float().cpu()
+
     @torch.no_grad()
     def settle(self) -> None:
         """Gather the statistics of the averaged generator's batch norms anew, over pictures of its own.
@@ -263,7 +284,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
     step, steps = progress.history[-1]["step"] if progress.history else 0, duel.steps
     looks = math.ceil(steps / config.look_every)
     watch.run_started(job.label, *job.position, looks, steps, step)
-    real_spread = spread(duel.pictures_NCHW.float().cpu() / 127.5 - 1)
+    real_spread = spread(duel.some_pictures() / 127.5 - 1)
     note, counted = "", time.perf_counter()
 
     while step < steps and not progress.finished:
@@ -280,9 +301,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
             raise DivergenceError(_divergence(job, step))
 
         # The look: samples, a line of history, whether there is any difference left, and the state.
-        duel.swap_average()
-        samples_NCHW = watched_samples(model, execution, job.seed)
-        duel.swap_average()
+        samples_NCHW = duel.look()
         progress.epoch += 1
         generator_loss, generator_gradient, discriminator_loss, real, fake, discriminator_gradient = sums
         epoch = Epoch(

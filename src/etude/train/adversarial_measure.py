@@ -62,10 +62,10 @@ def _time_step(duel: Duel, number: int) -> float:
 
 
 def _time_look(duel: Duel) -> float:
-    """Return the seconds of the samples, their file and the saved state."""
+    """Return the seconds of the samples, of settling what they come from, of their file and the saved state."""
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        write_samples(Path(folder), "look.png", watched_samples(duel.model, duel.execution, 0), "a look that is timed")
+        write_samples(Path(folder), "look.png", duel.look(), "a look that is timed")
         duel.save(Path(folder) / "state.safetensors", Progress())
     return time.perf_counter() - started
 

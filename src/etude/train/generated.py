@@ -9,7 +9,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -28,11 +28,11 @@ _NO_ITEM: Final = -1
 """What `indices_N` has for a picture that the source does not hold."""
 
 
-def train_generators(job: Job, watch: Watcher) -> float:
+def train_generators(job: Job, watch: Watcher) -> tuple[float, list[str]]:
     """Train the generators of a job that were not trained before, and keep the pictures that they give.
 
     Returns:
-        The seconds that all of them took, whenever that was.
+        The seconds that all of them took, whenever that was, and a sentence for each that collapsed.
 
     Raises:
         DivergenceError: if a loss is no longer finite.
@@ -41,7 +41,10 @@ def train_generators(job: Job, watch: Watcher) -> float:
     for extra in job.extras:
         if not (extra.folder / PICTURES_FILE).exists():
             _train(replace(extra, job=replace(extra.job, position=job.position)), _StepsOnly(watch))
-    return sum(_read(extra)[1] for extra in job.extras)
+    abouts = [_read(extra)[1] for extra in job.extras]
+    notes = [f"{extra.job.label}: {about['note']}" for extra, about in zip(job.extras, abouts, strict=True)
+             if about["note"]]  # fmt: skip
+    return sum(float(about["seconds"]) for about in abouts), notes
 
 
 def training_part(job: Job) -> PreparedSet:
@@ -93,6 +96,6 @@ def _train(extra: Extra, watch: Watcher) -> None:
     shutil.rmtree(folder / "state", ignore_errors=True)
 
 
-def _read(extra: Extra) -> tuple[Pixels, float]:
+def _read(extra: Extra) -> tuple[Pixels, dict[str, Any]]:
     tensors, about = load_tensors(Path(extra.folder) / PICTURES_FILE)
-    return np.asarray(tensors["pictures"].numpy()), float(json.loads(about)["seconds"])
+    return np.asarray(tensors["pictures"].numpy()), json.loads(about)

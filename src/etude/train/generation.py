@@ -25,7 +25,8 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.figures.samples import write_grid
 from etude.metrics.copies import nearness
-from etude.metrics.generation import FeatureSets, near_limit
+from etude.metrics.generation import GENERATION_METRICS, FeatureSets
+from etude.metrics.near_copies import near_limit
 from etude.models import count_parameters
 from etude.models.networks.adversaries import Adversaries
 from etude.models.picture_features import PictureFeatures, find_features
@@ -50,6 +51,8 @@ from etude.train.state import load_tensors, save_tensors
 NEAREST_FILE: Final = "nearest.png"
 _SHOWN_PAIRS: Final = 12
 _FEWEST_OF_CLASS: Final = 2
+MEASURED_TRAINING: Final = 2000
+"""Training pictures at most whose features are measured: kernels and distances grow with the square of their number."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -98,7 +101,7 @@ def is_measured(folder: Path, count: int, features: PictureFeatures) -> bool:
         return False
     known = GenerationRecord.load(path)
     measured = (known.features, known.weights, known.n_generated, known.near_by)
-    return measured == (features.name, features.weights, count, "pixels")
+    return measured == (features.name, features.weights, count, "zooms")
 
 
 def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
@@ -121,28 +124,30 @@ def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
 def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatures, note: str) -> _Measured:
     """Generate, embed and score against each part; write the features and the pictures nearest to training ones."""
     train_set = job.parts("train")
-    photographs_THWC = np.asarray(train_set.pictures_NHWC)
+    photographs_THWC, ids_T = np.asarray(train_set.pictures_NHWC), job.item_ids(train_set.indices_N)
     features = features.fitted_to(photographs_THWC)
     seed = derive(job.seed, "measured")
     pictures_MHWC, classes_M = generate_pictures(job, model, job.generation.pictures, seed)
-    generated_MD, training_TD = features.of(pictures_MHWC), features.of(photographs_THWC)
+    looked_at = some_of(len(photographs_THWC), derive(job.seed, "measured training"), MEASURED_TRAINING)
+    some_THWC = photographs_THWC[looked_at]
+    generated_MD, training_TD = features.of(pictures_MHWC), features.of(some_THWC)
     near_M, at_M = nearness(pictures_MHWC, photographs_THWC)
 
-    def beside(real: PreparedSet, part: Part) -> GeneratedFeatures:
-        near_N, _ = nearness(np.asarray(real.pictures_NHWC), photographs_THWC)
+    def beside(real: PreparedSet, part: Part) -> tuple[GeneratedFeatures, npt.NDArray[np.int64]]:
+        near_N, at_N = nearness(np.asarray(real.pictures_NHWC), photographs_THWC)
         sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD, near_M, near_N)
-        return GeneratedFeatures(job.item_ids(real.indices_N), part, sets)
+        return GeneratedFeatures(job.item_ids(real.indices_N), part, sets), at_N
 
     scores: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
-    names = (job.metric, *job.also)
+    names = GENERATION_METRICS.names()  # all: what ranks may be changed later
     validation = job.parts("validation")
     if len(validation) >= _FEWEST_OF_CLASS:
-        answers = beside(validation, Part.VALIDATION)
+        answers, _ = beside(validation, Part.VALIDATION)
         scores["validation"] = {name: answers.score(name) for name in names}
     opened_at = now()
     test_set = job.parts("test")
-    answers = beside(test_set, Part.TEST)
-    answers.write(folder / "predictions.parquet")
+    answers, at_N = beside(test_set, Part.TEST)
+    answers.write(folder / "predictions.parquet", nearest=(ids_T[at_N].tolist(), ids_T[at_M].tolist()))
     measures = measure_generated(answers)
     by_name = {measure.name: measure for measure in measures}
     scores["test"] = {name: by_name[name].value for name in names}
@@ -151,20 +156,23 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     }  # fmt: skip
     near_N = np.asarray(answers.sets.real_nearness_N)
     order = np.argsort(near_M, kind="stable")[:_SHOWN_PAIRS]
-    ids_T = job.item_ids(train_set.indices_N)
     pairs = np.concatenate([pictures_MHWC[order], photographs_THWC[at_M[order]]])
     made_by = f"{job.label} (run {job.identity}); the lower row are the nearest training photographs"
     path = folder / SAMPLES_FOLDER / NEAREST_FILE
     write_grid(path, pairs, columns=len(order), made_by=made_by, has_photographs=True)
+    trivial = measure_trivial(
+        some_THWC, answers, features.of, lambda given: nearness(given, photographs_THWC)[0], derive(job.seed, "noise")
+    )
     record = GenerationRecord(
         features=features.name,
         weights=features.weights,
         n_generated=len(generated_MD),
         n_real=len(answers),
-        n_training=len(training_TD),
+        n_training=len(photographs_THWC),
+        n_training_measured=len(training_TD),
         measures=measures,
-        trivial=tuple(measure_trivial(photographs_THWC, answers.sets, features.of, derive(job.seed, "noise"))),
-        classes=_by_class(job, answers, test_set, train_set, classes_M),
+        trivial=tuple(trivial),
+        classes=_by_class(job, answers, (pictures_MHWC, classes_M), test_set, train_set, looked_at),
         near_limit=near_limit(near_N),
         nearest_generated=float(np.median(near_M)),
         nearest_real=float(np.median(near_N)),
@@ -172,6 +180,13 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         note=note,
     )
     return _Measured(scores, opened_at, record)
+
+
+def some_of(count: int, seed: int, most: int) -> npt.NDArray[np.int64]:
+    """Return the positions of the training pictures that are measured, in order: all, or as many as memory allows."""
+    if count <= most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, most, replace=False))
 
 
 def generate_pictures(
@@ -198,28 +213,31 @@ def open_generator(job: Job, folder: Path) -> Adversaries:
 def _by_class(
     job: Job,
     answers: GeneratedFeatures,
+    generated: tuple[Pixels, npt.NDArray[np.int64] | None],
     test_set: PreparedSet,
     train_set: PreparedSet,
-    classes_M: npt.NDArray[np.int64] | None,
+    looked_at: npt.NDArray[np.int64],
 ) -> dict[str, dict[str, float]]:
-    """Measure each class that was asked for against held-out pictures of that class, where there are enough."""
+    """Measure each class that was asked for against held-out and training pictures of that class, if it has some."""
     found: dict[str, dict[str, float]] = {}
+    pictures_MHWC, classes_M = generated
     if classes_M is None:
         return found
+    photographs_THWC, sets = np.asarray(train_set.pictures_NHWC), answers.sets
     for label, name in enumerate(job.classes):
-        chosen = (classes_M == label, test_set.labels_N == label, train_set.labels_N == label)
-        if min(int(rows.sum()) for rows in chosen) < _FEWEST_OF_CLASS:
+        made, held_out, trained = (rows == label for rows in (classes_M, test_set.labels_N, train_set.labels_N))
+        measured = trained[looked_at]
+        if min(int(rows.sum()) for rows in (made, held_out, measured)) < _FEWEST_OF_CLASS:
             continue
-        sets = answers.sets
-        own = FeatureSets(
-            sets.generated_MD[chosen[0]],
-            sets.real_ND[chosen[1]],
-            sets.training_TD[chosen[2]],
-            None if sets.generated_nearness_M is None else sets.generated_nearness_M[chosen[0]],
-            None if sets.real_nearness_N is None else sets.real_nearness_N[chosen[1]],
+        near_M, near_N = (
+            nearness(np.asarray(pictures)[rows], photographs_THWC[trained])[0]
+            for pictures, rows in ((pictures_MHWC, made), (test_set.pictures_NHWC, held_out))
         )
-        part = GeneratedFeatures(answers.ids[chosen[1]], answers.part, own)
-        found[name] = {metric: part.score(metric) for metric in (job.metric, *job.also)}
+        own = FeatureSets(
+            sets.generated_MD[made], sets.real_ND[held_out], sets.training_TD[measured], near_M, near_N
+        )  # fmt: skip
+        part = GeneratedFeatures(answers.ids[held_out], answers.part, own)
+        found[name] = {metric: part.score(metric) for metric in GENERATION_METRICS}
     return found
 
 
@@ -235,7 +253,7 @@ def _record(job: Job, fitted: Generated, folder: Path, measured: _Measured) -> R
         precision=fitted.precision,
     )
     told = (f"{job.label}: {fitted.note}",) if fitted.note else ()
-    return record.model_copy(update={"notes": (*job.notes, *told)})
+    return record.model_copy(update={"notes": (*record.notes, *told)})
 
 
 def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:

@@ -91,7 +91,7 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
         ModelError: if a stage asks for what the network does not have.
         StorageError: if the state cannot be written.
     """
-    seconds_of_generators = train_generators(job, watch)
+    seconds_of_generators, notes_of_generators = train_generators(job, watch)
     train_set = training_part(job)
     task, model = build_task(job, train_set), prepare_model(job, train_set)
     stages: tuple[Stage, ...] = ()
@@ -104,7 +104,9 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     saved = read_state(folder / "state")
     progress = saved.progress if saved is not None else Progress(started_at=now())
     progress.interruptions += saved is not None
-    progress.seconds += 0.0 if saved is not None else seconds_of_generators
+    if saved is None:
+        progress.seconds += seconds_of_generators
+        progress.notes += notes_of_generators
     store = open_store(job, model, stages, folder)
     if saved is None and (told := tell_misfit(job, model, train_set)):
         progress.notes.append(told)

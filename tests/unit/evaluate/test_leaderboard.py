@@ -11,6 +11,7 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.leaderboard import interval_over_runs, leaderboard_rows
 from etude.evaluate.pictures import interval_over_pictures
 from etude.metrics.generation import FeatureSets
+from etude.metrics.near_copies import shares_of_photographs
 from etude.metrics.statistics import bootstrap_interval, t_interval
 
 
@@ -49,20 +50,19 @@ def generated(ids, seed, *, copies):
     return GeneratedFeatures(ids, Part.TEST, FeatureSets(drawn, real, training, near, rng.uniform(0.7, 1, len(ids))))
 
 
-def test_near_copies_have_an_interval_over_the_held_out_pictures_of_all_folds(one):
+def test_near_copies_stand_beside_what_photographs_would_show_in_the_same_folds(one):
     folds = [np.array([f"picture {n}" for n in range(start, start + 20)]) for start in (0, 20, 40)]
     runs = [
         replace(one(np.ones(20), fold=fold, ids=ids, recorded=False), test=generated(ids, fold, copies=fold == 0))
         for fold, ids in enumerate(folds)
     ]
     (row,) = leaderboard_rows({"it": runs}, "kid", also=("near_copies", "diversity"))
-    assert set(row.also_pictures) == {"near_copies"}
-    interval = row.also_pictures["near_copies"]
-    assert interval == interval_over_pictures(runs, "near_copies")
-    assert interval.low <= row.also["near_copies"] <= interval.high
-    first = interval_over_pictures(runs[:1], "near_copies")
-    assert first.low == 1.0  # of the fold that is copied alone
-    assert 1 / 3 <= interval.low < interval.high < 0.8
+    assert row.of_photographs == {"near_copies": shares_of_photographs([(20, (40,))] * 3)}
+    assert row.also["near_copies"] > row.of_photographs["near_copies"].high  # a fold is copied
+    seeds = [replace(runs[1], record=runs[1].record.model_copy(update={"seed": seed})) for seed in range(3)]
+    (row,) = leaderboard_rows({"it": seeds}, "near_copies")
+    assert row.of_photographs == {"near_copies": shares_of_photographs([(20, (40, 40, 40))])}
+    assert row.interval_pictures is None  # twenty pictures do not tell where 1 of 20 lies
 
 
 def test_an_interval_over_two_runs_ends_where_the_metric_does(one):

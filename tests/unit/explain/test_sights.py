@@ -10,7 +10,7 @@ from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
 from etude.explain.maps import draw_tsne, nearest_others, place_on_tsne, reduce_space, separate_classes
 from etude.explain.mask_mistakes import find_mask_mistakes
-from etude.explain.mistakes import find_mistakes, wilson
+from etude.explain.mistakes import find_mistakes
 from etude.explain.questions import OfPicture, OfPixels
 from etude.explain.records import Attribution, PictureRef
 from etude.explain.sight import feature_maps, find_cam_layer, find_map_layers, first_filters, most_exciting
@@ -22,6 +22,7 @@ from etude.explain.why import (
     raw_grad_cam,
     raw_integrated_gradients,
 )
+from etude.metrics.statistics import wilson
 from etude.models import build_model
 from etude.study.attributions import sum_up
 

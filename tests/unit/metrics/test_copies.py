@@ -7,7 +7,7 @@ import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
 from etude.metrics.copies import nearness
-from etude.metrics.generation import near_limit
+from etude.metrics.near_copies import near_limit
 
 
 def scenes(count: int, seed: int, size: int = 64) -> np.ndarray:
@@ -33,6 +33,8 @@ CHANGES = {
     "paler": each(lambda one: ImageEnhance.Color(one).enhance(0.5), TRAINING),
     "noisy": np.clip(TRAINING + NOISE, 0, 255).astype(np.uint8),
     "enlarged": each(lambda one: one.resize((72, 72)).crop((4, 4, 68, 68)), TRAINING),
+    "enlarged by a third": each(lambda one: one.resize((85, 85)).crop((3, 14, 67, 78)), TRAINING),
+    "enlarged by half": each(lambda one: one.resize((96, 96)).crop((20, 8, 84, 72)), TRAINING),
 }
 
 
@@ -60,7 +62,8 @@ def test_it_is_the_distance_to_the_nearest_over_the_mean_of_the_next_nine_over_w
     training, pictures = scenes(12, 6, 32), scenes(3, 7, 32)
 
     def small(window):
-        means = window.reshape(8, 3, 8, 3, 3).astype(float).mean((1, 3)).ravel()
+        block = len(window) // 8
+        means = window.reshape(8, block, 8, block, 3).astype(float).mean((1, 3)).ravel()
         return (means - means.mean()) / means.std()
 
     ratios, at = nearness(pictures, training)
@@ -68,10 +71,11 @@ def test_it_is_the_distance_to_the_nearest_over_the_mean_of_the_next_nine_over_w
         wanted = small(picture[4:28, 4:28])
         found = [
             min(
-                np.linalg.norm(wanted - small(side[top : top + 24, left : left + 24]))
+                np.linalg.norm(wanted - small(side[top : top + part, left : left + part]))
                 for side in (one, one[:, ::-1])
-                for top in range(0, 9, 2)
-                for left in range(0, 9, 2)
+                for part in (24, 16)
+                for top in range(0, 33 - part, 2)
+                for left in range(0, 33 - part, 2)
             )
             for one in training
         ]

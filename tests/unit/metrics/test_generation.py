@@ -46,15 +46,15 @@ def test_a_collapsed_generator_has_no_diversity():
 
 
 def test_near_copies_are_counted_below_the_nearness_of_1_of_20_photographs():
-    near_real = np.linspace(0.5, 1.0, 60)
-    near = np.array([0.1, 0.2, 0.9, 0.95])
+    near_real = np.linspace(0.5, 1.0, 59)  # the limit is the third of them
+    near = np.array([0.1, near_real[2] - 1e-9, near_real[2], 0.95])
     metric = GENERATION_METRICS["near_copies"]
-    told = FeatureSets(draw(4, 1), draw(60, 2), draw(9, 3), near, near_real)
+    told = FeatureSets(draw(4, 1), draw(59, 2), draw(9, 3), near, near_real)
     assert metric.function(told) == 0.5
-    weights = np.zeros((1, 60))
-    weights[0, -1:] = 60  # only the photograph that is furthest from all training pictures was drawn
+    weights = np.zeros((1, 59))
+    weights[0, -1:] = 59  # only the photograph that is furthest from all training pictures was drawn
     assert metric.under_weights(told, weights)[0] == 1.0
-    assert np.isnan(metric.function(FeatureSets(draw(4, 1), draw(60, 2), draw(9, 3))))
+    assert np.isnan(metric.function(FeatureSets(draw(4, 1), draw(59, 2), draw(9, 3))))
 
 
 @pytest.mark.parametrize("name", GENERATION_METRICS.names())

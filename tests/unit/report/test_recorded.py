@@ -47,9 +47,14 @@ def cautioned():
     study = parse_study(STUDY)
     for name in study.candidates:
         yield from cautions(resolve_candidate(study, name), dogs, study)
+    sizes = parse_study(
+        "task: generation\ndata: {source: shapes}\n"
+        "candidates: {a: {model: dcgan}, b: {model: dcgan, prepare: {size_px: 32}}}"
+    )
+    yield from cautions(resolve_candidate(sizes, "a"), dogs, sizes)
     pretrained = SimpleNamespace(
         name="big", model=SimpleNamespace(weights="imagenet", checkpoint=None, name="resnet18"),
-        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100), combine=CombineConfig(), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
+        finetune=SimpleNamespace(name="all"), generated=SimpleNamespace(pictures=100, size_px=32), combine=CombineConfig(), prepare=SimpleNamespace(fit="crop", height_px=64, width_px=96),
     )  # fmt: skip
     masks = SimpleNamespace(
         task="segmentation", protocol=SimpleNamespace(metric="pixel_accuracy", resolution="network")

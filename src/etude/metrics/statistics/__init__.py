@@ -22,6 +22,7 @@ from etude.metrics.statistics.dependent import (
     dependence_of,
     dependent_weights,
 )
+from etude.metrics.statistics.jackknife import jackknife_interval, jackknife_weights
 from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_interval, mcnemar_p_values
 from etude.metrics.statistics.runs import (
     PairedTest,
@@ -32,6 +33,7 @@ from etude.metrics.statistics.runs import (
     t_p_values,
 )
 from etude.metrics.statistics.sequential import AutoSeeds, Look, sequential_t
+from etude.metrics.statistics.shares import wilson
 
 __all__ = [
     "ALPHA",
@@ -49,6 +51,8 @@ __all__ = [
     "dependence_of",
     "dependent_weights",
     "holm",
+    "jackknife_interval",
+    "jackknife_weights",
     "mcnemar_exact",
     "mcnemar_interval",
     "mcnemar_p_values",
@@ -64,4 +68,5 @@ __all__ = [
     "t_intervals",
     "t_p_values",
     "verdict",
+    "wilson",
 ]

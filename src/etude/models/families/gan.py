@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import Field
 
@@ -65,15 +65,18 @@ def _build(order: Order) -> nn.Module:
     return build_dcgan(params, order.n_outputs, order.size_px[0])
 
 
+SIDES_PX: Final = (8, 16, 32, 64, 128, 256, 512)
+"""Sides of generated pictures, each reached from 4 px by doubling."""
+
+
 def check_size(name: str, size_px: tuple[int, int]) -> None:
     """Refuse sizes that are not reached from 4×4 by doubling.
 
     Raises:
         ModelError: naming the sizes that are.
     """
-    sides = (8, 16, 32, 64, 128, 256, 512)
-    if size_px[0] != size_px[1] or size_px[0] not in sides:
-        rule = f"a square of {', '.join(str(side) for side in sides[:-1])} or {sides[-1]} px"
+    if size_px[0] != size_px[1] or size_px[0] not in SIDES_PX:
+        rule = f"a square of {', '.join(map(str, SIDES_PX[:-1]))} or {SIDES_PX[-1]} px"
         raise ModelError(sentence(f"model {name}", "prepare.size_px", rule, list(size_px), "Give size_px: 64."))
 
 

@@ -1,0 +1,243 @@
+"""What reports say of generators in sentences: how near they come, whether they copy, and what that means.
+
+It reads what was found of a candidate's runs, and takes the means over them.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord
+from etude.core.interval import Interval
+from etude.core.study_record import LeaderboardRow
+from etude.metrics.generation import GENERATION_METRICS, NEAR_COPIES
+from etude.report.messages import mark
+from etude.report.reading import StudyResults
+from etude.report.words import METRIC_NAMES, Words
+
+TRIVIAL_WORDS = {
+    "training": mark("the training pictures themselves"),
+    "blurred": mark("training pictures, blurred"),
+    "noise": mark("noise"),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A candidate as it was measured, its runs taken together."""
+
+    candidate: str
+    values: dict[str, float]
+    """Mean over the runs of each measure against held-out pictures."""
+    intervals: dict[str, Interval]
+    """95 % interval over the held-out pictures of all runs, of the measures that have one."""
+    photographs: Interval | None
+    """Between what ends its share of near copies would lie if it gave fresh photographs; none where nobody counted."""
+    records: tuple[GenerationRecord, ...]
+    """What was found of each run; one or more."""
+
+    def mean(self, name: str) -> float:
+        """Return the mean over the runs of a number of their records."""
+        return statistics.fmean(getattr(record, name) for record in self.records)
+
+    def trivial(self) -> dict[str, dict[str, float]]:
+        """Return what trivial generators get, by generator and measure, mean over the runs."""
+        found = [(one.name, one.scores) for record in self.records for one in record.trivial]
+        return {
+            name: _mean_each([scores for other, scores in found if other == name])
+            for name in dict.fromkeys(name for name, _ in found)
+        }
+
+    def trivial_intervals(self, name: str) -> dict[str, Interval]:
+        """Return the intervals of a trivial generator by measure, their ends the means over the runs.
+
+        Pictures differ from fold to fold, so the interval of the mean is narrower: these are on the safe side.
+        """
+        found = [one.intervals for record in self.records for one in record.trivial if one.name == name]
+        shared = [metric for metric in found[0] if all(metric in entry for entry in found)] if found else []
+        return {
+            metric: Interval(
+                low=statistics.fmean(entry[metric].low for entry in found),
+                high=statistics.fmean(entry[metric].high for entry in found),
+            )
+            for metric in shared
+        }
+
+    def trivial_count(self, name: str) -> float | None:
+        """Return how many pictures of a trivial generator were measured, mean over the runs; none if unknown."""
+        counts = [one.n for record in self.records for one in record.trivial if one.name == name and one.n is not None]
+        return statistics.fmean(counts) if counts else None
+
+    def against_training(self) -> dict[str, float]:
+        """Return the measures against the training pictures, mean over the runs."""
+        return _mean_each(
+            [
+                {one.name: one.against_training for one in record.measures if one.against_training is not None}
+                for record in self.records
+            ]
+        )
+
+    def classes(self) -> dict[str, dict[str, float]]:
+        """Return the measures by class, mean over the runs that have it; nothing where classes were not asked for."""
+        names = dict.fromkeys(name for record in self.records for name in record.classes)
+        return {
+            name: _mean_each([record.classes[name] for record in self.records if name in record.classes])
+            for name in names
+        }
+
+
+def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
+    """Read what was found of a candidate's runs; none where nothing was kept."""
+    paths = [study.folder / "runs" / run.identity / GENERATION_FILE for run in study.runs_of(row.candidate)]
+    records = tuple(GenerationRecord.load(path) for path in paths if path.is_file())
+    if not records:
+        return None
+    metric, ranked = study.record.metric, {} if row.score is None else {study.record.metric: row.score}
+    values = _mean_each([{one.name: one.value for one in record.measures} for record in records])
+    of_one = {one.name: one.interval for one in records[0].measures} if row.n_runs == 1 else {}
+    of_one[metric] = row.interval_pictures
+    intervals = {name: interval for name, interval in of_one.items() if interval is not None}
+    return Measured(
+        row.candidate, values | row.also | ranked, intervals, row.of_photographs.get(NEAR_COPIES), records
+    )  # fmt: skip
+
+
+def _mean_each(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Average by name over those that have it."""
+    names = dict.fromkeys(name for entry in scores for name in entry)
+    return {name: statistics.fmean(entry[name] for entry in scores if name in entry) for name in names}
+
+
+def tell_trivial(best: Measured, words: Words) -> Iterator[str]:
+    """Say for people who do not know it what the KID is, and what everyone could do."""
+    trivial = best.trivial()
+    if "kid" in best.values and TRIVIAL_WORDS.keys() <= trivial.keys():
+        yield words.say(
+            "The KID is a distance from photographs that the generator has never seen; it is read beside what everyone "
+            "could do. The training pictures themselves get {training}, blurred {blurred}, noise {noise}.",
+            **{name: words.significant(trivial[name]["kid"]) for name in TRIVIAL_WORDS},
+        )
+
+
+def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
+    """Say what the measures of a candidate, over all its runs, come to, for people who do not know them."""
+    say = words.say
+    if collapsed := sum(bool(record.note) for record in of.records):
+        yield words.say_count(
+            "{candidate} collapsed in {n} run of {runs}: for three looks in a row its samples hardly differed.",
+            "{candidate} collapsed in {n} runs of {runs}: for three looks in a row its samples hardly differed.",
+            collapsed,
+            candidate=of.candidate,
+            runs=words.count(len(of.records)),
+        )
+    if "kid" in of.values:
+        told = words.significant(of.values["kid"])
+        if (interval := of.intervals.get("kid")) is not None:
+            told = _over_pictures(told, interval, words.significant, words)
+        yield say("{candidate} gets a KID of {kid}.", candidate=of.candidate, kid=told)
+        if interval is not None:
+            yield from _tell_nearness(interval, {name: scores["kid"] for name, scores in of.trivial().items()}, words)
+    if "coverage" in of.values:
+        yield say(
+            "Of the held-out photographs, {share} have a generated picture near them: that much of the variety is "
+            "there.",
+            share=words.percent(of.values["coverage"], 0),
+        )
+    if "near_copies" in of.values:
+        yield _tell_copies(of.values["near_copies"], of.photographs, words)
+    yield say(
+        "Half of its pictures lie nearer than {generated} to a training picture, half of the held-out photographs "
+        "nearer than {real}.",
+        generated=words.significant(of.mean("nearest_generated")),
+        real=words.significant(of.mean("nearest_real")),
+    )
+
+
+def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> Iterator[str]:
+    """Say where a generator stands between blurred photographs and noise, as far as its interval shows it."""
+    if not {"blurred", "noise"} <= trivial.keys():
+        return
+    if kid.high < trivial["blurred"]:
+        yield words.say("Its pictures are nearer to photographs than blurred photographs are.")
+    elif kid.low > trivial["noise"]:
+        yield words.say("Its pictures are further from photographs than noise is: nothing was learnt.")
+    elif kid.high >= trivial["noise"]:
+        yield words.say("It was not shown that its pictures are nearer to photographs than noise is.")
+    elif kid.low > trivial["blurred"]:
+        yield words.say("Its pictures are further from photographs than blurred photographs are.")
+
+
+def _tell_copies(share: float, photographs: Interval | None, words: Words) -> str:
+    """Say whether a generator copies more than fresh photographs would seem to."""
+    told = words.say(
+        "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of photographs do",
+        share=words.percent(share, 0),
+    )
+    if photographs is None:
+        return told + "."
+    told += " " + words.say(
+        "(fresh photographs: {low} to {high} in 95 of 100 draws)",
+        low=words.percent(photographs.low, 0),
+        high=words.percent(photographs.high, 0),
+    )
+    if share > photographs.high:
+        return words.say("{told}: it copies.", told=told)
+    if share < photographs.low:
+        return words.say("{told}: fewer than photographs would.", told=told)
+    return words.say("{told}: as photographs would. That it copies was not shown.", told=told)
+
+
+def _over_pictures(value: str, interval: Interval, write: Callable[[float], str], words: Words) -> str:
+    return words.say(
+        "{value} (95% over pictures: {low} to {high})", value=value, low=write(interval.low), high=write(interval.high)
+    )
+
+
+def tell_training(found: Sequence[Measured], words: Words) -> str:
+    """Say what the table against the training pictures holds and how it is read."""
+    told = words.say(
+        "Against the training pictures in the place of the held-out ones, mean of the runs: where the KID is much "
+        "lower than above, the generator has learnt its pictures by heart. Nearness is that of the median picture to "
+        "its nearest training picture; below the limit lie 5% of the held-out photographs."
+    )
+    near_by = {record.near_by for one in found for record in one.records}
+    if near_by <= {"ratio", "pixels", "zooms"}:
+        told += " " + words.say(
+            "It is the distance to the nearest over the mean distance to the next nine: 0 for a copy, near 1 for a "
+            "picture that is about as far from many."
+        )
+    if near_by == {"pixels"}:
+        told += " " + words.say(
+            "Distances are between the pictures themselves, made small; training pictures are tried mirrored and moved "
+            "by up to an eighth of their side too."
+        )
+    if near_by == {"zooms"}:
+        told += " " + words.say(
+            "Distances are between the pictures themselves, made small; training pictures are tried mirrored, moved by "
+            "up to an eighth of their side and enlarged by half too."
+        )
+    return told
+
+
+def tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
+    """Say how many times the baseline's score each candidate has, or that it cannot be said."""
+    for verdict in study.record.verdicts:
+        metric = words.say(METRIC_NAMES.get(verdict.metric, verdict.metric))
+        names = {"metric": metric, "candidate": verdict.candidate, "baseline": verdict.baseline}
+        if verdict.ratio is None:
+            if GENERATION_METRICS[verdict.metric].resampling != "none":
+                yield words.say(
+                    "{metric}: no ratio of {candidate} to {baseline} is given, as over the held-out pictures the value "
+                    "of {baseline} is not shown to lie above 0.",
+                    **names,
+                )
+            continue
+        yield words.say(
+            "{metric}: {candidate} has {ratio} times the value of {baseline} (95% over pictures: {low} to {high}).",
+            **names,
+            ratio=words.number(verdict.ratio.value, 2),
+            low=words.number(verdict.ratio.interval.low, 2),
+            high=words.number(verdict.ratio.interval.high, 2),
+        )

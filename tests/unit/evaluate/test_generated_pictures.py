@@ -1,0 +1,124 @@
+"""What held-out pictures leave open of measures of generated ones: intervals about their value, and ratios."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.metrics.pairwise import polynomial_kernel
+
+from etude.core.words import Part
+from etude.evaluate.generated import GeneratedFeatures
+from etude.evaluate.generation import measure_generated
+from etude.evaluate.leaderboard import leaderboard_rows
+from etude.evaluate.pictures import interval_of, interval_over_pictures, ratio_over_pictures
+from etude.metrics.generation import GENERATION_METRICS, FeatureSets
+
+WIDTH, FOLDS = 16, 3
+MIXING = np.random.default_rng(5).normal(size=(4, WIDTH))
+
+
+def photographs(count: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(count, 4)) @ MIXING + 0.3 * rng.normal(size=(count, WIDTH))
+
+
+def answers(fold: int, real: np.ndarray, generated: np.ndarray) -> GeneratedFeatures:
+    rng = np.random.default_rng(fold)
+    near = rng.uniform(0.5, 1, len(generated)), rng.uniform(0.4, 1, len(real))
+    ids = np.array([f"{fold} {number}" for number in range(len(real))])
+    return GeneratedFeatures(ids, Part.TEST, FeatureSets(generated, real, real[:20] + 0.1, *near))
+
+
+def runs(one, scale: float, shift: float, seed: int, count: int = 33):
+    """One run a fold; the held-out pictures are the same for every candidate."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for fold in range(FOLDS):
+        real = photographs(count, np.random.default_rng((9, fold)))
+        made = answers(fold, real, scale * photographs(60, rng) + shift)
+        found.append(replace(one(np.ones(count), fold=fold, ids=made.ids, recorded=False), test=made))
+    return found
+
+
+def naive_kid(generated: np.ndarray, real: np.ndarray, drawn: np.ndarray) -> float:
+    """KID of pictures that are written out, pairs of a picture with itself left out."""
+    of_real = polynomial_kernel(real[drawn], degree=3, coef0=1)[drawn[:, None] != drawn[None]].mean()
+    within = polynomial_kernel(generated, degree=3, coef0=1)
+    of_generated = within[~np.eye(len(generated), dtype=bool)].mean()
+    return of_generated + of_real - 2 * polynomial_kernel(generated, real[drawn], degree=3, coef0=1).mean()
+
+
+def test_a_ratio_is_that_of_the_means_with_the_pictures_of_all_folds_redrawn_for_both_sides(one):
+    ours, theirs = runs(one, 0.8, 0.3, seed=1), runs(one, 0.6, 1.0, seed=2)
+    found = ratio_over_pictures(ours, theirs, "kid")
+
+    rng, ratios, whole = np.random.default_rng(7), [], np.arange(33)
+    sides = [[(run.test.sets.generated_MD, run.test.sets.real_ND) for run in side] for side in (ours, theirs)]
+    means = [np.mean([naive_kid(*sets, whole) for sets in side]) for side in sides]
+    assert found.value == pytest.approx(means[0] / means[1], rel=1e-9)
+    for _ in range(400):
+        at = rng.integers(0, 99, 99)  # all folds are one pool, of which each sees its own
+        drawn = [at[at // 33 == fold] % 33 for fold in range(FOLDS)]
+        both = [np.mean([naive_kid(*sets, own) for sets, own in zip(side, drawn, strict=True)]) for side in sides]
+        ratios.append(both[0] / both[1])
+    low, high = np.quantile(ratios, (0.025, 0.975))
+    assert found.interval.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.interval.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def test_no_ratio_to_what_is_not_shown_to_lie_above_zero(one):
+    ours, nothing = runs(one, 0.6, 1.0, seed=1), runs(one, 1.0, 0.0, seed=2)
+    interval = interval_over_pictures(nothing, "kid")
+    assert interval.low < 0 < interval.high
+    assert ratio_over_pictures(ours, nothing, "kid") is None
+    assert ratio_over_pictures(nothing, ours, "kid").interval.low < 0
+    far = runs(one, 1.0, 100.0, seed=3)  # no generated picture near any photograph
+    assert ratio_over_pictures(ours, far, "density") is None
+    assert ratio_over_pictures(ours, far, "near_copies") is None
+
+
+@pytest.mark.parametrize("metric", ["kid", "fid", "density", "coverage", "diversity"])
+def test_intervals_contain_their_value_for_a_run_and_over_folds(one, metric):
+    found = runs(one, 0.4, 1.8, seed=4)
+    single = interval_of(found[0].test, metric)
+    assert single.low < found[0].test.score(metric) < single.high
+    (row,) = leaderboard_rows({"it": found}, metric)
+    assert row.interval_pictures.low < row.score < row.interval_pictures.high
+    both = ratio_over_pictures(found, runs(one, 0.5, 1.0, seed=5), metric)
+    assert both.interval.low < both.value < both.interval.high
+
+
+@pytest.mark.parametrize(("metric", "least"), [("kid", 0.85), ("fid", 0.9), ("density", 0.9), ("coverage", 0.85)])
+def test_intervals_of_33_photographs_cover_what_so_many_give_on_average(metric, least):
+    rng = np.random.default_rng(3)
+    generated = 0.5 * photographs(25, rng) + 1.5
+    found, values = [], []
+    for _ in range(120):
+        made = answers(0, photographs(33, rng), generated)
+        found.append(interval_of(made, metric))
+        values.append(made.score(metric))
+    mean = np.mean(values)
+    covered = np.mean([one is not None and one.low <= mean <= one.high for one in found])
+    assert covered >= least, covered
+
+
+def test_the_bootstrap_would_not_contain_the_fid_of_wide_features_and_the_jackknife_does():
+    """Pictures that are drawn twice make what is compared with narrower."""
+    from etude.metrics.statistics import percentile_interval, resampling_weights
+
+    rng = np.random.default_rng(6)
+    made = answers(0, rng.normal(size=(33, 200)), rng.normal(size=(60, 200)))
+    (weights,) = resampling_weights(33, 200)
+    drawn = percentile_interval(made.under_weights("fid", weights))
+    assert drawn.low > made.score("fid") < interval_of(made, "fid").high < drawn.low
+
+
+def test_what_has_no_honest_interval_has_none():
+    rng = np.random.default_rng(8)
+    made = answers(0, photographs(33, rng), photographs(60, rng) + 100)
+    measures = {measure.name: measure for measure in measure_generated(made)}
+    assert set(measures) == set(GENERATION_METRICS)
+    assert measures["near_copies"].interval is None
+    assert measures["coverage"].value == 0
+    assert measures["coverage"].interval is None  # nothing is seen of what it might have been
