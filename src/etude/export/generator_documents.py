@@ -26,8 +26,8 @@ def generator_card(record: BundleRecord) -> str:
         "## How near it comes",
         score_table(record.scores),
         "KID and FID: lower is better; density, coverage and diversity: higher. Near copies: the share of generated "
-        "pictures that lie nearer to a training picture than 19 of 20 held-out photographs do; 0.05 is what "
-        "photographs show.",
+        "pictures that lie as near to one training picture, beside the next ones, as 5% of photographs do; fresh "
+        "photographs show 0.05 on average.",
         *closing_parts(record, _gate(record), _PERSONAL),
     ]
     return as_page(parts)

@@ -257,8 +257,9 @@ def _notes_on(record: RunRecord, study: StudyRecord, folder: StudyFolder) -> tup
         )
     if study.task == "generation":
         found = _generated(record, folder)
+        compared = "the pixels, made small" if found.features == "pixels" else f"the features of {found.features}"
         told.append(
-            f"The measures are over the features of {found.features}, {found.n_generated} generated pictures against "
+            f"The measures are over {compared}, {found.n_generated} generated pictures against "
             f"{found.n_real} held-out ones: values over other features, and published FIDs, are not comparable with "
             "them."
         )
