@@ -36,8 +36,9 @@ _SIZES_PT, _LEAST_PT = (*range(20, 11, -1), 11, 10, 9), 12
 """Sizes of sentences; below the least, only what has nothing left that could go into the notes."""
 _CELL_SIZES_PT, _ROW_IN = (12, 11, 10, 9), 0.4
 """Sizes of the letters of a table, and the height of a row at the first."""
-_LETTER_IN = 0.11
-"""Room of a letter in a word of a table: where Arial is not installed, what stands in for it is wider."""
+_LETTER_IN, _TIGHT_IN = 0.11, 0.1
+"""Room of a letter in a word of a table: where Arial is not installed, what stands in for it is wider; and what Arial
+itself takes, where a table is too wide for that."""
 _INSET_IN, _CELL_INSET_IN = 0.1, 0.03
 """What a box and a cell keep free at the sides, and a cell above and below."""
 Area = tuple[float, float, float, float]
@@ -301,8 +302,9 @@ class _Laid:
 def lay_table(table: Table, rows: Sequence[Sequence[Cell]], box: Area) -> _Laid:
     """Lay a table out at the largest letters at which it fits a box; at the smallest, leave out its last rows."""
     lines = [[head.heading for head in table.columns], *([cell.text for cell in row] for row in rows)]
-    for size_pt in _CELL_SIZES_PT:
-        least_in = _least_widths(lines, size_pt)
+    letters = [_longest_word(table, rows, place) for place in range(len(table.columns))]
+    for size_pt, letter_in in (*((size_pt, _LETTER_IN) for size_pt in _CELL_SIZES_PT), (_CELL_SIZES_PT[-1], _TIGHT_IN)):
+        least_in = [letter_in * size_pt / _CELL_SIZES_PT[0] * (n + 2) for n in letters]
         widths_in = _column_widths(lines, least_in, box[2], size_pt)
         heights_in = [_row_height(texts, widths_in, size_pt) for texts in lines]
         is_low_enough = sum(heights_in) <= box[3] + 1e-6
@@ -319,12 +321,12 @@ def _row_height(texts: Sequence[str], widths_in: Sequence[float], size_pt: float
     return max(_ROW_IN * size_pt / _CELL_SIZES_PT[0], lines * size_pt * _LINE / 72 + 2 * _CELL_INSET_IN)
 
 
-def _least_widths(lines: Sequence[Sequence[str]], size_pt: float) -> list[float]:
-    """Return what each column asks for so that no word of it is parted."""
-    longest = [
-        max(len(word) for text in column for word in text.split() or [""]) for column in zip(*lines, strict=True)
-    ]
-    return [_LETTER_IN * size_pt / _CELL_SIZES_PT[0] * (letters + 2) for letters in longest]
+def _longest_word(table: Table, rows: Sequence[Sequence[Cell]], place: int) -> int:
+    """Return the letters of the longest word of a column, none of which is parted; a command is one word."""
+    words = table.columns[place].heading.split()
+    for cell in (row[place] for row in rows):
+        words += [cell.text] if cell.kind == "code" else cell.text.split()
+    return max(map(len, words), default=0)
 
 
 def _column_widths(

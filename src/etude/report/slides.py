@@ -310,7 +310,10 @@ def _tell_deployment(deck: Deck, study: StudyResults, told: dict[str, Any]) -> N
     deck.bullets(deck.slide(say("How to deploy it"), deploy), deploy, _BOX)
     if deployment.commands is not None:
         shown = [say("{name}: {told}", name=row[0].text, told=row[1].text) for row in deployment.commands.rows]
-        where = say("Where the study was run; whoever has the file needs Étude's runtime alone for the other commands.")
+        where = say(
+            "The first is for where the study was run; the others need the file and Étude's runtime alone, without "
+            "PyTorch."
+        )
         slide = deck.slide(say("How to deploy it: the commands"), [where, *shown])
         deck.table(slide, deployment.commands, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 1.2))
         deck.bullets(slide, [where], (MARGIN_IN, 6.1, FULL_IN, 0.7))

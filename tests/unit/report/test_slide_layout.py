@@ -16,6 +16,7 @@ from etude.core.study_record import AblationGroup, Combination, StudyRecord
 from etude.figures import curves
 from etude.figures.theme import assign_looks
 from etude.report.deck import Deck
+from etude.report.deployment import tabulate_commands
 from etude.report.slides import write_slides
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
@@ -171,3 +172,17 @@ def test_a_legend_shows_the_dashes_of_a_line(tmp_path):
     assert "\N{EM DASH} net-0 " in text
     assert "\N{EN DASH} \N{EN DASH} net-6 " in text
     assert "\N{MIDDLE DOT}\N{MIDDLE DOT} net-12 " in text
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+@pytest.mark.parametrize("task", ["classification", "segmentation", "generation"])
+def test_commands_stand_on_one_line_so_that_they_can_be_copied(tmp_path, language, task):
+    table = tabulate_commands("animal-detectors-red-panda", task, Words(language))
+    deck = Deck(Words(language), tmp_path)
+    slide = deck.slide("Commands", ["told"])
+    deck.table(slide, table, (0.7, 1.45, 11.9, 4.2))
+    laid = next(shape for shape in slide.shapes if shape.has_table).table
+    size_pt = laid.cell(1, 0).text_frame.paragraphs[0].runs[0].font.size.pt
+    longest = max(len(row[0].text) for row in table.rows)
+    assert laid.columns[0].width.inches - 0.2 >= 0.6 * size_pt / 72 * longest  # a letter of Courier has 0.6 em
+    assert sum(column.width.inches for column in laid.columns) <= 11.9 + 1e-6
