@@ -61,7 +61,7 @@ def test_the_bundle_tells_what_the_study_measured(results: Path, bundle: Path) -
     assert record.gate.agreement > 0.999
     assert record.gate.pictures == 64
     assert {speed.name for speed in record.speeds} == {"pytorch", "fp32"}
-    assert "features of pixels" in record.data.notes[-1]
+    assert "over the pixels, made small" in record.data.notes[-1]
     with zipfile.ZipFile(bundle) as packed:
         card = packed.read("MODEL_CARD.md").decode()
     for told in ("Intended use", "photographs", "near_copies", "Personal data", "What do two dozen drawings allow?"):

@@ -218,14 +218,16 @@ def test_what_is_too_much_is_left_out_with_a_sentence(tmp_path):
 
 
 def test_the_record_is_read_by_the_report_and_comes_back(tmp_path):
-    from etude.report.reading import _read_findings
+    from etude.report.reading import _read_check
 
     draw(tmp_path / "pets")
     scene(0).save(tmp_path / "pets" / "cat" / "again.bmp")
     record = check_source(FolderSource(tmp_path / "pets"))
     record.save(tmp_path / "check.json")
     assert CheckRecord.load(tmp_path / "check.json") == record
-    (finding,) = _read_findings(tmp_path / "check.json")
+    findings, sizes = _read_check(tmp_path / "check.json")
+    (finding,) = findings
+    assert sizes == record.sizes
     assert finding.kind == "duplicates"
     assert finding.count == 2
     assert json.loads((tmp_path / "check.json").read_text())["format"] == 1
