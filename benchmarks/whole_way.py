@@ -162,7 +162,7 @@ def ask(told: Transcript, task: str, address: str, picture: Path) -> None:
     send: list[Any] = ["curl", "-sS", "--fail", "--data-binary", f"@{picture}"]
     if task == "segmentation":
         told.type(*send, f"{address}/v1/segment?as=json")
-        told.type(*send, f"{address}/v1/segment?as=mask", "-o", "mask.png")
+        told.type(*send, f"{address}/v1/segment?as=ids", "-o", "mask.png")
     else:
         told.type(*send, f"{address}/v1/predict")
 

@@ -176,7 +176,7 @@ def _count_pixels(source: Source) -> dict[str, dict[str, float]]:
     from etude.tasks.segmentation import tell_weights
 
     counts_K = np.zeros(len(source.classes), np.int64)
-    for index in range(0, len(source.items), max(1, len(source.items) // _SAMPLE)):
+    for index in range(0, len(source.items), max(1, -(-len(source.items) // _SAMPLE))):
         try:
             mask = source.mask(index)
             ids = None if mask is None else read_mask(mask, name=str(source.items.ids[index]))

@@ -150,7 +150,11 @@ def _listed(pictures: list[Path]) -> list[Path]:
 
     listed: list[Path] = []
     for path in pictures:
-        if not path.is_dir():
+        try:
+            is_folder = path.is_dir()
+        except OSError:  # a name that is too long, a disk that fails: reading it tells
+            is_folder = False
+        if not is_folder:
             listed.append(path)
             continue
         try:

@@ -9,7 +9,7 @@ Shapes: U pictures in all, N of a run, R replicates.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -80,10 +80,17 @@ def resampling_of(runs: Sequence[RunResult]) -> Resampling | None:
     return None if related is None else related.resampling
 
 
-def interval_of(answers: Answers, metric: str, seed: int = 0) -> Interval | None:
-    """Return the same of a single run that is no mean over pictures, from what it answered."""
-    drawn_R = _mean_replicates([answers], metric, [np.arange(len(answers))], len(answers), seed)
-    return _interval(metric, answers.score(metric), drawn_R)
+def interval_of(
+    answers: Answers, metric: str, seed: int = 0, *, groups: Mapping[str, str] | None = None
+) -> Interval | None:
+    """Return the same of what a single run answered."""
+    positions = [np.arange(len(answers))]
+    related = Related.find(answers.ids.astype(object), groups)
+    values_N = _values_of_pictures([answers], metric, positions, len(answers))
+    if values_N is not None and related is None:
+        return bootstrap_interval(values_N, seed=seed)
+    drawn_R = _mean_replicates([answers], metric, positions, len(answers), seed, related)
+    return _interval(metric, answers.score(metric), drawn_R, related)
 
 
 def compare_over_pictures(

@@ -176,8 +176,10 @@ def _with_statistics(model: nn.Module, images_BCHW: Tensor) -> nn.Module:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over the batches
         norm.train()
+    if len(images_BCHW) == 1:  # one number a channel has no spread: a normalisation refuses it
+        images_BCHW = images_BCHW.repeat(2, 1, 1, 1)
     for batch in torch.split(images_BCHW, max(2, pictures_at_once(images_BCHW))):
-        if len(batch) > 1 or len(images_BCHW) == 1:
+        if len(batch) > 1:
             model(batch)
     for norm, momentum in zip(norms, kept, strict=True):
         norm.momentum = momentum

@@ -80,7 +80,6 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     exact = Predictor(_draft(request, graphs["fp32"], "fp32", doubt.fields(network)))
     answers = bundle_answers(request, validation, exact)
     gate = check_agreement(request, validation, network, answers)
-    gate = replace(gate, recorded=recorded_agreement(request, validation, answers))
     logits = check_logits(request, validation, deployed, exact) if wishes.logits else None
     quantisation = None
     if wishes.int8:
@@ -88,6 +87,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         graphs["int8"], quantisation, answers = _with_8_bits(
             request, graphs["fp32"], validation, answers, wishes, doubt
         )  # fmt: skip
+    gate = replace(gate, recorded=recorded_agreement(request, validation, answers))
     speeds: tuple[Speed, ...] = ()
     if wishes.measure:
         told("measuring the variants")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,9 +12,12 @@ import numpy.typing as npt
 
 from etude.core.bundle_record import DataSummary, Origin, Rgb, Score
 from etude.core.errors import MistakeError, sentence
+from etude.core.interval import Interval
 from etude.core.words import Part
 from etude.data.source import Source
+from etude.evaluate.pictures import interval_of
 from etude.evaluate.predictions import Predictions
+from etude.evaluate.scores import Answers
 from etude.pictures.prepare_config import Prepare
 
 if TYPE_CHECKING:
@@ -57,6 +60,12 @@ class Request:
     """The views of a picture whose probabilities the network averages, such as flip."""
     recorded: Callable[[Part], Predictions] | None = None
     """Reads what the run answered about the pictures of a part; none for masks and generators."""
+    groups: Mapping[str, str] | None = None
+    """Group of each picture by its id, where the source has groups: an interval draws those of one together."""
+
+    def interval_of(self, answers: Answers, metric: str) -> Interval | None:
+        """Return the 95 % interval over the pictures of a score, drawn as the study draws them."""
+        return interval_of(answers, metric, groups=self.groups)
 
     def indices(self, part: Part) -> npt.NDArray[np.int64]:
         """Return the positions of the pictures of a part.

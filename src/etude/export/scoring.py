@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from etude.core.bundle_record import Score
-from etude.core.interval import Interval
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions
-from etude.evaluate.scores import Answers
 from etude.export.asking import Asked, Indices
 from etude.export.request import Request
 from etude.metrics.calibration import with_temperature
-from etude.metrics.statistics import bootstrap_interval, percentile_interval, resampling_weights
-
-_REPLICATES = 2_000
 
 
 def bundle_scores(request: Request, validation: Indices, asked: Asked, further: float | None) -> tuple[Score, ...]:
@@ -38,16 +35,24 @@ def bundle_scores(request: Request, validation: Indices, asked: Asked, further: 
     labels = request.source.items.labels[validation].astype(np.int64)
     ids = request.source.items.ids[validation]
     own = Predictions(ids, Part.VALIDATION, labels, asked.answers, request.threshold)
+    names = {part: [score.metric for score in request.scores if score.part == part.label] for part in Part}
+    told = _scored(request, own, names[Part.VALIDATION])
+    if further is None:
+        return (*told, *(score for score in request.scores if score.part == Part.TEST.label))
     test = request.recorded(Part.TEST)
-    if further is not None:
-        tempered = with_temperature(test.probabilities, further).astype(np.float32)
-        test = replace(test, probabilities=tempered, threshold=request.threshold)
+    tempered = with_temperature(test.probabilities, further).astype(np.float32)
+    test = replace(test, probabilities=tempered, threshold=request.threshold)
+    return (*told, *_scored(request, test, names[Part.TEST]))
+
+
+def _scored(request: Request, answers: Predictions, metrics: Sequence[str]) -> tuple[Score, ...]:
+    """Score answers with intervals as the study draws them; what does not exist is left out: JSON has no NaN."""
+    values = {metric: answers.score(metric) for metric in metrics}
     return tuple(
-        Score(part=score.part, metric=score.metric, value=answers.score(score.metric),
-              interval=_interval(answers, score.metric))
-        for score in request.scores
-        for answers in (own if score.part == Part.VALIDATION.label else test,)
-    )  # fmt: skip
+        Score(part=answers.part.label, metric=metric, value=value, interval=request.interval_of(answers, metric))
+        for metric, value in values.items()
+        if math.isfinite(value)
+    )
 
 
 def recorded_agreement(request: Request, validation: Indices, asked: Asked) -> float | None:
@@ -60,12 +65,3 @@ def recorded_agreement(request: Request, validation: Indices, asked: Asked) -> f
     own = Predictions(ids, Part.VALIDATION, np.zeros(len(ids), np.int64), asked.answers, request.threshold)
     same = [said[item] == label for item, label in zip(ids, own.labels.tolist(), strict=True) if item in said]
     return float(np.mean(same)) if same else None
-
-
-def _interval(answers: Answers, metric: str) -> Interval:
-    """95 % interval over the pictures."""
-    values_N = answers.values_of_pictures(metric)
-    if values_N is not None:
-        return bootstrap_interval(values_N)
-    weightings = resampling_weights(len(answers), _REPLICATES)
-    return percentile_interval(np.concatenate([answers.under_weights(metric, weights_RN) for weights_RN in weightings]))

@@ -66,7 +66,7 @@ METRIC_SENTENCES = {
     "density": mark("Density says whether generated pictures lie where real ones are dense; near 1 for real pictures. It judges how good each one is, and does not see whether they vary."),  # noqa: E501
     "coverage": mark("Coverage is the share of held-out pictures that have a generated one near them: it sees whether some kind of picture is never drawn."),  # noqa: E501
     "diversity": mark("Diversity is the mean distance of two generated pictures over that of two held-out ones: 0 where all are the same, about 1 where they vary as real ones do."),  # noqa: E501
-    "near_copies": mark("Near copies is the share of generated pictures nearer to a training picture than 19 of 20 held-out ones are: about 5% is what shows no copying."),  # noqa: E501
+    "near_copies": mark("Near copies is the share of generated pictures that lie as near to one training picture, beside the next ones, as 5% of photographs do: fresh photographs show 5% on average, and the note says between which shares."),  # noqa: E501
 }  # fmt: skip
 """Why one would choose a metric, and what it does not see."""
 

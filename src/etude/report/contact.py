@@ -83,8 +83,8 @@ def _open(study: StudyResults) -> Source | None:
 
 def _spread(indices: np.ndarray) -> list[int]:
     """Return some of the pictures, evenly spread."""
-    step = max(1, len(indices) // _PER_CLASS)
-    return [int(index) for index in indices[::step][:_PER_CLASS]]
+    places = np.linspace(0, len(indices) - 1, min(_PER_CLASS, len(indices))).round().astype(int)
+    return [int(index) for index in indices[places]]
 
 
 def _shrink(source: Source, index: int) -> np.ndarray:

@@ -43,7 +43,10 @@ def _file(generator: Generator, wish: Wish, folder: Path) -> Path:
 
 def _check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be made for a file in its way."""
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    except OSError as error:
+        raise MistakeError(sentence("generate", "--to", "a folder", str(folder)[:100], str(error))) from error
     if not nearest.is_dir():
         raise MistakeError(sentence("generate", "--to", "a folder", str(nearest), "It is a file: give another place."))
 

@@ -269,13 +269,15 @@ def _name_of(picture: Picture) -> str:
     return printable(str(picture)) if isinstance(picture, str | os.PathLike) else ""
 
 
-def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) -> Predictor:
+def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS, reads_heic: bool = True) -> Predictor:
     """Open a bundle that `etude export` wrote. No PyTorch is needed.
 
     Args:
         path: the file or the folder.
         threads: threads of one call; 0: all that the machine has.
         max_pixels: refuse pictures with more pixels than this.
+        reads_heic: whether HEIC pictures are read where pillow-heif is installed: one decoder more that a forged file
+            can reach, for a service that strangers send pictures to.
 
     Raises:
         BundleError: if it is no bundle, is damaged, or holds what a bundle may not hold.
@@ -283,7 +285,7 @@ def load(path: str | Path, *, threads: int = 0, max_pixels: int = MAX_PIXELS) ->
     Example:
         ``load("breeds.bundle")(array).label``
     """
-    predictor = Predictor(Archive(Path(path)), threads=threads, max_pixels=max_pixels)
+    predictor = Predictor(Archive(Path(path)), threads=threads, max_pixels=max_pixels, reads_heic=reads_heic)
     _ = predictor.session
     return predictor
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -64,6 +65,7 @@ def export_request(
     source = _open_pictures(record, study, base, data)
     config = record.config
     parts_N = read_split(_split_file(folder, config), source.items)[record.fold or 0]
+    groups = read_groups(folder.split) if folder.split.is_file() else None
     return Request(
         model=_network(record, folder, study.task),
         task=study.task,
@@ -73,7 +75,7 @@ def export_request(
         source=source,
         parts_N=parts_N,
         metric=study.metric,
-        scores=_scores(record, folder, study.task),
+        scores=_scores(record, folder, study.task, groups),
         origin=_origin(record, study, chosen),
         data=_summary(source, parts_N, study, record, _notes_on(record, study, folder)),
         weights=folder.run(record.identity) / "model.safetensors",
@@ -82,6 +84,7 @@ def export_request(
         palette=_palette(source) if study.task == "segmentation" else (),
         views=CombineConfig.model_validate(config.get("combine", {})).tta,
         recorded=_recorded(record, folder) if study.task == "classification" else None,
+        groups=groups,
     )
 
 
@@ -119,11 +122,14 @@ def best_run(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tup
     means = {
         name: statistics.fmean(sign * run.validation[study.metric] for run in own)
         for name, own in runs.items()
-        if not odd_combination(own[0]) and all(study.metric in run.validation for run in own)
+        if not odd_combination(own[0]) and all(math.isfinite(run.validation.get(study.metric, math.nan)) for run in own)
     }
     if not means:
-        first = next(iter(runs.values()))
-        return first[0], "The candidate is the first of the leaderboard: by the test part, as nothing was validated."
+        first = next((own for own in runs.values() if not odd_combination(own[0])), next(iter(runs.values())))
+        return first[0], (
+            "The candidate is the first of the leaderboard that one graph can answer: by the test part, as none was "
+            "scored on validation."
+        )
     best = max(means, key=lambda name: means[name])
     run = max(runs[best], key=lambda run: sign * run.validation[study.metric])
     among = f"the best of its {len(runs[best])} runs" if len(runs[best]) > 1 else "its one run"
@@ -205,7 +211,7 @@ def _recorded(record: RunRecord, folder: StudyFolder) -> Callable[[Part], Predic
     return lambda part: Predictions.read(path, part)
 
 
-def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, ...]:
+def _scores(record: RunRecord, folder: StudyFolder, task: str, groups: Mapping[str, str] | None) -> tuple[Score, ...]:
     """Return the scores of the run on validation and test, those on test with intervals where answers are kept."""
     if task == "generation":
         return tuple(
@@ -213,7 +219,6 @@ def _scores(record: RunRecord, folder: StudyFolder, task: str) -> tuple[Score, .
             for measure in _generated(record, folder).measures
         )
     path = folder.run(record.identity) / "predictions.parquet"
-    groups = read_groups(folder.split) if folder.split.is_file() else None
     result = RunResult(record, lambda: read_answers(path, Part.TEST), groups=groups)
     told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
     for name, value in record.test.items():
@@ -249,7 +254,7 @@ def _generated(record: RunRecord, folder: StudyFolder) -> GenerationRecord:
 def _notes_on(record: RunRecord, study: StudyRecord, folder: StudyFolder) -> tuple[str, ...]:
     """Return what a reader must know of a run: what the study says of it and of its data, and of which fold it is."""
     others = {ref.candidate for ref in study.runs} - {record.candidate}
-    told = [note for note in study.notes if note.partition(":")[0] not in others]
+    told = [note for note in study.notes if _is_of(note) not in others and ", seed " not in note.partition(":")[0]]
     if record.fold is not None:
         told.append(
             f"This is the network of one fold: it learned from {how_many(record.n_train, 'picture')}, and was tested "
@@ -263,8 +268,14 @@ def _notes_on(record: RunRecord, study: StudyRecord, folder: StudyFolder) -> tup
             f"{found.n_real} held-out ones: values over other features, and published FIDs, are not comparable with "
             "them."
         )
-        told.append(found.note)
+        if not any(note.endswith(found.note) for note in record.notes):
+            told.append(found.note)
     return tuple(dict.fromkeys(note for note in (*told, *record.notes) if note))
+
+
+def _is_of(note: str) -> str:
+    """Return the candidate that a note names first, if it does."""
+    return note.partition(":")[0].partition(", seed ")[0]
 
 
 def _summary(

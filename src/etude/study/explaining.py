@@ -144,7 +144,7 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
             raise MistakeError(
                 f"{record.name}: there is no finished run {identity!r}. `etude runs list {record.name}` names them."
             )
-        if len(found) > 1 and identity not in (ref.identity for ref in found):
+        if len({ref.identity for ref in found}) > 1 and identity not in (ref.identity for ref in found):
             named = ", ".join(f"{ref.identity} ({ref.candidate}, seed {ref.seed})" for ref in found)
             rule = "the beginning of one run's name"
             raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))

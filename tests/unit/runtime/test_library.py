@@ -730,8 +730,13 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
         (b'{"sha256": "x", "label": "red"}', "application/json", 422),
         (b'{"sha256": "x", "label": "dog"}', "application/json", 422),
         (b"{", "application/json", 422),
+        *(
+            (json.dumps({**same, **odd}).encode(), "application/json", 422)
+            for odd in ({}, {"none": "true"}, {"none": False}, {"none": True, "label": None})
+        ),
     ):
         assert client.post("/api/corrections", content=content, headers={"content-type": kind}).status_code == status
+    assert library.search(corrected=True)[0].label == "red", "what is malformed takes nothing back"
     assert client.get("/api/classes", headers={"host": "evil.example"}).status_code == 421
     for path in ("/", "/gallery.js", "/gallery.css", "/words.json"):
         assert client.get(path).status_code == 200
@@ -762,3 +767,15 @@ def test_the_gallery_of_a_library_that_cannot_be_written_shows_it_and_says_so(
     refused = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
     assert refused.status_code == 422
     assert "one that can be written" in refused.json()["error"]["message"]
+
+
+def test_a_library_whose_making_was_cut_off_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "cut.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        base.execute("PRAGMA journal_mode=WAL")  # the header is written, and nothing else
+    assert path.stat().st_size > 0
+    with pytest.raises(MistakeError, match="a library that `etude index` made"):
+        Library(path)
+    library = Library(path, create=True)
+    assert library.counts() == []
+    library.close()

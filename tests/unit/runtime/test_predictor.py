@@ -391,6 +391,10 @@ def test_a_folder_stands_for_the_pictures_in_it(bundles, tmp_path: Path, capsys)
     rows = json.loads(capsys.readouterr().out)["predictions"]
     assert [Path(row["picture"]).name for row in rows] == ["a.JPG", "b.png", "c.png"]
     assert [row["label"] for row in rows] == ["red", "blue", "green"]
+    long = tmp_path / ("x" * 300 + ".png")  # no file can have this name; the others are answered all the same
+    with pytest.raises(DataError, match="1 of 3 pictures"):
+        predict_pictures(bundles["classification"], [folder, long], 3, None, False, True)
+    assert len(json.loads(capsys.readouterr().out)["predictions"]) == 3
     (tmp_path / "outer/inner").mkdir(parents=True)
     with pytest.raises(MistakeError, match="`etude index`"):
         predict_pictures(bundles["classification"], [tmp_path / "outer"], 3, None, False, True)

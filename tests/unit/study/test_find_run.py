@@ -63,3 +63,20 @@ def test_a_run_that_is_named_is_taken_as_it_is_and_an_ambiguous_name_is_refused(
         find(monkeypatch, RUNS, ["a"], "a")
     with pytest.raises(MistakeError, match="has no finished run"):
         find(monkeypatch, [], ["a"])
+
+
+def test_a_run_without_a_score_on_validation_does_not_win(monkeypatch) -> None:
+    run, _ = find(monkeypatch, [make_run("n1", "n", float("nan")), make_run("o1", "o", 0.4)], ["n", "o"])
+    assert run.identity == "o1"
+    ensembles = [make_run("e1", "e", None, folds=3), make_run("g1", "g", None)]
+    assert find(monkeypatch, ensembles, ["e", "g"])[0].identity == "g1", "one graph cannot answer for e"
+
+
+def test_notes_of_other_candidates_and_other_runs_stay_behind() -> None:
+    run = SimpleNamespace(candidate="a", fold=None, notes=("a, seed 0: its own.",), identity="a0")
+    notes = ("a, seed 0: its own.", "a, seed 1: another's.", "b, seed 0: of b.", "b: of b.", "a: of a.", "Of all.")
+    study = SimpleNamespace(
+        runs=(SimpleNamespace(candidate="a"), SimpleNamespace(candidate="b")), notes=notes, task="classification"
+    )
+    told = deploying._notes_on(cast("Any", run), cast("Any", study), cast("Any", None))
+    assert told == ("a: of a.", "Of all.", "a, seed 0: its own.")

@@ -84,10 +84,14 @@ class Gallery:
                 raise RefusedError(415, "type", "A correction is sent as application/json.")
             try:
                 given = json.loads(await request.body())
-                sha256, label, none = str(given["sha256"]), given.get("label"), given.get("none", False)
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+                sha256 = str(given["sha256"])
+                is_none = "none" in given
+                if is_none and ("label" in given or given["none"] is not True):
+                    raise ValueError("none")
+                label = None if is_none else given["label"]
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise RefusedError(422, "form", "A correction is {sha256, label}, or {sha256, none: true}.") from error
-            if none is True:
+            if is_none:
                 library.set_none(sha256)
             elif label is None:
                 library.take_back(sha256)

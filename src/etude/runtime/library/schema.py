@@ -74,6 +74,7 @@ def connect(path: Path, *, create: bool = False, read_only: bool = False) -> sql
     """
     is_new = create and (not path.exists() or path.stat().st_size == 0)
     try:
+        is_new = is_new or (create and _is_empty(path))  # a library whose making was cut off
         if not is_new and not _is_library(path):
             raise _no_library(path, "a file of another kind")
     except (sqlite3.Error, ValueError) as error:
@@ -117,6 +118,14 @@ def _is_library(path: Path) -> bool:
     # What its last writer did not bring into the file lies beside it, and may be all that there is.
     with contextlib.closing(_look(path, _reading(path))) as base:
         return _is_ours(base)
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a file is a database without anything in it."""
+    with contextlib.closing(_look(path, _reading(path))) as base:
+        marks = [base.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+        held = base.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        return marks in ([0, 0], [APPLICATION_ID, 0]) and not held
 
 
 def _is_ours(base: sqlite3.Connection) -> bool:

@@ -167,11 +167,15 @@ async function segment(model, file, name, item, frame) {
   const pixels = pen.getImageData(0, 0, canvas.width, canvas.height);
   const { ids, counts } = readIds(pixels.data, model.classes.length);
   const hidden = new Set();
+  for (let place = 0; place < ids.length; place += 1) {
+    const [red, green, blue] = model.palette[ids[place]] ?? [0, 0, 0];
+    pixels.data[4 * place] = red;
+    pixels.data[4 * place + 1] = green;
+    pixels.data[4 * place + 2] = blue;
+  }
   const redraw = () => {
-    for (let place = 0; place < ids.length; place += 1) {
-      pixels.data.set(model.palette[ids[place]] ?? [0, 0, 0], 4 * place);
-      pixels.data[4 * place + 3] = ids[place] in model.classes && !hidden.has(ids[place]) ? 255 : 0;
-    }
+    const alpha = new Uint8Array(256).map((_, id) => (id < model.classes.length && !hidden.has(id) ? 255 : 0));
+    for (let place = 0; place < ids.length; place += 1) pixels.data[4 * place + 3] = alpha[ids[place]];
     pen.putImageData(pixels, 0, 0);
   };
   redraw();
