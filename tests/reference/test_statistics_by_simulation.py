@@ -3,6 +3,8 @@
 Each study is drawn anew; the seeds are fixed, so that these tests give the same numbers everywhere. Shapes: S studies.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from etude.evaluate.pictures import interval_over_pictures
 from etude.evaluate.predictions import Predictions
 from etude.metrics.statistics import (
     AutoSeeds,
+    Redrawing,
     bootstrap_interval,
     dependence_of,
     dependent_weights,
@@ -349,3 +352,31 @@ def test_the_interval_over_pictures_of_sequences_covers_as_the_documents_say(
     ours, independent = coverages(values, np.repeat(np.arange(n_groups), n_frames))
     assert least <= ours <= most
     assert correlation == 0 or independent < 0.65
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5, 7])
+def test_the_interval_of_few_groups_covers_though_groups_differ(n_groups):
+    """Groups differ as much as their pictures do; blocks, which know only of the groups that are there, cover less."""
+    studies, n_frames = 1_000, 30
+    groups = np.repeat(np.arange(n_groups), n_frames)
+    rng = np.random.default_rng(7)
+    values = np.repeat(rng.normal(size=(studies, n_groups)), n_frames, axis=1) + rng.normal(size=(studies, len(groups)))
+    drawn = Redrawing(len(groups), "bootstrap", groups).draw(
+        lambda weights_RN: weights_RN @ values.T / weights_RN.sum(1, keepdims=True)
+    )
+    both = [
+        replace(drawn, bootstrapped_R=drawn.bootstrapped_R[:, s], without_G=drawn.without_G[:, s])
+        for s in range(studies)
+    ]
+    means = values.mean(1)
+    covered, by_blocks = (
+        np.mean([one.low <= 0 <= one.high for one in found])
+        for found in (
+            [one.interval(mean) for one, mean in zip(both, means, strict=True)],
+            [replace(one, without_G=None).interval(mean) for one, mean in zip(both, means, strict=True)],
+        )
+    )
+    assert 0.935 <= covered <= 0.985
+    assert 0.6 < by_blocks < 0.8
+    wrong = np.mean([one.p(mean) <= 0.05 for one, mean in zip(both, means, strict=True)])
+    assert wrong <= 0.065

@@ -248,13 +248,18 @@ class Resampling(Config):
     """How the intervals over the test pictures draw pictures that are not independent, such as frames of a video."""
 
     unit: Literal["groups", "blocks"]
-    """Whole groups, or blocks of neighbouring pictures of one group."""
+    """Whole groups, or blocks of neighbouring pictures of one group; of 2 to 7 groups both, and the wider interval."""
     drawn: int
     """How many of them each replicate draws."""
     groups: int
     """Groups that the test pictures are of."""
     length: int | None = None
-    """Pictures in a block; none for groups."""
+    """Pictures in a block; none where only whole groups are taken."""
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether groups are left out in turn and blocks are drawn too, as there are but few groups."""
+        return self.unit == "groups" and self.length is not None
 
 
 class CandidateTime(Config):

@@ -5,7 +5,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, D features, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -27,15 +27,22 @@ Floats = npt.NDArray[np.floating]
 Doubles = npt.NDArray[np.float64]
 
 
-def measure_generated(answers: GeneratedFeatures) -> tuple[GeneratedMeasure, ...]:
-    """Return every measure against held-out pictures, with its interval where it has one, and against training ones."""
+def measure_generated(
+    answers: GeneratedFeatures, groups: Mapping[str, str] | None = None
+) -> tuple[GeneratedMeasure, ...]:
+    """Return every measure against held-out pictures, with its interval where it has one, and against training ones.
+
+    Args:
+        answers: the generated pictures beside the held-out ones.
+        groups: group of each held-out picture by its id; none where there are no groups.
+    """
     sets = answers.sets
     of_training = FeatureSets(sets.generated_MD, sets.training_TD, sets.training_TD)
     return tuple(
         GeneratedMeasure(
             name=name,
             value=answers.score(name),
-            interval=interval_of(answers, name),
+            interval=interval_of([answers], name, groups=groups),
             against_training=None if name in _OF_BOTH else float(GENERATION_METRICS[name].function(of_training)),
         )
         for name in GENERATION_METRICS
@@ -48,6 +55,7 @@ def measure_trivial(
     embed: Callable[[Pixels], Floats],
     near: Callable[[Pixels], Doubles],
     seed: int,
+    groups: Mapping[str, str] | None = None,
 ) -> Iterator[TrivialGenerator]:
     """Measure what everyone could do: the training pictures themselves, the same blurred, and noise.
 
@@ -57,6 +65,7 @@ def measure_trivial(
         embed: pictures to their features.
         near: pictures to their nearness to training pictures.
         seed: of the noise.
+        groups: as for `measure_generated`.
     """
     given = (
         ("training", pictures_THWC),
@@ -67,7 +76,7 @@ def measure_trivial(
         features = answers.sets.training_TD if name == "training" else embed(pictures)
         sets = replace(answers.sets, generated_MD=features, generated_nearness_M=near(pictures))
         of_it = replace(answers, sets=sets)
-        intervals = {metric: interval_of(of_it, metric) for metric in GENERATION_METRICS}
+        intervals = {metric: interval_of([of_it], metric, groups=groups) for metric in GENERATION_METRICS}
         yield TrivialGenerator(
             name=name,
             n=len(pictures),

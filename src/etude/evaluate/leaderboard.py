@@ -59,7 +59,9 @@ def leaderboard_row(
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
         also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
-        of_photographs={name: photographs_instead(runs) for name in (metric, *also) if name == NEAR_COPIES},
+        of_photographs={NEAR_COPIES: honest}
+        if NEAR_COPIES in (metric, *also) and (honest := photographs_instead(runs))
+        else {},
         class_scores=_mean_each([record.test_classes for record in records]),
         category_scores=_mean_each([record.test_categories for record in records]),
         seconds=statistics.fmean(cost.seconds for cost in costs),

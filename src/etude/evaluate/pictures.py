@@ -1,15 +1,18 @@
 """What the choice of test pictures leaves open, for candidates of one run or of many.
 
 Runs over seeds answer the same pictures, folds different ones: pictures are drawn by their ids, and each run sees those
-of its own, so that what one picture does to several runs is counted once. The answers of one candidate, or of the two
-that are compared, are held at a time. Pictures of one group, such as frames of a sequence, are drawn together
-(`etude.metrics.statistics.dependent`).
+of its own, so that what one picture does to several runs is counted once. A run counts by the share of its pictures
+that were drawn. The answers of one candidate, or of the two that are compared, are held at a time. Pictures of one
+group, such as frames of a sequence, are drawn together (`etude.metrics.statistics.redrawing`).
 Shapes: U pictures in all, N of a run, R replicates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -26,17 +29,12 @@ from etude.metrics.generation import FeatureMetric
 from etude.metrics.near_copies import shares_of_photographs
 from etude.metrics.statistics import (
     PictureComparison,
+    Redrawing,
+    Redrawn,
     bootstrap_interval,
-    bootstrap_p,
-    jackknife_interval,
-    jackknife_weights,
     paired_bootstrap,
-    percentile_interval,
-    resampling_weights,
 )
 
-REPLICATES = 2_000
-"""For metrics that are no mean over pictures; means take the statistics room's own number."""
 _UNEVEN = 0.02
 """Test parts whose sizes differ by less than this share count as of one size."""
 
@@ -55,47 +53,33 @@ def interval_over_pictures(runs: Sequence[RunResult], metric: str, seed: int = 0
         seed: the same seed gives the same interval.
 
     Returns:
-        The interval; none where a measure of generated pictures has no honest one, or shows no spread.
+        The interval; none where a measure of generated pictures has no honest one or shows no spread, or where the
+        score exists in too few of the draws.
 
     Raises:
         DataError: if a score does not exist.
     """
-    answers = [run.open_test() for run in runs]
-    positions, n_pictures = _positions(answers)
-    related = _related(runs, answers, positions, n_pictures)
-    values_U = _values_of_pictures(answers, metric, positions, n_pictures)
-    if values_U is not None and related is None:
-        return bootstrap_interval(values_U, seed=seed)
-    score = float(np.mean([one.score(metric) for one in answers]))
-    replicates_R = _mean_replicates(answers, metric, positions, n_pictures, seed, related)
-    return _interval(metric, score, replicates_R, related)
+    return _Pictures.of_runs(runs).interval(metric, seed)
 
 
 def resampling_of(runs: Sequence[RunResult]) -> Resampling | None:
     """Return how the intervals over the test pictures of some runs resample them; none: single pictures, or no run."""
     if not any(run.groups for run in runs):
         return None
-    answers = [run.open_test() for run in runs]
-    related = _related(runs, answers, *_positions(answers))
+    related = _Pictures.of_runs(runs).related
     return None if related is None else related.resampling
 
 
 def interval_of(
-    answers: Answers, metric: str, seed: int = 0, *, groups: Mapping[str, str] | None = None
+    answers: Sequence[Answers], metric: str, seed: int = 0, *, groups: Mapping[str, str] | None = None
 ) -> Interval | None:
-    """Return the same of what a single run answered."""
-    positions = [np.arange(len(answers))]
-    related = Related.find(answers.ids.astype(object), groups)
-    values_N = _values_of_pictures([answers], metric, positions, len(answers))
-    if values_N is not None and related is None:
-        return bootstrap_interval(values_N, seed=seed)
-    drawn_R = _mean_replicates([answers], metric, positions, len(answers), seed, related)
-    return _interval(metric, answers.score(metric), drawn_R, related)
+    """Return the same of what one run or several answered."""
+    return _Pictures.of_answers(answers, groups).interval(metric, seed)
 
 
 def compare_over_pictures(
     a: Sequence[RunResult], b: Sequence[RunResult], metric: str, seed: int = 0
-) -> PictureComparison:
+) -> PictureComparison | None:
     """Compare the mean scores of two candidates by resampling the test pictures for both together.
 
     Args:
@@ -104,29 +88,28 @@ def compare_over_pictures(
         metric: name; the gain is a minus b in its unit, whatever its direction.
         seed: the same seed gives the same result.
 
+    Returns:
+        The comparison; none where `interval_over_pictures` would give none.
+
     Raises:
         DataError: if two paired runs answered different pictures, or a score does not exist.
     """
-    answers = [run.open_test() for run in (*a, *b)]
-    positions, n_pictures = _positions(answers)
-    at_a, at_b = positions[: len(a)], positions[len(a) :]
-    for run_a, run_b, here, there in zip(a, b, at_a, at_b, strict=True):
+    pictures = _Pictures.of_runs((*a, *b))
+    for run_a, run_b, here, there in zip(
+        a, b, pictures.positions[: len(a)], pictures.positions[len(a) :], strict=True
+    ):  # fmt: skip
         if not np.array_equal(np.sort(here), np.sort(there)):
             name = f"the test pictures of {run_a.record.candidate} and {run_b.record.candidate}"
             common = f"{len(np.intersect1d(here, there))} in common of {len(here)} and {len(there)}"
             raise DataError(sentence("evaluate", name, "the same", common, "Compare candidates on the same split."))
-    related = _related((*a, *b), answers, positions, n_pictures)
-    values_a = _values_of_pictures(answers[: len(a)], metric, at_a, n_pictures)
-    values_b = _values_of_pictures(answers[len(a) :], metric, at_b, n_pictures)
-    if values_a is not None and values_b is not None and related is None:
-        return paired_bootstrap(values_a, values_b, seed=seed)
-    shares = np.repeat([1.0, -1.0], len(a)) / len(a)
-    gain = float(shares @ [entry.score(metric) for entry in answers])
-    weights = _weights(n_pictures, seed, related)
-    gains_R = _replicates(answers, shares, metric, positions, n_pictures, weights)
-    interval = percentile_interval(gains_R) if related is None else related.interval(gains_R)
-    p = bootstrap_p(gains_R) if related is None else related.p(gains_R)
-    return PictureComparison(gain, interval.low, interval.high, p)
+    return pictures.compare(metric, seed)
+
+
+def gain_of(
+    a: Answers, b: Answers, metric: str, seed: int = 0, *, groups: Mapping[str, str] | None = None
+) -> PictureComparison | None:
+    """Return the same of two answers about the same pictures, such as those of a network and of its export."""
+    return _Pictures.of_answers([a, b], groups).compare(metric, seed)
 
 
 def ratio_over_pictures(
@@ -148,28 +131,29 @@ def ratio_over_pictures(
     Raises:
         DataError: if a score does not exist.
     """
-    answers = [run.open_test() for run in (*a, *b)]
-    positions, n_pictures = _positions(answers)
-    sides = slice(0, len(a)), slice(len(a), None)
-    score_a, score_b = (float(np.mean([one.score(metric) for one in answers[side]])) for side in sides)
-    of_a, of_b = (
-        _mean_replicates(answers[side], metric, positions[side], n_pictures, seed) for side in sides
-    )  # fmt: skip
-    divisor = _interval(metric, score_b, of_b)
-    if divisor is None or divisor.low <= 0 or score_b <= 0:
+    pictures = _Pictures.of_runs((*a, *b))
+    ours, theirs = pictures.side(slice(0, len(a))), pictures.side(slice(len(a), None))
+    score, divisor = ours.score(metric), theirs.score(metric)
+    drawn, drawn_divisor = ours.draw(metric, seed), theirs.draw(metric, seed)
+    interval = drawn_divisor.interval(divisor)
+    if interval is None or interval.low <= 0 or divisor <= 0:
         return None
-    known_R = of_b > 0
-    ratios_R = np.divide(of_a, of_b, out=np.full_like(of_a, np.nan), where=known_R)
-    interval = _interval(metric, score_a / score_b, ratios_R)
-    return None if interval is None else Ratio(value=score_a / score_b, interval=interval)
+    lowest = 0.0 if metric_of(metric).low >= 0 else -math.inf
+    interval = drawn.over(drawn_divisor).interval(score / divisor, lowest)
+    return None if interval is None else Ratio(value=score / divisor, interval=interval)
 
 
-def photographs_instead(runs: Sequence[RunResult]) -> Interval:
+def photographs_instead(runs: Sequence[RunResult]) -> Interval | None:
     """Return between what ends the mean share of near copies would lie in 95 of 100 draws, were nothing copied.
 
     Args:
         runs: of one candidate, of generated pictures: those that have one test part share what is drawn of it.
+
+    Returns:
+        The interval; none where photographs are of groups: those of one are no draws of their own.
     """
+    if resampling_of(runs) is not None:
+        return None
     generated: dict[tuple[str, ...], list[int]] = {}
     for run in runs:
         answers = run.open_test()
@@ -180,14 +164,110 @@ def photographs_instead(runs: Sequence[RunResult]) -> Interval:
 
 def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:
     """Return two runs' values of the same pictures in the same order, each (N,); none where the metric is no mean."""
-    answers = [a.open_test(), b.open_test()]
-    positions, n_pictures = _positions(answers)
-    values_a = _values_of_pictures(answers[:1], metric, positions[:1], n_pictures)
-    values_b = _values_of_pictures(answers[1:], metric, positions[1:], n_pictures)
+    pictures = _Pictures.of_answers([a.open_test(), b.open_test()], None)
+    values_a, values_b = (pictures.side(slice(at, at + 1)).values(metric) for at in (0, 1))
     return None if values_a is None or values_b is None else (values_a, values_b)
 
 
-def _positions(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
+@dataclass(frozen=True, eq=False)
+class _Pictures:
+    """The test pictures of some runs, and what the runs answered about them."""
+
+    answers: Sequence[Answers]
+    positions: Sequence[Positions]
+    """For each run the numbers (N,) of its pictures, in its own order."""
+    n_pictures: int
+    """U."""
+    related: Related | None
+    """Which of them are of one group; none where no two are, or the runs know no groups."""
+
+    @classmethod
+    def of_runs(cls, runs: Sequence[RunResult]) -> Self:
+        groups = next((run.groups for run in runs if run.groups), None)
+        return cls.of_answers([run.open_test() for run in runs], groups)
+
+    @classmethod
+    def of_answers(cls, answers: Sequence[Answers], groups: Mapping[str, str] | None) -> Self:
+        positions, n_pictures = _number_pictures(answers)
+        ids_U = np.empty(n_pictures, object)
+        if groups:
+            for entry, at in zip(answers, positions, strict=True):
+                ids_U[at] = entry.ids.astype(object)
+        return cls(answers, positions, n_pictures, Related.find(ids_U, groups))
+
+    def side(self, at: slice) -> _Pictures:
+        """Some of the runs; the pictures that are drawn remain all."""
+        return _Pictures(self.answers[at], self.positions[at], self.n_pictures, self.related)
+
+    def score(self, metric: str) -> float:
+        """Return the mean score of the runs."""
+        return float(np.mean([entry.score(metric) for entry in self.answers]))
+
+    def interval(self, metric: str, seed: int) -> Interval | None:
+        """Return the 95 % interval of the mean score."""
+        values_U = self.values(metric)
+        if values_U is not None and self.related is None:
+            return bootstrap_interval(values_U, seed=seed)
+        known = metric_of(metric)
+        return self.draw(metric, seed).interval(self.score(metric), known.low, known.high)
+
+    def compare(self, metric: str, seed: int) -> PictureComparison | None:
+        """Compare the first half of the runs with the second, which answered the same pictures, run by run."""
+        half = len(self.answers) // 2
+        ours, theirs = self.side(slice(0, half)), self.side(slice(half, None))
+        values_a, values_b = ours.values(metric), theirs.values(metric)
+        if values_a is not None and values_b is not None and self.related is None:
+            return paired_bootstrap(values_a, values_b, seed=seed)
+        gain = ours.score(metric) - theirs.score(metric)
+        drawn = self.draw(metric, seed, np.repeat([1.0, -1.0], half) / half)
+        reach = metric_of(metric).high - metric_of(metric).low
+        interval, p = drawn.interval(gain, -reach, reach), drawn.p(gain)
+        return None if interval is None or p is None else PictureComparison(gain, interval.low, interval.high, p)
+
+    def draw(self, metric: str, seed: int, shares: Doubles | None = None) -> Redrawn:
+        """Return the sum of the runs' scores times their shares with the pictures drawn anew; none given: the mean."""
+        shares_r = np.full(len(self.answers), 1 / len(self.answers)) if shares is None else shares
+        alike = all(at is self.positions[0] for at in self.positions)
+
+        def statistic(weights_RU: Doubles) -> Doubles:
+            own_rRN = [weights_RU if _is_whole(at, self.n_pictures) else weights_RU[:, at] for at in self.positions]
+            scores_rR = np.stack(
+                [entry.under_weights(metric, own_RN) for entry, own_RN in zip(self.answers, own_rRN, strict=True)]
+            )
+            if alike:
+                summed_R: Doubles = shares_r @ scores_rR
+                return summed_R
+            # A run of whose pictures few are drawn says little, and one of which none is drawn nothing.
+            drawn_rR = np.stack([own_RN.mean(1) for own_RN in own_rRN]) * np.abs(shares_r)[:, None]
+            parts_rR = np.sign(shares_r)[:, None] * drawn_rR * np.where(drawn_rR > 0, scores_rR, 0.0)
+            normalised_R: Doubles = parts_rR.sum(0) * (np.abs(shares_r).sum() / drawn_rR.sum(0))
+            return normalised_R
+
+        way = _resampling(metric)
+        if self.related is not None:
+            return self.related.draw(statistic, seed, way)
+        return Redrawing(self.n_pictures, way).draw(statistic, seed)
+
+    def values(self, metric: str) -> Doubles | None:
+        """Return values (U,) whose mean is the mean score of the runs.
+
+        None where the metric is no mean over pictures, or where pictures are answered unequally often or test parts
+        differ in size: then the score of a run is a ratio, which `draw` resamples.
+        """
+        sizes = [len(at) for at in self.positions]
+        times_U = np.bincount(np.concatenate(self.positions), minlength=self.n_pictures)
+        if np.ptp(times_U) > 0 or max(sizes) - min(sizes) > _UNEVEN * max(sizes):
+            return None
+        values_U = np.zeros(self.n_pictures)
+        for entry, at in zip(self.answers, self.positions, strict=True):
+            values_N = entry.values_of_pictures(metric)
+            if values_N is None:
+                return None
+            values_U[at] += values_N * (self.n_pictures / len(self.answers) / len(at))
+        return values_U
+
+
+def _number_pictures(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     """Number the pictures that any run answered; return each run's numbers (N,), in its own order, and how many."""
     ids = [entry.ids for entry in answers]
     if all(np.array_equal(ids[0], other) for other in ids[1:]):
@@ -196,93 +276,10 @@ def _positions(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     return np.split(inverse, np.cumsum([len(entry) for entry in ids])[:-1]), len(distinct)
 
 
-def _related(
-    runs: Sequence[RunResult], answers: Sequence[Answers], positions: Sequence[Positions], n_pictures: int
-) -> Related | None:
-    """Look up which of the pictures are of one group; none where no two are, or the runs know no groups."""
-    groups = next((run.groups for run in runs if run.groups), None)
-    if not groups:
-        return None
-    ids_U = np.empty(n_pictures, object)
-    for entry, at in zip(answers, positions, strict=True):
-        ids_U[at] = entry.ids.astype(object)
-    return Related.find(ids_U, groups)
-
-
-def _values_of_pictures(
-    answers: Sequence[Answers], metric: str, positions: Sequence[Positions], n_pictures: int
-) -> Doubles | None:
-    """Return values (U,) whose mean is the mean score of the runs.
-
-    None where the metric is no mean over pictures, or where pictures are answered unequally often or test parts differ
-    in size: then the score of a run is a ratio, which `_replicates` resamples.
-    """
-    sizes = [len(at) for at in positions]
-    times_U = np.bincount(np.concatenate(positions), minlength=n_pictures)
-    if np.ptp(times_U) > 0 or max(sizes) - min(sizes) > _UNEVEN * max(sizes):
-        return None
-    values_U = np.zeros(n_pictures)
-    for entry, at in zip(answers, positions, strict=True):
-        values_N = entry.values_of_pictures(metric)
-        if values_N is None:
-            return None
-        values_U[at] += values_N * (n_pictures / len(answers) / len(at))
-    return values_U
-
-
-def _resampling(metric: str) -> str:
-    """Return how the pictures are drawn anew for the interval of a metric: bootstrap, jackknife or none."""
+def _resampling(metric: str) -> Literal["bootstrap", "jackknife", "none"]:
+    """Return how the pictures are drawn anew for the interval of a metric."""
     found = metric_of(metric)
     return found.resampling if isinstance(found, FeatureMetric) else "bootstrap"
-
-
-def _interval(metric: str, value: float, replicates_R: Doubles, related: Related | None = None) -> Interval | None:
-    """Return the interval about a value from what the redrawn pictures gave."""
-    if _resampling(metric) == "bootstrap":
-        return percentile_interval(replicates_R) if related is None else related.interval(replicates_R)
-    return jackknife_interval(value, replicates_R)
-
-
-def _mean_replicates(
-    answers: Sequence[Answers],
-    metric: str,
-    positions: Sequence[Positions],
-    n_pictures: int,
-    seed: int,
-    related: Related | None = None,
-) -> Doubles:
-    """Return the mean score of some runs (R,) with the pictures drawn anew; empty where the metric has no interval."""
-    way = _resampling(metric)
-    if way == "none":
-        return np.zeros(0)
-    bootstrap = _weights(n_pictures, seed, related)
-    weights = bootstrap if way == "bootstrap" else [jackknife_weights(n_pictures, seed)]
-    shares = np.full(len(answers), 1 / len(answers))
-    return _replicates(answers, shares, metric, positions, n_pictures, weights)
-
-
-def _weights(n_pictures: int, seed: int, related: Related | None) -> Iterator[Doubles]:
-    """Draw how often each picture comes in each replicate, those of one group together."""
-    return resampling_weights(n_pictures, REPLICATES, seed) if related is None else related.weights(seed)
-
-
-def _replicates(
-    answers: Sequence[Answers],
-    shares: Doubles,
-    metric: str,
-    positions: Sequence[Positions],
-    n_pictures: int,
-    weights: Iterable[Doubles],
-) -> Doubles:
-    """Return the sum of the runs' scores times their shares, under each row of weights of the pictures. (R,)."""
-    sums = []
-    for weights_RU in weights:
-        scores = [
-            entry.under_weights(metric, weights_RU if _is_whole(at, n_pictures) else weights_RU[:, at])
-            for entry, at in zip(answers, positions, strict=True)
-        ]
-        sums.append(shares @ np.stack(scores))
-    return np.concatenate(sums)
 
 
 def _is_whole(positions: Positions, n_pictures: int) -> bool:

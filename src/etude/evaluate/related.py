@@ -1,25 +1,20 @@
-"""Which test pictures are of one group, such as frames of a sequence, and how they are resampled together.
+"""Which test pictures are of one group, such as frames of a sequence, and how they are then drawn anew.
 
 Shapes: U pictures in all, R replicates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.interval import Interval
 from etude.core.study_record import Resampling
 from etude.data.blocks import time_key
-from etude.metrics.statistics import Dependence, bootstrap_p, dependence_of, dependent_weights, percentile_interval
-
-REPLICATES = 5_000
-"""More than of single pictures: the tails that are read lie further out."""
+from etude.metrics.statistics import Redrawing, Redrawn, Statistic
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +44,20 @@ class Related:
         order_U = np.array(sorted(range(len(ids)), key=lambda place: time_key(ids[place])))
         return cls(np.array([numbers[name] for name in names]), order_U)
 
-    @cached_property
-    def dependence(self) -> Dependence:
-        """How these pictures are resampled."""
-        return dependence_of(self.groups_U)
-
-    def interval(self, replicates_R: npt.NDArray[np.float64]) -> Interval:
-        """Return the 95 % interval from replicates."""
-        return percentile_interval(replicates_R, 1 - 2 * self.dependence.expand_tail(0.025))
-
-    def p(self, replicates_R: npt.NDArray[np.float64]) -> float:
-        """Return the two-sided p-value of no difference from resampled differences."""
-        return self.dependence.expand_p(bootstrap_p(replicates_R))
-
     @property
     def resampling(self) -> Resampling:
-        """The same for a record."""
-        found = self.dependence
+        """How these pictures are resampled, for a record."""
+        redrawing = self._redrawing("bootstrap")
+        found, n_groups = redrawing.dependence, len(np.unique(self.groups_U))
         assert found.unit != "pictures"
-        return Resampling(unit=found.unit, drawn=found.n, groups=len(np.unique(self.groups_U)), length=found.length)
+        if redrawing.few_groups:
+            return Resampling(unit="groups", drawn=n_groups, groups=n_groups, length=found.length)
+        return Resampling(unit=found.unit, drawn=found.n, groups=n_groups, length=found.length)
 
-    def weights(self, seed: int) -> Iterator[npt.NDArray[np.float64]]:
-        """Draw how often each picture comes in each replicate: (r, U), some replicates at a time."""
+    def draw(self, statistic: Statistic, seed: int, resampling: Literal["bootstrap", "jackknife", "none"]) -> Redrawn:
+        """Compute a statistic of the pictures, in their own order, drawn anew as `Redrawing` says."""
         place_U = np.argsort(self.order_U)
-        for weights_RU in dependent_weights(self.groups_U[self.order_U], REPLICATES, seed):
-            yield weights_RU[:, place_U]
+        return self._redrawing(resampling).draw(lambda weights_RU: statistic(weights_RU[:, place_U]), seed)
+
+    def _redrawing(self, resampling: Literal["bootstrap", "jackknife", "none"]) -> Redrawing:
+        return Redrawing(len(self.groups_U), resampling, self.groups_U[self.order_U])

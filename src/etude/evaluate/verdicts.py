@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ from etude.metrics.statistics import (
     verdict,
 )
 
-_OVER_PICTURES = ("paired bootstrap", "exact McNemar")
+_OVER_PICTURES = ("paired bootstrap", "paired jackknife", "exact McNemar")
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def compare(
     Over seeds: the paired t-test (where seeds were added while looking, the one that allows for it). Over folds: the
     corrected resampled t-test, on the means over the seeds of a fold. With one pair, or where identical differences
     show no spread over runs: exact McNemar for the accuracy of one pair on independent pictures, else the paired
-    bootstrap; they say what the test pictures leave open, not what another training would give. Holm's correction goes
-    over all of them. A test over runs is told with the interval over pictures beside it, which decides nothing.
+    bootstrap, and for measures that pictures drawn twice would distort the paired jackknife; they say what the test
+    pictures leave open, not what another training would give. Holm's correction goes over all of them. A test over runs
+    is told with the interval over pictures beside it, which decides nothing.
 
     Args:
         runs: finished runs by candidate, the baseline's among them.
@@ -200,13 +202,13 @@ def _interval_over_pictures(
     if isinstance(metric_of(metric), FeatureMetric):
         return None
     found = _gain_over_pictures(candidate, baseline, metric)
-    return Interval(low=found.low, high=found.high)
+    return None if found is None else Interval(low=found.low, high=found.high)
 
 
 def _gain_over_pictures(
     candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str
-) -> PictureComparison:  # fmt: skip
-    """Compare over the test pictures; the gain is signed so that more is better."""
+) -> PictureComparison | None:  # fmt: skip
+    """Compare over the test pictures, if they allow it; the gain is signed so that more is better."""
     if metric_of(metric).higher_is_better:
         return compare_over_pictures(candidate, baseline, metric)
     return compare_over_pictures(baseline, candidate, metric)
@@ -215,12 +217,19 @@ def _gain_over_pictures(
 def _over_pictures(candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str) -> Comparison:
     """Compare over the pictures of the test part: for one pair, or for runs that do not vary."""
     found = _gain_over_pictures(candidate, baseline, metric)
+    known = metric_of(metric)
+    way = known.resampling if isinstance(known, FeatureMetric) else "bootstrap"
+    method = "paired jackknife" if way == "jackknife" else "paired bootstrap"
+    if found is None:
+        sign = 1.0 if known.higher_is_better else -1.0
+        gain = sign * fmean(
+            ours.score(metric) - theirs.score(metric) for ours, theirs in zip(candidate, baseline, strict=True)
+        )
+        return Comparison(method, len(candidate), gain, None, None, None, None, 0)
     n_pictures = len(candidate[0].open_test().ids)
     # Half the interval is 1.96 standard errors: a score that is no mean has no deviation of its own.
     sd = (found.high - found.low) / (2 * 1.96) * n_pictures**0.5
-    over_pictures = Comparison(
-        "paired bootstrap", len(candidate), found.gain, found.low, found.high, found.p, sd, n_pictures
-    )
+    over_pictures = Comparison(method, len(candidate), found.gain, found.low, found.high, found.p, sd, n_pictures)
     # The exact test takes pictures for independent of each other.
     if metric == "accuracy" and len(candidate) == 1 and resampling_of([*candidate, *baseline]) is None:
         values = aligned_values(candidate[0], baseline[0], metric)

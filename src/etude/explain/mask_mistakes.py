@@ -10,17 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.interval import Interval
 from etude.evaluate.mask_counts import MaskCounts
+from etude.evaluate.pictures import interval_of
 from etude.explain.records import GroupScore, HardMask, MaskDoubt, MaskErrorsRecord
-from etude.metrics.statistics import percentile_interval, resampling_weights
 
 _SHOWN = 6
 _LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
 _SURE = 0.8  # share of a class's pixels that every run must answer alike, and unlike the label
 _KNOWN = 0.5  # share of a class's pixels that is found over the whole part, so that the network is said to know it
 _LEAST_COVERED = 0.005  # of a picture: fewer pixels are more often a contour than a wrong label
-_REPLICATES = 500
 
 
 def find_mask_mistakes(
@@ -85,7 +83,10 @@ def _doubt(counts_R: Sequence[MaskCounts], ids: Sequence[str], classes: Sequence
 def _score_groups(
     counts_R: Sequence[MaskCounts], groups_N: npt.NDArray[np.str_], metric: str
 ) -> tuple[GroupScore, ...]:  # fmt: skip
-    """Return the score of each group's pictures, counted together, mean over the runs, the worst first."""
+    """Return the score of each group's pictures, counted together, mean over the runs, the worst first.
+
+    Its interval draws blocks of neighbouring pictures.
+    """
     found = []
     for name in sorted(set(groups_N.tolist())):
         own = np.flatnonzero(groups_N == name)
@@ -101,12 +102,8 @@ def _score_groups(
             for counts in counts_R
         ]
         score = float(np.mean([counts.score(metric) for counts in of_group]))
-        found.append(GroupScore(name=name, n=len(own), share=score, interval=_interval(of_group, metric)))
+        of_name = dict.fromkeys((str(item) for item in counts_R[0].ids[own]), name)
+        interval = interval_of(of_group, metric, groups=of_name)
+        if interval is not None:
+            found.append(GroupScore(name=name, n=len(own), share=score, interval=interval))
     return tuple(sorted(found, key=lambda group: (group.share, group.name))[:_MOST_GROUPS])
-
-
-def _interval(counts_R: Sequence[MaskCounts], metric: str) -> Interval:
-    """Return the 95 % interval over the pictures (percentile bootstrap) of the mean over the runs."""
-    weights = resampling_weights(len(counts_R[0]), _REPLICATES)
-    drawn = [np.mean([counts.under_weights(metric, some_RN) for counts in counts_R], 0) for some_RN in weights]
-    return percentile_interval(np.concatenate(drawn))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from etude.core.bundle_record import Gate, Loss, Quantisation
 from etude.core.counting import how_many
@@ -13,6 +12,7 @@ from etude.core.errors import GateError
 from etude.core.interval import Interval
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
+from etude.evaluate.pictures import gain_of
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.scores import Answers as Scored
 from etude.evaluate.scores import metric_of
@@ -22,7 +22,6 @@ from etude.metrics.boundaries import boundary_counts
 from etude.metrics.classification import predicted_labels
 from etude.metrics.confusion import miou_from
 from etude.metrics.segmentation import pixel_confusion
-from etude.metrics.statistics import paired_bootstrap, percentile_interval, resampling_weights
 from etude.runtime.predictor import Predictor
 
 LEAST_AGREEMENT = 0.999
@@ -31,7 +30,6 @@ MOST_MOVED = 0.002
 """What the mIoU of a mask model may move."""
 MOST_ESTRANGED = 0.01
 """What the familiarity of a picture may move."""
-_REPLICATES = 2_000
 
 
 def check_agreement(request: Request, indices: Indices, network: Asked, bundle: Asked) -> Gate:
@@ -143,7 +141,7 @@ def check_loss(
         score_answers(request, indices, asked.answers, truth, with_contours="boundary_f1" in metrics)
         for asked in (fp32, int8)
     )
-    usual, *own = (_loss(before, after, metric) for metric in metrics)
+    usual, *own = (_loss(request, before, after, metric) for metric in metrics)
     measured = Quantisation(
         **vars(usual), calibration_pictures=calibrated_on, pictures=len(indices), own=own[0] if own else None
     )
@@ -152,10 +150,13 @@ def check_loss(
     return measured
 
 
-def _loss(before: Scored, after: Scored, metric: str) -> Loss:
+def _loss(request: Request, before: Scored, after: Scored, metric: str) -> Loss:
     """Return what is lost in one metric, both variants resampled together."""
     better, worse = (before, after) if metric_of(metric).higher_is_better else (after, before)
-    low, high = _difference_interval(better, worse, metric)
+    compared = gain_of(better, worse, metric, groups=request.groups)
+    reach = metric_of(metric).high - metric_of(metric).low
+    # Pictures of so few groups that nothing can be said leave every loss open.
+    low, high = (-reach, reach) if compared is None else (compared.low, compared.high)
     return Loss(
         metric=metric,
         score_fp32=before.score(metric),
@@ -177,20 +178,3 @@ def _too_much(measured: Quantisation, max_loss: float) -> str:
         f"{max_loss:g} points{each}. {told[0].upper()}{told[1:]}. Nothing was written; leave --int8 out, or allow more "
         "with --max-loss."
     )
-
-
-def _difference_interval(better: Scored, worse: Scored, metric: str) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of a difference over the pictures, both sides resampled together."""
-    values: tuple[npt.NDArray[np.float64] | None, ...] = (
-        better.values_of_pictures(metric),
-        worse.values_of_pictures(metric),
-    )
-    if values[0] is not None and values[1] is not None:
-        compared = paired_bootstrap(values[0], values[1])
-        return compared.low, compared.high
-    differences = [
-        better.under_weights(metric, weights_RN) - worse.under_weights(metric, weights_RN)
-        for weights_RN in resampling_weights(len(better), _REPLICATES)
-    ]
-    interval = percentile_interval(np.concatenate(differences))
-    return interval.low, interval.high

@@ -65,7 +65,7 @@ class Request:
 
     def interval_of(self, answers: Answers, metric: str) -> Interval | None:
         """Return the 95 % interval over the pictures of a score, drawn as the study draws them."""
-        return interval_of(answers, metric, groups=self.groups)
+        return interval_of([answers], metric, groups=self.groups)
 
     def indices(self, part: Part) -> npt.NDArray[np.int64]:
         """Return the positions of the pictures of a part.

@@ -46,6 +46,14 @@ def tell_resampling(record: StudyRecord, words: Words) -> str:
     found = record.resampling
     if found is None:
         return ""
+    if found.is_of_few:
+        return words.say(
+            "Pictures of one group are no independent evidence, and {n} groups are few: the intervals over pictures "
+            "are the wider of those that leave out each group in turn and of those that draw blocks of {length} "
+            "neighbouring pictures.",
+            n=words.count(found.groups),
+            length=words.count(found.length or 0),
+        )
     if found.length is None:
         return words.say_count(
             "Pictures of one group are no independent evidence: the intervals over pictures draw the {n} group of the "
@@ -68,6 +76,12 @@ def tell_few_groups(record: StudyRecord, words: Words) -> str:
     found = record.resampling
     if found is None or found.length is None:
         return ""
+    if found.is_of_few:
+        return words.say(
+            "The pictures of the test part are of {n} groups only (sequences, for instance): the intervals over "
+            "pictures are as wide as so few leave them, and of other groups little is known.",
+            n=words.count(found.groups),
+        )
     return words.say_count(
         "The pictures of the test part are of {n} group only (a sequence, for instance): the intervals over pictures, "
         "though they draw blocks of neighbours, are rather too narrow, and of other groups nothing is known.",

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from etude.core.study_record import StudyRecord
 from etude.figures.search import list_importances
+from etude.metrics.generation import GENERATION_METRICS
 from etude.report.card_words import tell_paper
 from etude.report.cards import find_card
 from etude.report.reading import StudyResults
@@ -49,11 +50,18 @@ _UNSET = ("", "null", "0", "0.0", "[]", "{}", "none", "false")
 _OF_METHOD = {
     "corrected resampled t": "Nadeau, Bengio. Inference for the generalization error, Machine Learning 52, 2003",
     "exact McNemar": "McNemar. Note on the sampling error of the difference between correlated proportions, Psychometrika 12, 1947",
+    "paired jackknife": "Efron, Stein. The jackknife estimate of variance, Annals of Statistics 9, 1981",
     "paired t": "Student. The probable error of a mean, Biometrika 6, 1908",
     "sequential paired t": "Jennison, Turnbull. Interim analyses: the repeated confidence interval approach, Journal of the Royal Statistical Society B 51, 1989",
 }  # fmt: skip
 _HOLM = "Holm. A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979"
 _BOOTSTRAP = "Efron. Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1979"
+_EXPANDED = "Hesterberg. What teachers should know about the bootstrap, The American Statistician 69, 2015"
+_BLOCKS = (
+    "Künsch. The jackknife and the bootstrap for general stationary observations, Annals of Statistics 17, 1989",
+    "Politis, Romano. A circular block-resampling procedure for stationary data, 1992",
+)
+_PRECEDENCE = "Nelson. Tables for a precedence life test, Technometrics 5, 1963"
 _OF_METRIC = {
     "kid": "Bińkowski, Sutherland, Arbel, Gretton. Demystifying MMD GANs, 2018, arXiv:1801.01401",
     "fid": "Heusel, Ramsauer, Unterthiner, Nessler, Hochreiter. GANs trained by a two time-scale update rule converge to a local Nash equilibrium, 2017, arXiv:1706.08500",
@@ -135,6 +143,14 @@ def _of_statistics(record: StudyRecord) -> Iterator[str]:
         yield _HOLM
     if any(row.interval_pictures for row in record.leaderboard) or any(verdict.pictures for verdict in record.verdicts):
         yield _BOOTSTRAP
+    if record.resampling is not None:
+        yield _EXPANDED
+        yield from _BLOCKS if record.resampling.length is not None else ()
+    left_out = {name for name in measured & {*GENERATION_METRICS} if GENERATION_METRICS[name].resampling == "jackknife"}
+    if left_out or (record.resampling is not None and record.resampling.is_of_few):
+        yield _OF_METHOD["paired jackknife"]
+    if any(row.of_photographs for row in record.leaderboard):
+        yield _PRECEDENCE
 
 
 def _of_searches(study: StudyResults) -> Iterator[str]:

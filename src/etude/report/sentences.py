@@ -26,6 +26,7 @@ METHOD_WORDS = {
     "exact McNemar": mark("exact McNemar"),
     "sequential paired t": mark("sequential paired t"),
     "paired bootstrap": mark("paired bootstrap"),
+    "paired jackknife": mark("paired jackknife"),
 }
 
 

@@ -65,6 +65,7 @@ def make_job(workspace: Workspace, candidate: Candidate, order: Order, position:
         execution=workspace.execution(candidate.train),
         parts=workspace.parts(candidate.prepare, order.fold or 0, candidate.train_items, candidate.held_out),
         item_ids=workspace.item_ids,
+        groups=workspace.groups,
         finetune=candidate.finetune,
         views=candidate.combine.tta,
         windows=candidate.combine.windows,

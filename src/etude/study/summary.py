@@ -102,7 +102,7 @@ def summarize(
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules),
-        resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows and study.task != "generation" else None,
+        resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows else None,
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)

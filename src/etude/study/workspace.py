@@ -225,6 +225,14 @@ class Workspace:
 
         return part
 
+    @property
+    def groups(self) -> dict[str, str] | None:
+        """Group of each picture by its id; none where the source has no groups."""
+        items = self.source.items
+        if items.groups is None:
+            return None
+        return dict(zip(items.ids.tolist(), items.groups.tolist(), strict=True))
+
     def item_ids(self, indices_N: np.ndarray) -> np.ndarray:
         """Return the ids of items by their positions."""
         return np.asarray(self.source.items.ids[indices_N])

@@ -148,7 +148,7 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     test_set = job.parts("test")
     answers, at_N = beside(test_set, Part.TEST)
     answers.write(folder / "predictions.parquet", nearest=(ids_T[at_N].tolist(), ids_T[at_M].tolist()))
-    measures = measure_generated(answers)
+    measures = measure_generated(answers, job.groups)
     by_name = {measure.name: measure for measure in measures}
     scores["test"] = {name: by_name[name].value for name in names}
     scores["train"] = {
@@ -161,7 +161,12 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     path = folder / SAMPLES_FOLDER / NEAREST_FILE
     write_grid(path, pairs, columns=len(order), made_by=made_by, has_photographs=True)
     trivial = measure_trivial(
-        some_THWC, answers, features.of, lambda given: nearness(given, photographs_THWC)[0], derive(job.seed, "noise")
+        some_THWC,
+        answers,
+        features.of,
+        lambda given: nearness(given, photographs_THWC)[0],
+        derive(job.seed, "noise"),
+        job.groups,
     )
     record = GenerationRecord(
         features=features.name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -66,6 +66,8 @@ class Job:
     """Gives the prepared pictures of 'train', 'validation' or 'test'."""
     item_ids: Callable[[np.ndarray], np.ndarray]
     """Gives the ids of items by their positions."""
+    groups: Mapping[str, str] | None = None
+    """Group of each picture by its id, where the source has groups: intervals take those of one together."""
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
     """What of the network is trained, in what stages."""
     threshold: ThresholdConfig | None = None

@@ -13,9 +13,11 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated
 from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.pictures import interval_of, interval_over_pictures, ratio_over_pictures
+from etude.evaluate.verdicts import compare
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 
 WIDTH, FOLDS = 16, 3
+PAIR = {"plain": 0.2, "better": 0.9}
 MIXING = np.random.default_rng(5).normal(size=(4, WIDTH))
 
 
@@ -81,7 +83,7 @@ def test_no_ratio_to_what_is_not_shown_to_lie_above_zero(one):
 @pytest.mark.parametrize("metric", ["kid", "fid", "density", "coverage", "diversity"])
 def test_intervals_contain_their_value_for_a_run_and_over_folds(one, metric):
     found = runs(one, 0.4, 1.8, seed=4)
-    single = interval_of(found[0].test, metric)
+    single = interval_of([found[0].test], metric)
     assert single.low < found[0].test.score(metric) < single.high
     (row,) = leaderboard_rows({"it": found}, metric)
     assert row.interval_pictures.low < row.score < row.interval_pictures.high
@@ -96,7 +98,7 @@ def test_intervals_of_33_photographs_cover_what_so_many_give_on_average(metric, 
     found, values = [], []
     for _ in range(120):
         made = answers(0, photographs(33, rng), generated)
-        found.append(interval_of(made, metric))
+        found.append(interval_of([made], metric))
         values.append(made.score(metric))
     mean = np.mean(values)
     covered = np.mean([one is not None and one.low <= mean <= one.high for one in found])
@@ -111,7 +113,7 @@ def test_the_bootstrap_would_not_contain_the_fid_of_wide_features_and_the_jackkn
     made = answers(0, rng.normal(size=(33, 200)), rng.normal(size=(60, 200)))
     (weights,) = resampling_weights(33, 200)
     drawn = percentile_interval(made.under_weights("fid", weights))
-    assert drawn.low > made.score("fid") < interval_of(made, "fid").high < drawn.low
+    assert drawn.low > made.score("fid") < interval_of([made], "fid").high < drawn.low
 
 
 def test_what_has_no_honest_interval_has_none():
@@ -122,3 +124,53 @@ def test_what_has_no_honest_interval_has_none():
     assert measures["near_copies"].interval is None
     assert measures["coverage"].value == 0
     assert measures["coverage"].interval is None  # nothing is seen of what it might have been
+
+
+def test_photographs_of_one_shoot_are_left_out_together_for_a_run_its_record_and_a_ratio(one):
+    """Eleven shoots of three photographs that are nearly one: every interval is wider, and all of a run agree."""
+    rng = np.random.default_rng(11)
+    real = np.repeat(photographs(11, rng), 3, axis=0) + 0.01 * rng.normal(size=(33, WIDTH))
+    made = answers(0, real, 0.5 * photographs(60, rng) + 1.2)
+    other = answers(0, real, 0.8 * photographs(60, rng) + 2.0)
+    groups = {item: f"shoot {number // 3}" for number, item in enumerate(made.ids.tolist())}
+    ours, theirs = (
+        replace(one(np.ones(33), ids=made.ids, recorded=False, candidate=name), test=test, groups=groups)
+        for name, test in (("ours", made), ("theirs", other))
+    )
+    measures = {measure.name: measure for measure in measure_generated(made, groups)}
+    for metric in ("kid", "fid", "density"):
+        alone, together = interval_of([made], metric), interval_over_pictures([ours], metric)
+        if metric != "density":  # whose neighbourhoods hang on the very triples
+            assert together.high - together.low > 1.2 * (alone.high - alone.low), metric
+        assert measures[metric].interval == together
+    apart = ratio_over_pictures([replace(ours, groups=None)], [replace(theirs, groups=None)], "kid").interval
+    joined = ratio_over_pictures([ours], [theirs], "kid").interval
+    assert joined.high - joined.low > 1.2 * (apart.high - apart.low)
+    (row,) = leaderboard_rows({"ours": [ours]}, "kid", ("near_copies",))
+    assert row.of_photographs == {}  # photographs of one shoot have no ranks of their own
+    (row,) = leaderboard_rows({"ours": [replace(ours, groups=None)]}, "kid", ("near_copies",))
+    assert set(row.of_photographs) == {"near_copies"}
+
+
+def test_one_pair_of_generators_is_compared_as_its_measure_allows(one):
+    found = {name: runs(one, scale, 1.0, seed=number)[:1] for number, (name, scale) in enumerate(PAIR.items())}
+    (verdict,) = compare(found, "plain", "fid")
+    assert verdict.method == "paired jackknife"
+    assert verdict.low < verdict.gain < verdict.high
+    (verdict,) = compare(found, "plain", "kid")
+    assert verdict.method == "paired bootstrap"
+    (verdict,) = compare(found, "plain", "near_copies")
+    assert (verdict.low, verdict.p, verdict.verdict) == (None, None, "no difference shown")
+
+
+def test_an_interval_ends_where_its_metric_does(one):
+    """33 photographs of which one is not covered: the jackknife alone would go beyond a share of 1."""
+    rng = np.random.default_rng(1)
+    real = photographs(33, rng)
+    made = answers(0, real, np.concatenate([real[:32] + 0.01, real[:1] + 0.02]))
+    assert 0.9 < made.score("coverage") <= 1
+    if (interval := interval_of([made], "coverage")) is not None:
+        assert interval.high == 1.0
+    half = answers(0, real, np.repeat(real[:2], 30, axis=0) + 0.01 * rng.normal(size=(60, WIDTH)))
+    found = interval_of([half], "coverage")
+    assert found is None or found.low >= 0.0

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from etude.core.study_record import Resampling
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
-from etude.evaluate.pictures import compare_over_pictures, interval_over_pictures, resampling_of
+from etude.evaluate.pictures import compare_over_pictures, interval_of, interval_over_pictures, resampling_of
 from etude.evaluate.verdicts import compare
 
 
@@ -89,3 +90,57 @@ def test_the_exact_test_is_not_used_on_pictures_of_one_patient(one):
     found = compare(grouped, "a", "accuracy")[0]
     assert found.method == "paired bootstrap"
     assert found.high - found.low > 2 * (compare(runs, "a", "accuracy")[0].high - found.gain)
+
+
+def test_folds_of_groups_keep_what_a_draw_without_one_of_them_says(one):
+    """Four folds of two sequences each: a third of the draws leave a fold without a picture, and those are told too."""
+    counts, groups = frames(8, 10)
+    whole = mask_run(one, counts, groups)
+    folds = []
+    for fold in range(4):
+        own = slice(fold * 20, fold * 20 + 20)
+        part = replace(counts, ids=counts.ids[own], confusions=counts.confusions[own])
+        folds.append(mask_run(one, part, groups, fold=fold))
+    of_whole = interval_over_pictures([whole], "pixel_accuracy")
+    of_folds = interval_over_pictures(folds, "pixel_accuracy")
+    assert of_folds.low == pytest.approx(of_whole.low, abs=0.02)
+    assert of_folds.high == pytest.approx(of_whole.high, abs=0.02)
+    other = [
+        replace(run, test=replace(run.test, confusions=run.test.confusions[:, ::-1]), record=run.record)
+        for run in folds
+    ]
+    assert compare_over_pictures(folds, other, "pixel_accuracy").p is not None
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_of_few_sequences_the_interval_says_how_they_differ(one, n_groups):
+    """Blocks of 40 frames that hardly differ would promise that a sequence that was not seen is as easy."""
+    counts, groups = frames(n_groups, 40, seed=2)
+    run = mask_run(one, counts, groups)
+    interval = interval_over_pictures([run], "pixel_accuracy")
+    scores = counts.of_pictures("pixel_accuracy").reshape(n_groups, 40).mean(1)
+    error = scores.std(ddof=1) / n_groups**0.5
+    assert width(interval) >= min(1 - interval.low, 2 * stats.t.ppf(0.975, n_groups - 1) * error) * 0.99
+    assert 0 <= interval.low < interval.high <= 1
+    found = resampling_of([run])
+    assert (found.unit, found.drawn, found.groups) == ("groups", n_groups, n_groups)
+    assert found.length is not None
+    same = compare_over_pictures([run], [run], "pixel_accuracy")
+    assert same.gain == 0
+    assert same.p == 1
+
+
+def test_a_score_that_exists_in_few_draws_has_no_interval(one):
+    """The only sequence with both classes is missing in a third of the draws: what is left is of chosen ones."""
+    ids = np.array([f"{group} {frame}" for group in range(8) for frame in range(5)])
+    truth = np.zeros(40, np.int64)
+    truth[:3] = 1
+    answers = one(np.ones(40), ids=ids, recorded=False, n_classes=2).open_test()
+    answers = replace(answers, truth=truth)
+    groups = {item: item.split()[0] for item in ids.tolist()}
+    assert interval_of([answers], "average_precision") is not None
+    assert interval_of([answers], "average_precision", groups=groups) is None
+    run = replace(one(np.ones(40), ids=ids, recorded=False, n_classes=2), test=answers, groups=groups)
+    (verdict,) = compare({"a": [run], "b": [run]}, "a", "average_precision")
+    assert verdict.low is None
+    assert verdict.verdict == "no difference shown"

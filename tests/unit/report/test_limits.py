@@ -53,6 +53,14 @@ class TestResampling:
         assert "tirent en entier les 10 groupes" in tell_resampling(grouped, Words("fr"))
         assert tell_resampling(record, EN) == tell_few_groups(record, EN) == ""
 
+    def test_a_few_groups_are_told_with_both_ways_of_drawing(self, record):
+        few = Resampling(unit="groups", drawn=3, groups=3, length=20)
+        cities = record.model_copy(update={"resampling": few})
+        assert "and 3 groups are few" in tell_resampling(cities, EN)
+        assert "blocs de 20 images voisines" in tell_resampling(cities, Words("fr"))
+        assert "of 3 groups only" in tell_few_groups(cities, EN)
+        assert "too narrow" not in tell_few_groups(cities, EN)
+
     def test_one_clip_is_a_limit_of_every_format(self, record, study_folder, tmp_path):
         clip = record.model_copy(update={"resampling": Resampling(unit="blocks", drawn=5, groups=1, length=20)})
         assert "blocks of 20 neighbouring pictures" in tell_resampling(clip, EN)

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
-from etude.core.study_record import StudyRecord
+from etude.core.study_record import Resampling, StudyRecord
 from etude.models import MODELS
 from etude.report.card_words import tell_paper
 from etude.report.reading import read_study
@@ -58,6 +59,36 @@ def test_intervals_tests_and_measures_are_cited(study_folder):
     assert "Brier" in text
     for author in ("Student", "Holm", "Efron"):
         assert author not in text
+
+
+@pytest.mark.parametrize(
+    ("resampling", "cites", "not_cited"),
+    [
+        (None, (), ("Hesterberg", "Künsch", "Stein")),
+        (Resampling(unit="groups", drawn=9, groups=9), ("Hesterberg",), ("Künsch", "Stein")),
+        (Resampling(unit="groups", drawn=3, groups=3, length=9), ("Hesterberg", "Künsch", "Stein"), ()),
+        (Resampling(unit="blocks", drawn=5, groups=1, length=9), ("Hesterberg", "Künsch"), ("Stein",)),
+    ],
+)
+def test_how_dependent_pictures_are_drawn_is_cited(study_folder, resampling, cites, not_cited):
+    path = study_folder / "study.json"
+    StudyRecord.load(path).model_copy(update={"resampling": resampling}).save(path)
+    text = cited(study_folder)
+    assert all(author in text for author in cites)
+    assert not any(author in text for author in not_cited)
+
+
+def test_measures_of_generators_cite_how_their_intervals_are_made(study_folder):
+    path = study_folder / "study.json"
+    record = StudyRecord.load(path)
+    rows = [
+        row.model_copy(update={"also": {"fid": 9.0}, "of_photographs": {"near_copies": Interval(low=0, high=0.1)}})
+        for row in record.leaderboard
+    ]
+    record.model_copy(update={"leaderboard": tuple(rows)}).save(path)
+    text = cited(study_folder)
+    assert "Efron, Stein" in text
+    assert "precedence" in text
 
 
 def test_a_search_cites_its_sampler_its_pruner_and_its_importances(searched):

@@ -22,8 +22,9 @@ from etude.metrics.statistics.dependent import (
     dependence_of,
     dependent_weights,
 )
-from etude.metrics.statistics.jackknife import jackknife_interval, jackknife_weights
+from etude.metrics.statistics.jackknife import jackknife_interval, jackknife_p, jackknife_weights
 from etude.metrics.statistics.mcnemar import mcnemar_exact, mcnemar_interval, mcnemar_p_values
+from etude.metrics.statistics.redrawing import Redrawing, Redrawn, Statistic
 from etude.metrics.statistics.runs import (
     PairedTest,
     corrected_resampled_t,
@@ -44,6 +45,9 @@ __all__ = [
     "Look",
     "PairedTest",
     "PictureComparison",
+    "Redrawing",
+    "Redrawn",
+    "Statistic",
     "block_length",
     "bootstrap_interval",
     "bootstrap_p",
@@ -52,6 +56,7 @@ __all__ = [
     "dependent_weights",
     "holm",
     "jackknife_interval",
+    "jackknife_p",
     "jackknife_weights",
     "mcnemar_exact",
     "mcnemar_interval",
