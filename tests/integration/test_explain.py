@@ -206,6 +206,18 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
         )  # fmt: skip
 
 
+def test_a_layer_that_some_candidates_have_is_shown_of_those(results, monkeypatch):
+    monkeypatch.chdir(results)
+    options = ["--results", str(results), "--language", "en", "--part", "sight", "--all-candidates"]
+    layers = SightRecord.load(results / "told" / "runs" / run_of(results, "cnn") / "explain" / "sight.json").layers
+    done = CliRunner().invoke(app, ["explain", "told", *options, "--layer", layers[0].name], catch_exceptions=False)
+    assert done.exit_code == 0
+    shown = {path.split("/runs/")[1].split("/")[0] for path in done.stdout.split()}
+    assert run_of(results, "cnn") in shown
+    with pytest.raises(MistakeError, match=r"a layer of the network that gives maps\. Got 'nowhere'"):
+        CliRunner().invoke(app, ["explain", "told", *options, "--layer", "nowhere"], catch_exceptions=False)
+
+
 def test_new_pictures_are_placed_on_the_map_that_is_drawn(results, monkeypatch, tmp_path):
     """The map stays as it is; a new picture lies where the study's picture does that it is a copy of."""
     monkeypatch.chdir(results)

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.errors import DataError, MistakeError, sentence
+from etude.core.errors import MistakeError, sentence
 from etude.core.files import writing
 from etude.core.words import Part
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
@@ -51,15 +51,7 @@ class GeneratedFeatures:
         """Return the score (R,) under each row of weights: the real pictures resampled, the generated ones as they are.
 
         Where a row leaves fewer than two pictures the score is NaN.
-
-        Raises:
-            DataError: if copies are asked for in what an earlier version measured.
         """
-        if metric == "near_copies" and self.sets.real_nearness_N is None:
-            raise DataError(
-                "near_copies: these pictures were measured by an earlier version, which told copies otherwise. The "
-                "same `etude run` measures them again and trains nothing."
-            )
         scores_R = np.full(len(weights_RN), np.nan)
         enough_R = (weights_RN > 0).sum(1) >= 2
         if enough_R.any():

@@ -18,10 +18,15 @@ def width_of(text: str, size_pt: float) -> float:
     >>> width_of("mm", 10) == 2 * width_of("m", 10) > width_of("ii", 10)
     True
     """
+    return sum(_advance(letter, size_pt) for letter in text) / _POINTS_AN_INCH
+
+
+@lru_cache(maxsize=4096)
+def _advance(letter: str, size_pt: float) -> float:
+    """Return the width of a letter in points: measured once, as a text that is wrapped asks for the same ones often."""
     from matplotlib.textpath import text_to_path
 
-    advances = [text_to_path.get_text_width_height_descent(letter, _font(size_pt), ismath=False)[0] for letter in text]
-    return float(sum(advances)) / _POINTS_AN_INCH
+    return float(text_to_path.get_text_width_height_descent(letter, _font(size_pt), ismath=False)[0])
 
 
 @lru_cache(maxsize=16)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from etude.core.study_record import StudyRecord
 from etude.report.messages import mark
 from etude.report.reading import Finding, StudyResults
@@ -11,6 +13,7 @@ from etude.report.words import Words
 _EVEN = 1.5
 """Classes whose largest has at most this many times the pictures of the smallest are called even."""
 _MOST_SIZES = 3
+_MOST_NAMED = 5
 LICENCES = (
     mark("Not stated by its authors; cite {work}"),
     mark("For research; cite {work}"),
@@ -44,9 +47,26 @@ def list_data_sheet(study: StudyResults, words: Words) -> list[tuple[str, str]]:
 
 def tell_balance(record: StudyRecord, words: Words) -> str:
     """Say how evenly the training pictures are spread over the classes; empty for masks and for one class."""
-    counts = {name: n for name, n in record.counts.get("train", {}).items() if n}
-    if record.task == "segmentation" or len(counts) < 2:
+    given = record.counts.get("train", {})
+    if record.task == "segmentation" or len(given) < 2:
         return ""
+    counts = {name: n for name, n in given.items() if n}
+    told = [_tell_spread(counts, words) if len(counts) > 1 else "", _tell_empty([*given.keys() - counts.keys()], words)]
+    return " ".join(sentence for sentence in told if sentence)
+
+
+def _tell_empty(names: list[str], words: Words) -> str:
+    if not names:
+        return ""
+    listed = words.listing(sorted(names)[:_MOST_NAMED])
+    if len(names) <= _MOST_NAMED:
+        return words.say("There is no training picture of {names}.", names=listed)
+    return words.say(
+        "There is no training picture of {n} classes, such as {names}.", n=words.count(len(names)), names=listed
+    )
+
+
+def _tell_spread(counts: Mapping[str, int], words: Words) -> str:
     least, most = min(counts, key=lambda name: counts[name]), max(counts, key=lambda name: counts[name])
     if counts[most] == counts[least]:
         return words.say("Each class has {n} training pictures.", n=words.count(counts[most]))

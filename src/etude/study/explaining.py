@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from etude.core.errors import MistakeError, sentence
+from etude.core.errors import MistakeError, ModelError, sentence
 from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
@@ -52,6 +52,7 @@ def explain_run(
     device: str = "auto",
     wishes: Wishes | None = None,
     leave_out: bool = False,
+    missing: list[str] | None = None,
 ) -> Path:
     """Explain one finished run and return the folder that the records are written to.
 
@@ -66,6 +67,7 @@ def explain_run(
         device: auto, cpu, cuda or mps.
         wishes: what else is asked for, such as a picture of one's own.
         leave_out: whether a part that is asked for and cannot be had is left out, in place of an error.
+        missing: where what is left out, as the network has not what is asked for, is put down.
 
     Raises:
         MistakeError: if there is no such run, part, picture or layer, a part that is asked for cannot be had, or the
@@ -90,7 +92,13 @@ def explain_run(
     target = folder.run(ref.identity) / FOLDER
     for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
-        left_out = _DEEDS[part](opened, target, wishes or Wishes())
+        try:
+            left_out = _DEEDS[part](opened, target, wishes or Wishes())
+        except ModelError as error:
+            if not leave_out:
+                raise
+            left_out = str(error)
+            (missing if missing is not None else []).append(left_out)
         if left_out and part in parts and not leave_out:
             raise MistakeError(f"explain: {part} is left out: {left_out}")
         if left_out:
@@ -113,7 +121,7 @@ def explain_candidates(
         The folders that the records are written to.
 
     Raises:
-        MistakeError: as `explain_run`, or if no run is finished.
+        MistakeError: as `explain_run`, if no run is finished, or if no network has a layer that is asked for.
         EtudeError: if the data or a network cannot be used.
     """
     record = folder.load_study()
@@ -125,10 +133,12 @@ def explain_candidates(
     if not firsts:
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
     best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
-    return [
-        explain_run(folder, ref.identity, base, watch, parts=parts, device=device, wishes=wishes, leave_out=True)
-        for ref in best_first
-    ]
+    missing: list[str] = []
+    more = {"parts": parts, "device": device, "wishes": wishes, "leave_out": True, "missing": missing}
+    targets = [explain_run(folder, ref.identity, base, watch, **more) for ref in best_first]
+    if len(missing) == len(targets):
+        raise ModelError(missing[0])
+    return targets
 
 
 def choose_run(record: StudyRecord, identity: str | None) -> RunRef:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from etude.core.errors import MistakeError, sentence
+from etude.core.errors import ModelError, sentence
 from etude.core.registry import nearest
 from etude.core.words import Part
 from etude.evaluate.predictions import Predictions
@@ -26,7 +26,8 @@ def explain_sight(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None
     """Write `sight.json` and `sight.npz`; where no layer gives maps, return why nothing is written.
 
     Raises:
-        MistakeError: if the picture or a layer that is asked for is not there.
+        ModelError: if a layer that is asked for is not there.
+        MistakeError: if the picture is not.
         DataError: if the picture that is asked for cannot be read.
     """
     from etude.explain.sight import feature_maps, find_map_layers, first_filters, most_exciting
@@ -91,13 +92,13 @@ def choose_layers(known: list[str], asked: tuple[str, ...]) -> list[str]:
     """Return the layers that are asked for, in the order of the network.
 
     Raises:
-        MistakeError: if one of them is none that gives maps.
+        ModelError: if one of them is none that gives maps.
     """
     for name in asked:
         if name not in known:
             close = nearest(name, known)
             remedy = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
-            raise MistakeError(sentence("explain", "layer", "a layer of the network that gives maps", name, remedy))
+            raise ModelError(sentence("explain", "layer", "a layer of the network that gives maps", name, remedy))
     return [name for name in known if name in asked]
 
 

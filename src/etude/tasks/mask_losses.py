@@ -176,38 +176,38 @@ def _lovasz_slopes(given_BKHW: Tensor, masks_BHW: Tensor) -> tuple[Tensor, Tenso
     its class gains when the pixels before it, in falling order of their errors, are already wrong: 1/U for a pixel of
     the class, I/(U (U − 1)) for another. (The paper takes differences of neighbours, whose last digits cancel.)
     """
-    n_classes = given_BKHW.shape[1]
     valid_BHW = masks_BHW != VOID
-    counts_K = torch.bincount(masks_BHW[valid_BHW], minlength=n_classes)
-    present_P = counts_K.nonzero().flatten()
-    true_PN = ((masks_BHW == present_P[:, None, None, None]) & valid_BHW).flatten(1)
-    given_PN = given_BKHW.transpose(0, 1)[present_P].flatten(1)
-    errors_PN = torch.where(true_PN, 1 - given_PN, given_PN).clamp_(min=0).mul_(valid_BHW.flatten())
-    order_PN = _falling(errors_PN)
-    ordered_PN = true_PN.gather(1, order_PN)
-    found_PN = ordered_PN.cumsum(1, dtype=torch.int32)
-    totals_P1 = counts_K[present_P][:, None].to(torch.int32)
-    ranks_N = torch.arange(1, true_PN.shape[1] + 1, dtype=torch.int32, device=true_PN.device)
-    union_PN = (totals_P1 + ranks_N - found_PN).to(given_PN.dtype)
-    left_PN = (totals_P1 - found_PN).to(given_PN.dtype)
-    weights_PN = torch.where(ordered_PN, 1 / union_PN, left_PN / (union_PN * (union_PN - 1).clamp(min=1)))
-    slopes_PN = torch.empty_like(weights_PN).scatter_(1, order_PN, weights_PN).mul_(valid_BHW.flatten())
-    slopes_PN /= max(1, len(present_P))
-    value = (errors_PN * slopes_PN).sum()
-    slopes_KN = slopes_PN.new_zeros(n_classes, slopes_PN.shape[1])
-    slopes_KN[present_P] = torch.where(true_PN, -slopes_PN, slopes_PN)
-    return value, slopes_KN.reshape(n_classes, *masks_BHW.shape).transpose(0, 1)
+    valid_N = valid_BHW.flatten()
+    counts_K = torch.bincount(masks_BHW[valid_BHW], minlength=given_BKHW.shape[1])
+    present = counts_K.nonzero().flatten().tolist()
+    slopes_BKHW, value = torch.zeros_like(given_BKHW), given_BKHW.new_zeros(())
+    ranks_N = torch.arange(1, len(valid_N) + 1, dtype=torch.int32, device=masks_BHW.device)
+    # A class at a time: what is sorted takes eighty bytes a pixel.
+    for label in present:
+        true_N = (masks_BHW == label).flatten()
+        given_N = given_BKHW[:, label].flatten()
+        errors_N = torch.where(true_N, 1 - given_N, given_N).clamp_(min=0).mul_(valid_N)
+        order_N = _falling(errors_N)
+        ordered_N = true_N[order_N]
+        found_N = ordered_N.cumsum(0, dtype=torch.int32)
+        union_N = (counts_K[label].to(torch.int32) + ranks_N - found_N).to(given_N.dtype)
+        left_N = (counts_K[label].to(torch.int32) - found_N).to(given_N.dtype)
+        weights_N = torch.where(ordered_N, 1 / union_N, left_N / (union_N * (union_N - 1).clamp(min=1)))
+        slopes_N = torch.empty_like(weights_N).scatter_(0, order_N, weights_N).mul_(valid_N).div_(len(present))
+        value += errors_N @ slopes_N
+        slopes_BKHW[:, label] = torch.where(true_N, -slopes_N, slopes_N).view(masks_BHW.shape)
+    return value, slopes_BKHW
 
 
-def _falling(errors_PN: Tensor) -> Tensor:
-    """Return the positions (P, N) int64 of the errors in falling order, equal ones as they come.
+def _falling(errors_N: Tensor) -> Tensor:
+    """Return the positions (N,) int64 of the errors in falling order, equal ones as they come.
 
     On a CPU the bits of a number and its position are sorted as one whole number, by NumPy: many times as fast as
     PyTorch's sorting. Numbers that are not negative have the order of their bits.
     """
-    if errors_PN.device.type != "cpu" or errors_PN.dtype != torch.float32:
-        return errors_PN.argsort(dim=1, descending=True, stable=True)
-    keys_PN = (np.int64(0x7FFFFFFF) - errors_PN.numpy().view(np.int32)) << 32
-    keys_PN |= np.arange(keys_PN.shape[1], dtype=np.int64)
-    keys_PN.sort(axis=1)
-    return torch.from_numpy(keys_PN & 0xFFFFFFFF)
+    if errors_N.device.type != "cpu" or errors_N.dtype != torch.float32:
+        return errors_N.argsort(descending=True, stable=True)
+    keys_N = (np.int64(0x7FFFFFFF) - errors_N.numpy().view(np.int32)) << 32
+    keys_N |= np.arange(len(keys_N), dtype=np.int64)
+    keys_N.sort()
+    return torch.from_numpy(keys_N & 0xFFFFFFFF)

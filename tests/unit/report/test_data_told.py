@@ -50,6 +50,26 @@ def test_how_even_the_classes_are_is_told_by_their_counts(study_folder):
     assert tell_balance(record.model_copy(update={"task": "segmentation"}), words) == ""
 
 
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        ({"cat": 100, "dog": 0}, "There is no training picture of dog."),
+        (
+            {"cat": 9, "dog": 9, "emu": 0, "ant": 0},
+            "Each class has 9 training pictures. There is no training picture of ant and emu.",
+        ),
+        (
+            {"cat": 9} | {f"breed {n}": 0 for n in range(7)},
+            "There is no training picture of 7 classes, such as breed 0, breed 1",
+        ),
+    ],
+)
+def test_classes_without_a_training_picture_are_named(study_folder, counts, told):
+    record = StudyRecord.load(study_folder / "study.json").model_copy(update={"counts": {"train": counts}})
+    assert tell_balance(record, Words("en")).startswith(told)
+    assert "aucune image d’entraînement" in tell_balance(record, Words("fr"))
+
+
 @pytest.mark.parametrize("language", ["en", "fr"])
 def test_the_note_has_the_data_sheet_and_what_the_card_is_trained_on(study_folder, tmp_path, language):
     change(study_folder, licence=CifarSource.licence, data_fingerprint="915e595cb7e4ea23")
