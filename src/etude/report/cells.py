@@ -56,6 +56,15 @@ class Book:
             names = [swatch.name for swatch in self.told["swatches"]]
             _show_html(" ".join(f'<b style="color:{looks[entry].color}">— {html.escape(entry)}</b>' for entry in names))
 
+    def data(self) -> None:
+        """Show what is known of the pictures, and how many there are of each class and part."""
+        self._list(f"{name}: {told}" for name, told in self.told["data_sheet"])
+        show_table(self.told["counts"])
+        self._list([self.told["counts_told"]])
+        if self.told["pixels"] is not None:
+            show_table(self.told["pixels"])
+            self._list([self.told["captions"]["pixels"]])
+
     def findings(self) -> None:
         """Show what the data check found."""
         say, found = self.words.say, self.study.findings
@@ -211,17 +220,42 @@ class Book:
         """Show what the best candidate takes for what, and of a segmentation its masks; else that nothing is known."""
         if not any(self.told[name] for name in ("masks", "errors", "detectors")):
             self._list([self.words.say("There are no predictions to look at: no run has left any here.")])
-        if (masks := self.told["masks"]) is not None:
-            for drawing in filter(None, (masks.drawing, masks.curves)):
-                show_drawing(drawing)
-            for table in filter(None, (masks.classes, masks.categories)):
-                show_table(table)
-        if self.told["errors"] is not None:
-            show_drawing(self.told["errors"].drawing)
-            show_table(self.told["errors"].pairs)
-        if self.told["detectors"] is not None:
-            show_drawing(self.told["detectors"].drawing)
-            show_table(self.told["detectors"].table)
+        self._exhibits("masks", ("drawing", "classes", "categories", "curves"))
+        self._exhibits("errors", ("drawing", "pairs"))
+        self._exhibits("detectors", ("drawing", "table"))
+
+    def _exhibits(self, part: str, names: Iterable[str]) -> None:
+        """Show the drawings and tables of a part that it has, each with what is said below it."""
+        shown, captions = self.told[part], self.told["captions"][part]
+        if shown is None:
+            return
+        self._list([captions["told"]])
+        for name in names:
+            exhibit = getattr(shown, name)
+            if isinstance(exhibit, Table) and exhibit.rows:
+                show_table(exhibit)
+            elif isinstance(exhibit, Drawing):
+                show_drawing(exhibit)
+            else:
+                continue
+            self._list([captions[name]])
+
+    def robustness(self) -> None:
+        """Show how much worse pictures lower the score; nothing where that was not measured."""
+        self._exhibits("robustness", ("table",))
+        if self.told["robustness"] is not None:
+            self._list(self.told["robustness"].sentences)
+
+    def limits(self) -> None:
+        """Show what the study does not show, what failed, and what was recorded along the way."""
+        self._list(self.told["limits"])
+        for candidate, pieces in self.told["failures"]:
+            failed = self.words.say("A run of {candidate} failed:", candidate=candidate)
+            why = "".join(_in_english(piece.text, piece.is_quoted) for piece in pieces)
+            _show_html(f"<p>{html.escape(failed)} {why}</p>")
+        for note, names, is_english in self.told["notes"]:
+            of = f" ({self.words.listing(names)})" if names else ""
+            _show_html(f"<p>{_in_english(note, is_english)}{html.escape(of)}</p>")
 
     def path(self) -> None:
         """Show every trial and every run in order, pruned and failed ones too, with what each decided."""
@@ -278,6 +312,11 @@ def show_table(table: Table) -> None:
 def _text_of(cell: Cell) -> str:
     text = html.escape(cell.text)
     return f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
+
+
+def _in_english(text: str, is_english: bool) -> str:
+    """Return a text for a page, marked where it is English in whatever report."""
+    return f'<span lang="en">{html.escape(text)}</span>' if is_english else html.escape(text)
 
 
 def _side(column: Column) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
 from etude.report.words import METRIC_NAMES, MetricWords, Words
@@ -28,6 +29,61 @@ def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
             words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")
         )
     return [note for note in notes if note]
+
+
+def list_limits(
+    record: StudyRecord, finished: Sequence[RunRecord], words: Words, metric: MetricWords
+) -> list[str]:  # fmt: skip
+    """Return what a study does not show: other seeds, other pictures, runs that are missing or were cut short."""
+    seeds, folds = ({value for value in values if value is not None} for values in zip(*_draws(record), strict=True))
+    missing = len(record.runs) - len(finished)
+    cut_short = sum(run.stopped == "budget" for run in finished)
+    told = [
+        _tell_draws(len(seeds), len(folds), words),
+        tell_small_test(record, words, metric),
+        tell_few_groups(record, words),
+        words.say_count(
+            "{n} of {planned} runs is finished: the rest of the plan is missing here.",
+            "{n} of {planned} runs are finished: the rest of the plan is missing here.",
+            len(finished),
+            planned=words.count(len(record.runs)),
+        )
+        if missing > 0
+        else "",
+        words.say_count(
+            "{n} run ended because its time budget was spent: on a faster machine it would have trained longer.",
+            "{n} runs ended because their time budget was spent: on a faster machine they would have trained longer.",
+            cut_short,
+        )
+        if cut_short
+        else "",
+    ]
+    return [limit for limit in told if limit]
+
+
+def _draws(record: StudyRecord) -> list[tuple[int, int | None]]:
+    return [(ref.seed, ref.fold) for ref in record.runs] or [(0, None)]
+
+
+def _tell_draws(seeds: int, folds: int, words: Words) -> str:
+    """Say what drawing seeds and folds leaves open."""
+    if folds:
+        return words.say_count(
+            "The study draws {n} seed and {folds} folds: its verdicts hold for this data and these settings.",
+            "The study draws {n} seeds and {folds} folds: its verdicts hold for this data and these settings.",
+            seeds,
+            folds=words.count(folds),
+        )
+    if seeds == 1:
+        return words.say(
+            "One seed was drawn: what another seed would have given is not known, and no interval over runs can be "
+            "stated."
+        )
+    return words.say_count(
+        "{n} seed was drawn on one split: verdicts speak of initialisation, order and augmentation, not of other splits.",  # noqa: E501
+        "{n} seeds were drawn on one split: verdicts speak of initialisation, order and augmentation, not of other splits.",  # noqa: E501
+        seeds,
+    )
 
 
 def tell_few_runs(record: StudyRecord, words: Words) -> str:

@@ -17,6 +17,13 @@ from etude.core.study_record import AblationGroup, StudyRecord, Verdict, Verdict
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
+from etude.report.captions import (
+    caption_detectors,
+    caption_errors,
+    caption_masks,
+    caption_pixels,
+    caption_robustness,
+)
 from etude.report.choices import list_card_facts, read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
 from etude.report.data_told import list_data_sheet
@@ -26,7 +33,7 @@ from etude.report.explanations import explain_best
 from etude.report.failures import tell_failure
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
-from etude.report.limits import list_board_notes, tell_correction, tell_few_groups, tell_small_test
+from etude.report.limits import list_board_notes, list_limits, tell_correction
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.published import gather_published
@@ -148,6 +155,12 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
     swatches = artist.swatches()
+    detectors, errors, masks = (
+        gather_detectors(study, words, artist),
+        _find_errors(study, words, artist),
+        gather_masks(study, words, artist),
+    )
+    robustness = gather_robustness(study, words, metric)
     return {
         "study": study,
         "record": record,
@@ -173,12 +186,19 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "gaps_told": artist.tell_gaps(),
         "swatches": swatches,
         "pareto_drawing": artist.draw_pareto(),
-        "detectors": gather_detectors(study, words, artist),
-        "errors": _find_errors(study, words, artist),
-        "masks": gather_masks(study, words, artist),
+        "detectors": detectors,
+        "errors": errors,
+        "masks": masks,
         "generated": gather_generated(study, words, artist),
         "judged": gather_judged(study, words),
-        "robustness": gather_robustness(study, words, metric),
+        "robustness": robustness,
+        "captions": {
+            "detectors": caption_detectors(detectors, words) if detectors else {},
+            "errors": caption_errors(errors, words) if errors else {},
+            "masks": caption_masks(masks, words) if masks else {},
+            "robustness": caption_robustness(words),
+            "pixels": caption_pixels(words),
+        },
         "counts": tabulate_counts(record, words),
         "counts_told": caption_counts(record, words),
         "pixels": tabulate_pixels(record, words),
@@ -187,8 +207,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         if isinstance(split, dict)
         else [],
         "data_sheet": list_data_sheet(study, words),
-        "few_groups": tell_few_groups(record, words),
-        "small_test": tell_small_test(record, words, metric),
+        "limits": list_limits(record, finished, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "changes": _list_changes(settings, reference),
@@ -199,7 +218,6 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
             (told := tell_recorded(note, words), names, told == note and words.language != "en")
             for note, names in _list_notes(study)
         ],
-        "cut_short": [run for run in finished if run.stopped == "budget"],
         "runs": tabulate_runs(study, words, metric),
         "seeds": sorted({ref.seed for ref in record.runs}),
         "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),

@@ -205,7 +205,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     say = words.say
     yield say("Answer"), "", 'book.tell("answer")'
     yield say("The question"), study.record.question, 'book.tell("metric_why")'
-    yield say("The data and their check"), "", 'book.table("counts")\nbook.findings()'
+    yield say("The data and their check"), "", "book.data()\nbook.findings()"
     yield (
         say("The split, and why nothing leaks"),
         say(
@@ -236,7 +236,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield (
         say("Results"),
         "",
-        'book.table("leaderboard")\nbook.tell("leaderboard_notes", "small_test")\nbook.draw("leaderboard_drawing")\n'
+        'book.table("leaderboard")\nbook.tell("leaderboard_notes")\nbook.draw("leaderboard_drawing")\n'
         'book.tell("verdict_sentences", "correction")\nbook.draw("verdicts_drawing")',
     )
     if study.record.published_here:
@@ -247,8 +247,8 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
             yield say("What a detector sees in generated pictures"), "", "book.judged()"
     yield (
         say("Learning curves"),
-        say("Where the two losses part, the network learns its training pictures by heart.") if of_pictures else "",
-        'book.draw("curves_drawing")\nbook.draw("gaps_drawing")',
+        "",
+        'book.draw("curves_drawing")\nbook.tell("curves_told")\nbook.draw("gaps_drawing")\nbook.tell("gaps_told")',
     )
     yield say("Ablations"), say("One field is varied at a time, all else is the same."), "book.ablations()"
     if study.record.searches:
@@ -262,11 +262,14 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
     if of_pictures:
         yield say("Errors"), "", "book.errors()"
+        if (study.folder / "robustness.json").is_file():
+            yield say("Robustness"), "", "book.robustness()"
     yield (
         say("The path"),
         say("Every run in order, the trials of searches first, with what each decided: failed and pruned ones too."),
         "book.path()",
     )
+    yield say("Limits"), "", "book.limits()"
     yield say("What to try next"), "", "book.proposals()"
     yield say("How to reproduce"), f"`{portable(study.record.command)}`", "book.machine()"
     yield say("References"), "", "book.references()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -134,8 +135,8 @@ def explain_candidates(
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
     best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
     missing: list[str] = []
-    more = {"parts": parts, "device": device, "wishes": wishes, "leave_out": True, "missing": missing}
-    targets = [explain_run(folder, ref.identity, base, watch, **more) for ref in best_first]
+    explain = functools.partial(explain_run, parts=parts, device=device, wishes=wishes, leave_out=True, missing=missing)
+    targets = [explain(folder, ref.identity, base, watch) for ref in best_first]
     if len(missing) == len(targets):
         raise ModelError(missing[0])
     return targets

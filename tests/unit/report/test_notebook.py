@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import importlib.metadata
 import importlib.util
 import json
@@ -187,6 +188,23 @@ def test_where_nothing_was_explained_it_is_said_how(study_folder, monkeypatch):
     cells.Book(study_folder, "en").networks()
     assert "<h3>resnet</h3>" in "".join(shown)
     assert "etude explain" not in "".join(shown)
+
+
+def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(drawing.label))
+    mutate(study_folder, pixels={"train": {"cat": 90, "dog": 10}, "validation": {}, "test": {"cat": 9, "dog": 1}})
+    book = cells.Book(study_folder, "en")
+    for _, _, code in notebook._chapters(book.study, book.words):
+        exec(code, {"book": book})
+    text = html.unescape("".join(shown))
+    told = book.told
+    assert told["limits"]
+    assert told["data_sheet"]
+    sheet = [value for _, value in told["data_sheet"]]
+    for sentence in [*told["limits"], *sheet, told["gaps_told"], told["counts_told"], told["captions"]["pixels"]]:
+        assert sentence in text
 
 
 def test_where_no_prediction_is_left_it_is_said(study_folder, monkeypatch):

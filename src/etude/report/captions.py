@@ -1,0 +1,93 @@
+"""What stands with the exhibits of a report, in every format: what is seen, and how it is read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from etude.report.words import Words
+
+if TYPE_CHECKING:
+    from etude.report.detectors import Detectors
+    from etude.report.masks import Masks
+    from etude.report.note import Errors
+
+
+def caption_detectors(detectors: Detectors, words: Words) -> dict[str, str]:
+    """Return what is said of detectors, and below their drawing and their table."""
+    say = words.say
+    return {
+        "told": say(
+            "How well {positive} is told from the rest on the test part, the runs of a candidate taken together.",
+            positive=detectors.positive,
+        )
+        + " "
+        + (
+            say("The threshold was chosen on validation, before the test part was opened.")
+            if detectors.is_chosen
+            else say("The answer is yes where the probability is at least one half.")
+        ),
+        "drawing": say(
+            "Left: precision against recall as the threshold falls. Middle: what is rightly against what is wrongly "
+            "found; the diagonal is chance. Right: how often the answer is right where the model gives a probability; "
+            "on the diagonal it can be taken at its word. A diamond stands where a candidate works."
+        ),
+        "table": say("What each candidate finds."),
+    }
+
+
+def caption_errors(errors: Errors, words: Words) -> dict[str, str]:
+    """Return what is said of what is taken for what, and below the matrix and the table."""
+    return {
+        "told": words.say_count(
+            "What {candidate} answers on the test part, in its one run.",
+            "What {candidate} answers on the test part, its {n} runs taken together.",
+            errors.n_runs,
+            candidate=errors.candidate,
+        ),
+        "drawing": words.say(
+            "Confusion matrix: share of each true class (row, in %) that is given each answer (column). Blue is right, "
+            "orange is wrong; the larger the share, the stronger the tint."
+        ),
+        "pairs": words.say("The commonest confusions."),
+    }
+
+
+def caption_masks(masks: Masks, words: Words) -> dict[str, str]:
+    """Return what is said of masks, and below their pictures, curves and tables."""
+    say = words.say
+    return {
+        "told": say(
+            "Masks are compared pixel by pixel over the whole test part, void left out; a class that is not there and "
+            "was not answered does not count."
+        ),
+        "drawing": say(
+            "What {candidate} answers to test pictures, in its first run: pictures evenly drawn from the part, then "
+            "its worst and its best, with the mean IoU of the picture. Orange is wrong; black is void.",
+            candidate=masks.candidate,
+        ),
+        "classes": say("IoU of each class on the test part, mean of the runs."),
+        "categories": say("IoU of each category of classes on the test part, mean of the runs."),
+        "curves": say(
+            "IoU of each class on validation, epoch by epoch, of the first run of {candidate}.",
+            candidate=masks.candidate,
+        ),
+    }
+
+
+def caption_robustness(words: Words) -> dict[str, str]:
+    """Return what is said of pictures that were made worse, and below their table."""
+    return {
+        "told": words.say(
+            "The best candidate and the baseline on test pictures that were made worse, at five severities. Nothing "
+            "was chosen on these."
+        ),
+        "table": words.say("Score by corruption and severity, mean over the runs that were measured."),
+    }
+
+
+def caption_pixels(words: Words) -> str:
+    """Return what stands below the shares of pixels by class."""
+    return words.say(
+        "Share of the pixels of each part by class, void left out, and the weight of each class in the loss that "
+        "train.class_weights would make of the training part (mean 1)."
+    )
