@@ -194,7 +194,8 @@ def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_fold
     shown = []
     monkeypatch.setattr(cells, "_show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(drawing.label))
-    mutate(study_folder, pixels={"train": {"cat": 90, "dog": 10}, "validation": {}, "test": {"cat": 9, "dog": 1}})
+    classes = StudyRecord.load(study_folder / "study.json").classes
+    mutate(study_folder, pixels={part: dict.fromkeys(classes, 9) for part in ("train", "validation", "test")})
     book = cells.Book(study_folder, "en")
     for _, _, code in notebook._chapters(book.study, book.words):
         exec(code, {"book": book})
