@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -117,7 +118,8 @@ def predict_pictures(
     rows: list[dict[str, Any]] = []
     for path in pictures:
         try:
-            if address := _ADDRESS.match(str(path)):
+            # A folder may be called `photos:`.
+            if (address := _ADDRESS.match(str(path))) and not os.path.exists(path):  # noqa: PTH110 - raises nothing
                 given = f"{address[1]}://{str(path)[address.end() :]}"
                 raise DataError(
                     sentence("predict", given, "a file on this machine", "an address", "Download it first.")

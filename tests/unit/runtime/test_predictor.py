@@ -408,6 +408,14 @@ def test_an_address_is_told_to_be_none_of_a_file(bundles, tmp_path: Path, capsys
     assert "Download it first." in told
 
 
+def test_a_folder_whose_name_looks_like_an_address_is_a_folder(bundles, tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos:").mkdir()
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save("photos:/rex.png")
+    predict_pictures(bundles["classification"], [Path("photos:/rex.png")], 3, None, False, False)
+    assert "photos:/rex.png" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     "changes",
     [
