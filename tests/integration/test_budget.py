@@ -9,8 +9,13 @@ from typing import ClassVar
 import pytest
 
 from etude import Study
-from etude.core.errors import StudyFileError
+from etude.core.errors import MistakeError, StudyFileError
 from etude.core.run_record import RunRecord
+from etude.core.watch import Silent
+from etude.explain.records import LayersRecord
+from etude.study.explaining import explain_run
+from etude.study.folder import StudyFolder
+from etude.study.opened import OpenedRun, Wishes
 from etude.study.parse import parse_study
 from etude.train.state import Progress
 
@@ -69,6 +74,25 @@ def test_a_budget_becomes_once_a_number_of_steps(finished: Path) -> None:
     Study.from_text(TIMED).run(finished)
     assert json.loads((finished / "timed/budgets.json").read_text()) == written
     assert sorted(path.name for path in finished.glob("timed/runs/*")) == before
+
+
+@pytest.mark.parametrize("candidate", ["plain", "plain+flip", "fixed"])
+def test_a_run_within_a_budget_is_explained_with_the_steps_that_it_made(finished: Path, candidate: str) -> None:
+    record = records(finished)[candidate]
+    folder = StudyFolder(finished, "timed")
+    target = explain_run(folder, record.identity, finished, Silent(), parts=("layers",), wishes=Wishes(most_seconds=0))
+    assert LayersRecord.load(target / "layers.json").rows
+    ref = next(ref for ref in folder.load_study().runs if ref.identity == record.identity)
+    opened = OpenedRun(folder, folder.load_study(), ref, finished, Silent(), "cpu")
+    assert opened.job.train.steps == record.steps
+
+
+def test_another_study_of_that_name_is_told_by_what_differs(finished: Path) -> None:
+    """A budget stands in the records with the steps that it came to: they are read all the same."""
+    other = TIMED.replace("lr: 0.003", "lr: 0.01").replace("widths: [8]", "widths: [9]")
+    with pytest.raises(MistakeError, match=r"train\.optimizer\.lr \(0\.003 there, 0\.01 here\)") as refused:
+        Study.from_text(other, origin="other.yaml").run(finished)
+    assert "does not know" not in str(refused.value)
 
 
 def test_the_steps_and_not_the_machine_enter_the_identity(finished: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
 from etude.study.plan import Order
-from etude.study.resolve import Candidate
+from etude.study.resolve import Candidate, as_written
 from etude.study.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -69,11 +69,7 @@ class OpenedRun:
         Raises:
             MistakeError: if it is not there.
         """
-        # What a search found in each fold is no field of a study file; `candidate` has it.
-        candidates = {
-            name: {field: given for field, given in candidate.items() if field != "by_fold"}
-            for name, candidate in self._resolved.get("candidates", {}).items()
-        }
+        candidates = {name: as_written(dumped) for name, dumped in self._resolved.get("candidates", {}).items()}
         try:
             return StudyConfig.model_validate(
                 self._resolved | {"candidates": candidates, "ablations": (), "search": ()}
@@ -95,7 +91,7 @@ class OpenedRun:
             MistakeError: if the study has none of this name.
         """
         try:
-            return Candidate.of_fields(name, self._resolved["candidates"][name])
+            return Candidate.of_dump(name, self._resolved["candidates"][name])
         except (KeyError, ValidationError) as error:
             raise MistakeError(f"{self.folder.resolved}: holds no candidate {name} ({error}).") from error
 

@@ -65,8 +65,17 @@ class Candidate:
         return dumped
 
     @classmethod
+    def of_dump(cls, name: str, dumped: Mapping[str, Any]) -> Candidate:
+        """Return the candidate that `dump` wrote down."""
+        # A budget stands there with the steps that it came to, which a study file must not give together.
+        steps = dumped.get("train", {}).get("steps")
+        given = cls.of_fields(name, as_written(dumped))
+        folds = tuple(cls.of_dump(name, each) for each in dumped.get("by_fold", ()))
+        return replace(given, train=given.train.model_copy(update={"steps": steps}), by_fold=folds)
+
+    @classmethod
     def of_fields(cls, name: str, fields: Mapping[str, Any]) -> Candidate:
-        """Return a candidate from its fields, merged from a study file or given by `dump`; defaults fill the rest."""
+        """Return a candidate from its fields, merged from a study file; defaults fill the rest."""
         data = fields.get("data", {})
         generated = data.get("generated")
         return cls(
@@ -79,8 +88,19 @@ class Candidate:
             combine=CombineConfig.model_validate(fields.get("combine", {})),
             train_items=data.get("split", {}).get("train_items"),
             generated=None if generated is None else GeneratedConfig.model_validate(generated),
-            by_fold=tuple(cls.of_fields(name, each) for each in fields.get("by_fold", ())),
         )
+
+
+def as_written(dumped: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a candidate that was dumped as a study file would give them.
+
+    A budget stands without the steps that it came to; what a search found in each fold is no field of a study file.
+    """
+    fields = {name: value for name, value in dumped.items() if name != "by_fold"}
+    train = fields.get("train", {})
+    if train.get("budget") is not None:
+        fields["train"] = {name: value for name, value in train.items() if name != "steps"}
+    return fields
 
 
 def resolve_candidate(study: StudyConfig, name: str) -> Candidate:

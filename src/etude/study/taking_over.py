@@ -20,7 +20,7 @@ from etude.core.study_record import StudyRecord
 from etude.data.config import DataConfig
 from etude.study.file import ProtocolConfig, StudyConfig
 from etude.study.folder import StudyFolder
-from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.resolve import Candidate, as_written, resolve_candidates
 from etude.study.workspace import Workspace
 
 _PROTOCOL = ("metric", "threshold", "calibrate", "resolution", "generation")
@@ -89,7 +89,7 @@ def _differences(record: StudyRecord, workspace: Workspace) -> Iterator[str]:
     try:
         data = DataConfig.model_validate(config["data"])
         protocol = ProtocolConfig.model_validate(config["protocol"])
-        before = {name: Candidate.of_fields(name, dumped) for name, dumped in config["candidates"].items()}
+        before = {name: Candidate.of_dump(name, dumped) for name, dumped in config["candidates"].items()}
     except (ValidationError, KeyError, TypeError, AttributeError):
         yield "fields that this version of Étude does not know"
         return
@@ -124,11 +124,7 @@ def _missing_seeds(record: StudyRecord, study: StudyConfig) -> Iterator[str]:
 
 def _settings(candidate: Candidate) -> dict[str, Any]:
     """Return the fields of a candidate as it is written: a budget, not the steps that it came to."""
-    fields = candidate.dump()
-    fields.pop("by_fold", None)
-    if candidate.train.budget is not None:
-        fields["train"].pop("steps", None)
-    return fields
+    return as_written(candidate.dump())
 
 
 def _dump(data: DataConfig, *without: str) -> dict[str, Any]:
