@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from pptx import Presentation
 from typer.testing import CliRunner
 
 from etude import Study
@@ -126,7 +128,20 @@ def test_nothing_overlaps_or_runs_off_its_slides(finished: Path, tmp_path: Path,
 
     from etude.report.slides import write_slides
 
-    assert faults_of(write_slides(finished, language, to=tmp_path / "slides.pptx")) == []
+    deck = write_slides(finished, language, to=tmp_path / "slides.pptx")
+    assert faults_of(deck) == []
+    sizes = StudyRecord.load(finished / "study.json").n_pictures
+    texts = [
+        shape.text_frame.text
+        for slide in Presentation(str(deck)).slides
+        for shape in slide.shapes
+        if shape.has_text_frame
+    ]
+    told = [text for text in texts if "to learn from" in text or "pour apprendre" in text]
+    assert told
+    for text in told:  # pictures, not how often a class is seen in one
+        numbers = re.search(r"(\d+)\D+(\d+)\D+(\d+)", text[text.index(str(sizes["train"])) :])
+        assert [int(number) for number in numbers.groups()] == [sizes[part] for part in ("train", "validation", "test")]
 
 
 def test_of_many_candidates_the_classes_are_the_columns(finished: Path) -> None:

@@ -374,11 +374,24 @@ class StudyRecord(Record):
         return tuple(value for value in self.published if value.is_of(source))
 
     @property
+    def names_without_variants(self) -> tuple[str, ...]:
+        """The candidates that the study file names, in the order of the leaderboard."""
+        variants = {name for group in self.ablations for name in group.candidates} - {
+            group.of for group in self.ablations
+        }
+        return tuple(row.candidate for row in self.leaderboard if row.candidate not in variants)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Pictures of each part, of folds those of the first; empty where the record does not tell."""
+        if self.n_pictures or self.task == "segmentation":  # a picture has many classes of masks
+            return dict(self.n_pictures)
+        return {part: sum(counts.values()) for part, counts in self.counts.items()}
+
+    @property
     def n_tested(self) -> int | None:
         """Test pictures, of folds those of all together; none where the record does not tell."""
-        parts = self.n_pictures
-        if not parts and self.task != "segmentation":  # a picture has many classes of masks
-            parts = {part: sum(counts.values()) for part, counts in self.counts.items()}
+        parts = self.sizes
         if len({ref.fold for ref in self.runs}) <= 1:
             return parts.get("test")
         return None if parts.get("left_out") else sum(parts.values()) or None

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 VOID = 255
 _LEGEND_COLUMNS = 6
+_TWO_BESIDE_IN = 9.0
 
 
 @dataclass(frozen=True)
@@ -47,25 +48,28 @@ def draw_masks(
         classes: names of the classes.
         palette: the colour of each id, uint8 (256, 3).
         headings: what stands over the four columns.
-        width_in: width in inches.
+        width_in: width in inches; above 9 two pictures stand side by side.
         widest_px: pictures are brought to this width, so that a page stays small.
     """
     from matplotlib.patches import Patch
 
     height, width = rows[0].picture.shape[:2]
-    line_in = width_in / 4 * height / width + 0.2
-    figure = new_figure(width_in, len(rows) * line_in + 0.35 * (1 + len(classes) / _LEGEND_COLUMNS))
-    for line, row in enumerate(rows):
+    beside = 2 if width_in > _TWO_BESIDE_IN and len(rows) > 1 else 1
+    lines, across = -(-len(rows) // beside), 4 * beside
+    line_in = width_in / across * height / width + 0.2
+    figure = new_figure(width_in, lines * line_in + 0.35 * (1 + len(classes) / _LEGEND_COLUMNS))
+    for place, row in enumerate(rows):
+        side, line = divmod(place, lines)
         step = max(1, -(-row.picture.shape[1] // widest_px))
         picture, truth, answer = (array[::step, ::step] for array in (row.picture, row.truth, row.answer))
         wrong = (truth != answer) & (truth != VOID)
         panels = (picture, palette[truth], palette[answer], _mark(picture, wrong))
         for column, pixels in enumerate(panels):
-            axes = figure.add_subplot(len(rows), 4, 4 * line + column + 1)
+            axes = figure.add_subplot(lines, across, across * line + 4 * side + column + 1)
             _show(axes, pixels)
             if line == 0:
                 axes.set_title(headings[column], fontsize=SMALL_PT, color=INK, loc="left")
-        figure.axes[4 * line].set_xlabel(row.caption, fontsize=SMALL_PT - 1, color=MUTED, loc="left")
+        figure.axes[4 * place].set_xlabel(row.caption, fontsize=SMALL_PT - 1, color=MUTED, loc="left")
     handles = [Patch(color=tuple(palette[number] / 255), label=name) for number, name in enumerate(classes)]
     columns = _LEGEND_COLUMNS if width_in > 5 else 3
     figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=SMALL_PT, frameon=False)

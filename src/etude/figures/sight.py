@@ -115,7 +115,10 @@ def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: 
         for line in range(3):
             axes = figure.add_subplot(3 * bands, across, (3 * band + line) * across + column + 1)
             is_last = line == 2
-            _show(axes, look.integrated_HW if is_last else look.picture_HWC, cmap="magma" if is_last else None)
+            if is_last:
+                _show(axes, _brightened(look.integrated_HW), cmap="magma")
+            else:
+                _show(axes, look.picture_HWC)
             if line == 1:
                 axes.imshow(look.cam_HW, cmap="magma", alpha=0.55)
             if look.pixels_HW is not None and not is_last:
@@ -128,6 +131,13 @@ def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: 
                     name, rotation=0, ha="right", va="center", fontsize=SMALL_PT - 1, color=MUTED, labelpad=4
                 )
     return figure
+
+
+def _brightened(map_HW: np.ndarray) -> np.ndarray:
+    """Return a map, 0 to 1, whose brightest twentieth is equally bright: a few pixels would leave the others black."""
+    above = map_HW[map_HW > 0]
+    most = float(np.quantile(above, 0.95)) if above.size else 0.0
+    return np.clip(map_HW / most, 0.0, 1.0) if most > 0 else map_HW
 
 
 def draw_data_maps(

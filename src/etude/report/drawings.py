@@ -116,9 +116,10 @@ class Artist:
             for place, name in enumerate(names)
         ]
 
-    def draw_leaderboard(self) -> Drawing | None:
-        """Draw score and intervals."""
-        if not any(row.score is not None for row in self.record.leaderboard):
+    def draw_leaderboard(self, names: Sequence[str] | None = None) -> Drawing | None:
+        """Draw score and intervals, of some candidates or of all."""
+        rows = [row for row in self.record.leaderboard if names is None or row.candidate in names]
+        if not any(row.score is not None for row in rows):
             return None
         say = self.words.say
         scores = {
@@ -129,7 +130,7 @@ class Artist:
             "leaderboard",
             say("Score of each candidate with its two intervals"),
             lambda width_in: leaderboard.draw_leaderboard(
-                self.record.leaderboard,
+                rows,
                 score_label=self.metric.heading,
                 runs_label=say("interval over runs"),
                 pictures_label=say("interval over pictures"),

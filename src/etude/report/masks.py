@@ -18,6 +18,7 @@ from etude.report.tables import ABSENT, Cell, Column, Table
 from etude.report.words import Words
 
 KIND_WORDS = {"spread": mark("evenly drawn"), "worst": mark("among the worst"), "best": mark("among the best")}
+_FEW = 4
 _OF_EACH = 2
 """Pictures of each kind that stand in the note; all that are kept lie in the run's folder."""
 
@@ -35,6 +36,8 @@ class Masks:
     """IoU of each class and candidate; whichever are fewer are the columns."""
     categories: Table | None
     """The same of the categories of classes."""
+    few: Table
+    """IoU of each class of the first candidates and the baseline, class by class."""
 
 
 def gather_masks(study: StudyResults, words: Words, artist: Artist) -> Masks | None:
@@ -50,7 +53,13 @@ def gather_masks(study: StudyResults, words: Words, artist: Artist) -> Masks | N
         curves=_draw_curves(study, words, artist, best),
         classes=_tabulate(rows, words, words.say("class"), of_categories=False),
         categories=categories,
+        few=_tabulate(_first(rows, study.record.baseline), words, words.say("class"), of_categories=False),
     )
+
+
+def _first(rows: list[LeaderboardRow], baseline: str | None) -> list[LeaderboardRow]:
+    """Return the first candidates, and the baseline after them where it is none of them."""
+    return rows[:_FEW] + [row for row in rows[_FEW:] if row.candidate == baseline]
 
 
 def _tabulate(rows: list[LeaderboardRow], words: Words, heading: str, *, of_categories: bool) -> Table:

@@ -171,6 +171,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "leaderboard": tabulate_leaderboard(record, words, metric),
         "leaderboard_notes": list_board_notes(record, words),
         "leaderboard_drawing": artist.draw_leaderboard(),
+        "few_leaderboard": artist.draw_leaderboard(record.names_without_variants),
         "published": gather_published(record, words),
         "verdicts": tabulate_verdicts(verdicts, words, metric, record.leaderboard),
         "verdicts_drawing": artist.draw_verdicts(verdicts),

@@ -41,7 +41,15 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
             )
     said += _tell_trend(study, best.candidate, words, metric)
     missed = [v for v in record.verdicts if v.verdict == "no difference shown" and v.smallest_detectable is not None]
-    if missed:
+    if any(metric.in_percent and (v.smallest_detectable or 0.0) >= 1 for v in missed):
+        said.append(
+            words.say_count(
+                "{n} comparison showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
+                "{n} comparisons showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
+                len(missed),
+            )
+        )
+    elif missed:
         said.append(
             words.say_count(
                 "{n} comparison showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501

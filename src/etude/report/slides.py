@@ -98,17 +98,20 @@ _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five c
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
+_USUAL_IN, _TWO_BESIDE_IN = 7.65, 10.5
+"""Widths at which figures are drawn; from the second on two pictures with their masks stand side by side."""
 _RIGHT = (6.2, TOP_IN, WIDTH_IN - 6.2 - MARGIN_IN, BODY_IN)
 
 
 def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
     record, words = study.record, deck.words
     say = words.say
-    totals = {part: sum(counts.values()) for part, counts in record.counts.items()}
-    pictures = say(
-        "{train} pictures to learn from, {validation} to choose by, {test} to judge by.",
-        **{part: words.count(totals.get(part, 0)) for part in ("train", "validation", "test")},
-    )
+    pictures = ""
+    if sizes := record.sizes:
+        pictures = say(
+            "{train} pictures to learn from, {validation} to choose by, {test} to judge by.",
+            **{part: words.count(sizes.get(part, 0)) for part in ("train", "validation", "test")},
+        )
     deck.bullets(
         deck.slide(say("The question"), [record.question, told["metric_why"]]),
         [
@@ -122,7 +125,7 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
     )
     balance = tell_balance(record, words)
     slide = deck.slide(say("The data"), [*filter(None, [pictures, balance])])
-    left = deck.table(slide, told["counts"], _LEFT, most_rows=11)
+    left = deck.table(slide, told["counts"], _LEFT, most_rows=12) - 1  # the last row is that of all classes
     rest = [words.say_count("{n} other class", "{n} other classes", left)] if left > 0 else []
     why = say(
         "The test part is opened once, by a finished run: what is chosen on it would no longer be judged by it. No picture, "  # noqa: E501
@@ -169,8 +172,8 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     below = " · ".join(filter(None, [rest, tell_few_runs(record, words)]))
     if below:
         deck.bullets(slide, [below], (MARGIN_IN, 6.5, FULL_IN, 0.4))
-    if told["leaderboard_drawing"]:
-        deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["leaderboard_drawing"], _BOX)
+    if told["few_leaderboard"]:
+        deck.picture(deck.slide(say("Score and intervals"), told["answer"]), told["few_leaderboard"], _BOX)
     if told["published"]:
         _tell_published(deck, told["published"])
     if told["curves_drawing"]:
@@ -235,7 +238,9 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
         for part in explained.chapters:
             for exhibit in part.exhibits[:1]:
-                deck.picture(deck.slide(part.heading, [*part.told, exhibit.caption]), exhibit.drawing, _BOX)
+                width_in = _TWO_BESIDE_IN if part.name == "errors" and record.task == "segmentation" else _USUAL_IN
+                slide = deck.slide(part.heading, [*part.told, exhibit.caption])
+                deck.picture(slide, exhibit.drawing, _BOX, width_in=width_in)
     if told["errors"]:
         slide = deck.slide(
             say("Where it errs"), [say("What {candidate} answers on the test part.", candidate=best.candidate)]
@@ -250,9 +255,10 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if told["masks"]:
         masks = told["masks"]
         if masks.drawing:
-            deck.picture(deck.slide(say("Masks"), [masks.drawing.label]), masks.drawing, _BOX)
+            slide = deck.slide(say("Masks"), [masks.drawing.label])
+            deck.picture(slide, masks.drawing, _BOX, width_in=_TWO_BESIDE_IN)
         slide = deck.slide(say("Each class"), [told["metric_why"]])
-        deck.table(slide, pick_columns(masks.classes, 6), _BOX, most_rows=12)
+        deck.table(slide, masks.few, _BOX, most_rows=12)
     if told["detectors"]:
         deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
     if told["robustness"]:

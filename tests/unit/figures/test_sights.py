@@ -111,3 +111,15 @@ def test_the_drawing_of_a_network_names_kinds_whole(language, whole):
     of_kinds = [text for text in drawn if re.search(r"\+\d$", text)]
     assert of_kinds
     assert not any("…" in text for text in drawn)
+
+
+def test_a_single_bright_pixel_does_not_leave_the_others_black():
+    faint_HW = np.zeros((40, 40))
+    faint_HW[10:20, 10:20] = 0.02
+    faint_HW[0, 0] = 1.0
+    figure = draw_attributions([Look("cat", np.zeros((40, 40, 3), np.uint8), faint_HW, faint_HW)], ["a", "b", "c"])
+    shown_HW = figure.axes[2].images[0].get_array()
+    assert shown_HW[10:20, 10:20].min() > 0.9
+    assert shown_HW[30, 30] == 0
+    dark = draw_attributions([Look("cat", np.zeros((40, 40, 3), np.uint8), faint_HW, 0 * faint_HW)], ["a", "b", "c"])
+    assert dark.axes[2].images[0].get_array().max() == 0

@@ -15,6 +15,7 @@ from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
 from etude.report import cells, pdf
 from etude.report.deck import Deck
+from etude.report.drawings import Artist
 from etude.report.markdown import write_markdown
 from etude.report.note import gather
 from etude.report.notebook import _chapters
@@ -176,6 +177,34 @@ def test_proposals_follow_the_records(study_folder):
     assert not any("stronger augmentation" in text for text in said)
     mutate(study_folder, leaderboard=(LeaderboardRow(candidate="cnn", n_runs=0, score=None),))
     assert tell_proposals(read_study(study_folder), words, metric) == []
+
+
+def test_a_difference_of_more_than_the_whole_range_is_not_told(study_folder):
+    words = Words("en")
+    metric = MetricWords(words, "accuracy")
+    record = StudyRecord.load(study_folder / "study.json")
+    missed = [
+        verdict.model_copy(update={"verdict": "no difference shown", "smallest_detectable": least})
+        for verdict, least in zip(record.verdicts, (3.27, 0.04), strict=False)
+    ]
+    mutate(study_folder, verdicts=tuple(missed))
+    said = " ".join(tell_proposals(read_study(study_folder), words, metric))
+    assert "so few runs could hardly have shown any: more seeds would tell" in said
+    assert "327" not in said
+    mutate(study_folder, verdicts=tuple(missed[1:]))
+    assert "though one of 4.0\xa0points" in " ".join(tell_proposals(read_study(study_folder), words, metric))
+
+
+def test_slides_show_the_candidates_of_the_file_and_not_their_variants(study_folder):
+    first, second, *rest = [row.candidate for row in StudyRecord.load(study_folder / "study.json").leaderboard]
+    varied = AblationGroup(name="first: augment.use", of=first, vary="augment.use", candidates=(second,))
+    mutate(study_folder, ablations=(varied,))
+    study, words = read_study(study_folder), Words("en")
+    assert study.record.names_without_variants == (first, *rest)
+    artist = Artist(study, words, MetricWords(words, "accuracy"))
+    drawn = artist.draw_leaderboard(study.record.names_without_variants).draw(7.65)
+    names = {label.get_text() for axes in drawn.axes for label in axes.get_yticklabels()}
+    assert names == {first, *rest}
 
 
 @pytest.mark.parametrize(("lr_falls", "rises"), [(False, True), (True, True), (False, False)])
