@@ -213,16 +213,22 @@ def tabulate_verdicts(
             *([_cell_over_pictures(verdict, metric)] if has_pictures else []),
             Cell(ABSENT if verdict.p_adjusted is None else words.p_value(verdict.p_adjusted), verdict.p_adjusted),
             Cell(words.count(verdict.n_pairs), verdict.n_pairs),
-            Cell(
-                ABSENT if verdict.smallest_detectable is None else metric.bare(verdict.smallest_detectable),
-                verdict.smallest_detectable,
-            ),
+            _cell_of_least(verdict, metric),
             *(Cell(words.times(values[place]) or ABSENT, values[place]) for _, values in ratios),
             Cell(say(METHOD_WORDS.get(verdict.method, verdict.method))),
         )
         for place, verdict in enumerate(verdicts)
     )
     return Table(columns, body)
+
+
+def _cell_of_least(verdict: Verdict, metric: MetricWords) -> Cell:
+    """Tell the smallest gain that would be shown; of a share no gain is larger than the whole."""
+    least = verdict.smallest_detectable
+    if least is None:
+        return Cell(ABSENT)
+    text = "> " + metric.words.number(100) if metric.in_percent and least > 1 else metric.bare(least)
+    return Cell(text, least)
 
 
 def _cell_over_pictures(verdict: Verdict, metric: MetricWords) -> Cell:

@@ -238,6 +238,17 @@ def test_the_verdicts_have_a_column_over_pictures_where_one_has_such_an_interval
     assert texts == ["[−1.0, 5.0]", *[tables.ABSENT] * (len(some) - 1)]
 
 
+@pytest.mark.parametrize(("least", "told"), [(3.27, "> 100"), (0.0327, "3.3"), (None, tables.ABSENT)])
+def test_no_detectable_gain_is_larger_than_the_whole(study_folder, least, told):
+    verdict = (
+        StudyRecord.load(study_folder / "study.json").verdicts[0].model_copy(update={"smallest_detectable": least})
+    )
+    words = Words("en")
+    table = tables.tabulate_verdicts([verdict], words, MetricWords(words, "accuracy"))
+    at = [column.heading for column in table.columns].index("smallest detectable gain")
+    assert table.rows[0][at].text == told
+
+
 def test_each_comparison_tells_what_the_candidate_costs_beside_its_baseline(study_folder):
     record = StudyRecord.load(study_folder / "study.json")
     words = Words("en")
