@@ -208,9 +208,12 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
 
 def test_a_layer_that_some_candidates_have_is_shown_of_those(results, monkeypatch):
     monkeypatch.chdir(results)
-    options = ["--results", str(results), "--language", "en", "--part", "sight", "--all-candidates"]
-    layers = SightRecord.load(results / "told" / "runs" / run_of(results, "cnn") / "explain" / "sight.json").layers
-    done = CliRunner().invoke(app, ["explain", "told", *options, "--layer", layers[0].name], catch_exceptions=False)
+    options = ["--results", str(results), "--language", "en", "--part", "sight"]
+    of_cnn = results / "told" / "runs" / run_of(results, "cnn")
+    CliRunner().invoke(app, ["explain", "told", *options, "--run", of_cnn.name], catch_exceptions=False)
+    layers = SightRecord.load(of_cnn / "explain" / "sight.json").layers
+    options.append("--all-candidates")
+    done = CliRunner().invoke(app, ["explain", "told", *options, "--layer", layers[0]], catch_exceptions=False)
     assert done.exit_code == 0
     shown = {path.split("/runs/")[1].split("/")[0] for path in done.stdout.split()}
     assert run_of(results, "cnn") in shown

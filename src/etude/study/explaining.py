@@ -53,7 +53,7 @@ def explain_run(
     device: str = "auto",
     wishes: Wishes | None = None,
     leave_out: bool = False,
-    missing: list[str] | None = None,
+    outcomes: list[tuple[str, str | ModelError | None]] | None = None,
 ) -> Path:
     """Explain one finished run and return the folder that the records are written to.
 
@@ -68,7 +68,7 @@ def explain_run(
         device: auto, cpu, cuda or mps.
         wishes: what else is asked for, such as a picture of one's own.
         leave_out: whether a part that is asked for and cannot be had is left out, in place of an error.
-        missing: where what is left out, as the network has not what is asked for, is put down.
+        outcomes: where each part is put down, with why it is left out; none where it is there.
 
     Raises:
         MistakeError: if there is no such run, part, picture or layer, a part that is asked for cannot be had, or the
@@ -93,13 +93,15 @@ def explain_run(
     target = folder.run(ref.identity) / FOLDER
     for part in parts or PARTS:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
+        left_out: str | ModelError | None
         try:
             left_out = _DEEDS[part](opened, target, wishes or Wishes())
         except ModelError as error:
             if not leave_out:
                 raise
-            left_out = str(error)
-            (missing if missing is not None else []).append(left_out)
+            left_out = error
+        if outcomes is not None:
+            outcomes.append((part, left_out))
         if left_out and part in parts and not leave_out:
             raise MistakeError(f"explain: {part} is left out: {left_out}")
         if left_out:
@@ -134,11 +136,15 @@ def explain_candidates(
     if not firsts:
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
     best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
-    missing: list[str] = []
-    explain = functools.partial(explain_run, parts=parts, device=device, wishes=wishes, leave_out=True, missing=missing)
+    outcomes: list[tuple[str, str | ModelError | None]] = []
+    explain = functools.partial(
+        explain_run, parts=parts, device=device, wishes=wishes, leave_out=True, outcomes=outcomes
+    )
     targets = [explain(folder, ref.identity, base, watch) for ref in best_first]
-    if len(missing) == len(targets):
-        raise ModelError(missing[0])
+    seen = [left_out for part, left_out in outcomes if part == "sight"]
+    refused = [why for why in seen if isinstance(why, ModelError)]
+    if refused and all(seen):
+        raise refused[0]
     return targets
 
 
