@@ -206,6 +206,14 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
         )  # fmt: skip
 
 
+def test_an_unknown_language_is_refused_before_anything_is_explained(results, monkeypatch):
+    monkeypatch.chdir(results)
+    monkeypatch.setattr("etude.study.explaining.explain_run", None)
+    options = ["--results", str(results), "--language", "en,fr"]
+    with pytest.raises(MistakeError, match="language must be one of fr, en"):
+        CliRunner().invoke(app, ["explain", "told", *options], catch_exceptions=False)
+
+
 def test_a_layer_that_some_candidates_have_is_shown_of_those(results, monkeypatch):
     monkeypatch.chdir(results)
     options = ["--results", str(results), "--language", "en", "--part", "sight"]

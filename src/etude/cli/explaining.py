@@ -35,10 +35,13 @@ def explain(
         MistakeError: if a run is named and all candidates are asked for, or pictures are to be placed and no map drawn.
     """
     from etude.report.explained import write_explanation
+    from etude.report.messages import read_messages
     from etude.study.explaining import explain_candidates, explain_run
 
     if all_candidates and run is not None:
         raise MistakeError("explain: give --run or --all-candidates, not both.")
+    for language in languages:
+        read_messages(language)  # an unknown one is refused before minutes of work
     if wishes.place is not None:
         if parts and "map" not in parts:
             raise MistakeError("explain: --place goes with --part map, on which new pictures are placed.")

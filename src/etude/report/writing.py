@@ -11,6 +11,7 @@ from etude.core.extras import require
 from etude.core.files import write_bytes
 from etude.core.registry import Registry
 from etude.report.markdown import write_markdown
+from etude.report.messages import read_messages
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.pdf import write_pdf
@@ -78,8 +79,9 @@ def write_reports(
     asked = [name for entry in formats for name in (FORMATS.names() if entry == "all" else (entry,))]
     writers = {name: FORMATS[name] for name in asked}
     require(f"report {', '.join(writers)}", "report", [_NEEDS[name] for name in writers if name in _NEEDS])
+    catalogues = [read_messages(language) for language in languages]  # an unknown one is refused before any is written
     written = []
-    for language in languages:
+    for language in (catalogue.language for catalogue in catalogues):
         done: dict[str, list[Path]] = {}
         for name, write in writers.items():
             done[name] = write(study_folder, language, done)
