@@ -376,9 +376,7 @@ class StudyRecord(Record):
     @property
     def names_without_variants(self) -> tuple[str, ...]:
         """The candidates that the study file names, in the order of the leaderboard."""
-        variants = {name for group in self.ablations for name in group.candidates} - {
-            group.of for group in self.ablations
-        }
+        variants = {name for group in self.ablations for name in group.candidates}
         return tuple(row.candidate for row in self.leaderboard if row.candidate not in variants)
 
     @property

@@ -243,7 +243,7 @@ class _Pictures:
             normalised_R: Doubles = parts_rR.sum(0) * (np.abs(shares_r).sum() / drawn_rR.sum(0))
             return normalised_R
 
-        way = _resampling(metric)
+        way = way_of_drawing(metric)
         if self.related is not None:
             return self.related.draw(statistic, seed, way)
         return Redrawing(self.n_pictures, way).draw(statistic, seed)
@@ -276,7 +276,7 @@ def _number_pictures(answers: Sequence[Answers]) -> tuple[list[Positions], int]:
     return np.split(inverse, np.cumsum([len(entry) for entry in ids])[:-1]), len(distinct)
 
 
-def _resampling(metric: str) -> Literal["bootstrap", "jackknife", "none"]:
+def way_of_drawing(metric: str) -> Literal["bootstrap", "jackknife", "none"]:
     """Return how the pictures are drawn anew for the interval of a metric."""
     found = metric_of(metric)
     return found.resampling if isinstance(found, FeatureMetric) else "bootstrap"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from etude.core.interval import Interval
 from etude.core.study_record import Verdict
 from etude.evaluate.leaderboard import means_by_fold, test_to_train
-from etude.evaluate.pictures import aligned_values, compare_over_pictures, resampling_of
+from etude.evaluate.pictures import aligned_values, compare_over_pictures, resampling_of, way_of_drawing
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.metrics.generation import FeatureMetric
@@ -217,11 +217,9 @@ def _gain_over_pictures(
 def _over_pictures(candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str) -> Comparison:
     """Compare over the pictures of the test part: for one pair, or for runs that do not vary."""
     found = _gain_over_pictures(candidate, baseline, metric)
-    known = metric_of(metric)
-    way = known.resampling if isinstance(known, FeatureMetric) else "bootstrap"
-    method = "paired jackknife" if way == "jackknife" else "paired bootstrap"
+    method = "paired jackknife" if way_of_drawing(metric) == "jackknife" else "paired bootstrap"
     if found is None:
-        sign = 1.0 if known.higher_is_better else -1.0
+        sign = 1.0 if metric_of(metric).higher_is_better else -1.0
         gain = sign * fmean(
             ours.score(metric) - theirs.score(metric) for ours, theirs in zip(candidate, baseline, strict=True)
         )

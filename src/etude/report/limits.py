@@ -35,7 +35,8 @@ def list_limits(
     record: StudyRecord, finished: Sequence[RunRecord], words: Words, metric: MetricWords
 ) -> list[str]:  # fmt: skip
     """Return what a study does not show: other seeds, other pictures, runs that are missing or were cut short."""
-    seeds, folds = ({value for value in values if value is not None} for values in zip(*_draws(record), strict=True))
+    seeds = {ref.seed for ref in record.runs}
+    folds = {ref.fold for ref in record.runs} - {None}
     missing = len(record.runs) - len(finished)
     cut_short = sum(run.stopped == "budget" for run in finished)
     told = [
@@ -61,10 +62,6 @@ def list_limits(
     return [limit for limit in told if limit]
 
 
-def _draws(record: StudyRecord) -> list[tuple[int, int | None]]:
-    return [(ref.seed, ref.fold) for ref in record.runs] or [(0, None)]
-
-
 def _tell_draws(seeds: int, folds: int, words: Words) -> str:
     """Say what drawing seeds and folds leaves open."""
     if folds:
@@ -74,7 +71,7 @@ def _tell_draws(seeds: int, folds: int, words: Words) -> str:
             seeds,
             folds=words.count(folds),
         )
-    if seeds == 1:
+    if seeds <= 1:
         return words.say(
             "One seed was drawn: what another seed would have given is not known, and no interval over runs can be "
             "stated."
