@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from etude.core.errors import DataError, sentence
 from etude.core.interval import Interval
+from etude.core.seeds import derive
 from etude.core.study_record import Ratio, Resampling
 from etude.core.texts import number_texts
 from etude.evaluate.generated import GeneratedFeatures
@@ -110,6 +111,37 @@ def gain_of(
 ) -> PictureComparison | None:
     """Return the same of two answers about the same pictures, such as those of a network and of its export."""
     return _Pictures.of_answers([a, b], groups).compare(metric, seed)
+
+
+def loss_of(
+    whole: Answers,
+    altered: Sequence[Answers],
+    metric: str,
+    seed: int = 0,
+    *,
+    groups: Mapping[str, str] | None = None,
+) -> Interval | None:
+    """95 % interval of what an alteration that was tried several times takes off a score, in the mean.
+
+    Args:
+        whole: answers without it.
+        altered: answers about the same pictures, of each try; tries are drawn anew with the pictures.
+        metric: name; the loss is `whole` minus `altered` in its unit, whatever its direction.
+        seed: the same seed gives the same interval.
+        groups: group of each picture by its id.
+
+    Returns:
+        The interval; none with one picture, or where the score exists in too few of the draws.
+    """
+    if len(whole.ids) < 2:
+        return None
+    redrawn = [
+        _Pictures.of_answers([whole, one], groups).draw(metric, derive(seed, "pictures"), np.array([1.0, -1.0]))
+        for one in altered
+    ]
+    loss = whole.score(metric) - float(np.mean([one.score(metric) for one in altered]))
+    reach = metric_of(metric).high - metric_of(metric).low
+    return Redrawn.of_repeats(redrawn, derive(seed, "tries")).interval(loss, -reach, reach)
 
 
 def ratio_over_pictures(

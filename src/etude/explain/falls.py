@@ -1,32 +1,29 @@
 """By how much the score gets worse without a layer, and with its weights shuffled, and what chance leaves of that.
 
-Shapes: N pictures, C channels, H and W pixels, K logits, R replicates, S shuffles.
+Shapes: N pictures, C channels, H and W pixels, K logits.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from etude.core.interval import Interval
 from etude.core.seeds import derive
+from etude.evaluate.pictures import loss_of
 from etude.evaluate.scores import Answers
 from etude.explain.tracing import Traced
-from etude.metrics.statistics import percentile_interval, resampling_weights
 
 _BATCH = 128
 _SHUFFLES = 3
-_REPLICATES = 1000
 ToAnswers = Callable[[Tensor], Answers]
 """Takes the logits (N, K) of the first N pictures and makes of them what can be scored."""
-Doubles = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +37,8 @@ class Asked:
     """Its direction."""
     most_seconds: float = 60.0
     """About how long it may take; fewer pictures are answered where all would take longer."""
+    groups: Mapping[str, str] | None = None
+    """Group of each picture by its id, where the source has groups: those of one are drawn together."""
     least_scored: int = 64
     """Pictures that are answered for each fall at the least, however long that takes."""
 
@@ -51,7 +50,7 @@ class Fall:
     fall: float
     """In the metric's unit; below zero where the score got better."""
     interval: Interval | None
-    """95 %; pictures are resampled, the same for the whole network, and shuffles with them; none with one picture."""
+    """95 %; pictures are drawn anew, the same for the whole network, and shuffles with them; none with one picture."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,7 @@ def measure_falls(model: nn.Module, rows: list[Traced], images_NCHW: Tensor, ask
     n_passes = 1 + sum(_SHUFFLES if deed == "shuffled" else 1 for _, deed in deeds)
     count = _affordable(model, images_NCHW, n_passes, asked)
     images_NCHW = images_NCHW[:count]
-    weights_RN = np.concatenate(list(resampling_weights(count, _REPLICATES, derive(0, "falls", "pictures"))))
-    whole = _Scored.of(asked.to_answers(_answer(model, images_NCHW)), asked.metric, weights_RN)
-    sign = 1.0 if asked.higher_is_better else -1.0
+    whole = asked.to_answers(_answer(model, images_NCHW))
     falls: dict[tuple[int, str], Fall] = {}
     for row, deed in deeds:
         found = []
@@ -93,32 +90,19 @@ def measure_falls(model: nn.Module, rows: list[Traced], images_NCHW: Tensor, ask
             with _bypassed(row.module) if deed == "bypassed" else _shuffled(row, number) as done:
                 logits_NK = _answer(model, images_NCHW)
             if done[0] and bool(logits_NK.isfinite().all()):
-                found.append(_Scored.of(asked.to_answers(logits_NK), asked.metric, weights_RN))
+                found.append(asked.to_answers(logits_NK))
         if found:
-            falls[row.place, deed] = _compare(whole, found, sign, count)
-    return Falls(falls, whole.score, count, _SHUFFLES)
+            falls[row.place, deed] = _compare(whole, found, asked)
+    return Falls(falls, whole.score(asked.metric), count, _SHUFFLES)
 
 
-@dataclass(frozen=True)
-class _Scored:
-    score: float
-    replicates_R: Doubles
-    """The score of resampled pictures."""
-
-    @classmethod
-    def of(cls, answers: Answers, metric: str, weights_RN: Doubles) -> _Scored:
-        return cls(answers.score(metric), answers.under_weights(metric, weights_RN))
-
-
-def _compare(whole: _Scored, found: list[_Scored], sign: float, n_pictures: int) -> Fall:
+def _compare(whole: Answers, found: list[Answers], asked: Asked) -> Fall:
     """Return the mean fall of several shuffles, with its interval over the pictures and the shuffles together."""
-    fall = sign * (whole.score - float(np.mean([entry.score for entry in found])))
-    if n_pictures < 2:
-        return Fall(fall, None)
-    scores_RS = np.stack([entry.replicates_R for entry in found], 1)
-    drawn_RS = np.random.default_rng(derive(0, "falls", "shuffles")).integers(0, len(found), scores_RS.shape)
-    falls_R = sign * (whole.replicates_R - np.take_along_axis(scores_RS, drawn_RS, 1).mean(1))
-    return Fall(fall, percentile_interval(falls_R))
+    fall = whole.score(asked.metric) - float(np.mean([entry.score(asked.metric) for entry in found]))
+    interval = loss_of(whole, found, asked.metric, derive(0, "falls"), groups=asked.groups)
+    if asked.higher_is_better:
+        return Fall(fall, interval)
+    return Fall(-fall, None if interval is None else Interval(low=-interval.high, high=-interval.low))
 
 
 def _affordable(model: nn.Module, images_NCHW: Tensor, n_passes: int, asked: Asked) -> int:

@@ -197,6 +197,7 @@ def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | Non
             metric=metric,
             higher_is_better=opened.record.higher_is_better,
             most_seconds=wishes.most_seconds,
+            groups=opened.workspace.groups,
             least_scored=least,
         ),
         device=opened.job.execution.words(),

@@ -70,23 +70,23 @@ def test_falls_have_intervals_over_the_pictures_and_leave_the_network_as_it_was(
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
+class Corner(nn.Module):
+    """Brings the class back where the corner of a picture is marked: it is needed for the marked pictures only."""
+
+    def __init__(self):
+        super().__init__()
+        self.same = nn.Identity()
+        self.turn = nn.Conv2d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.turn.weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])[:, :, None, None])
+
+    def forward(self, images):
+        maps = self.turn(images)
+        return 20 * (maps[:, :2] - 2 * maps[:, 2:] * images[:, :2]).mean((2, 3))
+
+
 def test_an_interval_over_the_pictures_is_that_of_the_differences():
     """With one picture in four told wrongly without a layer, the interval is that of a mean of so many ones."""
-
-    class Corner(nn.Module):
-        """Brings the class back where the corner of a picture is marked: it is needed for one picture in four."""
-
-        def __init__(self):
-            super().__init__()
-            self.same = nn.Identity()
-            self.turn = nn.Conv2d(3, 3, 1, bias=False)
-            with torch.no_grad():
-                self.turn.weight.copy_(torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])[:, :, None, None])
-
-        def forward(self, images):
-            maps = self.turn(images)
-            return 20 * (maps[:, :2] - 2 * maps[:, 2:] * images[:, :2]).mean((2, 3))
-
     images, truth = pictures(80)
     images[::4, 2] = 1.0
     record, rows = rows_of(Corner().eval(), images, asked=asked(truth))
@@ -96,6 +96,22 @@ def test_an_interval_over_the_pictures_is_that_of_the_differences():
     spread = 1.96 * np.sqrt(0.25 * 0.75 / 80)
     assert found.interval_bypassed.low == pytest.approx(0.25 - spread, abs=0.02)
     assert found.interval_bypassed.high == pytest.approx(0.25 + spread, abs=0.02)
+
+
+def test_pictures_of_one_group_are_drawn_together():
+    """Where whole groups need a layer and others do not, the interval is that of so many groups, not pictures."""
+    images, truth = pictures(160)
+    of_group_N = np.arange(160) // 10
+    images[torch.from_numpy(of_group_N % 4 == 0), 2] = 1.0
+    groups = {str(item): str(group) for item, group in enumerate(of_group_N)}
+    _, rows = rows_of(Corner().eval(), images, asked=asked(truth, groups=groups))
+    found = rows["turn"]
+    assert found.fall_bypassed == pytest.approx(0.25)
+    spread = 1.96 * np.sqrt(0.25 * 0.75 / 16)
+    assert found.interval_bypassed.high - found.interval_bypassed.low > 0.8 * 2 * spread
+    _, rows = rows_of(Corner().eval(), images, asked=asked(truth))
+    alone = rows["turn"].interval_bypassed
+    assert alone.high - alone.low < 0.5 * 2 * spread
 
 
 def test_one_picture_has_no_interval():

@@ -11,7 +11,7 @@ Shapes: N pictures, R replicates, G groups left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Self
 
@@ -52,6 +52,23 @@ class Redrawn:
             bootstrapped_R=_divide(self.bootstrapped_R, other.bootstrapped_R),
             without_G=_divide(self.without_G, other.without_G),
         )
+
+    @classmethod
+    def of_repeats(cls, repeats: Sequence[Self], seed: int = 0) -> Self:
+        """Return the mean of something that was done several times, of which as many are drawn anew with the pictures.
+
+        Args:
+            repeats: the statistic of each, of the same draws.
+            seed: the same seed draws the same repeats.
+        """
+        bootstrapped = [one.bootstrapped_R for one in repeats if one.bootstrapped_R is not None]
+        without = [one.without_G for one in repeats if one.without_G is not None]
+        bootstrapped_R = None
+        if bootstrapped:
+            values_RS = np.stack(bootstrapped, 1)
+            drawn_RS = np.random.default_rng(seed).integers(0, len(bootstrapped), values_RS.shape)
+            bootstrapped_R = np.take_along_axis(values_RS, drawn_RS, 1).mean(1)
+        return cls(repeats[0].dependence, bootstrapped_R, np.mean(without, 0) if without else None)
 
     def interval(self, value: float, low: float = -math.inf, high: float = math.inf) -> Interval | None:
         """95 % interval of the statistic; none where nothing was drawn or what was drawn says nothing.
