@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -268,6 +270,56 @@ def test_a_run_or_pictures_that_are_not_there_are_sentences(results: Path) -> No
         export_request("colours", results, run="zzz")
     with pytest.raises(MistakeError, match="the pictures that the run was trained on"):
         export_request("colours", results, data=str(draw_colours(results / "other", ("a", "b", "c"), 5)))
+
+
+def test_a_folder_with_something_else_beside_the_bundle_is_not_replaced(plain_bundle: Path, tmp_path: Path) -> None:
+    from etude.export.bundling import write_bundle
+
+    target = tmp_path / "breeds"
+    shutil.copytree(plain_bundle, target)
+    record = load(target, threads=1).record
+    contents = {name: (target / name).read_bytes() for name in record.files}
+    (target / "keys.txt").write_text("a key")
+    with pytest.raises(MistakeError, match=r"with keys\.txt"):
+        write_bundle(target, record, contents, as_folder=True)
+    assert (target / "keys.txt").read_text() == "a key"
+    (target / "keys.txt").unlink()
+    write_bundle(target, record, contents, as_folder=True)
+    load(target, threads=1).self_test()
+    assert [path.name for path in tmp_path.iterdir()] == ["breeds"]
+
+
+def test_a_name_that_is_no_text_is_answered_all_the_same(bundle: Path, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from etude.cli.main import app
+
+    strange = tmp_path / os.fsdecode(b"caf\xe9.png")
+    Image.fromarray(np.full((20, 20, 3), 90, np.uint8)).save(strange)
+    for words in ([], ["--json"]):
+        told = CliRunner().invoke(app, ["predict", str(bundle), str(tmp_path), *words])
+        assert told.exit_code == 0
+        assert r"caf\udce9.png" in told.stdout or r"caf\\udce9.png" in told.stdout
+
+
+def test_pictures_are_asked_about_with_their_boxes_or_whole() -> None:
+    from types import SimpleNamespace
+
+    from etude.export.asking import as_served
+
+    boxes: list[object] = []
+
+    def read(raw: object, *, name: str, box: object) -> tuple[np.ndarray, None]:
+        boxes.append(box)
+        return np.zeros((2, 2, 3), np.uint8), None
+
+    source = SimpleNamespace(
+        raw=lambda at: b"", box=lambda at: (0, 0, at, at), items=SimpleNamespace(ids=np.array(["a", "b"]))
+    )
+    asked = SimpleNamespace(source=source), np.arange(2), SimpleNamespace(read=read)
+    as_served(*asked)
+    as_served(*asked, boxes=False)
+    assert boxes == [(0, 0, 0, 0), (0, 0, 1, 1), None, None]
 
 
 def test_the_command_line_predicts_and_tells_what_it_cannot_read(bundle: Path, tmp_path: Path) -> None:

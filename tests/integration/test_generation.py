@@ -178,7 +178,7 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
     english, french = (write_note(finished, language).read_text("utf-8") for language in ("en", "fr"))
     assert "Generated pictures" in english
     assert "training pictures, blurred" in english
-    assert "Images engendrées" in french
+    assert "Images générées" in french
     assert "over the pixels, made small" in english
     assert "sur les pixels, réduits" in french
     assert "nothing was chosen by its pictures" in english
@@ -196,7 +196,7 @@ def test_the_note_shows_samples_and_trivial_generators_in_both_languages(finishe
         ),
         (
             "fr",
-            ("## Images engendrées", "images d’entraînement floutées", "une distance à des photographies", "proximité"),
+            ("## Images générées", "images d’entraînement floutées", "une distance à des photographies", "proximité"),
         ),
     ],
 )

@@ -168,6 +168,28 @@ def test_sighup_takes_a_new_bundle_while_requests_go_on(folder: Path) -> None:
     assert server.stop() == 0
 
 
+def test_sighup_while_the_bundles_are_opened_is_a_reload_and_no_end(folder: Path) -> None:
+    bundle = write_zip(folder / "early.bundle", make_contents(name="early"))
+    code = (
+        "import os, signal; from pathlib import Path; from etude.runtime.serving import server;"
+        "from etude.runtime.serving.config import ServeConfig\n"
+        "class Slow(server.Shelf):\n"
+        " def __init__(self, *given):\n"
+        "  os.kill(os.getpid(), signal.SIGHUP); super().__init__(*given)\n"
+        "server.Shelf = Slow\n"
+        f"server.serve([Path({str(bundle)!r})], ServeConfig(port=0, threads=1), lambda a: None)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if '"reloaded"' in line:
+            break
+    else:
+        raise AssertionError(f"it ended with {process.wait()}")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
+
+
 def test_sigterm_finishes_what_was_accepted(folder: Path) -> None:
     bundle = write_zip(folder / "last.bundle", make_contents(name="last"))
     server = Server(str(bundle), "--threads", "1")

@@ -104,6 +104,7 @@ def predict_pictures(
     bundle: Path, pictures: list[Path], top: int, to: Path | None, self_test: bool, as_json: bool
 ) -> None:
     """Answer about pictures; broken ones are told and passed over."""
+    from etude.pictures.reading import printable
     from etude.runtime.predictor import load
 
     model = load(bundle)
@@ -127,11 +128,11 @@ def predict_pictures(
             answer = model(path)
         except DataError as error:
             failures += 1
-            rows.append({"picture": str(path), "error": str(error)})
+            rows.append({"picture": printable(str(path)), "error": str(error)})
             if not as_json:
                 sys.stderr.write(f"{error}\n")
             continue
-        rows.append({"picture": str(path), **_told(model, path, answer, top, to)})
+        rows.append({"picture": printable(str(path)), **_told(model, path, answer, top, to)})
         if not as_json:
             sys.stdout.write(_line(path, answer, top, rows[-1].get("files", [])) + "\n")
     if as_json:
@@ -174,24 +175,27 @@ def _listed(pictures: list[Path]) -> list[Path]:
 
 def _told(model: Predictor, path: Path, answer: Answer, top: int, to: Path | None) -> dict[str, Any]:
     """Return an answer as plain values, and write the masks where they are wanted."""
+    from etude.pictures.reading import printable
     from etude.runtime.answers import MaskAnswer
 
     told = answer.as_json(top)
     if isinstance(answer, MaskAnswer) and to is not None:
         from etude.runtime.drawing import write_masks
 
-        told["files"] = [str(file) for file in write_masks(answer, to, path.stem)]
+        told["files"] = [printable(str(file)) for file in write_masks(answer, to, path.stem)]
     return told
 
 
 def _line(path: Path, answer: Answer, top: int, files: list[str]) -> str:
+    from etude.pictures.reading import printable
     from etude.runtime.answers import ClassAnswer
 
+    name = printable(str(path))
     if not isinstance(answer, ClassAnswer):
         largest = sorted(answer.areas.items(), key=lambda area: -area[1])[: max(top, 1)]
-        told = ", ".join(f"{name} {share:.1%}" for name, share in largest)
-        return f"{path}: {told}" + (f" ({', '.join(files)})" if files else "")
-    others = ", ".join(f"{name} {value:.1%}" for name, value in answer.top(top) if name != answer.label)
+        told = ", ".join(f"{label} {share:.1%}" for label, share in largest)
+        return f"{name}: {told}" + (f" ({', '.join(files)})" if files else "")
+    others = ", ".join(f"{label} {value:.1%}" for label, value in answer.top(top) if label != answer.label)
     doubt = ", unsure" if answer.is_unsure else ""
     doubt += ": unlike the training pictures" if answer.is_unfamiliar else ""
-    return f"{path}: {answer.label} {answer.probability:.1%}{doubt}" + (f" ({others})" if others else "")
+    return f"{name}: {answer.label} {answer.probability:.1%}{doubt}" + (f" ({others})" if others else "")

@@ -58,7 +58,7 @@ EXAMPLES = {
     "data fetch": ("etude data fetch cifar10",),
     "data cache list": ("etude data cache list",),
     "data cache clear": ("etude data cache clear",),
-    "data cache limit": ("etude data cache limit 20",),
+    "data cache limit": ("etude data cache limit 50GB",),
 }
 """By the words that call a command."""
 

@@ -154,7 +154,9 @@ def explain(
     run: Annotated[
         str | None, typer.Option(metavar="ID", help="A run's folder under runs/, or the beginning of its name.")
     ] = None,
-    part: Annotated[list[str] | None, typer.Option(help="What to explain; all by default.")] = None,
+    part: Annotated[
+        list[str] | None, typer.Option(help="layers, sight, why, map or errors; can be repeated. All by default.")
+    ] = None,
     picture: Annotated[
         str | None, typer.Option(metavar="PATH|ID", help="The picture whose feature maps are shown.")
     ] = None,

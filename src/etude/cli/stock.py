@@ -31,7 +31,7 @@ def runs_list(
     json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """List the runs in the results folder."""
+    """List the finished runs in the results folder."""
     from etude.cli.runs import list_runs
 
     list_runs(study, results, json)

@@ -67,14 +67,14 @@ class PlainWatcher:
         if epoch.adversarial is not None:
             self._print(
                 f"{self._label}: look {epoch.epoch}/{self._epochs} (step {epoch.step:,}), "
-                f"{_look_words(epoch, epoch.adversarial)}, {epoch.images_per_s:,.0f} images/s"
+                f"{_look_words(epoch, epoch.adversarial)}, {epoch.images_per_s:,.0f} pictures/s"
             )
             return
         score = "" if epoch.validation_score is None else f", validation {epoch.validation_score:.4f}"
         stage = f" ({epoch.stage})" if epoch.stage else ""
         self._print(
             f"{self._label}: epoch {epoch.epoch}/{self._epochs}{stage}, loss {epoch.train_loss:.4f}{score}, "
-            f"{epoch.images_per_s:,.0f} images/s"
+            f"{epoch.images_per_s:,.0f} pictures/s"
         )
 
     def run_done(self, record: RunRecord) -> None:
@@ -143,7 +143,7 @@ class BarWatcher(PlainWatcher):
         if self._bar is None or time.monotonic() - self._drawn < 0.1:
             return
         self._drawn = time.monotonic()
-        told = f"loss {loss:.3f}{self._score} · {images_per_s:,.0f} images/s"
+        told = f"loss {loss:.3f}{self._score} · {images_per_s:,.0f} pictures/s"
         self._progress.update(self._bar, completed=steps_done, told=told)
 
     def epoch_done(self, epoch: Epoch) -> None:
@@ -154,7 +154,7 @@ class BarWatcher(PlainWatcher):
         elif epoch.validation_score is not None:
             self._score = f" · validation {epoch.validation_score:.3f} (epoch {epoch.epoch}/{self._epochs})"
         if self._bar is not None:
-            told += f"{self._score} · {epoch.images_per_s:,.0f} images/s"
+            told += f"{self._score} · {epoch.images_per_s:,.0f} pictures/s"
             self._progress.update(self._bar, completed=epoch.step, told=told)
 
     def run_done(self, record: RunRecord) -> None:

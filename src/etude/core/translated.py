@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -21,12 +22,25 @@ Translated = Annotated[
 """A text, or one a language as ``{en: …, fr: …}``."""
 
 
-def in_language(text: str | Mapping[Any, str], language: str = "") -> str:
-    """Return a text in a language; in the one that stands first where it is not given in that one.
+_FRENCH = ((re.compile(r"(?<=\w)'(?=\w)"), "’"), (re.compile(r"(?<=\S) (?=[:;?!%»])"), "\N{NO-BREAK SPACE}"))
+"""What is written for what a keyboard has: apostrophes, and spaces at which no line may break."""
 
-    >>> in_language({"fr": "Laquelle ?", "en": "Which one?"}, "en"), in_language({"fr": "Laquelle ?"}, "en")
-    ('Which one?', 'Laquelle ?')
+
+def in_language(text: str | Mapping[Any, str], language: str = "") -> str:
+    r"""Return a text in a language; in the one that stands first where it is not given in that one.
+
+    French is given its apostrophes and no-break spaces, which keyboards do not have.
+
+    >>> in_language({"fr": "De combien l'aide-t-elle ?", "en": "By how much?"}, "fr")
+    'De combien l’aide-t-elle\xa0?'
+    >>> in_language({"en": "By how much?"}, "fr")
+    'By how much?'
     """
     if isinstance(text, str):
         return text
-    return text.get(language) or next(iter(text.values()), "")
+    given = language if text.get(language) else next(iter(text), "")
+    told = text.get(given, "")
+    if given == "fr":
+        for pattern, instead in _FRENCH:
+            told = pattern.sub(instead, told)
+    return told

@@ -42,7 +42,7 @@ Pixels = npt.NDArray[np.uint8]
 DEFAULT_LIMIT_BYTES = 20 * 10**9
 """All prepared pictures together take at most this, unless another limit was set."""
 _FORMAT = 2  # 1: ids that name no class passed for void in some layouts
-_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ class PreparedCache:
 
 
 def read_bytes_size(text: str) -> int:
-    """Read a size such as '20GB' or '500 MB'.
+    """Read a size such as '20GB' or '500 MB'; 0 needs no unit.
 
     Raises:
         DataError: if it is none.
@@ -298,7 +298,8 @@ def read_bytes_size(text: str) -> int:
     given = text.strip().upper()
     digits = given.rstrip("KMGTB ")
     with contextlib.suppress(ValueError, KeyError, OverflowError):
-        size = float(digits) * _UNITS[given[len(digits) :].strip()]
+        unit = given[len(digits) :].strip()
+        size = float(digits) * (_UNITS[unit] if unit or float(digits) else 1)
         if size >= 0:
             return int(size)
     raise DataError(sentence("data cache", "limit", "a size such as 20GB or 500MB", text))

@@ -20,7 +20,7 @@ class RunResult:
     validation: Answers | Callable[[], Answers] | None = None
     """Its answers on the validation part, where they are kept."""
     groups: Mapping[str, str] | None = None
-    """Group of each picture by its id, where the source has groups: pictures of one are no independent evidence."""
+    """Group of each picture by its id, where the source has groups: pictures of one are not independent evidence."""
 
     @property
     def pair(self) -> tuple[int, int | None]:

@@ -40,14 +40,19 @@ def as_trained(request: Request, indices: Indices) -> Pixels:
     return prepare_items(request.source, indices, request.prepare, keep=False).pictures_NHWC
 
 
-def as_served(request: Request, indices: Indices, predictor: Predictor) -> Pixels:
-    """Return pictures (B, H, W, 3) as the predictor prepares the bytes of their files."""
+def as_served(request: Request, indices: Indices, predictor: Predictor, *, boxes: bool = True) -> Pixels:
+    """Return pictures (B, H, W, 3) as the predictor prepares the bytes of their files.
+
+    Args:
+        request: the run.
+        indices: positions of the pictures.
+        predictor: the bundle.
+        boxes: whether a picture is cut to its annotated box where training did; who asks a bundle has no boxes.
+    """
     source = request.source
+    box_of = source.box if boxes else lambda _: None
     return np.stack(
-        [
-            predictor.read(source.raw(int(at)), name=str(source.items.ids[at]), box=source.box(int(at)))[0]
-            for at in indices
-        ]
+        [predictor.read(source.raw(int(at)), name=str(source.items.ids[at]), box=box_of(int(at)))[0] for at in indices]
     )
 
 
@@ -93,11 +98,12 @@ def network_answers(request: Request, indices: Indices, deployed: Deployed) -> A
     return _joined(ask_network(deployed, as_trained(request, part)) for part in batches(indices))
 
 
-def bundle_answers(request: Request, indices: Indices, predictor: Predictor) -> Asked:
-    """Return the bundle's answers to the bytes of the files."""
+def bundle_answers(request: Request, indices: Indices, predictor: Predictor, *, boxes: bool = True) -> Asked:
+    """Return the bundle's answers to the bytes of the files, cut to their boxes as in training or whole."""
     return _joined(
-        Asked(*predictor.session.run_both(as_served(request, part, predictor))) for part in batches(indices)
-    )  # fmt: skip
+        Asked(*predictor.session.run_both(as_served(request, part, predictor, boxes=boxes)))
+        for part in batches(indices)
+    )
 
 
 def _joined(parts: Iterable[Asked]) -> Asked:

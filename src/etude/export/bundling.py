@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import zipfile
 from dataclasses import replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from etude.core.bundle_record import BundleRecord, FileEntry
 from etude.core.errors import MistakeError, sentence
 from etude.core.files import storage_errors, writing
+from etude.pictures.reading import printable
 from etude.runtime.archive import RECORD_FILE
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same content gives the same file
@@ -46,14 +48,36 @@ def write_bundle(path: Path, record: BundleRecord, contents: dict[str, bytes], *
 
 
 def _write_folder(path: Path, everything: dict[str, bytes]) -> None:
-    if path.exists() and not (path / RECORD_FILE).is_file():
-        raise MistakeError(sentence("export", "--to", "a new folder, or one that holds a bundle", str(path)))
-    beside = path.with_name(f".{path.name}.part")
+    if path.exists():
+        _check_replaced(path)
+    beside, before = (path.with_name(f".{path.name}.{ending}") for ending in ("part", "before"))
     with storage_errors(path):
-        shutil.rmtree(beside, ignore_errors=True)
+        for left in (beside, before):
+            shutil.rmtree(left, ignore_errors=True)
         beside.mkdir(parents=True)
         for name, content in everything.items():
             (beside / name).write_bytes(content)
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(before)
         beside.rename(path)
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _check_replaced(path: Path) -> None:
+    """Refuse to replace a folder that is no bundle, or that holds something else beside one.
+
+    Raises:
+        MistakeError: if it is such a folder.
+    """
+    record = path / RECORD_FILE
+    if not record.is_file():
+        raise MistakeError(sentence("export", "--to", "a new folder, or one that holds a bundle", str(path)))
+    try:
+        files = set(json.loads(record.read_text("utf-8"))["files"])
+    except (ValueError, KeyError, TypeError):
+        files = set()
+    others = sorted(entry.name for entry in path.iterdir() if entry.name not in files | {RECORD_FILE})
+    if others:
+        remedy = "Move it away, or give another folder: the one before is replaced whole."
+        found = f"{path} with {printable(others[0])}"
+        raise MistakeError(sentence("export", "--to", "a folder that holds a bundle and nothing else", found, remedy))

@@ -110,6 +110,11 @@ def _scored_by(record: BundleRecord) -> str:
             f"Those on validation are of the answers of this bundle, with {bits} bits. Those on test are of the "
             f"answers that the study recorded{_in_precision(record)}{tempered}."
         )
+        if Preparation.read(record.prepare).crop_to_box:
+            text += (
+                " The study cut each picture to its annotated box, and so are those on test. Those on validation, and "
+                "what counts as unsure or unfamiliar, are of whole pictures, as callers send them."
+            )
     if (same := record.gate.recorded) is not None:
         text += f" On validation {same:.1%} of the bundle's decisions are those that the study recorded."
     if record.kind == "int8":
@@ -220,6 +225,13 @@ def _data_lines(record: BundleRecord) -> str:
     return "\n".join([*lines, *(f"- {note}" for note in data.notes)])
 
 
+def _boxes(prepare: Preparation) -> str:
+    """Say what training did that a caller cannot ask for."""
+    if not prepare.crop_to_box:
+        return ""
+    return " Training cut pictures to annotated boxes; a bundle is given none, so cut a picture first where you can."
+
+
 def contract(record: BundleRecord) -> str:
     """Return what goes in and what comes out, with an example in plain onnxruntime."""
     prepare = Preparation.read(record.prepare)
@@ -242,7 +254,9 @@ def contract(record: BundleRecord) -> str:
 levels: the normalisation is inside the graph.
 
 A picture is turned upright as its EXIF says, transparency is laid over white, it is {fit}, with anti-aliased bilinear
-interpolation (Pillow's). `etude.load` does this with the code that training used. The example below does the same;
+interpolation (Pillow's).{
+        _boxes(prepare)
+    } `etude.load` does this with the code that training used. The example below does the same;
 only pictures much larger than that size, which Étude scales down in two steps, may differ by a few levels.
 
 ## Output

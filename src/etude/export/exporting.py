@@ -88,11 +88,15 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
             request, graphs["fp32"], validation, answers, wishes, doubt
         )  # fmt: skip
     gate = replace(gate, recorded=recorded_agreement(request, validation, answers))
+    kind: GraphKind = "int8" if wishes.int8 else "fp32"
+    if request.prepare.crop_to_box and truth_N is not None:
+        told("asking the bundle about whole pictures, as its users do")
+        whole = Predictor(_draft(request, graphs[kind], kind, doubt.fields(answers)))
+        answers = bundle_answers(request, validation, whole, boxes=False)
     speeds: tuple[Speed, ...] = ()
     if wishes.measure:
         told("measuring the variants")
         speeds = measure_variants(request, deployed, graphs)
-    kind: GraphKind = "int8" if wishes.int8 else "fp32"
     measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds, "logits": logits}
     request = replace(request, scores=bundle_scores(request, validation, answers, fitted))
     draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})

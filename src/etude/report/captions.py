@@ -48,7 +48,11 @@ def caption_errors(errors: Errors, words: Words) -> dict[str, str]:
             "Confusion matrix: share of each true class (row, in %) that is given each answer (column). Blue is right, "
             "orange is wrong; the larger the share, the stronger the tint."
         ),
-        "pairs": words.say("The commonest confusions."),
+        "pairs": words.say_count(
+            "The commonest confusions.",
+            "The commonest confusions; the counts of the {n} runs are summed.",
+            errors.n_runs,
+        ),
     }
 
 

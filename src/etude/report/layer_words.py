@@ -154,7 +154,7 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
     if row.role == "widens":
         return words.say("makes room for more features, from {before} to {after}", **places)
     if row.role == "narrows":
-        return words.say("sums features up, from {before} to {after}", **places)
+        return words.say("condenses the features, from {before} to {after}", **places)
     if row.kind == "global pooling":
         return words.say("goes from {before} to {after}", **places)
     return words.say(

@@ -9,6 +9,8 @@ from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
+_FOUND = 0.0005
+"""An IoU below it is written as 0.0 %."""
 _FEW_RUNS = 3
 """With fewer, an interval over runs is wider than what it is to tell apart: of two, 9 of their deviations each way."""
 
@@ -43,6 +45,7 @@ def list_limits(
         _tell_draws(len(seeds), len(folds), words),
         tell_small_test(record, words, metric),
         tell_few_groups(record, words),
+        _tell_never_found(record, words),
         words.say_count(
             "{n} of {planned} runs is finished: the rest of the plan is missing here.",
             "{n} of {planned} runs are finished: the rest of the plan is missing here.",
@@ -60,6 +63,25 @@ def list_limits(
         else "",
     ]
     return [limit for limit in told if limit]
+
+
+def _tell_never_found(record: StudyRecord, words: Words) -> str:
+    """Name the classes that no candidate answers rightly anywhere on the test part; empty where there is none."""
+    scores = [row.class_scores for row in record.leaderboard if row.class_scores]
+    names = [
+        name
+        for name in (scores[0] if scores else {})
+        if any(own.get(name) is not None for own in scores)
+        and not any((own.get(name) or 0.0) >= _FOUND for own in scores)
+    ]
+    if not names:
+        return ""
+    return words.say_count(
+        "{n} class is found by no candidate (its IoU is 0): {names}.",
+        "{n} classes are found by no candidate (their IoU is 0): {names}.",
+        len(names),
+        names=words.listing(names),
+    )
 
 
 def _tell_draws(seeds: int, folds: int, words: Words) -> str:
@@ -101,7 +123,7 @@ def tell_resampling(record: StudyRecord, words: Words) -> str:
         return ""
     if found.is_of_few:
         return words.say(
-            "Pictures of one group are no independent evidence, and {n} groups are few: the intervals over pictures "
+            "Pictures of one group are not independent evidence, and {n} groups are few: the intervals over pictures "
             "are the wider of those that leave out each group in turn and of those that draw blocks of {length} "
             "neighbouring pictures.",
             n=words.count(found.groups),
@@ -109,16 +131,16 @@ def tell_resampling(record: StudyRecord, words: Words) -> str:
         )
     if found.length is None:
         return words.say_count(
-            "Pictures of one group are no independent evidence: the intervals over pictures draw the {n} group of the "
+            "Pictures of one group are not independent evidence: the intervals over pictures draw the {n} group of the "
             "test part whole.",
-            "Pictures of one group are no independent evidence: the intervals over pictures draw the {n} groups of the "
-            "test part whole.",
+            "Pictures of one group are not independent evidence: the intervals over pictures draw the {n} groups of "
+            "the test part whole.",
             found.groups,
         )
     return words.say_count(
-        "Neighbouring pictures of one group are no independent evidence: the intervals over pictures draw blocks of "
+        "Neighbouring pictures of one group are not independent evidence: the intervals over pictures draw blocks of "
         "{n} neighbouring picture.",
-        "Neighbouring pictures of one group are no independent evidence: the intervals over pictures draw blocks of "
+        "Neighbouring pictures of one group are not independent evidence: the intervals over pictures draw blocks of "
         "{n} neighbouring pictures.",
         found.length,
     )
@@ -137,9 +159,9 @@ def tell_few_groups(record: StudyRecord, words: Words) -> str:
         )
     return words.say_count(
         "The pictures of the test part are of {n} group only (a sequence, for instance): the intervals over pictures, "
-        "though they draw blocks of neighbours, are rather too narrow, and of other groups nothing is known.",
+        "though they draw blocks of neighbours, are probably too narrow, and of other groups nothing is known.",
         "The pictures of the test part are of {n} groups only (sequences, for instance): the intervals over pictures, "
-        "though they draw blocks of neighbours, are rather too narrow, and of other groups little is known.",
+        "though they draw blocks of neighbours, are probably too narrow, and of other groups little is known.",
         found.groups,
     )
 
@@ -157,7 +179,7 @@ def tell_small_test(record: StudyRecord, words: Words, metric: MetricWords) -> s
     if (interval := best.interval_pictures) is not None:
         told.append(
             words.say(
-                "With others {candidate} might have scored anything in {interval} (95% over pictures).",
+                "With others {candidate} could have scored anywhere in {interval} (95% over pictures).",
                 candidate=best.candidate,
                 interval=metric.interval(interval.low, interval.high),
             )

@@ -54,7 +54,9 @@ from etude.report.tables import (
     tabulate_pixels,
     tabulate_runs,
     tabulate_verdicts,
+    tell_columns,
 )
+from etude.report.training_told import tabulate_training, tell_chosen, tell_needs
 from etude.report.words import MetricWords, Words
 
 
@@ -161,6 +163,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         gather_masks(study, words, artist),
     )
     robustness = gather_robustness(study, words, metric)
+    leaderboard = tabulate_leaderboard(record, words, metric)
     return {
         "study": study,
         "record": record,
@@ -168,8 +171,12 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "finished": finished,
         "answer": teller.tell_answer(record),
         "verdict_sentences": [(verdict.verdict, _tell_with_costs(verdict, record, teller)) for verdict in verdicts],
-        "leaderboard": tabulate_leaderboard(record, words, metric),
+        "leaderboard": leaderboard,
         "leaderboard_notes": list_board_notes(record, words),
+        "leaderboard_columns": tell_columns(leaderboard, words),
+        "chosen_told": tell_chosen(record, finished, words),
+        "training": tabulate_training(study, words),
+        "needs": tell_needs(record, finished, words),
         "leaderboard_drawing": artist.draw_leaderboard(),
         "few_leaderboard": artist.draw_leaderboard(record.names_without_variants),
         "published": gather_published(record, words),

@@ -217,7 +217,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield (
         say("The criteria, and why there is a test part"),
         say(
-            "Weights learn on the training part. Epoch, threshold and settings are chosen on the validation part, so its score is too "  # noqa: E501
+            "Weights learn on the training part. What is chosen, such as an epoch, a threshold or settings, is chosen on the validation part, so its score is too "  # noqa: E501
             "good: among many choices the luckiest is kept. The test part is opened once, by a finished run, and judges alone. Two "  # noqa: E501
             "intervals are told apart: over pictures (others could have been drawn) and over runs (other seeds could have been)."  # noqa: E501
         )

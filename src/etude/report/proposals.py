@@ -86,10 +86,10 @@ def _tell_mending(study: StudyResults, words: Words) -> list[str]:
             )
         )
     if any(not is_leak(finding) for finding in grave):
-        said.append(words.say("The data check found something grave: mend it and run the study again."))
+        said.append(words.say("The data check found something grave: fix it and run the study again."))
     if any(finding.kind in _DOUBTS for finding in findings):
         said.append(
-            words.say("Some labels are doubtful: look at these pictures in check.html, and mend the wrong ones.")
+            words.say("Some labels are doubtful: look at these pictures in check.html, and fix the wrong ones.")
         )
     return said
 

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from etude.core.errors import MistakeError
 from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import RunRef, StudyRecord
+from etude.core.translated import in_language
 from etude.core.words import Part
 from etude.report.recorded import tell_finding
 from etude.report.words import Words
@@ -100,7 +101,9 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
     if not path.is_file():
         raise MistakeError(f"{folder}: holds no study.json. Give the folder that `etude run` left, under results/.")
     record = StudyRecord.load(path)
-    record = record.model_copy(update={"question": record.questions.get(language, record.question)})
+    record = record.model_copy(
+        update={"question": in_language(record.questions, language) if record.questions else record.question}
+    )
     runs: dict[str, RunRecord] = {}
     histories: dict[str, list[Epoch]] = {}
     for ref in record.runs:

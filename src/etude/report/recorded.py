@@ -40,7 +40,15 @@ PATTERNS = (
         "{n} picture left training or validation, as another part holds a twin (on_leak: drop).",
         "{n} pictures left training or validation, as another part holds a twin (on_leak: drop).",
     ),
-    mark("Training holds twins of validation pictures (on_leak: allow): choices are made too hopefully."),
+    mark("Training holds twins of validation pictures (on_leak: allow): choices are made too hopefully."),  # of old
+    mark(
+        "Training holds twins of validation pictures (on_leak: allow): what is chosen on validation looks better than "
+        "it is."
+    ),
+    mark(
+        "Training holds other pictures of the groups that validation is of, such as frames of a sequence (on_leak: "
+        "allow): validation scores are too high."
+    ),
     mark("One run a candidate: what another seed would give is not known."),
     mark(
         "Seeds were added while looking, {drawn} of at most {most}: tests and intervals allow for a look "
@@ -55,6 +63,11 @@ PATTERNS = (
         "Other rules by which seeds were added before: {rules}; now {first}–{most}. Each spreads the level of its "
         "tests over its own looks, and nothing allows for those of two: tests and intervals err more often than 5 "
         "times in 100."
+    ),
+    mark(
+        "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the weights of the "
+        "network over whose features generated pictures are measured, and of a judge that starts from pretrained ones: "
+        "both have probably seen these photographs before, held-out ones too."
     ),
     mark(
         "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the "

@@ -80,6 +80,9 @@ class Teller:
     def tell_costs(self, verdict: Verdict, rows: Iterable[LeaderboardRow]) -> str:
         """Write what a candidate costs beside what it is compared with; empty where neither cost is known."""
         say, board = self.words.say, list(rows)
+        sides = {verdict.candidate, verdict.baseline}
+        if any(row.params == 0 for row in board if row.candidate in sides):
+            return ""  # what has no parameters costs next to nothing, and a ratio to nothing says nothing
         time = self.words.times(cost_ratio(board, verdict, "seconds"))
         latency = self.words.times(cost_ratio(board, verdict, "latency_ms"))
         costs = [
@@ -136,14 +139,14 @@ class Teller:
         interval = self.metric.interval(verdict.pictures.low, verdict.pictures.high)
         if verdict.method == "corrected resampled t":
             told = self.words.say(
-                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks "
-                "trained on other pictures would is not shown.",
+                "Over the test pictures alone the interval is {interval}: these networks differ on them; whether "
+                "networks trained on other pictures would differ is not shown.",
                 interval=interval,
             )
         else:
             told = self.words.say(
-                "Over the test pictures alone the interval is {interval}: these networks differ on them; that networks "
-                "of other seeds would is not shown.",
+                "Over the test pictures alone the interval is {interval}: these networks differ on them; whether "
+                "networks of other seeds would differ is not shown.",
                 interval=interval,
             )
         return f" {told}"

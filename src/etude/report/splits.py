@@ -90,6 +90,12 @@ def _tell_validation(split: Mapping[str, Any], words: Words, _of_masks: bool) ->
     places = {"share": words.percent(share, 0)}
     if not share:
         yield words.say("No picture is kept for validation.")
+    elif split.get("kind") in ("official", "auto") and split.get("validation_by") == "blocks":
+        yield words.say(
+            "Validation is the source's own part where that is not the test part; otherwise a stretch of time of each "
+            "sequence, about {share}.",
+            **places,
+        )
     elif split.get("kind") in ("official", "auto"):
         yield words.say(
             "Validation is the source's own part; where it has none, about {share} of what the test part leaves.",

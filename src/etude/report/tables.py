@@ -90,13 +90,13 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
         columns.append((Column(other.heading), _also_of(name), _write_also(name, other)))
     add(say("training time"), lambda row: row.seconds, words.duration, say("mean of a run"))
     add(
-        say("time to best"),
+        say("time to epoch kept") if record.task != "generation" else say("time to step kept"),
         lambda row: row.seconds_to_best,
         words.duration,
         say("mean training time up to the epoch that was kept"),
     )
     add(say("search"), lambda row: row.search_seconds, words.duration, say("training time of all trials of its search"))
-    add(say("pictures/s"), lambda row: row.images_per_s, words.significant, say("in training"))
+    add(say("training pictures/s"), lambda row: row.images_per_s, words.significant)
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))
     add(
@@ -118,6 +118,16 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
     body = tuple((Cell(row.candidate), *(Cell(write(row), get(row)) for _, get, write in kept)) for row in rows)
     marked = frozenset(place for place, row in enumerate(rows) if row.candidate == record.baseline)
     return Table((Column(say("candidate"), numeric=False), *(entry[0] for entry in kept)), body, marked)
+
+
+def tell_columns(table: Table, words: Words) -> str:
+    """Say what the columns hold whose headings are short, where a page has no pointer to rest on them."""
+    told = [
+        words.say("{heading}: {hint}", heading=column.heading, hint=column.hint)
+        for column in table.columns
+        if column.hint
+    ]
+    return words.say("Columns: {told}.", told=words.apart(told)) if told else ""
 
 
 def tell_latency(row: LeaderboardRow, words: Words) -> str:

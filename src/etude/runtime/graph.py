@@ -13,6 +13,8 @@ from etude.core.errors import BundleError, sentence
 
 _STANDARD: Final = {b"", b"ai.onnx"}
 _MAX_DEPTH: Final = 16
+_TAG_BITS: Final = 32
+"""Readers of protocol buffers drop what a tag has above: another field would be seen there than here."""
 _VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
 
 # Message kinds, with the fields that lead to other messages.
@@ -69,6 +71,8 @@ def _fields(content: memoryview) -> Iterator[tuple[int, int, memoryview | int]]:
     at = 0
     while at < len(content):
         key, at = _varint(content, at)
+        if key >> _TAG_BITS:
+            raise ValueError(f"a tag of more than {_TAG_BITS} bits")
         field, wire = key >> 3, key & 7
         if wire == _VARINT:
             value, at = _varint(content, at)

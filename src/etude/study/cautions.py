@@ -31,6 +31,12 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         yield from mask_cautions(study, candidate, source)
     if study is not None and study.task == "generation":
         yield from size_cautions(candidate, study)
+        if study.protocol.generation.features != "pixels" and is_from_imagenet(source):
+            yield (
+                "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the weights "
+                "of the network over whose features generated pictures are measured, and of a judge that starts from "
+                "pretrained ones: both have probably seen these photographs before, held-out ones too."
+            )
     if candidate.generated is not None:
         yield (
             f"{candidate.name}: beside its photographs its training part holds "

@@ -137,7 +137,15 @@ def leak_notes(workspace: Workspace) -> list[str]:
             f"Of {n_leaked:,} of {n_test:,} test pictures training or validation holds a twin or another frame "
             f"(on_leak: allow). The leaderboard gives the score without them too."
         ]
-    return ["Training holds twins of validation pictures (on_leak: allow): choices are made too hopefully."]
+    if {finding.kind for finding in record.findings if finding.kind.startswith("leak-")} == {"leak-group"}:
+        return [
+            "Training holds other pictures of the groups that validation is of, such as frames of a sequence (on_leak: "
+            "allow): validation scores are too high."
+        ]
+    return [
+        "Training holds twins of validation pictures (on_leak: allow): what is chosen on validation looks better than "
+        "it is."
+    ]
 
 
 def _tell_leak(record: CheckRecord, workspace: Workspace) -> str:

@@ -25,9 +25,11 @@ question:
   en: Which of these models is best, and by how much?
   fr: Lequel de ces modèles est le meilleur, et de combien ?
 
+task: classification          # classification | segmentation | generation
+
 data:
   source: {source}          # a folder with a folder per class, a Parquet or CSV file, or: shapes, cifar10, cifar100
-  split: {{kind: auto, validation: 0.1, test: 0.2, seed: 0}}   # auto | official | random | group | kfold
+  split: {{kind: auto, validation: 0.1, test: 0.2, seed: 0}}   # auto official random group blocks kfold …
   unreadable: stop            # stop | skip: what to do when a picture cannot be read
   # positive: elephant        # one class against the rest: a detector
 
@@ -47,7 +49,7 @@ candidates:
   majority: {{model: majority}}                        # always the commonest class: what any model must beat
   mlp: {{model: mlp}}
   cnn: {{model: {{name: cnn, widths: [32, 64, 128], dropout: 0.1}}}}
-  cnn-augmented: {{extends: cnn, augment: [flip, shift]}}   # flip shift rotate scale color noise cutout mixup cutmix
+  cnn-augmented: {{extends: cnn, augment: [flip, shift]}}   # flip shift rotate scale perspective color blur noise …
   resnet: {{model: {{name: resnet, depth: 20}}, augment: [flip, shift]}}
   # mine: {{model: {{python: nets.py:Net}}}}             # a network of your own
   # transfer: {{model: {{name: mobilenetv2_100, weights: imagenet}}}}   # any timm name

@@ -39,7 +39,11 @@ LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
         "dcgan": {"model": "dcgan", "train": {"loss": "non-saturating", "average": "none"}},
         "dcgan-augmented": {
             "model": {"name": "dcgan", "spectral_norm": True},
-            "train": {"adversarial": {"augment": ["color", "translation", "cutout"]}},
+            "train": {
+                "loss": "non-saturating",
+                "average": "none",
+                "adversarial": {"augment": ["color", "translation", "cutout"]},
+            },
         },
         "fastgan": {"model": "fastgan", "train": {"adversarial": {"augment": ["color", "translation", "cutout"]}}},
     },

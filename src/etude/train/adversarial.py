@@ -194,7 +194,10 @@ class Duel:
 
     def _clip(self, network: nn.Module) -> Tensor:
         """Return the gradient's length, after it was shortened where that is asked for."""
-        return nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm or math.inf)
+        if self.config.clip_norm is None:  # no gradient need be touched
+            gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
+            return nn.utils.get_total_norm(gradients)
+        return nn.utils.clip_grad_norm_(network.parameters(), self.config.clip_norm)
 
     def save(self, path: Path, progress: Progress) -> None:
         """Write all that the next step depends on."""
@@ -246,13 +249,15 @@ class Duel:
 
     @torch.no_grad()
     def settle(self) -> None:
-        """Gather the statistics of the averaged generator's batch norms anew, over pictures of its own.
+        """Gather the statistics of the generator's batch norms anew, over pictures of its own.
 
-        The average of the statistics of many generators is not the statistics of the averaged one. Source: Brock et al.
-        2019, arXiv 1809.11096 (standing statistics); Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
+        The average of the statistics of many generators is not the statistics of the averaged one, and those of the
+        last steps are of weights that were still moving: settled, generators with and without an average are measured
+        alike. Source: Brock et al. 2019, arXiv 1809.11096 (standing statistics); Izmailov et al. 2018, arXiv
+        1803.05407, section 3.2.
         """
         norms = [layer for layer in self.model.generator.modules() if isinstance(layer, nn.BatchNorm2d)]
-        if self.config.average.name != "ema" or not norms:
+        if not norms:
             return
         momenta = [layer.momentum for layer in norms]
         for layer in norms:

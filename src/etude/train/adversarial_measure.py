@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from etude.train.measure import TrainingTime
 
 _WARMUP_STEPS: Final = 2
-_MOST_STEPS: Final = 10
+_MOST_STEPS: Final = 60
 _MOST_SECONDS: Final = 4.0
 
 

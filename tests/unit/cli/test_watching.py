@@ -29,7 +29,7 @@ def test_both_losses_and_the_diversity_are_told_at_each_look(kind):
             watcher._progress.refresh()
     told = console.file.getvalue()
     assert "epoch" not in told
-    for part in ("look 3/12", "generator 1.250", "discriminator 0.750", "diversity 0.43", "321 images/s"):
+    for part in ("look 3/12", "generator 1.250", "discriminator 0.750", "diversity 0.43", "321 pictures/s"):
         assert part in told, told
 
 
@@ -38,7 +38,7 @@ def test_an_epoch_of_a_classifier_is_told_as_before():
     watcher = PlainWatcher(console)
     watcher.run_started("cnn, seed 0", 1, 9, 12, 6000, 0)
     watcher.epoch_done(look().model_copy(update={"adversarial": None, "validation_score": 0.5}))
-    assert "epoch 3/12, loss 1.2500, validation 0.5000, 321 images/s" in console.file.getvalue()
+    assert "epoch 3/12, loss 1.2500, validation 0.5000, 321 pictures/s" in console.file.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -218,13 +218,13 @@ def test_what_a_killed_process_left_is_removed_by_the_next(cache):
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("20GB", 20 * 10**9), (" 500 mb", 5 * 10**8), ("7", 7), ("0.5KB", 500), ("0", 0)]
+    ("text", "size"), [("20GB", 20 * 10**9), (" 500 mb", 5 * 10**8), ("7B", 7), ("0.5KB", 500), ("0", 0)]
 )
 def test_sizes_are_read(text, size):
     assert read_bytes_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "GB", "-1GB", "much", "nan", "inf", "3 apples"])
+@pytest.mark.parametrize("text", ["", "GB", "-1GB", "much", "nan", "inf", "3 apples", "20"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(DataError, match="20GB"):
         read_bytes_size(text)

@@ -1,4 +1,4 @@
-"""Frames of a sequence are no independent evidence: intervals and verdicts draw them together."""
+"""Frames of a sequence are not independent evidence: intervals and verdicts draw them together."""
 
 from dataclasses import replace
 

@@ -125,7 +125,7 @@ def test_two_dark_pictures_are_no_reason_to_run_a_study_again(study_folder):
     check(study_folder, ("dark", "warning"), ("frames", "note"))
     assert "again" not in proposals(study_folder)
     check(study_folder, ("truncated", "error"))
-    assert "something grave: mend it" in proposals(study_folder)
+    assert "something grave: fix it" in proposals(study_folder)
     check(study_folder, ("doubtful-labels", "warning"))
     assert "Some labels are doubtful" in proposals(study_folder)
 

@@ -108,7 +108,7 @@ class TestSmallTest:
     def test_it_says_how_many_what_is_open_and_what_could_be_seen(self, record):
         text = tell_small(small(record, 100))
         assert text.startswith("The test part holds 100 pictures only.")
-        assert "resnet might have scored anything in [80.5, 82.1]" in text
+        assert "resnet could have scored anywhere in [80.5, 82.1]" in text
         assert "nothing below 8.0 points" in text, "of 4 comparisons: 2 / 2^8 is the first below 0.05 / 4"
         assert "ne contient que 100 images" in tell_small(small(record, 100), Words("fr"))
 
@@ -180,12 +180,12 @@ def test_a_gain_that_other_pictures_may_undo_says_so(study_folder, language, ver
 @pytest.mark.parametrize(
     ("language", "method", "told"),
     [
-        ("en", "corrected resampled t", "[0.5, 9.0]: these networks differ on them; that networks trained on other"),
-        ("en", "paired t", "these networks differ on them; that networks of other seeds would is not shown."),
+        ("en", "corrected resampled t", "[0.5, 9.0]: these networks differ on them; whether networks trained on other"),
+        ("en", "paired t", "these networks differ on them; whether networks of other seeds would differ is not shown."),
         (
             "fr",
             "corrected resampled t",
-            "que des réseaux entraînés sur d’autres images différeraient n’est pas montré.",
+            "rien ne montre que des réseaux entraînés sur d’autres images différeraient aussi.",
         ),
     ],
 )

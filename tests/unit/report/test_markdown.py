@@ -21,9 +21,13 @@ def test_the_page_tells_leaderboard_verdicts_command_and_machine(study_folder, t
     assert gain in " ".join(text.split())
     assert record.command in text
     assert "AMD EPYC" in text
-    heading, rule, *body = rows_of(page)
-    assert [row[0] for row in body] == [row.candidate for row in record.leaderboard]
+    rows = rows_of(page)
+    (heading, rule, *body), names = rows[: 2 + len(record.leaderboard)], [row.candidate for row in record.leaderboard]
+    assert [row[0] for row in body] == names
     assert {len(row) for row in body} == {len(heading)} == {len(rule)}
+    trained = rows[-len(names) :]
+    assert [row[0] for row in trained] == names
+    assert trained[0][1:3] == ["resnet", "32 × 32"]
     assert all(figure.name in text for figure in figures)
 
 
@@ -75,4 +79,4 @@ def test_a_question_in_two_languages_is_asked_in_that_of_the_page(study_folder, 
     StudyRecord.load(path).model_copy(update={"question": asked["en"], "questions": asked}).save(path)
     for language in ("en", "fr"):
         page, *_ = write_markdown(study_folder, language, to=tmp_path)
-        assert page.read_text("utf-8").splitlines()[2] == asked[language]
+        assert page.read_text("utf-8").splitlines()[2].replace("\N{NO-BREAK SPACE}", " ") == asked[language]

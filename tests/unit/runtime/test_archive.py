@@ -172,6 +172,26 @@ def test_a_graph_with_data_outside_is_refused() -> None:
         check_graph(model.SerializeToString())
 
 
+@pytest.mark.parametrize("bits", [32, 33, 40])
+def test_a_tag_that_other_readers_would_cut_short_is_refused(bits: int) -> None:
+    """onnxruntime keeps 32 bits of a tag: a field that is unknown here would be external data there."""
+
+    def varint(value: int) -> bytes:
+        low, rest = value & 0x7F, value >> 7
+        return bytes([low | 0x80]) + varint(rest) if rest else bytes([low])
+
+    def field(number: int, content: bytes, *, more: int = 0) -> bytes:
+        return varint(number << 3 | 2 | more) + varint(len(content)) + content
+
+    inside = field(13, b"x")
+    plain = field(7, field(5, inside))  # model > graph > initializer > external data
+    with pytest.raises(BundleError, match="external data"):
+        check_graph(plain)
+    forged = field(7, field(5, field(13, b"x", more=1 << bits)))
+    with pytest.raises(BundleError, match="a tag of more than 32 bits"):
+        check_graph(forged)
+
+
 def test_external_data_is_found_in_attributes_and_inner_graphs() -> None:
     import onnx
     from onnx import TensorProto, helper

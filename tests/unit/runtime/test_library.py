@@ -271,6 +271,22 @@ def test_copies_links_and_training_folders(model, disk: Path, tmp_path: Path) ->
     assert len(bring(both, tmp_path / "both", "copy").made) == 2
 
 
+def test_a_copy_that_is_cut_off_leaves_no_half_picture(model, disk: Path, tmp_path: Path, monkeypatch) -> None:
+    found = run(model, disk, tmp_path / "l.sqlite")[1].search(label="red")[:1]
+
+    def cut_off(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:100])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr("shutil.copyfile", cut_off)
+        bring(found, tmp_path / "train", "copy", by_class=True)
+    assert [path for path in (tmp_path / "train").rglob("*") if path.is_file()] == []
+    (made,) = bring(found, tmp_path / "train", "copy", by_class=True).made
+    assert made.read_bytes() == found[0].file.read_bytes()
+    assert made.stat().st_mtime == found[0].file.stat().st_mtime
+
+
 def test_originals_that_are_not_there_are_told(model, disk: Path, tmp_path: Path, capsys) -> None:
     run(model, disk, tmp_path / "l.sqlite")[1].close()
     (disk / "2020/deep/er/red 0.jpg").unlink()  # its copy is there

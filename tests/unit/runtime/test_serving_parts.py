@@ -248,6 +248,42 @@ def test_a_bundle_without_its_card_is_not_offered(tmp_path: Path) -> None:
         Shelf([write_zip(tmp_path / "c.bundle", with_record(contents, files=files))], max_pixels=1000)
 
 
+def test_reloads_that_come_meanwhile_are_one_more_after_the_present_one() -> None:
+    """Two at a time could end in the wrong order, and leave the older bundles and a revoked key."""
+    import asyncio
+    from types import SimpleNamespace
+
+    from etude.runtime.serving.metrics import Metrics
+    from etude.runtime.serving.server import _Server
+
+    running, most, done = [], [], []
+
+    def reload() -> list[str]:
+        running.append(1)
+        most.append(len(running))
+        time.sleep(0.05)
+        running.pop()
+        done.append(1)
+        return []
+
+    async def ask() -> None:
+        server = _Server(lambda *_: None, ServeConfig(), lambda: None)
+        service = SimpleNamespace(reload=reload, metrics=Metrics())
+        for _ in range(3):
+            server._reload(service)
+            await asyncio.sleep(0.01)
+        await server._reloading
+
+    asyncio.run(ask())
+    assert most == [1, 1]
+    assert len(done) == 2
+
+
+def test_the_largest_request_has_room_beside_another() -> None:
+    assert ServeConfig().most_held_bytes == 256 << 20
+    assert ServeConfig(max_bytes=500 << 20).most_held_bytes == 1000 << 20
+
+
 def test_a_reload_notices_a_bundle_of_the_same_graph_with_another_threshold(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "c.bundle", make_contents())
     shelf = Shelf([path], max_pixels=1000)

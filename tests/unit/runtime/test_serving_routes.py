@@ -99,6 +99,25 @@ def test_a_request_without_a_key_is_refused_before_its_body_is_read(keyed, heade
     assert sent[0]["status"] == 401
 
 
+@pytest.mark.parametrize("path", sorted(OPEN_PATHS))
+def test_what_needs_no_key_reads_no_body_either(keyed, path: str) -> None:
+    """Whoever has no key must not hold memory that callers with keys wait for."""
+    import asyncio
+
+    client, _ = keyed
+    sent = []
+
+    async def receive() -> dict[str, object]:
+        raise AssertionError("the body was read")
+
+    async def send(message: dict[str, object]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b"", "client": None}
+    asyncio.run(client.service.guard(scope, receive, send))
+    assert sent[0]["status"] == 405
+
+
 def test_what_curl_sends_with_data_binary_alone_is_answered(client) -> None:
     form = {"content-type": "application/x-www-form-urlencoded"}  # what curl says where it is told nothing
     assert client.post("/v1/predict", content=jpeg(RED), headers=form).status_code == 200

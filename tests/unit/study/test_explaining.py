@@ -44,7 +44,7 @@ def test_layers_are_measured_on_pictures_of_all_classes(monkeypatch, tmp_path):
         network=None,
         network_name="net",
         record=SimpleNamespace(metric="accuracy", higher_is_better=True),
-        workspace=SimpleNamespace(item_ids=lambda places: places.astype(str)),
+        workspace=SimpleNamespace(item_ids=lambda places: places.astype(str), groups=None),
         job=SimpleNamespace(execution=SimpleNamespace(words=lambda: ""), classes=tuple("abcdef")),
         member=None,
     )

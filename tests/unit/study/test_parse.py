@@ -38,7 +38,7 @@ def test_a_model_alone_is_one_candidate() -> None:
 def test_a_question_is_asked_in_one_language_or_in_several() -> None:
     assert parse_study("question: Which one?\ndata: {source: shapes}").asked == "Which one?"
     both = parse_study("question: {fr: 'Laquelle ?', en: 'Which one?'}\ndata: {source: shapes}")
-    assert both.asked == "Laquelle ?"
+    assert both.asked == "Laquelle\N{NO-BREAK SPACE}?"
     assert both.question == {"fr": "Laquelle ?", "en": "Which one?"}
     assert any("question" in told for told in problems("question: {de: 'Welches?'}\ndata: {source: shapes}"))
 

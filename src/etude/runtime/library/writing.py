@@ -121,7 +121,9 @@ def _bring(picture: Found, folder: Path, way: Way, *, to_train: bool) -> list[Pa
         if way == "link":
             target.symlink_to(picture.file.resolve())
         else:
-            shutil.copy2(picture.file, target)
+            with writing(target) as beside:
+                shutil.copyfile(picture.file, beside)
+            shutil.copystat(picture.file, target)
     return [target]
 
 

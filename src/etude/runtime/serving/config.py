@@ -35,7 +35,7 @@ class ServeConfig(Config):
     max_pictures: Annotated[int, Field(ge=1, le=1000)] = 16
     """Pictures of a request."""
     max_waiting_bytes: Annotated[int, Field(ge=1024)] = 256 << 20
-    """Bytes of all requests that are being read or wait."""
+    """Bytes of all requests that are being read or wait; room for two of the largest there is in any case."""
     timeout_s: Seconds = 30.0
     """Seconds that an accepted picture may wait for its answer."""
     body_timeout_s: Seconds = 20.0
@@ -57,6 +57,11 @@ class ServeConfig(Config):
     def n_threads(self) -> int:
         """Threads that decode and answer."""
         return self.threads or usable_threads()
+
+    @property
+    def most_held_bytes(self) -> int:
+        """Bytes of all requests together: no request that is allowed by itself is refused for ever."""
+        return max(self.max_waiting_bytes, 2 * self.max_bytes)
 
     @property
     def is_loopback(self) -> bool:

@@ -91,7 +91,9 @@ class Guard:
             wait_s = self._rates.wait_s(request.caller, time.monotonic())
             if wait_s:
                 raise RefusedError(429, "rate", f"Too many requests. Ask again in {wait_s} s.", wait_s)
-        body = await self._read_body(headers, receive) if scope["method"] not in ("GET", "HEAD", "OPTIONS") else b""
+        # What is answered without a key takes no body: nobody unknown may hold memory that callers with keys wait for.
+        has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS") and scope["path"] not in OPEN_PATHS
+        body = await self._read_body(headers, receive) if has_body else b""
         request.n_bytes = len(body)
         try:
             await self._app(scope, _replay(body, receive), request.send)
@@ -130,7 +132,7 @@ class Guard:
                     chunks.append(chunk)
                     if size > config.max_bytes:
                         raise _too_large(config.max_bytes)
-                    if self._held_bytes > config.max_waiting_bytes:
+                    if self._held_bytes > config.most_held_bytes:
                         raise RefusedError(503, "busy", "The server is busy. Ask again in 1 s.", 1)
         except TimeoutError:
             self._held_bytes -= size

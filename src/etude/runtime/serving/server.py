@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -45,10 +46,14 @@ def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) 
     """
     config.check()
     start_logging()
-    service = Service(Shelf(paths, config.max_pixels), config)
-    names = [model.name for model in service.shelf.all()]
-    told = {"models": names, "threads": config.n_threads, "keys": config.keys is not None}
-    _run(service.app, config, ready, service, told)
+    hangups = _Hangups()
+    try:
+        service = Service(Shelf(paths, config.max_pixels), config)
+        names = [model.name for model in service.shelf.all()]
+        told = {"models": names, "threads": config.n_threads, "keys": config.keys is not None}
+        _run(service.app, config, ready, (service, hangups), told)
+    finally:
+        hangups.let_go()
 
 
 def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], None]) -> None:
@@ -64,11 +69,15 @@ def serve_gallery(library: Library, config: ServeConfig, ready: Callable[[str], 
 
 
 def _run(
-    app: ASGIApp, config: ServeConfig, ready: Callable[[str], None], service: Service | None, told: dict[str, Any]
+    app: ASGIApp,
+    config: ServeConfig,
+    ready: Callable[[str], None],
+    reloads: tuple[Service, _Hangups] | None,
+    told: dict[str, Any],
 ) -> None:
     """Listen, run until a signal comes, and put the signals back."""
     listening = _listen(config)
-    server = _Server(app, config, lambda: ready(_address(listening)), service)
+    server = _Server(app, config, lambda: ready(_address(listening)), reloads)
     log("started", address=_address(listening), **told)
     before = _hold_signals()
     try:
@@ -83,7 +92,11 @@ class _Server(uvicorn.Server):
     """uvicorn, which tells when it listens and takes bundles anew on SIGHUP."""
 
     def __init__(
-        self, app: ASGIApp, config: ServeConfig, ready: Callable[[], None], service: Service | None = None
+        self,
+        app: ASGIApp,
+        config: ServeConfig,
+        ready: Callable[[], None],
+        reloads: tuple[Service, _Hangups] | None = None,
     ) -> None:
         super().__init__(
             uvicorn.Config(
@@ -93,37 +106,40 @@ class _Server(uvicorn.Server):
                 timeout_graceful_shutdown=max(1, round(config.stop_s)), h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
             )
         )  # fmt: skip
-        self._service, self._ready = service, ready
-        self._reloading: set[asyncio.Task[None]] = set()
+        self._reloads, self._ready = reloads, ready
+        self._reloading: asyncio.Task[None] | None = None
+        self._is_asked = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start listening; then say so."""
         await super().startup(sockets)
-        if (
-            self._service is not None
-            and hasattr(signal, "SIGHUP")
-            and threading.current_thread() is threading.main_thread()
-        ):
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._reload)
+        if self._reloads is not None and _can_hear():
+            service, hangups = self._reloads
+            reload = partial(self._reload, service)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
+            if hangups.came:  # while the bundles were being opened
+                reload()
         if not self.should_exit:
             self._ready()
 
-    def _reload(self) -> None:
-        assert self._service is not None
-        task = asyncio.get_running_loop().create_task(self._take_anew(self._service))
-        self._reloading.add(task)
-        task.add_done_callback(self._reloading.discard)
+    def _reload(self, service: Service) -> None:
+        """Take the bundles anew; what is asked for meanwhile is done once, after it."""
+        self._is_asked = True
+        if self._reloading is None or self._reloading.done():
+            self._reloading = asyncio.get_running_loop().create_task(self._take_anew(service))
 
     async def _take_anew(self, service: Service) -> None:
         """Open the bundles in a thread of its own, while requests go on."""
-        try:
-            changed = await asyncio.to_thread(service.reload)
-        except EtudeError as error:
-            service.metrics.reloads.labels("failed").inc()
-            log("reload failed", level=logging.ERROR, reason=str(error))
-            return
-        service.metrics.reloads.labels("done").inc()
-        log("reloaded", changed=changed)
+        while self._is_asked:
+            self._is_asked = False
+            try:
+                changed = await asyncio.to_thread(service.reload)
+            except EtudeError as error:
+                service.metrics.reloads.labels("failed").inc()
+                log("reload failed", level=logging.ERROR, reason=str(error))
+                continue
+            service.metrics.reloads.labels("done").inc()
+            log("reloaded", changed=changed)
 
 
 def _patient_for(head_s: float, write_s: float) -> type[H11Protocol]:
@@ -216,6 +232,27 @@ def _listen(config: ServeConfig) -> socket.socket:
 def _address(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class _Hangups:
+    """SIGHUP while the server is not listening yet: noted, where it would end the process."""
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before = signal.signal(signal.SIGHUP, self._note) if _can_hear() else None
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+
+    def let_go(self) -> None:
+        """Put back what was done on it before."""
+        if self._before is not None:
+            signal.signal(signal.SIGHUP, self._before)
+
+
+def _can_hear() -> bool:
+    """Whether there is such a signal here, and this thread may listen to it."""
+    return hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
 
 
 def _hold_signals() -> dict[int, Any]:

@@ -1,5 +1,6 @@
 // A library by class, and the corrections of the person who knows better.
 let classes = [], counts = [], broken = [], size = 60, last = null, readOnly = false;
+let asked = 0;  // how many times a list was begun: an answer to an earlier choice comes too late
 const drawn = new Map();  // how to draw a picture anew, by its number
 const get = async (path) => (await fetch(path)).json();
 
@@ -31,6 +32,7 @@ function drawClasses() {
 }
 
 async function show() {
+  asked += 1;
   last = null;
   drawn.clear();
   at("pictures").replaceChildren();
@@ -43,7 +45,9 @@ async function showMore() {
   const query = new URLSearchParams(last ? { after: JSON.stringify(last) } : {});
   if (at("label").value) query.set("label", at("label").value);
   if (at("which").value) query.set(at("which").value, "true");
+  const mine = asked;
   const pictures = await get(`/api/pictures?${query}`);
+  if (mine !== asked) return;
   at("pictures").append(...pictures.filter(({ id }) => !drawn.has(id)).map(draw));
   at("more").hidden = pictures.length < size;
   if (pictures.length) last = pictures.at(-1).key;

@@ -281,8 +281,11 @@ at("close").addEventListener("click", closeCamera);
 at("take").addEventListener("click", takePicture);
 at("keybox").addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem("key", at("key").value);
+  const given = at("key").value.trim();
   at("key").value = "";
+  // What no header can carry, such as a zero-width space from a chat, would be kept and fail for ever.
+  if (!/^[\x21-\x7e]+$/.test(given)) { at("keywrong").textContent = say("key_wrong"); return; }
+  sessionStorage.setItem("key", given);
   meet();
 });
 for (const kind of ["dragenter", "dragover"]) document.addEventListener(kind, (event) => { event.preventDefault(); at("drop").classList.add("over"); });

@@ -1,0 +1,112 @@
+"""How each candidate was trained, in a table, what was chosen on validation, and what a repetition needs at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from statistics import fmean
+from typing import Any
+
+from etude.core.run_record import RunRecord
+from etude.core.study_record import StudyRecord
+from etude.data.source import SOURCES
+from etude.report.reading import StudyResults
+from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.words import Words
+
+
+def tabulate_training(study: StudyResults, words: Words) -> Table:
+    """Set out by candidate what was trained, on how many pictures of which size, and for how long."""
+    say = words.say
+    columns = [
+        Column(say("candidate"), numeric=False),
+        Column(say("network"), numeric=False),
+        Column(say("pictures' size"), hint=say("height × width in training, in pixels")),
+        Column(say("training pictures")),
+        Column(say("steps"), hint=say("optimiser steps, mean of a run")),
+        Column(say("epochs"), hint=say("mean of a run")),
+    ]
+    rows = []
+    for name in dict.fromkeys(row.candidate for row in study.record.leaderboard):
+        runs = [run for run in study.runs_of(name) if run.config]
+        if not runs:
+            continue
+        config = runs[0].config
+        size = _training_size(config)
+        rows.append(
+            (
+                Cell(name),
+                Cell(str(config.get("model", {}).get("name", "")) or ABSENT, kind="code"),
+                Cell(
+                    " × ".join(words.count(side) for side in size) if size else ABSENT,
+                    size[0] * size[1] if size else None,
+                ),
+                *(_mean(runs, pick, words) for pick in (lambda run: run.n_train, lambda run: run.steps, _epochs)),
+            )
+        )
+    return Table(tuple(columns), tuple(rows))
+
+
+def _mean(runs: Sequence[RunRecord], pick: Callable[[RunRecord], int], words: Words) -> Cell:
+    mean = fmean(pick(run) for run in runs)
+    return Cell(words.count_rounded(mean), mean)
+
+
+def _epochs(run: RunRecord) -> int:
+    return run.epochs
+
+
+def _training_size(config: dict[str, Any]) -> tuple[int, int] | None:
+    """Return the height and width that a network was trained at: of windows, where those were trained on."""
+    size = config.get("train", {}).get("crop_px") or config.get("prepare", {}).get("size_px")
+    if not size:
+        return None
+    height, width = (size, size) if isinstance(size, int) else size
+    return int(height), int(width)
+
+
+def tell_chosen(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> str:
+    """Say what was chosen on the validation part, and how often the test part was opened."""
+    say = words.say
+    opened = say("The test part was opened once by each finished run.")
+    if record.task == "generation":
+        return say("The network of the last step is kept, and nothing was chosen by its pictures.") + " " + opened
+    keeps = [run for run in finished if run.config.get("train", {}).get("keep", "best") == "best" and run.epochs > 1]
+    chosen = [
+        *([say("the epoch whose weights are kept")] if keeps else []),
+        *([say("the threshold")] if _chose_threshold(finished) else []),
+        *([say("the temperature")] if any(run.temperature is not None for run in finished) else []),
+        *([say("the settings that were searched")] if record.searches else []),
+    ]
+    if not chosen:
+        return say("The weights of the last epoch are kept: nothing was chosen on the validation part.") + " " + opened
+    return say("Chosen on the validation part: {things}.", things=words.listing(chosen)) + " " + opened
+
+
+def _chose_threshold(finished: Sequence[RunRecord]) -> bool:
+    return any(run.threshold is not None and run.config.get("protocol", {}).get("threshold") for run in finished)
+
+
+def tell_needs(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> list[str]:
+    """Say where the pictures and the weights of a study are looked for; empty where the command says it all."""
+    told = []
+    source = str(record.config.get("data", {}).get("source", ""))
+    if _is_name(source) and source not in SOURCES:
+        told.append(
+            words.say(
+                "The pictures of {source} are looked for in the folder that ETUDE_DATA names, if it is set.",
+                source=f"`{source}`",
+            )
+        )
+    weights = {run.config.get("model", {}).get("weights") for run in finished} - {None, ""}
+    if any(_is_name(str(name)) for name in weights):
+        told.append(
+            words.say(
+                "Pretrained weights are looked for in the folder that ETUDE_WEIGHTS names, if it is set, and then on "
+                "the hub."
+            )
+        )
+    return told
+
+
+def _is_name(text: str) -> bool:
+    return bool(text) and not any(sign in text for sign in "/\\.")
