@@ -157,12 +157,9 @@ def tell_few_groups(record: StudyRecord, words: Words) -> str:
             "pictures are as wide as so few leave them, and of other groups little is known.",
             n=words.count(found.groups),
         )
-    return words.say_count(
-        "The pictures of the test part are of {n} group only (a sequence, for instance): the intervals over pictures, "
-        "though they draw blocks of neighbours, are probably too narrow, and of other groups nothing is known.",
-        "The pictures of the test part are of {n} groups only (sequences, for instance): the intervals over pictures, "
-        "though they draw blocks of neighbours, are probably too narrow, and of other groups little is known.",
-        found.groups,
+    return words.say(
+        "The pictures of the test part are of one group only (a sequence, for instance): the intervals over pictures, "
+        "though they draw blocks of neighbours, are probably too narrow, and of other groups nothing is known."
     )
 
 

@@ -64,11 +64,11 @@ class TestResampling:
     def test_one_clip_is_a_limit_of_every_format(self, record, study_folder, tmp_path):
         clip = record.model_copy(update={"resampling": Resampling(unit="blocks", drawn=5, groups=1, length=20)})
         assert "blocks of 20 neighbouring pictures" in tell_resampling(clip, EN)
-        assert "of 1 group only" in tell_few_groups(clip, EN)
+        assert "of one group only" in tell_few_groups(clip, EN)
         clip.save(study_folder / "study.json")
         page, *_ = write_markdown(study_folder, "en", to=tmp_path)
-        assert "of 1 group only" in page.read_text("utf-8").partition("## Limits")[2]
-        assert "of 1 group only" in write_note(study_folder, "en").read_text("utf-8")
+        assert "of one group only" in page.read_text("utf-8").partition("## Limits")[2]
+        assert "of one group only" in write_note(study_folder, "en").read_text("utf-8")
 
 
 class TestFewRuns:
