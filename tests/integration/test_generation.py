@@ -66,7 +66,8 @@ def test_it_is_ranked_by_kid_the_lowest_first(finished: Path) -> None:
     scores = [row.score for row in record.leaderboard]
     assert scores == sorted(scores)
     assert all(row.interval_pictures.low <= row.interval_pictures.high for row in record.leaderboard)
-    assert {"fid", "density", "coverage", "diversity", "near_copies"} == set(record.leaderboard[0].also)
+    also = {"fid", "density", "coverage", "diversity", "near_copies", "closest_copies"}
+    assert also == set(record.leaderboard[0].also)
     assert [verdict.candidate for verdict in record.verdicts] == ["conditional"]
     by_name = {row.candidate: row.score for row in record.leaderboard}
     ratio = record.verdicts[0].ratio
@@ -107,7 +108,7 @@ def test_the_measures_come_with_intervals_and_trivial_generators(finished: Path)
         assert all(one.intervals["kid"].low < one.scores["kid"] < one.intervals["kid"].high for one in record.trivial)
         trivial = {one.name: one.scores for one in record.trivial}
         assert set(trivial) == {"training", "blurred", "noise"}
-        assert trivial["training"]["near_copies"] == 1.0
+        assert trivial["training"]["near_copies"] == trivial["training"]["closest_copies"] == 1.0
         assert trivial["training"]["kid"] < trivial["noise"]["kid"]
         distances = [pair.distance for pair in record.nearest]
         assert distances == sorted(distances)
@@ -360,8 +361,28 @@ def test_what_the_measures_mean_changes_with_them(
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
     found = Interval(low=low, high=high)
-    of = Measured("dcgan", {name: value}, {name: found}, found if name == "near_copies" else None, (record,))
+    photographs = {name: found} if name == "near_copies" else {}
+    of = Measured("dcgan", {name: value}, {name: found}, photographs, (record,))
     assert told in " ".join(tell_plainly(of, Words("en")))
+
+
+@pytest.mark.parametrize(("closest", "copies"), [(0.09, True), (0.05, False)])
+def test_a_few_outright_copies_are_told_where_most_pictures_are_far(
+    finished: Path, *, closest: float, copies: bool
+) -> None:
+    from etude.report.generated_told import Measured, tell_plainly
+    from etude.report.words import Words
+
+    record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
+    ends = {"near_copies": Interval(low=0.02, high=0.1), "closest_copies": Interval(low=0, high=0.07)}
+    of = Measured("dcgan", {"near_copies": 0.09, "closest_copies": closest}, {}, ends, (record,))
+    told = " ".join(tell_plainly(of, Words("en")))
+    assert (
+        f"{100 * closest:.1f}% lie nearer to one than every held-out photograph does (fresh photographs: 0% to 7%"
+        in told
+    )
+    assert ("it copies some." in told) == copies
+    assert ("That it copies was not shown" in told) != copies
 
 
 def test_a_finished_run_is_not_trained_again(finished: Path) -> None:

@@ -15,7 +15,7 @@ class GeneratedMeasure(Config):
     """One measure of the generated pictures."""
 
     name: str
-    """Its name: kid, fid, density, coverage, diversity or near_copies."""
+    """Its name: kid, fid, density, coverage, diversity, near_copies or closest_copies."""
     value: float
     """Against held-out real pictures."""
     interval: Interval | None

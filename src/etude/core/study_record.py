@@ -80,6 +80,8 @@ class Ratio(Config):
     """Mean score over mean score."""
     interval: Interval
     """95 % interval over the test pictures, the trainings as they are."""
+    runs: tuple[float, ...] = ()
+    """The same of each pair of runs; empty where a run's divisor does not lie above 0, or in records of before."""
 
 
 class Verdict(Config):

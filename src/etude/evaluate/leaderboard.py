@@ -12,7 +12,7 @@ from etude.core.study_record import LeaderboardRow
 from etude.evaluate.pictures import interval_over_pictures, photographs_instead
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
-from etude.metrics.generation import NEAR_COPIES
+from etude.metrics.generation import COPY_LIMITS
 from etude.metrics.statistics import t_interval
 
 
@@ -59,9 +59,11 @@ def leaderboard_row(
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
         also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
-        of_photographs={NEAR_COPIES: honest}
-        if NEAR_COPIES in (metric, *also) and (honest := photographs_instead(runs))
-        else {},
+        of_photographs={
+            name: honest
+            for name in COPY_LIMITS
+            if name in (metric, *also) and (honest := photographs_instead(runs, name))
+        },
         class_scores=_mean_each([record.test_classes for record in records]),
         category_scores=_mean_each([record.test_categories for record in records]),
         seconds=statistics.fmean(cost.seconds for cost in costs),

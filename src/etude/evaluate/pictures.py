@@ -26,7 +26,7 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.related import Related
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import Answers, metric_of
-from etude.metrics.generation import FeatureMetric
+from etude.metrics.generation import COPY_LIMITS, FeatureMetric
 from etude.metrics.near_copies import shares_of_photographs
 from etude.metrics.statistics import (
     PictureComparison,
@@ -172,14 +172,19 @@ def ratio_over_pictures(
         return None
     lowest = 0.0 if metric_of(metric).low >= 0 else -math.inf
     interval = drawn.over(drawn_divisor).interval(score / divisor, lowest)
-    return None if interval is None else Ratio(value=score / divisor, interval=interval)
+    if interval is None:
+        return None
+    pairs = [(one.score(metric), other.score(metric)) for one, other in zip(a, b, strict=True)]
+    each = tuple(one / other for one, other in pairs) if all(other > 0 for _, other in pairs) else ()
+    return Ratio(value=score / divisor, interval=interval, runs=each)
 
 
-def photographs_instead(runs: Sequence[RunResult]) -> Interval | None:
+def photographs_instead(runs: Sequence[RunResult], metric: str) -> Interval | None:
     """Return between what ends the mean share of near copies would lie in 95 of 100 draws, were nothing copied.
 
     Args:
         runs: of one candidate, of generated pictures: those that have one test part share what is drawn of it.
+        metric: one of `COPY_LIMITS`.
 
     Returns:
         The interval; none where photographs are of groups: those of one are no draws of their own.
@@ -191,7 +196,8 @@ def photographs_instead(runs: Sequence[RunResult]) -> Interval | None:
         answers = run.open_test()
         assert isinstance(answers, GeneratedFeatures)
         generated.setdefault(tuple(answers.ids), []).append(len(answers.sets.generated_MD))
-    return shares_of_photographs([(len(ids), counts) for ids, counts in generated.items()])
+    counted = [(len(ids), counts) for ids, counts in generated.items()]
+    return shares_of_photographs(counted, limit=COPY_LIMITS[metric])
 
 
 def aligned_values(a: RunResult, b: RunResult, metric: str) -> tuple[Doubles, Doubles] | None:

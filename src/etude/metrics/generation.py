@@ -10,17 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 
 from etude.core.errors import DataError, sentence
 from etude.core.registry import Registry
-from etude.metrics.near_copies import near_share, near_shares
+from etude.metrics.near_copies import NEAR_SHARE, near_share, near_shares
 from etude.metrics.registry import Doubles, Floats
 
 NEAR_COPIES: Final = "near_copies"
-"""Name of the one measure that is read against what photographs show."""
+CLOSEST_COPIES: Final = "closest_copies"
+COPY_LIMITS: Final = {NEAR_COPIES: NEAR_SHARE, CLOSEST_COPIES: 0.0}
+"""The measures that are read against what photographs show: what share of photographs is as near."""
 NEIGHBOURS: Final = 5
 """Of density and coverage, as in their paper."""
 _LOOKED_AT: Final = 64
@@ -220,14 +223,18 @@ def _diversity_under(features_MD: Floats, weights_RM: Doubles) -> Doubles:
     return _mean_of_pairs(distances(features_MD, features_MD), weights_RM)
 
 
-def near_copies(sets: FeatureSets) -> float:
+def near_copies(sets: FeatureSets, limit: float = NEAR_SHARE) -> float:
     """Share of the generated pictures that are nearer to a training picture than 19 of 20 held-out real ones are.
 
     In 0..1; lower is better. Fresh photographs give 0.05 on average (`metrics.near_copies`). What near means:
     `etude.metrics.copies.nearness`. NaN where the sets do not tell it.
+
+    Args:
+        sets: with both kinds of nearness.
+        limit: another share of photographs that are as near; 0: nearer than every one.
     """
     of_generated, of_real = sets.generated_nearness_M, sets.real_nearness_N
-    return np.nan if of_generated is None or of_real is None else near_share(of_generated, of_real)
+    return np.nan if of_generated is None or of_real is None else near_share(of_generated, of_real, limit=limit)
 
 
 def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
@@ -241,11 +248,11 @@ def distances(a_ND: Floats, b_MD: Floats) -> Doubles:
     return found
 
 
-def _near_copies_under(sets: FeatureSets, weights_RN: Doubles) -> Doubles:
+def _near_copies_under(sets: FeatureSets, weights_RN: Doubles, limit: float = NEAR_SHARE) -> Doubles:
     of_generated, of_real = sets.generated_nearness_M, sets.real_nearness_N
     if of_generated is None or of_real is None:
         return np.full(len(weights_RN), np.nan)
-    return near_shares(of_generated, of_real, weights_RN)
+    return near_shares(of_generated, of_real, weights_RN, limit)
 
 
 def _register(
@@ -306,4 +313,11 @@ _register(
     _near_copies_under,
     higher=False, low=0.0, high=1.0, unit="fraction", resampling="none",
     words="Share of the generated pictures nearer to a training picture than 19 of 20 held-out real ones are.",
+)  # fmt: skip
+_register(
+    CLOSEST_COPIES,
+    partial(near_copies, limit=COPY_LIMITS[CLOSEST_COPIES]),
+    partial(_near_copies_under, limit=COPY_LIMITS[CLOSEST_COPIES]),
+    higher=False, low=0.0, high=1.0, unit="fraction", resampling="none",
+    words="Share of the generated pictures nearer to a training picture than every held-out real one is.",
 )  # fmt: skip

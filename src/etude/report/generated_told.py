@@ -6,13 +6,13 @@ It reads what was found of a candidate's runs, and takes the means over them.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.interval import Interval
-from etude.core.study_record import LeaderboardRow
-from etude.metrics.generation import GENERATION_METRICS, NEAR_COPIES
+from etude.core.study_record import LeaderboardRow, Ratio
+from etude.metrics.generation import CLOSEST_COPIES, GENERATION_METRICS, NEAR_COPIES
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.words import METRIC_NAMES, Words
@@ -33,8 +33,8 @@ class Measured:
     """Mean over the runs of each measure against held-out pictures."""
     intervals: dict[str, Interval]
     """95 % interval over the held-out pictures of all runs, of the measures that have one."""
-    photographs: Interval | None
-    """Between what ends its share of near copies would lie if it gave fresh photographs; none where nobody counted."""
+    photographs: Mapping[str, Interval]
+    """Between what ends its shares of near and of closest copies would lie if it gave fresh photographs."""
     records: tuple[GenerationRecord, ...]
     """What was found of each run; one or more."""
 
@@ -100,7 +100,7 @@ def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
     of_one[metric] = row.interval_pictures
     intervals = {name: interval for name, interval in of_one.items() if interval is not None}
     return Measured(
-        row.candidate, values | row.also | ranked, intervals, row.of_photographs.get(NEAR_COPIES), records
+        row.candidate, values | row.also | ranked, intervals, row.of_photographs, records
     )  # fmt: skip
 
 
@@ -146,7 +146,7 @@ def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
             share=words.percent(of.values["coverage"], 0),
         )
     if "near_copies" in of.values:
-        yield _tell_copies(of.values["near_copies"], of.photographs, words)
+        yield from _tell_copies(of, words)
     yield say(
         "Half of its pictures lie nearer than {generated} to a training picture, half of the held-out photographs "
         "nearer than {real}.",
@@ -169,24 +169,37 @@ def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> It
         yield words.say("Its pictures are further from photographs than blurred photographs are.")
 
 
-def _tell_copies(share: float, photographs: Interval | None, words: Words) -> str:
-    """Say whether a generator copies more than fresh photographs would seem to."""
+def _tell_copies(of: Measured, words: Words) -> Iterator[str]:
+    """Say whether a generator copies more than fresh photographs would seem to, in many pictures or in a few."""
+    near, closest = of.values["near_copies"], of.values.get("closest_copies")
     told = words.say(
         "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of photographs do",
-        share=words.percent(share, 0),
+        share=words.percent(near, 0),
     )
-    if photographs is None:
-        return told + "."
-    told += " " + words.say(
-        "(fresh photographs: {low} to {high} in 95 of 100 draws)",
-        low=words.percent(photographs.low, 0),
-        high=words.percent(photographs.high, 0),
-    )
-    if share > photographs.high:
-        return words.say("{told}: it copies.", told=told)
-    if share < photographs.low:
-        return words.say("{told}: fewer than photographs would.", told=told)
-    return words.say("{told}: as photographs would. That it copies was not shown.", told=told)
+    few = of.photographs.get(CLOSEST_COPIES)
+    copies_few = few is not None and closest is not None and closest > few.high
+    if (most := of.photographs.get(NEAR_COPIES)) is None:
+        yield told + "."
+    else:
+        told += _beside(most, words)
+        if near > most.high:
+            yield words.say("{told}: it copies.", told=told)
+        elif near < most.low:
+            yield words.say("{told}: fewer than photographs would.", told=told)
+        elif copies_few:
+            yield words.say("{told}: as photographs would.", told=told)
+        else:
+            yield words.say("{told}: as photographs would. That it copies was not shown.", told=told)
+    if closest is not None:
+        told = words.say(
+            "{share} lie nearer to one than every held-out photograph does", share=words.percent(closest)
+        ) + ("" if few is None else _beside(few, words))
+        yield words.say("{told}: it copies some.", told=told) if copies_few else told + "."
+
+
+def _beside(photographs: Interval, words: Words) -> str:
+    ends = words.percent(photographs.low, 0), words.percent(photographs.high, 0)
+    return " " + words.say("(fresh photographs: {low} to {high} in 95 of 100 draws)", low=ends[0], high=ends[1])
 
 
 def _over_pictures(value: str, interval: Interval, write: Callable[[float], str], words: Words) -> str:
@@ -240,4 +253,12 @@ def tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
             ratio=words.number(verdict.ratio.value, 2),
             low=words.number(verdict.ratio.interval.low, 2),
             high=words.number(verdict.ratio.interval.high, 2),
-        )
+        ) + _run_by_run(verdict.ratio, words)
+
+
+def _run_by_run(ratio: Ratio, words: Words) -> str:
+    """Give the ratio of each pair of runs, as the interval takes them as they are; empty with one pair."""
+    if len(ratio.runs) < 2:
+        return ""
+    each = words.apart(words.number(one, 2) for one in ratio.runs)
+    return " " + words.say("Run by run: {ratios}.", ratios=each)

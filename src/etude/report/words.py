@@ -28,6 +28,7 @@ PERCENT_METRICS = frozenset(
         "boundary_f1",
         "coverage",
         "near_copies",
+        "closest_copies",
     )
 )
 """Metrics from 0 to 1 that people read in percent, and whose differences are points. All others are plain numbers."""
@@ -47,6 +48,7 @@ METRIC_NAMES = {
     "coverage": mark("coverage"),
     "diversity": mark("diversity"),
     "near_copies": mark("near copies"),
+    "closest_copies": mark("closest copies"),
     "log_loss": mark("log loss"),
     "brier": mark("Brier score"),
     "ece": mark("calibration error"),

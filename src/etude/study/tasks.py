@@ -64,7 +64,10 @@ _DEFAULTS: Final[dict[str, dict[str, dict[str, Any]]]] = {
         "train": {"batch": 8, "optimizer": {"name": "adamw", "lr": 2e-3, "weight_decay": 0.01}},
     },
     "generation": {
-        "protocol": {"metric": "kid", "also": ["fid", "density", "coverage", "diversity", "near_copies"]},
+        "protocol": {
+            "metric": "kid",
+            "also": ["fid", "density", "coverage", "diversity", "near_copies", "closest_copies"],
+        },
         "prepare": {"size_px": 64, "fit": "crop", "normalize": "half"},
         "train": {
             "epochs": 1000,

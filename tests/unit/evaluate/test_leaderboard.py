@@ -62,6 +62,9 @@ def test_near_copies_stand_beside_what_photographs_would_show_in_the_same_folds(
     seeds = [replace(runs[1], record=runs[1].record.model_copy(update={"seed": seed})) for seed in range(3)]
     (row,) = leaderboard_rows({"it": seeds}, "near_copies")
     assert row.of_photographs == {"near_copies": shares_of_photographs([(20, (40, 40, 40))])}
+    (row,) = leaderboard_rows({"it": runs}, "kid", also=("closest_copies",))
+    assert row.of_photographs == {"closest_copies": shares_of_photographs([(20, (40,))] * 3, limit=0.0)}
+    (row,) = leaderboard_rows({"it": seeds}, "near_copies")
     assert row.interval_pictures is None  # twenty pictures do not tell where 1 of 20 lies
 
 
