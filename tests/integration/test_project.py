@@ -22,7 +22,8 @@ from etude.core.watch import Silent
 from etude.core.words import Part
 from etude.data.source import open_source
 from etude.evaluate.predictions import Predictions
-from etude.report.project import list_requirements, write_project
+from etude.report.needed import list_requirements, settings_elsewhere
+from etude.report.project import write_project
 from etude.report.reading import read_study
 from etude.study.alone import open_alone
 from etude.study.folder import StudyFolder
@@ -278,4 +279,18 @@ def test_what_is_required_follows_from_the_study(finished, tmp_path):
     assert not {"timm", "optuna", "segmentation-models-pytorch", "mlflow-skinny"} & set(needed)
     given = folder / "study.yaml"
     given.write_text(given.read_text() + "search: {of: cnn}\ntrack: mlflow\n")
-    assert {"optuna", "mlflow-skinny"} <= set(list_requirements(read_study(folder)))
+    assert "optuna" in list_requirements(read_study(folder))
+
+
+def test_what_only_its_own_machine_has_is_laid_aside_elsewhere(finished, tmp_path):
+    """A tracker is somebody's server, and a judge another study: a tree and a notebook train without both."""
+    folder = shutil.copytree(finished, tmp_path / "tree")
+    assert settings_elsewhere(read_study(folder)) == []
+    given = folder / "study.yaml"
+    text = given.read_text().replace("protocol: {", "protocol: {generation: {judge: others}, ")
+    given.write_text(text + "track: mlflow\n")
+    sets = settings_elsewhere(read_study(folder))
+    assert sets == ["track=null", 'protocol.generation.judge=""']
+    laid = Study.from_text(given.read_text(), base=tmp_path, sets=sets).config
+    assert laid.track is None
+    assert laid.protocol.generation.judge == ""

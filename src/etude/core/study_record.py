@@ -376,6 +376,11 @@ class StudyRecord(Record):
         return tuple(value for value in self.published if value.is_of(source))
 
     @property
+    def n_planned(self) -> int:
+        """How many trainings the plan holds: candidates that come to the same training share it."""
+        return len({ref.identity for ref in self.runs})
+
+    @property
     def names_without_variants(self) -> tuple[str, ...]:
         """The candidates that the study file names, in the order of the leaderboard."""
         variants = {name for group in self.ablations for name in group.candidates}

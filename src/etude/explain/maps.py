@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MissingPartError
-from etude.core.interval import Interval
 from etude.explain.records import ClassSeparation
-from etude.metrics.statistics import bootstrap_interval
+from etude.metrics.statistics import wilson
 
 Numbers = npt.NDArray[np.float32]
 _REDUCED = 50  # axes that are kept before t-SNE: what is left out is mostly noise
@@ -134,13 +133,14 @@ def separate_classes(
 ) -> tuple[ClassSeparation, ...]:
     """Return how well each class stands apart: the share of its pictures whose nearest other one is of it too.
 
-    The interval resamples the pictures of the class (percentile bootstrap); neighbours are not sought anew.
+    The interval is Wilson's, over the pictures of the class as they are neighbours: one of the bootstrap would have no
+    width where all are alike, however few they are.
     """
     is_alike = labels_N[nearest_others(values_ND)] == labels_N
     found = []
     for label, name in enumerate(classes):
         own = is_alike[labels_N == label].astype(np.float64)
         if len(own):
-            interval = bootstrap_interval(own, seed=0) if len(own) > 1 else Interval(low=0.0, high=1.0)
-            found.append(ClassSeparation(name=name, n=len(own), share=float(own.mean()), interval=interval))
+            share = float(own.mean())
+            found.append(ClassSeparation(name=name, n=len(own), share=share, interval=wilson(share, len(own))))
     return tuple(found)

@@ -266,7 +266,7 @@ class ClassSeparation(Config):
     share: float
     """Share of its pictures whose nearest neighbour (itself left out) is of the class too, 0 to 1."""
     interval: Interval
-    """95 % interval over pictures (bootstrap)."""
+    """95 % interval over pictures (Wilson's; in records of before by the bootstrap)."""
 
 
 class MapRecord(Config):

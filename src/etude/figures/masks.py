@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.run_record import Epoch
+from etude.figures.labels import legend_columns, shorten
 from etude.figures.theme import DASHES, INK, MUTED, ORANGE, SERIES, SMALL_PT, TEXT_PT, WIDE_IN, dress, new_figure
 
 if TYPE_CHECKING:
@@ -57,7 +59,9 @@ def draw_masks(
     beside = 2 if width_in > _TWO_BESIDE_IN and len(rows) > 1 else 1
     lines, across = -(-len(rows) // beside), 4 * beside
     line_in = width_in / across * height / width + 0.2
-    figure = new_figure(width_in, lines * line_in + 0.35 * (1 + len(classes) / _LEGEND_COLUMNS))
+    names = [shorten(name, width_in - 0.6, SMALL_PT) for name in classes]
+    columns = min(_LEGEND_COLUMNS, legend_columns(names, width_in - 0.2, SMALL_PT))
+    figure = new_figure(width_in, lines * line_in + 0.35 + 0.2 * math.ceil(len(names) / columns))
     for place, row in enumerate(rows):
         side, line = divmod(place, lines)
         step = max(1, -(-row.picture.shape[1] // widest_px))
@@ -70,8 +74,7 @@ def draw_masks(
             if line == 0:
                 axes.set_title(headings[column], fontsize=SMALL_PT, color=INK, loc="left")
         figure.axes[4 * place].set_xlabel(row.caption, fontsize=SMALL_PT - 1, color=MUTED, loc="left")
-    handles = [Patch(color=tuple(palette[number] / 255), label=name) for number, name in enumerate(classes)]
-    columns = _LEGEND_COLUMNS if width_in > 5 else 3
+    handles = [Patch(color=tuple(palette[number] / 255), label=name) for number, name in enumerate(names)]
     figure.legend(handles=handles, loc="outside lower left", ncols=columns, fontsize=SMALL_PT, frameon=False)
     return figure
 
@@ -118,8 +121,9 @@ def draw_class_curves(
     last = history[-1].epoch
     for height, name, color in _apart(ends, 0.05):
         axes.annotate(
-            name, (last, height), (4, 0), textcoords="offset points", va="center", fontsize=SMALL_PT, color=color
-        )
+            name, (last, height), (4, 0), textcoords="offset points", va="center", fontsize=SMALL_PT, color=color,
+            annotation_clip=False,
+        )  # fmt: skip
     axes.set_ylim(0, 1)
     axes.set_xlim(left=history[0].epoch, right=max(last, history[0].epoch + 1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -130,12 +134,17 @@ def draw_class_curves(
 
 
 def _apart(ends: Sequence[tuple[float, str, str]], gap: float) -> list[tuple[float, str, str]]:
-    """Move names that would lie over each other upwards, lowest first."""
-    placed: list[tuple[float, str, str]] = []
-    for height, name, color in sorted(ends):
-        above = max(height, placed[-1][0] + gap) if placed else height
-        placed.append((above, name, color))
-    return placed
+    """Move names that would lie over each other apart: upwards, and down again where they would leave the axes."""
+    gap = min(gap, 1 / max(1, len(ends) - 1))
+    heights: list[float] = []
+    ranked = sorted(ends)
+    for height, _, _ in ranked:
+        heights.append(max(height, heights[-1] + gap) if heights else height)
+    highest = 1.0
+    for place in reversed(range(len(heights))):
+        heights[place] = min(heights[place], highest)
+        highest = heights[place] - gap
+    return [(height, name, color) for height, (_, name, color) in zip(heights, ranked, strict=True)]
 
 
 def _mark(picture: Pixels, wrong: npt.NDArray[np.bool_]) -> Pixels:

@@ -11,7 +11,7 @@ from etude.figures.theme import WIDE_IN, assign_looks
 from etude.report.drawings import Drawing
 from etude.report.explanations import read_explanations, set_out
 from etude.report.note import gather
-from etude.report.parameters import tabulate_parameters
+from etude.report.parameters import tabulate_other_parameters, tabulate_parameters
 from etude.report.path import tell_path
 from etude.report.proposals import tell_proposals
 from etude.report.reading import read_study
@@ -168,8 +168,13 @@ class Book:
         self._list([told.caption])
 
     def parameters(self) -> None:
-        """Show every training parameter of the reference candidate, explained."""
-        show_table(tabulate_parameters(self.told["reference_settings"], self.words))
+        """Show every training parameter of the reference candidate, explained, and what others have besides."""
+        reference = self.told["reference_settings"]
+        show_table(tabulate_parameters(reference, self.words))
+        others = tabulate_other_parameters(reference, self.told["settings"], self.words)
+        if others.rows:
+            self._list([self.words.say("What other candidates are trained with besides:")])
+            show_table(others)
 
     def changes(self) -> None:
         """Show what each candidate changes in the reference's configuration."""

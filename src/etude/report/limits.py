@@ -39,7 +39,8 @@ def list_limits(
     """Return what a study does not show: other seeds, other pictures, runs that are missing or were cut short."""
     seeds = {ref.seed for ref in record.runs}
     folds = {ref.fold for ref in record.runs} - {None}
-    missing = len(record.runs) - len(finished)
+    planned = record.n_planned
+    missing = planned - len(finished)
     cut_short = sum(run.stopped == "budget" for run in finished)
     told = [
         _tell_draws(len(seeds), len(folds), words),
@@ -50,7 +51,7 @@ def list_limits(
             "{n} of {planned} runs is finished: the rest of the plan is missing here.",
             "{n} of {planned} runs are finished: the rest of the plan is missing here.",
             len(finished),
-            planned=words.count(len(record.runs)),
+            planned=words.count(planned),
         )
         if missing > 0
         else "",

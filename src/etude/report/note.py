@@ -218,6 +218,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "limits": list_limits(record, finished, words, metric),
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
+        "settings": settings,
         "changes": _list_changes(settings, reference),
         "failures": [
             (row.candidate, tell_failure(sentence, words)) for row in record.leaderboard for sentence in row.failed
@@ -341,11 +342,12 @@ def _list_changes(settings: dict[str, dict[str, str]], reference: str | None) ->
 def _list_notes(study: StudyResults) -> list[tuple[str, list[str]]]:
     """Return each recorded note once, with the candidates that it concerns; none for the study's own."""
     notes: dict[str, list[str]] = {note: [] for note in study.record.notes}
-    for run in study.runs.values():
-        for note in run.notes:
+    for ref in study.record.runs:
+        run = study.runs.get(ref.identity)
+        for note in run.notes if run is not None else ():
             names = notes.setdefault(note, [])
-            if run.candidate not in names and note not in study.record.notes:
-                names.append(run.candidate)
+            if ref.candidate not in names and note not in study.record.notes:
+                names.append(ref.candidate)
     return list(notes.items())
 
 

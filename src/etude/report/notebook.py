@@ -19,6 +19,7 @@ from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.data.source import SOURCES
 from etude.models.registry import MODELS, Family
 from etude.report.again import portable
+from etude.report.needed import list_requirements, settings_elsewhere
 from etude.report.packing import (
     OWN_NETWORKS,
     Parcel,
@@ -35,8 +36,6 @@ MOST_BYTES = 10_000_000
 _LESS = 1.5
 """How many times what is too much is left out: its outputs go with it, but not those of other things."""
 _NEEDED = ("numpy", "pillow", "pydantic", "pyyaml", "matplotlib", "babel", "jinja2", "pyarrow", "scipy")
-_TO_RETRAIN = ("torch", "timm", "safetensors", "onnxruntime", "typer", "rich")
-_TO_SEARCH, _OF_MASKS = ("optuna",), ("segmentation-models-pytorch",)
 _SHOWN = {
     "classification": ("train/loop.py", "tasks/classification.py", "data/loader.py"),
     "segmentation": ("train/loop.py", "tasks/segmentation.py", "tasks/mask_losses.py", "data/loader.py"),
@@ -177,7 +176,7 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
     for name, text in _list_sources(study):
         yield "code", f"%%module {name}\n" + text.rstrip()
     yield "text", "## " + say("Training")
-    yield "code", _RETRAIN.format(name=record.name, language=words.language)
+    yield "code", _RETRAIN.format(name=record.name, language=words.language, sets=settings_elsewhere(study))
     for heading, text, code in _chapters(study, words):
         yield "text", f"## {heading}" + (f"\n\n{text}" if text else "")
         yield "code", code
@@ -195,9 +194,8 @@ def _tell_pictures(study: StudyResults, words: Words) -> str:
 
 
 def _list_needed_to_retrain(study: StudyResults) -> tuple[str, ...]:
-    """Return what has to be installed to train the study."""
-    more = _TO_SEARCH if study.record.searches else ()
-    return (*_TO_RETRAIN, *more, *(_OF_MASKS if study.record.task == "segmentation" else ()))
+    """Return what has to be installed to train the study, beside what shows its records."""
+    return tuple(name for name in list_requirements(study) if name not in _NEEDED)
 
 
 def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str]]:
@@ -309,7 +307,12 @@ exact = False  # {exact}
 NEEDED = {needed!r}
 TO_RETRAIN = {more!r}  # what training needs besides
 MADE_WITH = {made_with!r}
-NAMES = {{"pillow": "PIL", "pyyaml": "yaml", "segmentation-models-pytorch": "segmentation_models_pytorch"}}
+NAMES = {{
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "segmentation-models-pytorch": "segmentation_models_pytorch",
+    "opencv-python-headless": "cv2",
+}}
 
 
 def version_of(name):
@@ -383,7 +386,7 @@ if retrain:
 
     text = (records / "study.yaml").read_text(encoding="utf-8")
     source = [f"data.source={{json.dumps(str(Path(pictures).resolve()))}}"] if pictures else []
-    study = Study.from_text(text, base=records, sets=source, default_name={name!r})
+    study = Study.from_text(text, base=records, sets=[*{sets!r}, *source], default_name={name!r})
     records = study.run(here / "retrained").folder
 else:
     from etude.report.arrays import unpack_arrays

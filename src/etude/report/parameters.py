@@ -175,13 +175,57 @@ def tabulate_parameters(settings: Mapping[str, str], words: Words) -> Table:
         Column(say("value"), numeric=False),
         Column(say("what it does"), numeric=False),
     )
-    others = [name for name in settings if name.startswith("model.") and name not in PARAMETER_SENTENCES]
     rows = tuple(
-        (Cell(name, kind="code"), Cell(settings[name]), Cell(tell_parameter(name, settings[name], words)))
-        for name in (*PARAMETER_SENTENCES, *others)
-        if name in settings and settings[name] not in ("null", "", "{}") and not _is_idle(name, settings)
+        (Cell(name, kind="code"), Cell(value), Cell(tell_parameter(name, value, words)))
+        for name, value in _told_of(settings)
     )
     return Table(columns, rows)
+
+
+def tabulate_other_parameters(
+    reference: Mapping[str, str], candidates: Mapping[str, Mapping[str, str]], words: Words
+) -> Table:
+    """Set out what other candidates are trained with besides, each parameter once, and each loss; may have no row.
+
+    Args:
+        reference: a flat configuration, all of whose parameters are told already.
+        candidates: the same of each candidate.
+        words: the language.
+    """
+    say = words.say
+    told = {name for name, _ in _told_of(reference)}
+    values: dict[tuple[str, str], list[str]] = {}
+    for settings in candidates.values():
+        for name, value in _told_of(settings):
+            is_new = name not in told or (name == "train.loss" and value != reference.get(name))
+            if is_new:
+                key = (name, value if name == "train.loss" else "")
+                values.setdefault(key, []).append(value)
+    order = {name: place for place, name in enumerate(PARAMETER_SENTENCES)}
+    columns = (
+        Column(say("parameter"), numeric=False),
+        Column(say("value"), numeric=False),
+        Column(say("what it does"), numeric=False),
+    )
+    rows = tuple(
+        (
+            Cell(name, kind="code"),
+            Cell(", ".join(dict.fromkeys(values[name, loss]))),
+            Cell(tell_parameter(name, loss or values[name, loss][0], words)),
+        )
+        for name, loss in sorted(values, key=lambda key: order.get(key[0], len(order)))
+    )
+    return Table(columns, rows)
+
+
+def _told_of(settings: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the parameters of a configuration that do something, with their values."""
+    others = [name for name in settings if name.startswith("model.") and name not in PARAMETER_SENTENCES]
+    return [
+        (name, settings[name])
+        for name in (*PARAMETER_SENTENCES, *others)
+        if name in settings and settings[name] not in ("null", "", "{}") and not _is_idle(name, settings)
+    ]
 
 
 def tell_parameter(name: str, value: str, words: Words) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord, TrialRecord
-from etude.core.study_record import RunRef
+from etude.core.study_record import RunRef, Verdict
 from etude.report.failures import write_failure
 from etude.report.reading import StudyResults
 from etude.report.recorded import name_run
@@ -54,21 +54,23 @@ def tell_runs(study: StudyResults, words: Words, metric: MetricWords) -> list[tu
     """
     record = study.record
     teller = Teller(words, metric)
-    verdicts = {verdict.candidate: verdict for verdict in record.verdicts}
+    verdicts: dict[str, list[Verdict]] = {}
+    for verdict in record.verdicts:
+        verdicts.setdefault(verdict.candidate, []).append(verdict)
     last = {ref.candidate: ref.identity for ref in record.runs if ref.status == "finished"}
     best: float | None = None
     told = []
     for ref in record.runs:
         run = study.runs.get(ref.identity)
-        said = [_tell_run(ref, run, words, metric)]
+        said = [_tell_run(ref, run, words, metric, counts_steps=record.task == "generation")]
         score = run.validation.get(record.metric) if run else None
         if score is not None and score == score:
             is_better = best is None or (score > best if record.higher_is_better else score < best)
             if is_better and best is not None:
                 said.append(words.say("The best on validation so far."))
             best = score if is_better else best
-        if last.get(ref.candidate) == ref.identity and ref.candidate in verdicts:
-            said.append(teller.tell_verdict(verdicts[ref.candidate]))
+        if last.get(ref.candidate) == ref.identity:
+            said += [teller.tell_verdict(verdict) for verdict in verdicts.get(ref.candidate, [])]
         told.append((name_run(ref.candidate, ref.seed, ref.fold, words), " ".join(said)))
     return told
 
@@ -111,12 +113,24 @@ def _tell_outcome(trial: TrialRecord, words: Words, metric: MetricWords) -> str:
     )
 
 
-def _tell_run(ref: RunRef, run: RunRecord | None, words: Words, metric: MetricWords) -> str:
+def _tell_run(ref: RunRef, run: RunRecord | None, words: Words, metric: MetricWords, *, counts_steps: bool) -> str:
     if ref.status == "failed":
         return words.say("Failed: {reason}", reason=write_failure(ref.failure, words))
     if run is None:
         return words.say("Not finished.") if ref.status == "running" else words.say("Not begun.")
     score = run.test.get(metric.metric)
+    if run.steps == 0:
+        return words.say(
+            "{score} on the test part; there is nothing to train.", score="–" if score is None else metric.score(score)
+        )
+    if counts_steps:
+        return words.say_count(
+            "{score} on the test part after {n} step, in {duration}.",
+            "{score} on the test part after {n} steps, in {duration}.",
+            run.steps,
+            score="–" if score is None else metric.score(score),
+            duration=words.duration(run.cost.seconds),
+        )
     return words.say_count(
         "{score} on the test part after {n} epoch, epoch {kept} kept, in {duration}.",
         "{score} on the test part after {n} epochs, epoch {kept} kept, in {duration}.",

@@ -11,17 +11,15 @@ import tempfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import etude
 from etude.core.errors import MistakeError
 from etude.core.files import write_text, writing
 from etude.core.run_record import RunRecord
 from etude.data.source import SOURCES
-from etude.models import MODELS
-from etude.models.families.smp import ARCHITECTURES
 from etude.models.own import source_files
 from etude.models.own import split as split_reference
+from etude.report.needed import list_models, list_requirements, settings_elsewhere
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.project_scripts import MAKE_DATASET, MANIFEST, PREDICT, SETUP, TRAIN, VISUALIZE
@@ -29,11 +27,6 @@ from etude.report.reading import StudyResults, read_study, read_versions
 from etude.report.words import Words
 from etude.study.kept import rename_texts
 
-_LIBRARIES = (
-    "babel", "jinja2", "matplotlib", "numpy", "onnxruntime", "pillow", "pyarrow", "pydantic", "pyyaml", "rich", "safetensors",  # noqa: E501
-    "scipy", "torch", "typer",
-)  # fmt: skip
-"""What every study needs."""
 _OWN_NETWORKS = "src/networks"
 """Where networks of one's own lie in the tree; paths start at its root."""
 _SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc")
@@ -100,7 +93,7 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
         "src/data/__init__.py": "",
         "src/data/make_dataset.py": MAKE_DATASET.format(language=words.language),
         "src/models/__init__.py": "",
-        "src/models/train_model.py": TRAIN.format(name=record.name),
+        "src/models/train_model.py": TRAIN.format(sets=settings_elsewhere(study)),
         "src/models/predict_model.py": PREDICT.format(task=record.task),
         "src/visualization/__init__.py": "",
         "src/visualization/visualize.py": _write_visualize(record.name, words),
@@ -119,23 +112,6 @@ def _fill(made: Path, study: StudyResults, words: Words) -> None:
     _copy_networks(made, own)
     _name_pictures(made / "study.yaml", study)
     _copy_best(made / "models", study)
-
-
-def list_requirements(study: StudyResults) -> list[str]:
-    """Return the libraries that the study is run with, by what its candidates are made of and how they were found."""
-    configs = [run.config for run in study.runs.values()]
-    names = {str(model["name"]) for model in _models(study) if model.get("name")}
-    asked = _read_yaml(study.folder / "study.yaml")
-    is_of_masks, is_of_generators = study.record.task == "segmentation", study.record.task == "generation"
-    of_timm = any(name not in MODELS or name in ("timm", *ARCHITECTURES) for name in names)
-    wanted = {
-        "timm": of_timm or is_of_generators,  # the features that generated pictures are compared over are its
-        "segmentation-models-pytorch": is_of_masks,  # its losses, and networks of the name smp-…
-        "opencv-python-headless": any(config.get("augment", {}).get("use") for config in configs),
-        "optuna": bool(study.record.searches or asked.get("search")),
-        "mlflow-skinny": bool(asked.get("track")),
-    }
-    return sorted([*_LIBRARIES, *(name for name, is_wanted in wanted.items() if is_wanted)])
 
 
 def _write_requirements(study: StudyResults, *, pinned: bool) -> str:
@@ -163,26 +139,13 @@ def _copy_histories(runs: Path, study: StudyResults) -> None:
             shutil.copyfile(history, runs / identity / "history.jsonl")
 
 
-def _models(study: StudyResults) -> list[dict[str, Any]]:
-    """Return what each finished run was built of."""
-    found = (run.config.get("model") for run in study.runs.values())
-    return [model for model in found if isinstance(model, dict)]
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    content = yaml.safe_load(path.read_text("utf-8")) if path.is_file() else None
-    return content if isinstance(content, dict) else {}
-
-
 def _own_networks(study: StudyResults) -> list[Path]:
     """Return the files of the networks of one's own that the study trained.
 
     Raises:
         MistakeError: if one is not there any more.
     """
-    files = {split_reference(str(model["python"]))[0] for model in _models(study) if model.get("python")}
+    files = {split_reference(str(model["python"]))[0] for model in list_models(study) if model.get("python")}
     for missing in sorted(path for path in files if not path.is_file()):
         raise MistakeError(
             f"report: the project tree must hold {missing}, a network of the study. It is not there any more: put it "

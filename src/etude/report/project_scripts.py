@@ -66,7 +66,7 @@ from etude.study.study import Study  # noqa: E402
 
 if __name__ == "__main__":
     try:
-        result = Study.from_file(ROOT / "study.yaml", sys.argv[1:]).run(ROOT / "models" / "runs")
+        result = Study.from_file(ROOT / "study.yaml", [*{{sets!r}}, *sys.argv[1:]]).run(ROOT / "models" / "runs")
     except EtudeError as error:
         sys.exit(str(error))
     for row in result.leaderboard():

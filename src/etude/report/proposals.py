@@ -41,15 +41,17 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
             )
     said += _tell_trend(study, best.candidate, words, metric)
     missed = [v for v in record.verdicts if v.verdict == "no difference shown" and v.smallest_detectable is not None]
-    if any(metric.in_percent and (v.smallest_detectable or 0.0) >= 1 for v in missed):
+    hopeless = [v for v in missed if metric.in_percent and (v.smallest_detectable or 0.0) >= 1]
+    missed = [v for v in missed if v not in hopeless]
+    if hopeless:
         said.append(
             words.say_count(
                 "{n} comparison showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
                 "{n} comparisons showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
-                len(missed),
+                len(hopeless),
             )
         )
-    elif missed:
+    if missed:
         said.append(
             words.say_count(
                 "{n} comparison showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501

@@ -51,7 +51,12 @@ class StudyResults:
 
     def runs_of(self, candidate: str) -> list[RunRecord]:
         """Return the finished runs of a candidate, in the order of the plan."""
-        return [self.runs[ref.identity] for ref in self._refs_of(candidate) if ref.identity in self.runs]
+        # A run was trained under the name, seed and fold that it had then: a candidate may have been renamed since.
+        return [
+            self.runs[ref.identity].model_copy(update={"candidate": ref.candidate, "seed": ref.seed, "fold": ref.fold})
+            for ref in self._refs_of(candidate)
+            if ref.identity in self.runs
+        ]
 
     def histories_of(self, candidate: str) -> list[list[Epoch]]:
         """Return the histories of a candidate's runs that have one, failed ones included."""

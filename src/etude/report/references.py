@@ -94,6 +94,7 @@ _OF_EXPLANATION = {
     "errors.json": ("Wilson. Probable inference, the law of succession, and statistical inference, Journal of the American Statistical Association 22, 1927",),
 }  # fmt: skip
 """What each part of an explanation is made with."""
+_OF_MASKS_EXPLAINED = "Vinogradova, Dibrov, Myers. Towards interpretable semantic segmentation via gradient-weighted class activation mapping, 2020, arXiv:2002.11434"
 _CORRUPTIONS = "Hendrycks, Dietterich. Benchmarking neural network robustness to common corruptions and perturbations, 2019, arXiv:1903.12261"
 _CONFIDENT = "Northcutt, Jiang, Chuang. Confident learning, Journal of Artificial Intelligence Research 70, 2021"
 
@@ -168,6 +169,7 @@ def _of_looks(study: StudyResults) -> Iterator[str]:
     for name, texts in _OF_EXPLANATION.items():
         if any(study.folder.glob(f"runs/*/explain/{name}")):
             yield from texts
+            yield from (_OF_MASKS_EXPLAINED,) if name == "why.json" and study.record.task == "segmentation" else ()
     if any(run.temperature is not None for run in study.runs.values()):
         yield _OF_METRIC["ece"]
     if (study.folder / "robustness.json").is_file():

@@ -93,7 +93,7 @@ def _tell_size(row: LeaderboardRow, words: Words) -> str:
 _BOX = (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN)
 _LEFT = (MARGIN_IN, TOP_IN, 5.2, BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
-_MOST_NOTED, _MOST_SEARCHES = 60, 4
+_MOST_NOTED, _MOST_SEARCHES, _MOST_ABLATIONS = 60, 4, 6
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
@@ -189,18 +189,20 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         slide = deck.slide(say("What was shown, and what was not"), [*sentences, told["correction"]])
         deck.picture(slide, told["verdicts_drawing"], _RIGHT, width_in=5.2)
         deck.bullets(slide, [*told["answer"][:4], told["correction"]], _LEFT)
-    for ablation in told["ablations"][:4]:
+    shown_ablations = told["ablations"][:_MOST_ABLATIONS]
+    for ablation in shown_ablations:
+        more = _tell_left(len(told["ablations"]) - _MOST_ABLATIONS, words) if ablation is shown_ablations[-1] else []
         sentences = [sentence for _, sentence in ablation.sentences]
         slide = deck.slide(
             ablation.title, [*filter(None, [ablation.gap]), *sentences, *filter(None, [told["ablation_correction"]])]
         )
         deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
-        deck.bullets(slide, [ablation.gap, *sentences[:5]], _LEFT)
-    for search in told["searches"][:_MOST_SEARCHES]:
+        deck.bullets(slide, [ablation.gap, *sentences[:5], *_tell_left(len(sentences) - 5, words), *more], _LEFT)
+    for search in (shown_searches := told["searches"][:_MOST_SEARCHES]):
         trials = tell_trials(study, words, metric, search.summary.candidate)
-        _tell_search(
-            deck, search, [say("{name}: {told}", name=label, told=sentence) for label, sentence in trials[:_MOST_NOTED]]
-        )
+        more = _tell_left(len(told["searches"]) - _MOST_SEARCHES, words) if search is shown_searches[-1] else []
+        notes = [say("{name}: {told}", name=label, told=sentence) for label, sentence in trials[:_MOST_NOTED]]
+        _tell_search(deck, search, [*notes, *_tell_left(len(trials) - _MOST_NOTED, words)], more)
     if told["combinations"]:
         _tell_combinations(deck, told["combinations"])
     failed = [
@@ -258,7 +260,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             slide = deck.slide(say("Masks"), [masks.drawing.label])
             deck.picture(slide, masks.drawing, _BOX, width_in=_TWO_BESIDE_IN)
         slide = deck.slide(say("Each class"), [told["metric_why"]])
-        deck.table(slide, masks.few, _BOX, most_rows=12)
+        deck.table(slide, masks.few, _BOX, most_rows=len(masks.few.rows))
     if told["detectors"]:
         deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
     if told["robustness"]:
@@ -337,7 +339,12 @@ def _tell_published(deck: Deck, published: PublishedPart) -> None:
         rest = Table(rest.columns, rest.rows[n_rows:])
 
 
-def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str]) -> None:
+def _tell_left(left: int, words: Words) -> list[str]:
+    """Say how many things more the note holds; nothing where none is left."""
+    return [words.say_count("{n} more is in the note", "{n} more are in the note", left)] if left > 0 else []
+
+
+def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str], more: Sequence[str]) -> None:
     """Write the slides of a search: its cost beside its gain with the scores of its trials, then what was found."""
     say, summary = deck.words.say, search.summary
     title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
@@ -349,8 +356,8 @@ def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str]) -> None:
         deck.bullets(slide, [caption], (_RIGHT[0], 6.05, _RIGHT[2], 0.8))
     caption = say("The fields that were searched, and what was found.")
     slide = deck.slide(title, [caption])
-    deck.table(slide, search.settings, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8), most_rows=10)
-    deck.bullets(slide, [caption], (MARGIN_IN, 6.3, FULL_IN, 0.5))
+    left = deck.table(slide, search.settings, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8), most_rows=10)
+    deck.bullets(slide, [caption, *_tell_left(left, deck.words), *more], (MARGIN_IN, 6.3, FULL_IN, 0.5))
 
 
 def _tell_combinations(deck: Deck, combined: CombinedPart) -> None:
@@ -382,7 +389,8 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     for place, (_, drawing) in enumerate(shown):
         left_in = MARGIN_IN + place * (width_in + _GAP_IN)
         deck.picture(slide, drawing, (left_in, TOP_IN, width_in, BODY_IN - 0.6), width_in=4.0)
-    deck.bullets(slide, [told], (MARGIN_IN, 6.45, FULL_IN, 0.5))
+    left = _tell_left(len(generated.sheets) - len(shown), deck.words)
+    deck.bullets(slide, [told, *left], (MARGIN_IN, 6.45, FULL_IN, 0.5))
     slide = deck.slide(say("How near to photographs"), [*generated.plain[:1], *generated.ratios])
     deck.table(
         slide, keep_ends(generated.measures, 8, len(TRIVIAL_WORDS)), (MARGIN_IN, TOP_IN, FULL_IN, 3.6), most_rows=8
@@ -396,7 +404,7 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
             "of the runs."
         )
         slide = deck.slide(say("Each class that was asked for"), [held])
-        deck.table(slide, generated.classes, _BOX, most_rows=12)
+        deck.table(slide, generated.classes, _BOX, most_rows=len(generated.classes.rows))
     caption = say(
         "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, above that "
         "picture.",

@@ -23,8 +23,11 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
         Column(say("pictures' size"), hint=say("height × width in training, in pixels")),
         Column(say("training pictures")),
         Column(say("steps"), hint=say("optimiser steps, mean of a run")),
-        Column(say("epochs"), hint=say("mean of a run")),
     ]
+    picks: list[Callable[[RunRecord], int]] = [lambda run: run.n_train, lambda run: run.steps]
+    if study.record.task != "generation":  # a generator has looks, and no epochs
+        columns.append(Column(say("epochs"), hint=say("mean of a run")))
+        picks.append(lambda run: run.epochs)
     rows = []
     for name in dict.fromkeys(row.candidate for row in study.record.leaderboard):
         runs = [run for run in study.runs_of(name) if run.config]
@@ -40,7 +43,7 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
                     " × ".join(words.count(side) for side in size) if size else ABSENT,
                     size[0] * size[1] if size else None,
                 ),
-                *(_mean(runs, pick, words) for pick in (lambda run: run.n_train, lambda run: run.steps, _epochs)),
+                *(_mean(runs, pick, words) for pick in picks),
             )
         )
     return Table(tuple(columns), tuple(rows))
@@ -49,10 +52,6 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
 def _mean(runs: Sequence[RunRecord], pick: Callable[[RunRecord], int], words: Words) -> Cell:
     mean = fmean(pick(run) for run in runs)
     return Cell(words.count_rounded(mean), mean)
-
-
-def _epochs(run: RunRecord) -> int:
-    return run.epochs
 
 
 def _training_size(config: dict[str, Any]) -> tuple[int, int] | None:

@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.explain.records import PictureRef
+from etude.metrics.calibration import with_temperature
+from etude.metrics.classification import predicted_labels
 from etude.pictures.prepare import VOID
 from etude.study.opened import OpenedRun
 
@@ -98,8 +100,12 @@ def _of_classes(
     opened: OpenedRun, logits_BK: torch.Tensor, features_BD: torch.Tensor | None, labels_B: Integers
 ) -> Answered:
     probabilities_BK = opened.fitted.task.answer(logits_BK).numpy()
+    chosen = opened.adjustment
+    if chosen.temperature is not None:
+        probabilities_BK = with_temperature(probabilities_BK, chosen.temperature).astype(np.float32)
+    answers_B = predicted_labels(probabilities_BK, chosen.threshold)
     features = logits_BK if features_BD is None else features_BD
-    return Answered(features.numpy(), labels_B, probabilities_BK.argmax(1), probabilities_BK.max(1))
+    return Answered(features.numpy(), labels_B, answers_B, probabilities_BK[np.arange(len(answers_B)), answers_B])
 
 
 def _of_masks(

@@ -134,7 +134,8 @@ def _ask_of_pictures(opened: OpenedRun) -> Iterator[_Asked]:
     classes = opened.job.classes
     right = np.flatnonzero(answers.labels == answers.truth)
     wrong = np.flatnonzero(answers.labels != answers.truth)
-    wrong = wrong[np.argsort(-answers.probabilities[wrong].max(1), kind="stable")][:_WRONG]
+    surety_M = answers.probabilities[wrong, answers.labels[wrong]]  # of what was answered: a threshold may decide
+    wrong = wrong[np.argsort(-surety_M, kind="stable")][:_WRONG]
     for place in (*(right[spread(len(right), _RIGHT)] if len(right) else right), *wrong):
         label = int(answers.labels[place])
         picture = PictureRef(

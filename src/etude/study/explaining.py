@@ -215,7 +215,8 @@ def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -
 
     def to_answers(logits_NK: torch.Tensor) -> Predictions:
         answers_NK = opened.fitted.task.answer(logits_NK).cpu().numpy()
-        return Predictions(ids_N[: len(answers_NK)], Part.VALIDATION, truth_N[: len(answers_NK)], answers_NK)
+        count = len(answers_NK)
+        return opened.adjustment.apply(Predictions(ids_N[:count], Part.VALIDATION, truth_N[:count], answers_NK))
 
     return opened.record.metric, to_answers
 

@@ -16,6 +16,7 @@ from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.data.subsets import in_proportion
+from etude.evaluate.detector import Adjustment
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
@@ -115,6 +116,12 @@ class OpenedRun:
         from etude.train.finish import open_finished
 
         return open_finished(self.job, self.folder.run(self.ref.identity))[1]
+
+    @cached_property
+    def adjustment(self) -> Adjustment:
+        """Temperature and threshold that were chosen for the run's answers."""
+        run = self.folder.load_run(self.ref.identity)
+        return Adjustment() if run is None else Adjustment(run.temperature, run.threshold)
 
     @property
     def answers_path(self) -> Path:

@@ -108,16 +108,17 @@ def explain_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
 
     own = Predictions.read(opened.answers_path, Part.TEST)
     read = [Predictions.read(path, Part.TEST) for path in opened.other_answers_paths]
-    alike = [entry.probabilities for entry in read if np.array_equal(entry.ids, own.ids)]
+    alike = [own, *(entry for entry in read if np.array_equal(entry.ids, own.ids))]
     prepared = opened.part("test")
     groups = opened.workspace.source.items.groups
     record = find_mistakes(
         [str(item) for item in own.ids],
         own.truth,
-        np.stack([own.probabilities, *alike]),
+        np.stack([entry.probabilities for entry in alike]),
         opened.job.classes,
         opened.ref.candidate,
         None if groups is None else np.array(groups[prepared.indices_N].tolist()),
+        None if own.threshold is None else np.stack([entry.labels for entry in alike]),
     )
     places = {str(item): place for place, item in enumerate(own.ids)}
     shown = {

@@ -319,10 +319,17 @@ def test_separability_tells_a_heap_from_a_mixture():
     labels = np.concatenate([np.zeros(60, np.int64), 1 + np.arange(120) % 2])
     elephant, fox, tiger = separate_classes(values, labels, ("elephant", "fox", "tiger"))
     assert elephant.share == 1
-    assert elephant.interval.low == 1
+    assert 0.9 < elephant.interval.low < elephant.interval.high == 1
     for entry in (fox, tiger):
         assert entry.interval.low < 0.5 < entry.interval.high
         assert entry.n == 60
+
+
+def test_of_two_pictures_nothing_is_told_apart_though_they_are_alike():
+    values = np.array([[0.0, 0], [0.1, 0], [9, 9], [9.1, 9]], np.float32)
+    found = separate_classes(values, np.array([0, 0, 1, 1]), ("a", "b"))
+    assert [(entry.share, entry.interval) for entry in found] == [(1.0, wilson(1.0, 2))] * 2
+    assert found[0].interval.low < 0.5
 
 
 def test_nearest_others_are_those_of_scikit_learn():
@@ -357,6 +364,21 @@ def test_mistakes_are_listed_by_what_makes_them_worth_a_look():
     assert record.hardest[0].of_truth == pytest.approx(0.075)
     assert [entry.picture.item for entry in record.mislabelled] == ["b"]  # on c the runs do not agree
     assert [(group.name, group.share) for group in record.classes] == [("cat", 0.5), ("dog", 0.75)]
+
+
+def test_mistakes_of_a_detector_are_told_by_its_threshold():
+    """At 0.08 the second picture is found, and the first is a false alarm: one half would tell the opposite of both."""
+    truth = np.array([0, 1, 1])
+    yes_N = np.array([0.1, 0.2, 0.01], np.float32)
+    probabilities_NK = np.stack([1 - yes_N, yes_N], 1)
+    answers_RN = np.array([[1, 1, 0]])
+    record = find_mistakes(
+        ["a", "b", "c"], truth, probabilities_NK[None], ("other", "lion"), "cnn", answers_RN=answers_RN
+    )
+    assert [(picture.item, picture.answer) for picture in record.confident] == [("c", "other"), ("a", "lion")]
+    assert record.confident[1].probability == pytest.approx(0.1)
+    assert {group.name: group.share for group in record.classes} == {"other": 0.0, "lion": 0.5}
+    assert next(entry.picture for entry in record.hardest if entry.picture.item == "b").answer == "lion"
 
 
 def test_mistakes_of_masks_are_those_that_all_runs_make_alike():

@@ -11,7 +11,7 @@ from etude.figures.confusion import draw_confusion, list_confusions, share_rows
 from etude.figures.curves import draw_curves, draw_gaps, gather_curve
 from etude.figures.gallery import draw_answers, draw_contact_sheet
 from etude.figures.leaderboard import draw_leaderboard
-from etude.figures.masks import draw_class_curves
+from etude.figures.masks import MaskRow, draw_class_curves, draw_masks
 from etude.figures.pareto import Panel, Point, draw_pareto, find_front
 from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.figures.verdicts import draw_verdicts
@@ -258,6 +258,30 @@ class TestMasks:
         drawn = [(list(line.get_xdata()), list(line.get_ydata())) for line in figure.axes[0].lines]
         assert drawn == [([1, 2, 3], [0.5, 0.6, 0.7]), ([2], [0.2])]
         assert sorted(text.get_text() for text in figure.axes[0].texts) == ["pole", "road"]
+
+    @pytest.mark.parametrize("width_in", [3.5, 7.65])
+    def test_all_classes_are_named_though_all_are_near_the_top(self, width_in):
+        names = [f"class {number}" for number in range(19)]
+        ious = tuple(0.9 + number / 200 for number in range(19))
+        lines = [line.model_copy(update={"validation_classes": ious}) for line in history(3, 2, 1)]
+        figure = draw_class_curves(lines, names, score_label="IoU", epoch_label="e", number=str, width_in=width_in)
+        svg = to_svg(figure)
+        assert [name for name in names if f">{name}<" not in svg] == []
+        heights = [text.xy[1] for text in figure.axes[0].texts]
+        assert 0 <= min(heights) < max(heights) <= 1
+
+    @pytest.mark.parametrize("width_in", [3.5, 7.65])
+    def test_the_legend_of_masks_stays_on_the_page_however_long_the_names_are(self, width_in):
+        names = [f"a rather long name of a class, {number}" for number in range(32)]
+        pixels, ids = np.zeros((30, 40, 3), np.uint8), np.zeros((30, 40), np.uint8)
+        row = MaskRow(pixels, ids, ids, "spread: 50%")
+        palette = np.zeros((256, 3), np.uint8)
+        figure = draw_masks([row], names, palette, ("a", "b", "c", "d"), width_in=width_in)
+        figure.draw_without_rendering()
+        (legend,) = figure.legends
+        box = legend.get_window_extent()
+        assert box.x1 / figure.dpi <= width_in
+        assert box.y0 >= 0
 
 
 def test_a_figure_of_photographs_is_written_as_what_is_smaller(tmp_path):

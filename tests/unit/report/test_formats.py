@@ -179,6 +179,43 @@ def test_proposals_follow_the_records(study_folder):
     assert tell_proposals(read_study(study_folder), words, metric) == []
 
 
+def test_comparisons_that_could_show_nothing_are_counted_apart(study_folder):
+    words = Words("en")
+    record = StudyRecord.load(study_folder / "study.json")
+    (given, *_) = record.verdicts
+    missed = [
+        given.model_copy(update={"verdict": "no difference shown", "smallest_detectable": least})
+        for least in (0.01, 0.02, 1.4)
+    ]
+    mutate(study_folder, verdicts=tuple(missed))
+    said = " ".join(tell_proposals(read_study(study_folder), words, MetricWords(words, "accuracy")))
+    assert "1 comparison showed no difference, and so few runs could hardly" in said
+    assert "2 comparisons showed no difference, though one of 2.0" in said
+
+
+def test_a_candidate_that_was_renamed_is_told_by_its_new_name(study_folder, tmp_path):
+    """Its runs were trained under the old one, and their records say so."""
+    record = StudyRecord.load(study_folder / "study.json")
+    renamed = [ref.model_copy(update={"candidate": ref.candidate.replace("resnet", "own")}) for ref in record.runs]
+    rows = [row.model_copy(update={"candidate": row.candidate.replace("resnet", "own")}) for row in record.leaderboard]
+    verdicts = [v.model_copy(update={"candidate": v.candidate.replace("resnet", "own")}) for v in record.verdicts]
+    mutate(study_folder, runs=tuple(renamed), leaderboard=tuple(rows), verdicts=tuple(verdicts))
+    study = read_study(study_folder)
+    assert {run.candidate for run in study.runs_of("own")} == {"own"}
+    write_slides(study_folder, "en", to=tmp_path / "slides.pptx")
+
+
+def test_candidates_that_come_to_one_training_are_no_missing_runs(study_folder):
+    from etude.report.limits import list_limits
+
+    record = StudyRecord.load(study_folder / "study.json")
+    twice = [ref.model_copy(update={"candidate": "the same"}) for ref in record.runs if ref.candidate == "cnn"]
+    mutate(study_folder, runs=(*record.runs, *twice))
+    study, words = read_study(study_folder), Words("en")
+    told = list_limits(study.record, list(study.runs.values()), words, MetricWords(words, "accuracy"))
+    assert not any("missing" in limit for limit in told)
+
+
 def test_a_difference_of_more_than_the_whole_range_is_not_told(study_folder):
     words = Words("en")
     metric = MetricWords(words, "accuracy")

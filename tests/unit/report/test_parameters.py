@@ -18,7 +18,12 @@ from etude.models.model_spec import ModelSpec
 from etude.pictures.prepare_config import Prepare
 from etude.report.choices import METRIC_SENTENCES, tell_metric
 from etude.report.messages import LANGUAGES, read_messages
-from etude.report.parameters import LOSS_SENTENCES, PARAMETER_SENTENCES, tabulate_parameters
+from etude.report.parameters import (
+    LOSS_SENTENCES,
+    PARAMETER_SENTENCES,
+    tabulate_other_parameters,
+    tabulate_parameters,
+)
 from etude.report.settings import flatten
 from etude.report.words import Words
 from etude.study.file import CombineConfig
@@ -97,6 +102,24 @@ def test_the_loss_is_told_as_the_one_that_it_is():
     assert "Dice coefficient" in dice
     assert "logarithm" not in dice
     assert "Le discriminateur apprend" in told({"train.loss": "hinge"}, "fr")["train.loss"]
+
+
+def test_what_other_candidates_have_besides_is_told_once_and_each_loss():
+    reference = {"train.loss": "cross-entropy", "train.batch": "8", "combine.tta": "none"}
+    candidates = {
+        "plain": reference,
+        "dice": reference | {"train.loss": "dice"},
+        "airnet": reference | {"model.logit_scale": "0.1", "train.batch": "16"},
+        "larger": reference | {"model.logit_scale": "0.2"},
+        "flipped": reference | {"combine.tta": "flip"},
+    }
+    rows = tabulate_other_parameters(reference, candidates, Words("en")).rows
+    found = {row[0].text: (row[1].text, row[2].text) for row in rows}
+    assert len(rows) == len(found)
+    assert found["model.logit_scale"][0] == "0.1, 0.2"
+    assert "Dice coefficient" in found["train.loss"][1]
+    assert "train.batch" not in found
+    assert tabulate_other_parameters(reference, {"plain": reference}, Words("en")).rows == ()
 
 
 def test_what_a_training_uses_is_told_and_what_does_nothing_is_left_out():
