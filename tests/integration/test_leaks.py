@@ -95,6 +95,17 @@ def test_allowed_or_clean_a_run_has_the_same_identity(photos: Path, tmp_path: Pa
     assert len(list((tmp_path / "leaky/runs").iterdir())) == 2 * len(before)
 
 
+def test_after_dropping_the_other_modes_have_the_split_as_it_was_drawn(photos: Path, tmp_path: Path) -> None:
+    """What an earlier call left beside the split does not vouch for what `drop` wrote there since."""
+    with pytest.raises(LeakError):
+        study_of(photos, "stop").run(tmp_path)
+    study_of(photos, "drop").run(tmp_path)
+    with pytest.raises(LeakError):
+        study_of(photos, "stop").run(tmp_path)
+    result = study_of(photos, "allow").run(tmp_path)
+    assert all(row.score_clean is not None for row in result.leaderboard())
+
+
 def test_where_every_test_picture_leaks_the_note_says_so(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for part in ("train", "test"):

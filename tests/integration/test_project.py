@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from etude import Study
@@ -287,8 +288,9 @@ def test_what_only_its_own_machine_has_is_laid_aside_elsewhere(finished, tmp_pat
     folder = shutil.copytree(finished, tmp_path / "tree")
     assert settings_elsewhere(read_study(folder)) == []
     given = folder / "study.yaml"
-    text = given.read_text().replace("protocol: {", "protocol: {generation: {judge: others}, ")
-    given.write_text(text + "track: mlflow\n")
+    asked = yaml.safe_load(given.read_text())
+    asked["protocol"] = asked.get("protocol", {}) | {"generation": {"judge": "others"}}
+    given.write_text(yaml.safe_dump(asked | {"track": "mlflow"}))
     sets = settings_elsewhere(read_study(folder))
     assert sets == ["track=null", 'protocol.generation.judge=""']
     laid = Study.from_text(given.read_text(), base=tmp_path, sets=sets).config

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -31,7 +32,7 @@ def add_clean_scores(
     done = []
     for row in rows:
         found = [_clean_score(run, metric, leaked[run.record.fold or 0]) for run in runs[row.candidate]]
-        scores = [score for score, _ in found if score is not None]
+        scores = [score for score, _ in found if score is not None and math.isfinite(score)]
         n_clean = sum(count for _, count in found) // max(1, len(found))
         update = {"score_clean": statistics.fmean(scores) if scores else None, "n_clean": n_clean if found else None}
         done.append(row.model_copy(update=update))

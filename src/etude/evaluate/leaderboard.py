@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from etude.core.errors import MistakeError
 from etude.core.interval import Interval
 from etude.core.run_record import Cost
 from etude.core.study_record import LeaderboardRow
@@ -52,13 +53,13 @@ def leaderboard_row(
     return LeaderboardRow(
         candidate=candidate,
         n_runs=len(runs),
-        score=statistics.fmean(scores),
+        score=statistics.fmean(scores) if known else None,
         deviation=deviation_over_runs(runs, scores) if known else None,
         interval_runs=interval_over_runs(runs, metric) if known else None,
         interval_pictures=interval_over_pictures(runs, metric) if known else None,
         validation_score=_mean([record.validation.get(metric) for record in records]),
         train_score=_mean([record.train.get(metric) for record in records]),
-        also={name: statistics.fmean(run.score(name) for run in runs) for name in also if name not in _COLUMNS},
+        also=_also(runs, also),
         of_photographs={
             name: honest
             for name in COPY_LIMITS
@@ -124,6 +125,21 @@ def test_to_train(runs: Sequence[RunResult]) -> float:
 
 def _missing(value: float | None) -> bool:
     return value is None or math.isnan(value)
+
+
+def _also(runs: Sequence[RunResult], names: Sequence[str]) -> dict[str, float]:
+    """Return the means of further metrics; without one that does not exist here, or that a run did not count."""
+    found = {}
+    for name in names:
+        if name in _COLUMNS:
+            continue
+        try:
+            score = statistics.fmean(run.score(name) for run in runs)
+        except MistakeError:  # contours are counted where they are asked for before the run is made
+            continue
+        if math.isfinite(score):
+            found[name] = score
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

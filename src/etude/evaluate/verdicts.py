@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -91,13 +92,15 @@ def compare(
         alpha: level of the verdicts.
 
     Returns:
-        One verdict for each other candidate that has a pair, in the order given.
+        One verdict for each other candidate that has a pair, in the order given; none where a score does not exist.
 
     Raises:
-        DataError: if a score does not exist, or two paired runs answered different pictures.
+        DataError: if two paired runs answered different pictures.
     """
     pairs = {name: pair_runs(runs[name], runs[baseline]) for name in runs if name != baseline}
-    comparisons = {name: compare_pairs(*pair, metric, auto) for name, pair in pairs.items() if pair[0]}
+    comparisons = {
+        name: compare_pairs(*pair, metric, auto) for name, pair in pairs.items() if pair[0] and _exists(pair, metric)
+    }
     adjusted = holm([entry.p for entry in comparisons.values()])
     return [
         Verdict(
@@ -117,6 +120,11 @@ def compare(
         )
         for (name, entry), p_adjusted in zip(comparisons.items(), adjusted, strict=True)
     ]
+
+
+def _exists(pair: tuple[Sequence[RunResult], Sequence[RunResult]], metric: str) -> bool:
+    """Whether every run has a score: of two classes, a test part may hold one only."""
+    return all(math.isfinite(run.score(metric)) for runs in pair for run in runs)
 
 
 def look_at_seeds(

@@ -39,7 +39,8 @@ def predicted_labels(probabilities_NK: npt.ArrayLike, threshold: float | None = 
         raise DataError(
             sentence("metrics", "the number of classes with a threshold", "2", probabilities.shape[1], remedy)
         )
-    return (probabilities[:, 1] >= threshold).astype(np.int64)
+    # Thresholds are chosen between scores in float64: in float32 they may be one of them.
+    return (probabilities[:, 1].astype(np.float64) >= threshold).astype(np.int64)
 
 
 def _confusion(truth_N: Integers, probabilities_NK: Floats, weights: Floats | None) -> npt.NDArray[np.number]:

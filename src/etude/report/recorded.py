@@ -49,6 +49,18 @@ PATTERNS = (
         "Training holds other pictures of the groups that validation is of, such as frames of a sequence (on_leak: "
         "allow): validation scores are too high."
     ),
+    mark(
+        "There are too many pictures for the data check before a study: none was opened, so faults, duplicates and "
+        "leaks are not known. `etude data check` with --limit looks at all."
+    ),
+    mark(
+        "There are too many pictures to be compared with each other before a study: near duplicates were not looked "
+        "for, equal pictures were. `etude data check` with --limit compares all."
+    ),
+    mark(
+        "{candidate} has no score: {metric} does not exist on a test part that lacks pictures of a class. Give another "
+        "metric or another split."
+    ),
     mark("One run a candidate: what another seed would give is not known."),
     mark(
         "Seeds were added while looking, {drawn} of at most {most}: tests and intervals allow for a look "

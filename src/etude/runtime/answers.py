@@ -43,7 +43,7 @@ class ClassAnswer:
     def id(self) -> int:
         """Position of the answer in `classes`: the most probable one; a detector's by its threshold."""
         if self.threshold is not None:
-            return int(self.probabilities[1] >= self.threshold)
+            return int(float(self.probabilities[1]) >= self.threshold)
         return int(self.probabilities.argmax())
 
     @property

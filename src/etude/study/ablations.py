@@ -89,7 +89,10 @@ def _make(
     if study.candidates.get(variant.name, config) != config:
         return study, None, [f"candidate {variant.name!r} is there already, with other fields. Rename it."]
     made = study.model_copy(update={"candidates": study.candidates | {variant.name: config}})
-    return made, put_together(made, variant.name), []
+    try:
+        return made, resolve_candidate(made, variant.name), []
+    except StudyFileError as error:
+        return study, None, list(error.problems)
 
 
 def written_candidates(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[str]:
@@ -174,7 +177,10 @@ def field_problem(vary: str) -> str:
 
 
 def put_together(study: StudyConfig, name: str) -> Candidate | None:
-    """Put a candidate together; none where it extends itself or nothing, or has no network: that is told elsewhere."""
+    """Put a candidate together; none where it extends itself or nothing, or its fields do not go together.
+
+    That is told elsewhere.
+    """
     seen: list[str] = []
     above: str | None = name
     while above is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from etude.core.errors import DivergenceError, ModelError
+from etude.core.errors import DivergenceError, ModelError, sentence
 from etude.core.run_record import RunRecord
 from etude.study.plan import Order
 
@@ -43,3 +43,22 @@ class InProcess:
                 yield Outcome(order, perform(order))
             except (DivergenceError, ModelError) as error:
                 yield Outcome(order, None, str(error))
+            except (MemoryError, RuntimeError) as error:
+                if not _is_out_of_memory(error):
+                    raise
+                remedy = (
+                    "Give it a smaller train.batch, train.accumulate, smaller pictures or, of masks, train.crop_px."
+                )
+                told = sentence(
+                    "train", order.candidate, "small enough for the memory at hand", "out of memory", remedy
+                )
+                yield Outcome(order, None, told)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether a run asked for more memory than there is, of a device or of the machine."""
+    import torch
+
+    told = str(error)
+    is_of_cpu = "DefaultCPUAllocator" in told or "not enough memory" in told
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or is_of_cpu

@@ -20,6 +20,7 @@ from etude.core.words import Part
 from etude.data.items import Items
 from etude.data.source import Source
 from etude.data.split import split_digest
+from etude.metrics import METRICS
 from etude.study.folder import StudyFolder
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def guard(workspace: Workspace) -> None:
     if record.findings:
         told = how_many(len(record.findings), "finding")
         workspace.watch.said(f"Data check: {told}, {grave} grave; see {workspace.folder.root / 'check.html'}")
+    for told in _unseen(record):
+        workspace.watch.said(told)
     if not record.leaks_any:
         return
     if data.on_leak == "stop":
@@ -92,6 +95,39 @@ def guard(workspace: Workspace) -> None:
             f"{how_many(n_dropped, 'picture that leaks is', 'pictures that leak are')} left out of training or "
             f"validation (on_leak: drop)"
         )
+
+
+def check_scores(workspace: Workspace) -> None:
+    """Refuse metrics of two classes where they would not exist: that shows after hours of training otherwise.
+
+    Raises:
+        MistakeError: if such a metric is asked for and there are not two classes.
+        DataError: if a part that the ranking metric scores has pictures of one class only.
+    """
+    study, source = workspace.study, workspace.source
+    if study.task != "classification":
+        return
+    for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
+        for name in names:
+            if METRICS[name].binary_only and len(source.classes) != 2:
+                remedy = "Give another metric, or data.positive: one class against the rest."
+                found = f"{len(source.classes)} classes"
+                raise MistakeError(sentence("protocol", f"{field} {name}", "of two classes", found, remedy)).at(
+                    "protocol", field
+                )
+    metric = study.protocol.metric
+    if not METRICS[metric].binary_only:
+        return
+    for fold, parts in enumerate(workspace.drawn_splits):
+        for part in (Part.VALIDATION, Part.TEST):
+            labels = np.unique(source.items.labels[parts == part])
+            if len(labels) == 1:
+                where = f"the {part.label} part" + (f" of fold {fold}" if len(workspace.drawn_splits) > 1 else "")
+                found = f"pictures of {source.classes[labels[0]]} alone"
+                remedy = "Give another data.split.seed or kind, more pictures to that part, or another metric."
+                raise DataError(
+                    sentence("split", where, f"of pictures of both classes for {metric}", found, remedy)
+                ).at("data", "split")
 
 
 def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) -> list[Parts]:
@@ -114,11 +150,29 @@ def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) ->
     return kept
 
 
+def _unseen(record: CheckRecord) -> list[str]:
+    """Return what was not looked at as there are too many pictures: it may leak without anybody knowing."""
+    told = {
+        "The pictures were not opened": "There are too many pictures for the data check before a study: none was "
+        "opened, so faults, duplicates and leaks are not known. `etude data check` with --limit looks at all.",
+        "Near duplicates were not looked for among": "There are too many pictures to be compared with each other "
+        "before a study: near duplicates were not looked for, equal pictures were. `etude data check` with --limit "
+        "compares all.",
+    }
+    return [note for begin, note in told.items() if any(one.startswith(begin) for one in record.skipped)]
+
+
 def leak_notes(workspace: Workspace) -> list[str]:
-    """Say what a reader of the scores must know of leaks: what was dropped, or what stayed in."""
+    """Say what a reader of the scores must know of leaks: what was dropped, what stayed in, what nobody looked at."""
     record, mode = workspace.check, workspace.study.data.on_leak
+    unseen = _unseen(record)
     if not record.leaks_any:
-        return []
+        return unseen
+    return [*unseen, *_tell_leaks(record, mode)]
+
+
+def _tell_leaks(record: CheckRecord, mode: str) -> list[str]:
+    """Say what was dropped, or what stayed in."""
     n_leaked = sum(len(fold.test) for fold in record.leaks)
     n_test = sum(fold.n_test for fold in record.leaks)
     if mode == "drop":

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from etude.core.errors import StudyFileError
 from etude.data.augment import AugmentConfig
 from etude.data.subsets import HeldOut
@@ -18,6 +20,12 @@ from etude.train.config import TrainConfig
 from etude.train.finetune import FinetuneConfig
 
 _FIELDS = ("model", "augment", "prepare", "train", "finetune")
+_LENGTHS = ("epochs", "steps", "budget")
+_DEFAULT_NAMES: dict[str, Any] = {
+    "train": {group: {"name": getattr(TrainConfig(), group).name} for group in ("optimizer", "schedule", "average")},
+    "finetune": {"name": FinetuneConfig().name},
+}
+"""What lies under every file: of a name that is left out, a candidate's other name is another one all the same."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +117,48 @@ def resolve_candidate(study: StudyConfig, name: str) -> Candidate:
     Raises:
         StudyFileError: if no network is given for it anywhere.
     """
-    merged: dict[str, Any] = _given(study, _FIELDS)
+    merged: dict[str, Any] = merge(_DEFAULT_NAMES, _given(study, _FIELDS))
     for layer in _layers(study, name):
-        merged = merge(merged, _given(layer, (*_FIELDS, "combine", "data")))
+        merged = _lay_over(merged, _given(layer, (*_FIELDS, "combine", "data")))
     if not merged.get("model", {}).get("name"):
         told = f"candidates.{name} must have a model. Give `model: cnn`, say; `etude models list` names all."
         raise StudyFileError(f"{study.study}: {told}", (told,))
-    candidate = Candidate.of_fields(name, merged)
+    try:
+        candidate = Candidate.of_fields(name, merged)
+        candidate.train.check_whole()
+    except ValueError as error:  # what holds in each place by itself, and not together
+        reasons = tuple(f"candidates.{name}: {reason}" for reason in _reasons(error))
+        raise StudyFileError(f"{study.study}: {' '.join(reasons)}", reasons) from error
     is_pretrained = candidate.model.weights is not None or candidate.model.checkpoint is not None
     if study.task == "classification" and is_pretrained and candidate.finetune.norm is None:
         candidate = replace(candidate, finetune=candidate.finetune.model_copy(update={"norm": "frozen"}))
     is_whole = candidate.train_items == study.data.split.train_items
     return replace(candidate, train_items=None) if is_whole else candidate
+
+
+def _lay_over(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay a candidate's fields over those of the study; the length that it gives stands in place of theirs.
+
+    `steps` and `budget` each go before `epochs`, which may stay below them.
+    """
+    given = {name for name in _LENGTHS if over.get("train", {}).get(name) is not None}
+    if given:
+        replaced = {"steps", "budget"} - given
+        train = {name: value for name, value in under.get("train", {}).items() if name not in replaced}
+        under = under | {"train": train}
+    return merge(under, over)
+
+
+def _reasons(error: ValueError) -> list[str]:
+    """Return what is wrong, a sentence each."""
+    if not isinstance(error, ValidationError):
+        return [str(error)]
+    told = []
+    for found in error.errors():
+        place = ".".join(str(part) for part in found["loc"])
+        reason = found["msg"].removeprefix("Value error, ")
+        told.append(f"{place} {reason}" if place else reason)
+    return told
 
 
 def resolve_candidates(study: StudyConfig) -> dict[str, Candidate]:

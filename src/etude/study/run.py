@@ -23,7 +23,7 @@ from etude.study.estimate import StudyPlan, make_plan
 from etude.study.extras import make_extras
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
-from etude.study.guard import guard
+from etude.study.guard import check_scores, guard
 from etude.study.jobs import build_network, make_job
 from etude.study.judging import find_judge, judge_generators
 from etude.study.kept import keep_study
@@ -83,6 +83,7 @@ def run_study(
     has_helped = _help(Searching(study, workspace, watch, started))
     with folder.locked(wait=has_helped):
         check_networks(resolve_candidates(study), workspace)
+        check_scores(workspace)
         if study.protocol.generation.judge:
             with mistakes_at("protocol", "generation", "judge"):
                 find_judge(study, workspace.source.classes, results)

@@ -16,6 +16,7 @@ from etude.search import Parameter, SearchConfig, Space, make_space
 from etude.search.points import grid_size
 from etude.study.ablations import FieldPath, fault_sentence, field_problem, put_together
 from etude.study.file import CandidateConfig, StudyConfig
+from etude.study.resolve import resolve_candidate
 from etude.study.yaml_text import set_field
 
 _SEARCHED = ("model", "augment", "prepare", "train", "finetune")
@@ -150,6 +151,8 @@ def _faults(study: StudyConfig, search: SearchConfig, settings: dict[str, Any], 
             update={"candidates": study.candidates | {search.candidate: candidate_with(search.of, settings)}}
         )
         candidate = put_together(trial, search.candidate)
+        if candidate is None and put_together(study, search.of) is not None:
+            resolve_candidate(trial, search.candidate)  # says what does not go together
         if candidate is not None and field.startswith("model"):
             resolve_spec(candidate.model, base)
     except ValidationError as error:

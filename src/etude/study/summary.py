@@ -101,7 +101,7 @@ def summarize(
         data_fingerprint=workspace.fingerprint,
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
-        notes=_notes(study, workspace, refs, records, looks, rules),
+        notes=_notes(study, workspace, refs, records, looks, rules, rows),
         resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows else None,
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
@@ -306,6 +306,7 @@ def _notes(
     records: Sequence[RunRecord],
     looks: Sequence[int],
     rules: Rules,
+    rows: Sequence[LeaderboardRow],
 ) -> tuple[str, ...]:
     """Gather what a reader must know: of the source, and of the runs."""
     notes = [*workspace.source.notes, *leak_notes(workspace), *(note for record in records for note in record.notes)]
@@ -330,6 +331,12 @@ def _notes(
             f"now {auto.first}–{auto.most}. Each spreads the level of its tests over its own looks, and nothing "
             f"allows for those of two: tests and intervals err more often than 5 times in 100."
         )
+    notes += [
+        f"{row.candidate} has no score: {study.protocol.metric} does not exist on a test part that lacks pictures of a "
+        f"class. Give another metric or another split."
+        for row in rows
+        if row.n_runs and row.score is None
+    ]
     return tuple(dict.fromkeys(notes))
 
 

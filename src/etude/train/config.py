@@ -135,8 +135,17 @@ class TrainConfig(Config):
     def _one_length(self) -> Self:
         if self.steps is not None and self.budget is not None:
             raise ValueError("steps must be left out where budget is given: it becomes a number of steps.")
-        if self.accumulate > self.batch:
-            raise ValueError(f"accumulate must be at most batch ({self.batch}). Got {self.accumulate}.")
-        if self.balanced_crops and self.crop_px is None:
-            raise ValueError("balanced_crops must go with crop_px, the size of the windows.")
         return self
+
+    def check_whole(self) -> None:
+        """Check what only a whole configuration can tell: a part of one leaves the rest to what it is laid over.
+
+        Raises:
+            ValueError: if two fields do not go together.
+        """
+        if self.accumulate > self.batch:
+            raise ValueError(f"train.accumulate must be at most train.batch ({self.batch}). Got {self.accumulate}.")
+        if self.balanced_crops and self.crop_px is None:
+            raise ValueError("train.balanced_crops must go with train.crop_px, the size of the windows.")
+        if self.early_stopping is not None and self.keep == "last":
+            raise ValueError("train.early_stopping must go with train.keep: best: with last, the last epoch is kept.")

@@ -45,26 +45,44 @@ class FeatureStore:
         self._indices_N, self._features_NC = self._read()
 
     def of(self, prepared: PreparedSet, loader: ImageLoader) -> Tensor:
-        """Return the features (N, C) float32 of a part's pictures; those not known yet are computed and kept."""
-        if not np.isin(prepared.indices_N, self._indices_N).all():
-            self._add(prepared, loader)
-        order = np.argsort(self._indices_N)
-        positions = order[np.searchsorted(self._indices_N, prepared.indices_N, sorter=order)]
-        return self._features_NC[torch.from_numpy(positions)]
+        """Return the features (N, C) float32 of a part's pictures; those not known yet are computed and kept.
 
-    def _add(self, prepared: PreparedSet, loader: ImageLoader) -> None:
+        Generated pictures have no position in the source (-1): theirs are computed each time, and not kept.
+        """
+        is_item_N = prepared.indices_N >= 0
+        computed_NC = None
+        if not (is_item_N.all() and np.isin(prepared.indices_N, self._indices_N).all()):
+            computed_NC = self._compute(loader)
+            self._keep(prepared.indices_N, is_item_N, computed_NC)
+        order = np.argsort(self._indices_N)
+        found = np.searchsorted(self._indices_N, prepared.indices_N[is_item_N], sorter=order)
+        features_NC = self._features_NC[torch.from_numpy(order[found])]
+        if computed_NC is None or is_item_N.all():
+            return features_NC
+        is_item = torch.from_numpy(is_item_N)
+        both_NC = torch.empty_like(computed_NC)
+        both_NC[is_item], both_NC[~is_item] = features_NC, computed_NC[~is_item]
+        return both_NC
+
+    def _compute(self, loader: ImageLoader) -> Tensor:
         """Compute the features of a whole part, so that the same part always goes through in the same batches."""
         started = time.perf_counter()
         self.trunk.model.eval()
         with torch.no_grad(), self.job.execution.autocast():
-            computed = torch.cat([self.trunk.features(batch.images_BCHW).float().cpu() for batch in loader])
-        is_new = ~np.isin(prepared.indices_N, self._indices_N)
-        self._indices_N = np.concatenate([self._indices_N, prepared.indices_N[is_new]])
-        fresh = computed[torch.from_numpy(is_new)]
-        self._features_NC = torch.cat([self._features_NC, fresh]) if len(self._features_NC) else fresh
-        save_tensors(self.path, {"indices": torch.from_numpy(self._indices_N), "features": self._features_NC})
+            computed_NC = torch.cat([self.trunk.features(batch.images_BCHW).float().cpu() for batch in loader])
         release_freed_memory()  # a head needs little, and the maps of the whole network will not come again
         self.seconds += time.perf_counter() - started
+        return computed_NC
+
+    def _keep(self, indices_N: np.ndarray, is_item_N: np.ndarray, computed_NC: Tensor) -> None:
+        """Write down what was not known yet of the pictures that the source holds."""
+        is_new_N = is_item_N & ~np.isin(indices_N, self._indices_N)
+        if not is_new_N.any():
+            return
+        self._indices_N = np.concatenate([self._indices_N, indices_N[is_new_N]])
+        fresh = computed_NC[torch.from_numpy(is_new_N)]
+        self._features_NC = torch.cat([self._features_NC, fresh]) if len(self._features_NC) else fresh
+        save_tensors(self.path, {"indices": torch.from_numpy(self._indices_N), "features": self._features_NC})
 
     def _read(self) -> tuple[np.ndarray, Tensor]:
         nothing = np.zeros(0, np.int64), torch.zeros(0)

@@ -120,6 +120,26 @@ def mask_folder(root, classes, mask):
     return root
 
 
+def test_other_colours_of_the_classes_are_other_data(tmp_path):
+    """The same files mean other masks: runs and prepared pictures of before are not those of now."""
+    colours = np.zeros((4, 6, 3))
+    colours[:, 3:] = (0, 255, 0)
+    colours[:, :3] = (0, 0, 255)
+    found = []
+    for text in ("road 0 255 0\nsky 0 0 255\n", "road 0 0 255\nsky 0 255 0\n", "road 0 255 0\nsky 0 0 255\n- 9 9 9\n"):
+        source = open_source(str(mask_folder(tmp_path / "a", text, colours)), task="segmentation")
+        found.append((source.fingerprint(), source.mask(0)[0, 0]))
+    assert [label for _, label in found] == [1, 0, 1]
+    assert len({key for key, _ in found}) == 3
+
+
+def test_two_masks_of_one_name_are_refused(tmp_path):
+    root = mask_folder(tmp_path / "a", "road\nopen sky\n", np.ones((4, 6)))
+    save(root / "masks/a.bmp", np.zeros((4, 6)))
+    with pytest.raises(DataError, match=r"one mask named a\. Got 'a\.bmp and a\.png"):
+        open_source(str(root), task="segmentation")
+
+
 def test_masks_by_ids_and_by_colours(tmp_path):
     by_id = open_source(str(mask_folder(tmp_path / "a", "road\nopen sky\n", np.ones((4, 6)))), task="segmentation")
     assert by_id.classes == ("road", "open sky")

@@ -10,7 +10,9 @@ from sklearn.metrics import f1_score, log_loss, recall_score
 
 from etude.core.errors import DataError
 from etude.metrics.calibration import fit_temperature, with_temperature
+from etude.metrics.classification import predicted_labels
 from etude.metrics.thresholds import threshold_for_cost, threshold_for_f1, threshold_for_recall
+from etude.runtime.answers import ClassAnswer
 
 
 def drawn(seed: int, count: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -79,3 +81,13 @@ def test_where_false_alarms_are_dear_nothing_is_found():
 def test_without_a_positive_nothing_can_be_chosen():
     with pytest.raises(DataError, match="positives in the validation part must be at least 1"):
         threshold_for_f1(np.array([False]), np.array([0.5]))
+
+
+def test_what_a_threshold_decides_is_what_it_was_chosen_for():
+    """Chosen in float64 to find none, it must not be rounded to the float32 scores that it lies above."""
+    positive = np.array([0, 0, 0, 1, 0, 1], bool)
+    score = np.array([1, 1, 1, 1, 0.4, 0.3], np.float32)
+    threshold = threshold_for_cost(positive, score, false_positive=100.0, false_negative=1.0)
+    assert predicted_labels(np.stack([1 - score, score], 1), threshold).sum() == 0
+    answer = ClassAnswer(("no", "yes"), np.array([0, 1], np.float32), threshold=threshold)
+    assert answer.label == "no"

@@ -9,7 +9,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from etude.check import kinship, quality
+from etude.check import CheckLimits, kinship, quality
+from etude.check.checking import _survey, _twins
 from etude.core.run_record import AdversarialLook, Epoch
 from etude.data.prepared import note_left_out
 from etude.data.sources.folder import _Walk
@@ -25,11 +26,18 @@ from etude.study.resolve import resolve_candidate
 from etude.train.adversarial import collapse_note, passed_collapse_note
 from etude.train.misfit import misfit_note
 
+UNSEEN = []
+_survey(None, range(110_000), CheckLimits(open=100_000, near=60_000, alike=10_000), 1, None, UNSEEN)
+_twins(SimpleNamespace(), range(70_000), CheckLimits(open=100_000, near=60_000, alike=10_000), 1, None, UNSEEN)
 
-def leaky(mode, test=(), n_test=0, dropped=()):
+
+def leaky(mode, test=(), n_test=0, dropped=(), kinds=("leak-exact",), skipped=()):
+    findings = [SimpleNamespace(kind=kind) for kind in kinds]
     fold = SimpleNamespace(test=test, n_test=n_test, dropped=dropped)
     study = SimpleNamespace(data=SimpleNamespace(on_leak=mode))
-    return SimpleNamespace(check=SimpleNamespace(leaks_any=True, leaks=[fold]), study=study)
+    return SimpleNamespace(
+        check=SimpleNamespace(leaks_any=True, leaks=[fold], findings=findings, skipped=skipped), study=study
+    )
 
 
 STUDY = """
@@ -93,6 +101,7 @@ NOTES = [
     *leak_notes(leaky("allow", range(1353), 10_000)),
     *leak_notes(leaky("allow", range(101), 101)),
     *leak_notes(leaky("allow")),
+    *leak_notes(leaky("allow", kinds=("leak-group",), skipped=UNSEEN)),
     *leak_notes(leaky("drop", dropped=range(12))),
     *cautioned(),
     *note_left_out((("a/0.png", "…"),)),

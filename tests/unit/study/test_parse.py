@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -217,3 +218,68 @@ def test_the_starter_and_our_studies_hold(tmp_path: Path, monkeypatch: pytest.Mo
     parse_study(starter_text("mine"))
     for path in _study_files():
         parse_study(path.read_text(), name=path.name, base=path.parent)
+
+
+class TestTogether:
+    """What is valid in its place, and means something else, or nothing, once it is laid over the rest."""
+
+    def candidate(self, text: str, name: str = "b"):
+        return resolve_candidate(parse_study("data: {source: shapes}\n" + text), name)
+
+    @pytest.mark.parametrize("optimizer", ["adamw", "{name: muon}"])
+    def test_another_optimiser_than_the_default_keeps_no_learning_rate_of_it(self, optimizer: str) -> None:
+        text = (
+            "train: {optimizer: {lr: 0.1}}\ncandidates: {a: {model: cnn}, "
+            f"b: {{model: cnn, train: {{optimizer: {optimizer}}}}}}}"
+        )
+        assert self.candidate(text).train.optimizer.lr is None
+        assert self.candidate(text, "a").train.optimizer.lr == 0.1
+
+    def test_an_ablation_over_optimisers_does_not_either(self) -> None:
+        text = (
+            "train: {optimizer: {lr: 0.1}}\ncandidates: {a: {model: cnn}}\n"
+            "ablations: [{of: a, vary: train.optimizer, over: [adamw]}]"
+        )
+        assert self.candidate(text, "a train.optimizer=adamw").train.optimizer.lr is None
+
+    def test_another_schedule_keeps_no_end_of_the_default(self) -> None:
+        text = "train: {schedule: {end: 0.3}}\ncandidates: {b: {model: cnn, train: {schedule: step}}}"
+        assert self.candidate(text).train.schedule.end == 0.0
+
+    @pytest.mark.parametrize(
+        ("above", "own", "length"),
+        [
+            ("steps: 1000", "epochs: 100", (100, None, None)),
+            ("budget: 3min", "steps: 100", (10, 100, None)),
+            ("steps: 100", "budget: 3min", (10, None, 180.0)),
+            ("epochs: 20", "steps: 100", (20, 100, None)),
+        ],
+    )
+    def test_the_length_that_a_candidate_gives_stands(self, above: str, own: str, length: tuple) -> None:
+        train = self.candidate(f"train: {{{above}}}\ncandidates: {{b: {{model: cnn, train: {{{own}}}}}}}").train
+        assert (train.epochs, train.steps, train.budget) == length
+
+    @pytest.mark.parametrize(
+        ("above", "own", "told"),
+        [
+            ("accumulate: 8", "batch: 4", "train.accumulate must be at most train.batch"),
+            ("crop_px: [32, 32], balanced_crops: 0.5", "crop_px: null", "train.balanced_crops must go with"),
+            ("keep: last", "early_stopping: 5", "train.early_stopping must go with train.keep: best"),
+        ],
+    )
+    def test_what_clashes_once_it_is_put_together_is_a_mistake_with_its_line(
+        self, above: str, own: str, told: str
+    ) -> None:
+        text = (
+            f"task: segmentation\ndata: {{source: streets}}\ntrain: {{{above}}}\ncandidates:\n"
+            f"  b: {{model: unet-mini, train: {{{own}}}}}"
+        )
+        with pytest.raises(StudyFileError, match=rf"line \d: candidates\.b: {re.escape(told)}"):
+            parse_study(text)
+
+    def test_what_fits_once_it_is_put_together_is_taken(self) -> None:
+        text = (
+            "task: segmentation\ndata: {source: streets}\ntrain: {crop_px: [32, 32]}\n"
+            "candidates: {b: {model: unet-mini, train: {balanced_crops: 0.5}}}"
+        )
+        assert "b" in parse_study(text).candidates

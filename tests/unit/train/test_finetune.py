@@ -92,9 +92,29 @@ def test_features_are_computed_once_for_all_heads(tmp_path, monkeypatch):
     def no_more(*_args):
         raise AssertionError("features were computed again")
 
-    monkeypatch.setattr("etude.train.features.FeatureStore._add", no_more)
+    monkeypatch.setattr("etude.train.features.FeatureStore._compute", no_more)
     second = make_job(FinetuneConfig(name="head"), model={**NETWORK, "dropout": 0.5}, epochs=2, features=kept, seed=9)
     run_job(second, tmp_path / "b", Silent())
+
+
+def test_generated_pictures_have_features_of_their_own_and_leave_none_behind(tmp_path, monkeypatch):
+    """They have no position in the source: looked up by it, all of them would be one picture, and that of another run."""
+    from types import SimpleNamespace
+
+    from etude.train.features import FeatureStore
+
+    monkeypatch.setattr(FeatureStore, "_key", lambda _self: "key")
+    trunk = SimpleNamespace(model=torch.nn.Identity(), features=lambda images: images.flatten(1)[:, :1])
+    job = make_job(FinetuneConfig(name="head"))
+
+    def ask(values):
+        images = torch.tensor(values, dtype=torch.float32)[:, None, None, None]
+        loader = [SimpleNamespace(images_BCHW=part) for part in torch.split(images, 2)]
+        part = SimpleNamespace(indices_N=np.array([5, 2, 9, -1, -1]))
+        return FeatureStore(job, trunk, tmp_path).of(part, loader).flatten().tolist()
+
+    assert ask([10, 11, 12, 20, 21]) == [10, 11, 12, 20, 21]
+    assert ask([0, 0, 0, 30, 31]) == [10, 11, 12, 30, 31]
 
 
 @pytest.mark.parametrize("change", [{"data_key": "other"}, {"prepare": Prepare(size_px=SIZE_PX, normalize="none")}])

@@ -53,14 +53,16 @@ def open_mask_folder(path: Path, name: str = "") -> PairedSource:
     if pictures is None or masks is None:
         remedy = "Put the pictures into images/ and the masks into masks/."
         raise DataError(sentence("data", str(path), "a folder with pictures and masks", "neither or one", remedy))
-    classes, read = _read_classes(_names(path))
+    classes, read, ids_by = _read_classes(_names(path))
     folders = _parts(pictures)
     pairs, without = [], 0
     for below, part in folders.items():
         found, missing = match_stems(pictures / below, masks / below)
         without += missing
         pairs += [Pair(_id(picture, path), _id(mask, path), part) for picture, mask in found]
-    return PairedSource(path, name or path.resolve().name, pairs, classes, read, notes=note_without_mask(without))
+    return PairedSource(
+        path, name or path.resolve().name, pairs, classes, read, notes=note_without_mask(without), ids_by=ids_by
+    )
 
 
 def _parts(pictures: Path) -> dict[str, Part | None]:
@@ -70,8 +72,8 @@ def _parts(pictures: Path) -> dict[str, Part | None]:
     return named if Part.TRAIN in named.values() and len(set(named.values())) > 1 else {"": None}
 
 
-def _read_classes(path: Path) -> tuple[list[str], MaskReader]:
-    """Read the names of the classes, and their colours if they have any."""
+def _read_classes(path: Path) -> tuple[list[str], MaskReader, str]:
+    """Read the names of the classes, and their colours if they have any: names, reader, and the colours in words."""
     try:
         lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
@@ -97,9 +99,9 @@ def _read_classes(path: Path) -> tuple[list[str], MaskReader]:
         rule = "two to 255 different class names, one a line, all or none with a colour of its own"
         raise DataError(sentence("data", str(path), rule, names[:10], "Write them in the order of the ids."))
     if colours:
-        return names, read_colours(colours, void)
+        return names, read_colours(colours, void), f"{sorted(colours.items())} {sorted(void)}"
     # Ids stay as they are: the data check tells those that name no class.
-    return names, read_ids(np.arange(256, dtype=np.uint8))
+    return names, read_ids(np.arange(256, dtype=np.uint8)), ""
 
 
 def _one_of(path: Path, names: tuple[str, ...]) -> Path | None:

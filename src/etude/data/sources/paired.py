@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,8 @@ class PairedSource:
         read: reads a mask.
         licence: the terms of use, where they are known.
         notes: what a person should know.
+        ids_by: what else decides which id a pixel has, such as a table of colours that the folder holds; it enters the
+            fingerprint.
 
     Raises:
         DataError: if there is no pair.
@@ -65,12 +68,13 @@ class PairedSource:
         *,
         licence: str = "",
         notes: Sequence[str] = (),
+        ids_by: str = "",
     ) -> None:
         if not pairs:
             remedy = "Check that each mask has the stem of its picture."
             raise DataError(sentence("data", printable(str(root)), "a folder of pictures with masks", "none", remedy))
         self.name, self.classes, self.licence, self.notes = name, tuple(classes), licence, tuple(notes)
-        self._root, self._pairs, self._read = root, tuple(pairs), read
+        self._root, self._pairs, self._read, self._ids_by = root, tuple(pairs), read, ids_by
         parts, groups = [pair.part for pair in pairs], [pair.group for pair in pairs]
         self.items = Items(
             texts(printable(pair.picture).replace("\\", "/") for pair in pairs),
@@ -101,7 +105,8 @@ class PairedSource:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return content_fingerprint(self.classes, self.items, self.raw, self._encoded_mask)
+        content = content_fingerprint(self.classes, self.items, self.raw, self._encoded_mask)
+        return content if not self._ids_by else hashlib.sha256(f"{content} {self._ids_by}".encode()).hexdigest()[:32]
 
 
 def read_ids(table_256: Ids) -> MaskReader:
@@ -181,7 +186,22 @@ def match_stems(
         DataError: if a folder cannot be read.
     """
     try:
-        by_stem = {path.stem: path for path in masks.iterdir() if path.suffix.lower() in EXTENSIONS}
+        by_stem: dict[str, Path] = {}
+        for path in sorted(masks.iterdir()):
+            if path.suffix.lower() not in EXTENSIONS or path.name[0] == ".":
+                continue
+            if (other := by_stem.setdefault(path.stem, path)) != path:
+                remedy = "Keep the mask, and move the other file away."
+                rule = f"one mask named {printable(path.stem)}"
+                raise DataError(
+                    sentence(
+                        "data",
+                        printable(str(masks)),
+                        rule,
+                        f"{printable(other.name)} and {printable(path.name)}",
+                        remedy,
+                    )
+                )
         found = sorted(path for path in pictures.iterdir() if path.suffix.lower() in EXTENSIONS and path.name[0] != ".")
     except OSError as error:
         remedy = "Check the path and its permissions."

@@ -67,4 +67,7 @@ class PartOfSource:
 
     @cached_property
     def _fingerprint(self) -> str:
-        return content_fingerprint(self.classes, self.items, self.raw)
+        boxes = [self.box(index) for index in range(len(self.items))]
+        if not any(box is not None for box in boxes):
+            return content_fingerprint(self.classes, self.items, self.raw)
+        return content_fingerprint(self.classes, self.items, self.raw, lambda index: repr(boxes[index]).encode())
