@@ -122,9 +122,10 @@ def go(arguments: argparse.Namespace, folder: Path) -> Transcript:
         "`results` is the folder of the studies and `photos` that of the pictures."
     )
     told.say("## A file without PyTorch")
-    told.type("etude", "export", study, "--results", str(results), "--to", plain, "--quiet")
-    named = ("--name", f"{study}-int8")
-    told.type("etude", "export", study, "--results", str(results), "--to", small, "--int8", *named, "--quiet")
+    of_run = ("--run", arguments.run) if arguments.run else ()
+    export = ("etude", "export", study, *of_run, "--results", str(results), "--quiet")
+    told.type(*export, "--to", plain)
+    told.type(*export, "--to", small, "--int8", "--name", f"{study}-int8")
     told.type("ls", "-sh", "--block-size=kB", plain, small)
     told.type("etude", "predict", small, "--self-test")
     model = load(folder / plain)
@@ -134,11 +135,12 @@ def go(arguments: argparse.Namespace, folder: Path) -> Transcript:
         told.type("etude", "predict", small, *map(str, few), "--to", "masks")
     told.type("etude", "predict", small, *map(str, few))
     told.say("## A disk of pictures")
-    told.type("etude", "index", small, str(pictures), "--to", "library.sqlite", "--quiet")
+    indexed = told.type("etude", "index", small, str(pictures), "--to", "library.sqlite", "--quiet")
     told.say("The same again looks at new and changed pictures only:")
     told.type("etude", "index", small, str(pictures), "--to", "library.sqlite", "--quiet")
-    wanted = model.record.classes[0]
-    told.type("etude", "search", "library.sqlite", "--class", wanted, "--min", "0.5", "--limit", "5")
+    (wanted, *_) = re.findall(r"^ +\d+ (.+?)(?: \(\d+ unsure\))?$", indexed, re.MULTILINE)
+    least = "0.3" if model.record.task == "segmentation" else "0.5"  # of a mask, the share of its largest class
+    told.type("etude", "search", "library.sqlite", "--class", wanted, "--min", least, "--limit", "5")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1100, "height": 800}, locale="en-GB")
@@ -171,6 +173,7 @@ def main() -> None:
     """Go the whole way and keep what was seen."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", help="name of a study that was run")
+    parser.add_argument("--run", default="", help="the run to export; by default the best on validation")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder of the studies")
     parser.add_argument("--pictures", type=Path, required=True, help="a disk of pictures to ask about")
     parser.add_argument("--to", type=Path, required=True, help="folder for README.md and the pictures of the pages")

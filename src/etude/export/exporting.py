@@ -114,6 +114,10 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     return record
 
 
+_CALIBRATED_PIXELS = 2**18
+"""Pixels of the pictures whose ranges are taken at a time."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Doubt:
     """What a bundle doubts: chosen anew for each graph, from what that graph answered."""
@@ -180,7 +184,9 @@ def _with_8_bits(
     train = request.indices(Part.TRAIN)
     rng = np.random.default_rng(derive(0, "calibration"))
     chosen = np.sort(rng.permutation(train)[: wishes.calibration_pictures])
-    quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen)))
+    # The quantiser keeps every map of a batch until its end: a few large pictures at a time.
+    at_once = max(1, _CALIBRATED_PIXELS // (request.prepare.height_px * request.prepare.width_px))
+    quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen, at_once)))
     after = bundle_answers(request, validation, Predictor(_draft(request, quantised, "int8", doubt.fields(answers))))
     lost = check_loss(request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss)
     return quantised, lost, after

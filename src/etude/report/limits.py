@@ -17,7 +17,7 @@ _FEW_RUNS = 3
 
 def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
     """Return what is to be known to read a leaderboard."""
-    notes = [tell_few_runs(record, words), tell_resampling(record, words)]
+    notes = [tell_choice(record, words), tell_few_runs(record, words), tell_resampling(record, words)]
     bounded = dict.fromkeys(name for row in record.leaderboard for name in row.of_photographs)
     if bounded:
         names = words.listing(words.say(METRIC_NAMES.get(name, name)) for name in bounded)
@@ -31,6 +31,25 @@ def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
             words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")
         )
     return [note for note in notes if note]
+
+
+def tell_choice(record: StudyRecord, words: Words) -> str:
+    """Say which candidate validation chooses, where it is not the one that stands first; empty where it is.
+
+    Whoever takes the first of the test part has chosen on it.
+    """
+    scored = [row for row in record.leaderboard if row.score is not None]
+    if not scored or any(row.validation_score is None for row in scored):
+        return ""
+    sign = 1.0 if record.higher_is_better else -1.0
+    chosen = max(scored, key=lambda row: sign * (row.validation_score or 0.0))
+    if chosen.candidate == scored[0].candidate:
+        return ""
+    return words.say(
+        "The test part must not choose: on validation {candidate} comes first, and it is what is exported if nothing "
+        "else is asked for.",
+        candidate=chosen.candidate,
+    )
 
 
 def list_limits(

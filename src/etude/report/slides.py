@@ -23,7 +23,7 @@ from etude.report.failures import join_pieces
 from etude.report.generated import GeneratedPictures
 from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
-from etude.report.limits import tell_few_runs
+from etude.report.limits import tell_choice, tell_few_runs
 from etude.report.note import gather
 from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
@@ -228,7 +228,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     ]
     deck.bullets(
         deck.slide(say("The final model: {candidate}", candidate=best.candidate), told["answer"]),
-        [told["answer"][0], *costs],
+        [told["answer"][0], tell_choice(record, words), *costs],
         _BOX,
     )
     if told["explained"]:
