@@ -179,11 +179,11 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     if told["curves_drawing"]:
         shown = [swatch.name for swatch in told["swatches"] if swatch.shown]
         left = len(told["swatches"]) - len(shown)
-        rest = words.say_count("{n} more is in the note", "{n} more are in the note", left) if left else ""
-        slide = deck.slide(say("How they learnt"), [told["curves_told"], *filter(None, [rest])])
+        more = _tell_left(left, words)
+        slide = deck.slide(say("How they learnt"), [told["curves_told"], *more])
         deck.picture(slide, told["few_curves"], (MARGIN_IN, 1.25, FULL_IN, 5.3))
         looks = assign_looks([row.candidate for row in record.leaderboard], record.baseline)
-        deck.legend(slide, shown, looks, rest)
+        deck.legend(slide, shown, looks, "".join(more))
     if told["verdict_sentences"]:
         sentences = [sentence for _, sentence in told["verdict_sentences"]]
         slide = deck.slide(say("What was shown, and what was not"), [*sentences, told["correction"]])

@@ -93,7 +93,7 @@ def tell_needs(record: StudyRecord, finished: Sequence[RunRecord], words: Words)
         told.append(
             words.say(
                 "The pictures of {source} are looked for in the folder that ETUDE_DATA names, if it is set.",
-                source=f"`{source}`",
+                source=source,
             )
         )
     weights = {run.config.get("model", {}).get("weights") for run in finished} - {None, ""}

@@ -101,10 +101,11 @@ class Workspace:
         is_dropping = self.study.data.on_leak == "drop"
         path = self.folder.split.with_name("split.drawn.parquet") if is_dropping else self.folder.split
         beside = path.with_suffix(".json")
-        if path.exists() and beside.exists() and f'"{made_of}"' in beside.read_text():
+        vouched = beside.read_text() if path.exists() and beside.exists() else ""
+        if f'"{made_of}"' in vouched:
             splits = read_split(path, self.source.items)
             # Where twins were dropped before, the file holds what was left: it is not what the other one vouches for.
-            if all(split_digest(self.source.items, parts) in beside.read_text() for parts in splits):
+            if all(split_digest(self.source.items, parts) in vouched for parts in splits):
                 return splits
         with mistakes_at("data", "split"):
             splits = make_splits(self.source.items, len(self.source.classes), config)

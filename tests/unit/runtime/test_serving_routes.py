@@ -74,11 +74,10 @@ def test_every_route_but_the_open_ones_asks_for_a_key(keyed) -> None:
     assert client.get("/v1/model", params={"key": key}).status_code == 401
 
 
-@pytest.mark.parametrize("headers", [[], [(b"authorization", b"Bearer wrong")], [(b"x-api-key", b"\xff\xfe")]])
-def test_a_request_without_a_key_is_refused_before_its_body_is_read(keyed, headers: list[tuple[bytes, bytes]]) -> None:
+def _post_unread(client, path: str, headers: list[tuple[bytes, bytes]]) -> int:
+    """Post to a path with a body that must not be read; return the status of the answer."""
     import asyncio
 
-    client, _ = keyed
     sent = []
 
     async def receive() -> dict[str, object]:
@@ -87,35 +86,20 @@ def test_a_request_without_a_key_is_refused_before_its_body_is_read(keyed, heade
     async def send(message: dict[str, object]) -> None:
         sent.append(message)
 
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": "/v1/predict",
-        "headers": headers,
-        "query_string": b"",
-        "client": None,
-    }
+    scope = {"type": "http", "method": "POST", "path": path, "headers": headers, "query_string": b"", "client": None}
     asyncio.run(client.service.guard(scope, receive, send))
-    assert sent[0]["status"] == 401
+    return sent[0]["status"]
+
+
+@pytest.mark.parametrize("headers", [[], [(b"authorization", b"Bearer wrong")], [(b"x-api-key", b"\xff\xfe")]])
+def test_a_request_without_a_key_is_refused_before_its_body_is_read(keyed, headers: list[tuple[bytes, bytes]]) -> None:
+    assert _post_unread(keyed[0], "/v1/predict", headers) == 401
 
 
 @pytest.mark.parametrize("path", sorted(OPEN_PATHS))
 def test_what_needs_no_key_reads_no_body_either(keyed, path: str) -> None:
     """Whoever has no key must not hold memory that callers with keys wait for."""
-    import asyncio
-
-    client, _ = keyed
-    sent = []
-
-    async def receive() -> dict[str, object]:
-        raise AssertionError("the body was read")
-
-    async def send(message: dict[str, object]) -> None:
-        sent.append(message)
-
-    scope = {"type": "http", "method": "POST", "path": path, "headers": [], "query_string": b"", "client": None}
-    asyncio.run(client.service.guard(scope, receive, send))
-    assert sent[0]["status"] == 405
+    assert _post_unread(keyed[0], path, []) == 405
 
 
 def test_what_curl_sends_with_data_binary_alone_is_answered(client) -> None:
