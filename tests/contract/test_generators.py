@@ -378,6 +378,23 @@ def test_every_part_is_matched_with_the_class_by_its_own_places():
         torch.testing.assert_close(found[:, top, left], wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_a_normed_match_weighs_as_the_normed_filter_beside_it():
+    """Both have norm one: over places that are alike they say as much, however long the discriminator learns."""
+    match = ClassMatch(n_features=6, n_classes=3, normed=True)
+    with torch.no_grad():
+        match.of_class.parametrizations.weight.original.mul_(50.0)  # as training might
+        for _ in range(20):
+            match(torch.zeros(1, 6, 4, 4), torch.tensor([0]))
+    weight_KC = match.of_class.weight.detach()
+    assert torch.linalg.matrix_norm(weight_KC, 2).item() == pytest.approx(1.0, abs=1e-3)
+    features_C = torch.randn(6)
+    maps = features_C[None, :, None, None].expand(1, 6, 4, 4)
+    filters_CHW = weight_KC[1][:, None, None].expand(6, 4, 4) / 4  # the same direction at each place, norm one in all
+    filters_CHW = filters_CHW / filters_CHW.norm()
+    beside = (filters_CHW * maps[0]).sum() * weight_KC[1].norm()
+    torch.testing.assert_close(match(maps, torch.tensor([1]))[0, 0], beside, rtol=1e-4, atol=1e-5)
+
+
 def test_pictures_are_read_in_their_order():
     duel = Duel(make_job(RUNGS["dcgan"], adversarial={}))
     duel.begin(0)

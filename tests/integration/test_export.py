@@ -424,7 +424,11 @@ def test_masks_go_the_whole_way(mask_results: Path, tmp_path: Path) -> None:
     assert record.own_miou == pytest.approx(ious.mean())
     with zipfile.ZipFile(path) as bundle:
         card = bundle.read("MODEL_CARD.md").decode()
-    assert f"the masks of this bundle score a mIoU of {record.own_miou:.4f} on validation" in card
+    interval = record.own_miou_interval
+    assert interval.low <= record.own_miou <= interval.high
+    told = f"the masks of this bundle score a mIoU of {record.own_miou:.4f} [{interval.low:.4f}, {interval.high:.4f}]"
+    assert told in card
+    assert all(score.interval is not None for score in record.scores)
     answer = load(path)(np.zeros((77, 133, 3), np.uint8))
     assert answer.mask.shape == (77, 133)
     assert answer.overlay().shape == (77, 133, 3)

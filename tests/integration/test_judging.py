@@ -85,7 +85,7 @@ def test_photographs_are_answered_by_the_networks_that_held_them_out(results: Pa
     from etude.evaluate.predictions import Predictions
     from etude.pictures.prepare_config import Prepare
     from etude.study.folder import StudyFolder
-    from etude.study.judging import Bench, _best_refs
+    from etude.study.judging import Bench, _final_refs
     from etude.study.workspace import Workspace
 
     folder = StudyFolder(results, "detector")
@@ -93,7 +93,7 @@ def test_photographs_are_answered_by_the_networks_that_held_them_out(results: Pa
     asked_by = Workspace(
         Study.from_text(at(GENERATORS, results)).config, Path(), StudyFolder(results, "drawn"), "cpu", Silent()
     )
-    bench = Bench.open(folder, record, _best_refs(record), asked_by)
+    bench = Bench.open(folder, record, _final_refs(record), asked_by)
     told = {row.kind: row for row in bench.judge_photographs("red", Prepare(size_px=24, normalize="half"))}
     kept = [Predictions.read(folder.run(ref.identity) / "predictions.parquet", Part.TEST) for ref in record.runs]
     labels, truth = (np.concatenate([getattr(part, name) for part in kept]) for name in ("labels", "truth"))

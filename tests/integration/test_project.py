@@ -271,6 +271,12 @@ def test_what_is_installed_holds_catalogues_templates_and_pages(finished, tmp_pa
         "study/embedded/quickstart.yaml", "runtime/serving/page/page.html", "py.typed",
     ):  # fmt: skip
         assert (built / name).is_file(), name
+    assert not (tmp_path / "built" / "src" / "etude").exists()
+    done = subprocess.run(
+        [sys.executable, "-c", "import src.models, src.visualization; print(src.__file__)"], cwd=tmp_path / "built",
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(tmp_path / "built" / "src" / "__init__.py"), done.stderr
 
 
 def test_what_is_required_follows_from_the_study(finished, tmp_path):

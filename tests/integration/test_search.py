@@ -96,7 +96,7 @@ def test_what_it_finds_is_trained_under_the_protocol_and_gets_its_verdicts(tmp_p
         part = page[page.index('<section id="searches"') : page.index('<section id="curves"')]
         assert told in part
         assert all(field in part for field in search.settings)
-        assert part.count("<svg") == 2 * 3  # history, settings side by side, importance; each for two widths
+        assert part.count("<svg") == 2 * 4  # history, settings side by side, slices, importance; each for two widths
         page, *figures = write_markdown(tmp_path / "searched", language, to=tmp_path / "kept")
         part = page.read_text("utf-8").partition({"en": "## Searches", "fr": "## Recherches"}[language])[2]
         part = part.partition("\n## ")[0]

@@ -31,6 +31,8 @@ from tests.unit.runtime.drawing import (  # noqa: E402
     write_zip,
 )
 
+from etude.runtime.serving.keys import add_key  # noqa: E402
+
 RED, BLUE = (220, 30, 20), (0, 30, 240)
 
 
@@ -166,6 +168,42 @@ def test_sighup_takes_a_new_bundle_while_requests_go_on(folder: Path) -> None:
     asking.join()
     assert set(codes) == {200}
     assert server.stop() == 0
+
+
+def test_a_key_that_was_taken_back_is_refused_even_where_a_bundle_is_broken(folder: Path) -> None:
+    path, keys = write_zip(folder / "kept.bundle", make_contents(name="kept")), folder / "taken.txt"
+    first, second = add_key(keys, "anne"), add_key(keys, "bruno")
+    server = Server(str(path), "--keys", str(keys))
+
+    def status(key: str) -> int:
+        headers = {"authorization": f"Bearer {key}"}
+        return httpx.get(f"{server.address}/v1/model", headers=headers).status_code
+
+    assert (status(first), status(second)) == (200, 200)
+    path.write_bytes(b"half a bundle")
+    keys.write_text("".join(line + "\n" for line in keys.read_text().splitlines() if line.startswith("bruno")))
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: status(first) == 401)
+    assert status(second) == 200
+    keys.write_text("# nobody\n")
+    server.process.send_signal(signal.SIGHUP)
+    until(lambda: status(second) == 401)
+    assert server.stop() == 0
+
+
+def test_a_signal_that_comes_before_uvicorn_listens_ends_the_server(folder: Path) -> None:
+    bundle = write_zip(folder / "stopped.bundle", make_contents(name="stopped"))
+    code = (
+        "import os, signal; from pathlib import Path; from etude.runtime.serving import server;"
+        "from etude.runtime.serving.config import ServeConfig\n"
+        "run = server._Server.run\n"
+        "def late(self, **given):\n"
+        "  os.kill(os.getpid(), signal.SIGTERM); run(self, **given)\n"
+        "server._Server.run = late\n"
+        f"server.serve([Path({str(bundle)!r})], ServeConfig(port=0), print)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, capture_output=True, text=True, check=False)
+    assert "http" not in done.stdout, "it said that it listens"
 
 
 def test_sighup_while_the_bundles_are_opened_is_a_reload_and_no_end(folder: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from etude.cli.watching import duration
 from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
@@ -79,14 +81,16 @@ def _bar(is_quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Draw a bar with the time that is left; lines now and then where there is no terminal."""
     console = Console(stderr=True, quiet=is_quiet)
     if not console.is_terminal:
-        shown = -1
+        shown, began = -1, time.monotonic()
 
         def line(done: int, total: int) -> None:
             nonlocal shown
             tenth = 10 * done // max(1, total)
             if tenth != shown:
                 shown = tenth
-                console.print(f"{done:,} of {how_many(total, 'picture')}", highlight=False)
+                left_s = (time.monotonic() - began) * (total - done) / done if done else 0.0
+                left = f", about {duration(left_s)} left" if left_s >= 1 else ""
+                console.print(f"{done:,} of {how_many(total, 'picture')}{left}", highlight=False)
 
         yield line
         return

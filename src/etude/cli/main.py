@@ -186,7 +186,7 @@ def explain(
 ) -> None:
     """Explain a finished run, layer by layer and answer by answer.
 
-    By default it is the first run of the best candidate.
+    By default it is the first run of the candidate that validation chooses, which `etude export` takes too.
     """
     from etude.cli.explaining import explain as explain_study
     from etude.study.opened import Wishes
@@ -202,7 +202,9 @@ def explain(
 def export(
     study: Annotated[str, typer.Argument(help="Name, folder or file of a study that was run.")],
     to: Annotated[Path, typer.Option(help="The bundle to write, such as breeds.bundle.")],
-    run_: Annotated[str, typer.Option("--run", metavar="ID", help="The run; by default the best candidate's.")] = "",
+    run_: Annotated[
+        str, typer.Option("--run", metavar="ID", help="The run; by default one that validation chooses.")
+    ] = "",
     name: Annotated[str, typer.Option(help="Name of the model; the study's by default.")] = "",
     int8: Annotated[bool, typer.Option("--int8", help="Compute with 8 bits, calibrated on training pictures.")] = False,
     logits: Annotated[

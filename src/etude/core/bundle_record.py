@@ -271,6 +271,8 @@ class BundleRecord(Plain):
     own_miou: float | None = None
     """For masks, the mIoU on validation of the masks that this bundle answers, at the size of the labels: it enlarges
     ids, where the study enlarged logits. None for classes, and in bundles of earlier versions."""
+    own_miou_interval: Interval | None = None
+    """Its 95 % interval over the validation pictures."""
     gate: Gate
     """Agreement with the network that was trained."""
     quantisation: Quantisation | None = None

@@ -24,4 +24,14 @@ def read_seconds(given: Any) -> Any:  # noqa: ANN401 - raw input
     return float(match[1]) * _UNITS[match[2]]
 
 
+def write_seconds(seconds: float) -> str:
+    """Write a duration as a study file has it, in the largest unit that leaves no fraction.
+
+    >>> write_seconds(3600.0), write_seconds(90), write_seconds(0.5), read_seconds(write_seconds(5400))
+    ('1h', '90s', '0.5s', 5400.0)
+    """
+    unit = next((unit for unit in ("d", "h", "min") if seconds % _UNITS[unit] == 0), "s")
+    return f"{seconds / _UNITS[unit]:g}{unit}"
+
+
 Seconds = Annotated[float, BeforeValidator(read_seconds, json_schema_input_type=float | str), Field(gt=0)]

@@ -1,4 +1,4 @@
-"""What the best detector of another study says of generated pictures (`judgement.json`)."""
+"""What the final detector of another study says of generated pictures (`judgement.json`)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class JudgementRecord(Record):
     study: str
     """Name of the study that the detector comes from."""
     candidate: str
-    """Its best candidate."""
+    """Its final candidate."""
     metric: str
     """The metric of that study."""
     score: float

@@ -49,7 +49,7 @@ class RunRobustness(Config):
 
 
 class RobustnessRecord(Record):
-    """Scores under corruption of the best candidate and of the baseline."""
+    """Scores under corruption of the final candidate and of the baseline."""
 
     FORMAT: ClassVar[int] = 1
 

@@ -62,6 +62,8 @@ class Cost(Config):
     """Training time in seconds, validation included, summed over interruptions."""
     seconds_to_best: float
     """Training time in seconds up to the epoch that was kept."""
+    features_seconds: float = 0.0
+    """Of the training time, what the features of a frozen network took, even where another run had computed them."""
     images_per_s: float
     """Training pictures a second: median over the epochs (validation not counted)."""
     params: int

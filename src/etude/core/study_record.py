@@ -394,10 +394,15 @@ class StudyRecord(Record):
         return {part: sum(counts.values()) for part, counts in self.counts.items()}
 
     @property
+    def n_folds(self) -> int:
+        """How many splits of the pictures the runs are of."""
+        return len({ref.fold for ref in self.runs})
+
+    @property
     def n_tested(self) -> int | None:
         """Test pictures, of folds those of all together; none where the record does not tell."""
         parts = self.sizes
-        if len({ref.fold for ref in self.runs}) <= 1:
+        if self.n_folds <= 1:
             return parts.get("test")
         return None if parts.get("left_out") else sum(parts.values()) or None
 

@@ -18,5 +18,5 @@ class GenerationConfig(Config):
     """The network whose features are compared: a timm name whose weights are at hand, `pixels`, or auto: the most
     telling network that is at hand, pixels where there is none."""
     judge: str = ""
-    """A finished study of one class a picture, by name, folder or file: its best candidate is asked what the generated
+    """A finished study of one class a picture, by name, folder or file: its final candidate is asked what the generated
     pictures show, beside photographs that it did not learn from. Empty: none. No run is trained anew for it."""

@@ -70,8 +70,9 @@ def leaderboard_row(
         seconds=statistics.fmean(cost.seconds for cost in costs),
         seconds_to_best=statistics.fmean(cost.seconds_to_best for cost in costs),
         images_per_s=statistics.fmean(cost.images_per_s for cost in costs),
-        params=costs[0].params,
-        macs=costs[0].macs,
+        # Where each fold has searched its own, the networks of a candidate differ.
+        params=round(statistics.fmean(cost.params for cost in costs)),
+        macs=round(statistics.fmean(cost.macs for cost in costs)),
         memory_mb=max(cost.memory_mb for cost in costs),
         own_memory_mb=_largest([cost.own_memory_mb for cost in costs]),
         latency_ms=_median([cost.latency_ms for cost in costs]),

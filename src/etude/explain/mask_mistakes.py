@@ -16,9 +16,9 @@ from etude.explain.records import GroupScore, HardMask, MaskDoubt, MaskErrorsRec
 
 _SHOWN = 6
 _LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
-_SURE = 0.8  # share of a class's pixels that every run must answer alike, and unlike the label
-_KNOWN = 0.5  # share of a class's pixels that is found over the whole part, so that the network is said to know it
-_LEAST_COVERED = 0.005  # of a picture: fewer pixels are more often a contour than a wrong label
+SURE = 0.8  # share of a class's pixels that every run must answer alike, and unlike the label
+KNOWN = 0.5  # share of a class's pixels that is found over the whole part, so that the network is said to know it
+LEAST_COVERED = 0.005  # of a picture: fewer pixels are more often a contour than a wrong label
 
 
 def find_mask_mistakes(
@@ -60,13 +60,13 @@ def _doubt(counts_R: Sequence[MaskCounts], ids: Sequence[str], classes: Sequence
     confusions_RNKK = np.stack([counts.confusions for counts in counts_R])
     least_NKK, true_NK = confusions_RNKK.min(0), confusions_RNKK[0].sum(2)
     whole_KK = confusions_RNKK.sum((0, 1))
-    is_known_K = np.diag(whole_KK) >= _KNOWN * whole_KK.sum(1)
+    is_known_K = np.diag(whole_KK) >= KNOWN * whole_KK.sum(1)
     pixels_N = np.maximum(true_NK.sum(1), 1)
     shares_NKK = least_NKK / np.maximum(true_NK[:, :, None], 1)
     diagonal = np.arange(len(classes))
     shares_NKK[:, diagonal, diagonal] = 0
-    is_large_NK = (true_NK >= _LEAST_COVERED * pixels_N[:, None]) & is_known_K
-    is_sure_NKK = (shares_NKK >= _SURE) & is_large_NK[:, :, None]
+    is_large_NK = (true_NK >= LEAST_COVERED * pixels_N[:, None]) & is_known_K
+    is_sure_NKK = (shares_NKK >= SURE) & is_large_NK[:, :, None]
     found = sorted(np.argwhere(is_sure_NKK).tolist(), key=lambda at: -int(least_NKK[tuple(at)]))[:_SHOWN]
     return [
         MaskDoubt(

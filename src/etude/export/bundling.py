@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +28,22 @@ def with_entries(record: BundleRecord, contents: dict[str, bytes]) -> BundleReco
     return replace(record, files=entries)
 
 
-def write_bundle(path: Path, record: BundleRecord, contents: dict[str, bytes], *, as_folder: bool = False) -> None:
+def write_bundle(
+    path: Path,
+    record: BundleRecord,
+    contents: dict[str, bytes],
+    *,
+    as_folder: bool = False,
+    check: Callable[[Path], None] = lambda path: None,
+) -> None:
     """Write a bundle whole or not at all: a zip file, or a folder.
+
+    Args:
+        path: the file or folder.
+        record: what the bundle is.
+        contents: its files.
+        as_folder: whether to write a folder.
+        check: opens what was written, before it takes the place of a bundle that is there; what it raises is raised.
 
     Raises:
         MistakeError: if something that is no bundle is in the place of the folder.
@@ -36,18 +51,20 @@ def write_bundle(path: Path, record: BundleRecord, contents: dict[str, bytes], *
     """
     everything = {RECORD_FILE: (record.text(indent=1) + "\n").encode(), **contents}
     if as_folder:
-        _write_folder(path, everything)
+        _write_folder(path, everything, check)
         return
     if path.is_dir():
         raise MistakeError(sentence("export", "--to", "a file, or given with --folder", str(path)))
-    with writing(path) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as packed:
-        for name, content in everything.items():
-            member = zipfile.ZipInfo(name, _DATE)
-            member.external_attr = 0o100644 << 16
-            packed.writestr(member, content, zipfile.ZIP_DEFLATED)
+    with writing(path) as beside:
+        with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as packed:
+            for name, content in everything.items():
+                member = zipfile.ZipInfo(name, _DATE)
+                member.external_attr = 0o100644 << 16
+                packed.writestr(member, content, zipfile.ZIP_DEFLATED)
+        check(beside)
 
 
-def _write_folder(path: Path, everything: dict[str, bytes]) -> None:
+def _write_folder(path: Path, everything: dict[str, bytes], check: Callable[[Path], None]) -> None:
     if path.exists():
         _check_replaced(path)
     beside, before = (path.with_name(f".{path.name}.{ending}") for ending in ("part", "before"))
@@ -57,6 +74,11 @@ def _write_folder(path: Path, everything: dict[str, bytes]) -> None:
         beside.mkdir(parents=True)
         for name, content in everything.items():
             (beside / name).write_bytes(content)
+        try:
+            check(beside)
+        except BaseException:
+            shutil.rmtree(beside, ignore_errors=True)
+            raise
         if path.exists():
             path.rename(before)
         beside.rename(path)

@@ -132,8 +132,11 @@ def _own_masks(record: BundleRecord) -> str:
     """Say what the bundle's own masks score, where the scores above them are of logits that it does not give."""
     if record.own_miou is None:
         return ""
+    interval = record.own_miou_interval
+    between = f" [{interval.low:.4f}, {interval.high:.4f}]" if interval is not None else ""
     return (
-        f"At the size of the labels, the masks of this bundle score a mIoU of {record.own_miou:.4f} on validation. The "
+        f"At the size of the labels, the masks of this bundle score a mIoU of {record.own_miou:.4f}{between} on "
+        f"validation. The "
         f"scores above are the study's, which enlarged logits before it took the likeliest class; the bundle enlarges "
         f"the classes themselves, each pixel taking the nearest."
     )
@@ -353,7 +356,7 @@ def _example(record: BundleRecord, prepare: Preparation) -> str:
     """Return a program that prepares, asks and decides as this bundle's predictor does, in plain onnxruntime."""
     values = {"graph": record.graph, "width": prepare.width_px, "height": prepare.height_px}
     is_detector = record.threshold is not None
-    chosen = 'int(probabilities[1] >= record["threshold"])' if is_detector else "int(probabilities.argmax())"
+    chosen = 'int(float(probabilities[1]) >= record["threshold"])' if is_detector else "int(probabilities.argmax())"
     asked = (_ASK if record.logits is None else _ASK_WITH_LOGITS).format(output=record.output)
     answer = asked + (_NAME_CLASS.format(chosen=chosen) if record.task == "classification" else _DRAW_MASK)
     if record.logits is not None:

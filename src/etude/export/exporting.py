@@ -60,6 +60,8 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     """
     if request.task == "generation":
         return export_generator(request, wishes, told)
+    if not 0 <= wishes.max_loss <= 100:
+        raise MistakeError(sentence("export", "--max-loss", "from 0 to 100 points", wishes.max_loss))
     for option, share in (("--sure", wishes.sure), ("--familiar", wishes.familiar)):
         if not 0 < share <= 1:
             raise MistakeError(sentence("export", option, "above 0 and at most 1", share))
@@ -106,11 +108,12 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         draft = replace(draft, record=moved)
     if request.task == "segmentation":
         told("scoring the masks that it answers at the size of the labels")
-        scored = replace(draft.record, own_miou=own_miou(request, validation, Predictor(draft)))
-        draft = replace(draft, record=scored)
+        miou, interval = own_miou(request, validation, Predictor(draft))
+        draft = replace(draft, record=replace(draft.record, own_miou=miou, own_miou_interval=interval))
     record, contents = _finished(request, draft)
-    write_bundle(wishes.to, record, contents, as_folder=wishes.as_folder)
-    load(wishes.to).self_test()
+    write_bundle(
+        wishes.to, record, contents, as_folder=wishes.as_folder, check=lambda path: load(path).self_test()
+    )  # fmt: skip
     return record
 
 

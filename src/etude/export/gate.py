@@ -20,7 +20,6 @@ from etude.export.asking import Answers, Asked, Indices, true_masks, whole_masks
 from etude.export.request import Request
 from etude.metrics.boundaries import boundary_counts
 from etude.metrics.classification import predicted_labels
-from etude.metrics.confusion import miou_from
 from etude.metrics.segmentation import pixel_confusion
 from etude.runtime.predictor import Predictor
 
@@ -40,7 +39,7 @@ def check_agreement(request: Request, indices: Indices, network: Asked, bundle: 
     """
     if request.task == "segmentation":
         gate = _mask_gate(request, indices, network.answers, bundle.answers)
-        refused = abs(gate.score_moved or 0.0) > MOST_MOVED
+        refused = not abs(gate.score_moved or 0.0) <= MOST_MOVED or gate.agreement < LEAST_AGREEMENT
     else:
         gate = _class_gate(request, network, bundle)
         refused = gate.agreement < LEAST_AGREEMENT or (gate.familiarity_moved or 0.0) > MOST_ESTRANGED
@@ -73,19 +72,24 @@ def _mask_gate(request: Request, indices: Indices, network_NHW: Answers, bundle_
     )  # fmt: skip
 
 
-def own_miou(request: Request, indices: Indices, predictor: Predictor) -> float:
-    """Return the mIoU of the masks that a bundle answers, at the size of the labels, which is not that of its graph."""
+def own_miou(request: Request, indices: Indices, predictor: Predictor) -> tuple[float, Interval | None]:
+    """Return the mIoU of the masks that a bundle answers, and its 95 % interval over the pictures.
+
+    Masks are compared at the size of the labels, which is not that of its graph.
+    """
     n_classes = len(request.classes)
-    counts_KK = np.zeros((n_classes, n_classes), np.int64)
-    for truth, answer in whole_masks(request, indices, predictor):
-        counts_KK += pixel_confusion(truth, answer, n_classes)
-    return float(miou_from(counts_KK))
+    counted = [pixel_confusion(*both, n_classes) for both in whole_masks(request, indices, predictor)]
+    answers = MaskCounts(request.source.items.ids[indices], Part.VALIDATION, np.stack(counted))
+    return answers.score("miou"), request.interval_of(answers, "miou")
 
 
 def _disagreement(gate: Gate) -> str:
     told = f"{gate.agreement:.3%} of the decisions on {how_many(gate.pictures, 'validation picture')} are equal"
     if gate.score_moved is not None:
-        rule = f"its mIoU must move by at most {MOST_MOVED}. It moved by {gate.score_moved:+.4f}; {told}"
+        rule = (
+            f"at least {LEAST_AGREEMENT:.1%} of its pixels must be the network's, and its mIoU must move by at most "
+            f"{MOST_MOVED}. It moved by {gate.score_moved:+.4f}; {told}"
+        )
     else:
         rule = f"at least {LEAST_AGREEMENT:.1%} of its decisions must be the network's"
         if gate.familiarity_moved is not None:
@@ -145,7 +149,7 @@ def check_loss(
     measured = Quantisation(
         **vars(usual), calibration_pictures=calibrated_on, pictures=len(indices), own=own[0] if own else None
     )
-    if any(lost.loss > max_loss for lost in measured.losses):
+    if any(not lost.loss <= max_loss for lost in measured.losses):  # what is no number is no small loss
         raise GateError(_too_much(measured, max_loss))
     return measured
 

@@ -113,8 +113,9 @@ def export_generator(request: Request, wishes: Wishes, told: Told) -> BundleReco
         "CONTRACT.md": generator_contract(record).encode(),
     }
     record = with_entries(record, contents)
-    write_bundle(wishes.to, record, contents, as_folder=wishes.as_folder)
-    load_generator(wishes.to).self_test()
+    write_bundle(
+        wishes.to, record, contents, as_folder=wishes.as_folder, check=lambda path: load_generator(path).self_test()
+    )
     return record
 
 

@@ -172,16 +172,18 @@ def draw_parallel(
         write: writes a value of a field as text.
         width_in: width in inches; below 5 the figure stands upright.
     """
-    scores = [score for record in records for _, score in _complete(record)]
+    scores = [score for record in records for _, score in list_complete(record)]
     low, high = min(scores), max(scores)
     parameters = records[0].parameters  # all folds search the same space
     fields = list(dict.fromkeys(entry.field for entry in parameters))
-    scales = {field: _Scale([entry for entry in parameters if entry.field == field]) for field in fields}
+    scales = {field: Scale([entry for entry in parameters if entry.field == field]) for field in fields}
     upright = width_in < 5
     figure = new_figure(width_in, 0.8 + 0.62 * len(fields) if upright else 2.9)
     axes = figure.add_subplot()
     _lay_axes(axes, [*short_names(fields), score_label], upright=upright)
-    lines = [(trial, score, trial.number == record.best) for record in records for trial, score in _complete(record)]
+    lines = [
+        (trial, score, trial.number == record.best) for record in records for trial, score in list_complete(record)
+    ]
     sign = 1 if records[0].higher_is_better else -1
     for trial, score, is_best in sorted(lines, key=lambda line: sign * line[1]):
         height = (score - low) / (high - low) if high > low else 1.0
@@ -224,12 +226,12 @@ def short_names(fields: Sequence[str]) -> list[str]:
     return names
 
 
-def _complete(record: SearchRecord) -> list[tuple[TrialRecord, float]]:
+def list_complete(record: SearchRecord) -> list[tuple[TrialRecord, float]]:
     """Return the complete trials and their scores."""
     return [(trial, trial.score) for trial in record.trials if trial.state == "complete" and trial.score is not None]
 
 
-class _Scale:
+class Scale:
     """Where the values of a field stand on its axis, from 0 to 1."""
 
     def __init__(self, branches: Sequence[ParameterRecord]) -> None:
@@ -239,6 +241,7 @@ class _Scale:
         self.low, self.high = (min(ends), max(ends)) if ends else (0.0, 1.0)
 
     def place(self, value: object) -> float:
+        """Return where a value stands, from 0 to 1; NaN for one that has no place."""
         if value in self.choices:
             return (self.choices.index(value) + 0.5) / len(self.choices)
         if not isinstance(value, int | float):
@@ -247,10 +250,17 @@ class _Scale:
             return math.log(value / self.low) / math.log(self.high / self.low)
         return (value - self.low) / (self.high - self.low)
 
+    def at(self, place: float) -> float:
+        """Return the value that stands at a place of a range, three digits of it."""
+        value = self.low * (self.high / self.low) ** place if self.is_log else self.low + place * (self.high - self.low)
+        return float(f"{value:.3g}")
+
     def low_text(self, write: Callable[[object], str]) -> str:
+        """Write the lower end."""
         return write(self.choices[0]) if self.choices else write(self.low)
 
     def high_text(self, write: Callable[[object], str]) -> str:
+        """Write the upper end."""
         return write(self.choices[-1]) if self.choices else write(self.high)
 
 

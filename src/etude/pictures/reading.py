@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,6 +36,8 @@ MAX_PIXELS: Final = 100_000_000
 """Pictures with more pixels than this are refused before they are decoded."""
 MAX_BYTES: Final = 1 << 29
 """Files longer than this (512 MiB) are refused before they are read."""
+MAX_SCANS: Final = 100
+"""JPEG files of more scans than this are refused; encoders write about ten."""
 EXTENSIONS: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
 )
@@ -59,6 +62,10 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+
+_SCAN, _END = b"\xff\xda", b"\xff\xd9"
+_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)
+"""What begins a segment of a JPEG: within a scan, a byte 255 is followed by 0, or is a restart."""
 
 # Python's warning filters are one per process: they are changed by one thread at a time, and only for what may warn.
 _filters = threading.RLock()
@@ -113,6 +120,8 @@ class OpenPicture:
         self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
         content = read_file(raw, self.name) if isinstance(raw, Path) else raw
         self.file_format = _format_of(content, self.name)
+        if self.file_format == "JPEG":
+            _check_scans(content, self.name)
         self._content = content
         with self._decoding(may_warn=self.file_format in ("GIF", "TIFF") or _has_metadata(content)):
             self._image = _decoder(self.file_format)(io.BytesIO(content))
@@ -233,6 +242,24 @@ def check_size(height: int, width: int, name: str, max_pixels: int = MAX_PIXELS)
                 "It may be a decompression bomb; scale it down if it is a real picture.",
             )
         )
+
+
+def _check_scans(content: bytes, name: str) -> None:
+    """Refuse a JPEG of very many scans: each goes over all pixels again, and an empty one takes a hundred bytes.
+
+    Raises:
+        DataError: if it has more than `MAX_SCANS`.
+    """
+    if content.count(_SCAN) <= MAX_SCANS:  # bytes of a profile, or what lies behind the picture, may look like one
+        return
+    scans, at = 0, 2
+    while (found := _MARKER.search(content, at)) is not None and found[0] != _END:
+        at = found.end()
+        scans += found[0] == _SCAN
+        if scans > MAX_SCANS:
+            remedy = "It may be a decompression bomb; save it anew if it is a real picture."
+            raise DataError(sentence("pictures", name, f"a JPEG of at most {MAX_SCANS} scans", "more", remedy))
+        at += int.from_bytes(content[at : at + 2], "big")  # what the segment says of itself is passed over
 
 
 def ids_of_array(array: npt.NDArray[np.generic], name: str) -> Pixels:

@@ -16,9 +16,18 @@ def caption_detectors(detectors: Detectors, words: Words) -> dict[str, str]:
     """Return what is said of detectors, and below their drawing and their table."""
     say = words.say
     return {
-        "told": say(
-            "How well {positive} is told from the rest on the test part, the runs of a candidate taken together.",
-            positive=detectors.positive,
+        "told": (
+            say(
+                "Of the two classes {positive} is taken for the one to be found: how well it is told from {other} on "
+                "the test part, the runs of a candidate taken together.",
+                positive=detectors.positive,
+                other=detectors.other,
+            )
+            if detectors.other
+            else say(
+                "How well {positive} is told from the rest on the test part, the runs of a candidate taken together.",
+                positive=detectors.positive,
+            )
         )
         + " "
         + (
@@ -82,7 +91,7 @@ def caption_robustness(words: Words) -> dict[str, str]:
     """Return what is said of pictures that were made worse, and below their table."""
     return {
         "told": words.say(
-            "The best candidate and the baseline on test pictures that were made worse, at five severities. Nothing "
+            "The final candidate and the baseline on test pictures that were made worse, at five severities. Nothing "
             "was chosen on these."
         ),
         "table": words.say("Score by corruption and severity, mean over the runs that were measured."),

@@ -10,11 +10,12 @@ from etude.models.card import Card
 from etude.report.messages import mark
 from etude.report.words import Words
 
+_OF_WEIGHTS = mark("Its weights were trained on pictures of {side} px, {way} resizing.")
 _PATTERNS = (
     mark("{title} on an encoder of timm"),
     mark("{title} as segmentation_models.pytorch has it, on any encoder of timm, pretrained or not."),
     mark("{name} as timm {version} defines it."),
-    mark("Its weights were trained on pictures of {side} px, {way} resizing."),
+    _OF_WEIGHTS,
     mark("It is built for one size of pictures, that of prepare.size_px."),
 )
 """What cards say that are made for many networks at once; the places are filled there."""
@@ -40,6 +41,11 @@ def tell_card(card: Card, words: Words) -> Card:
             "licence_weights": _translate(card.licence_weights, words),
         }
     )
+
+
+def is_of_network(note: str) -> bool:
+    """Whether a note of a card is about the network, and not about its pretrained weights."""
+    return _match(note)[0] != _OF_WEIGHTS
 
 
 def tell_paper(paper: str, words: Words) -> str:

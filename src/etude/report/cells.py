@@ -58,7 +58,7 @@ class Book:
 
     def data(self) -> None:
         """Show what is known of the pictures, and how many there are of each class and part."""
-        self._list(f"{name}: {told}" for name, told in self.told["data_sheet"])
+        self._list(self.words.say("{name}: {told}", name=name, told=told) for name, told in self.told["data_sheet"])
         show_table(self.told["counts"])
         self._list([self.told["counts_told"]])
         if self.told["pixels"] is not None:
@@ -86,17 +86,36 @@ class Book:
                     )
                 ]
             )
+        shown: list[object] = []
         for explanation in explanations:
             explained = set_out(explanation, self.words)
-            if explained.layers is None:
+            network = self._network_of(explanation.ref.candidate)
+            if explained.layers is None or network in shown:
                 continue
+            shown.append(network)
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(explained.told)
             show_table(explained.layers)
             self._list(explained.lacking)
-            _show_html(
-                "".join(f"<p><b>{html.escape(name)}</b>: {html.escape(what)}</p>" for name, what in explained.kinds)
+            _show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
+        named = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
+        if shown and (left := [name for name in named if self._network_of(name) not in shown]):
+            self._list(
+                [
+                    self.words.say(
+                        "Not explained here are the networks of {names}: `etude explain {study} --all-candidates --part "  # noqa: E501
+                        "layers` does it.",
+                        names=self.words.listing(left),
+                        study=self.study.record.name,
+                    )
+                ]
             )
+
+    def _network_of(self, candidate: str) -> object:
+        """Return what a candidate's network is built of, without what its weights start from."""
+        runs = self.study.runs_of(candidate)
+        model = runs[0].config.get("model") if runs else None
+        return {**model, "weights": None, "checkpoint": None} if isinstance(model, dict) else model
 
     def sights(self) -> None:
         """Show what was explained of the best network that was: what it sees, why it answers, its data, its errors."""
@@ -158,6 +177,14 @@ class Book:
         self._list([told.told])
         show_table(told.table)
 
+    def transfer(self) -> None:
+        """Show what networks with pretrained weights gain over those that start from chance, and their time."""
+        told = self.told["transfer"]
+        if told is None:
+            return
+        self._list([told.told, *(sentence for _, sentence in told.sentences)])
+        show_table(told.table)
+
     def combinations(self) -> None:
         """Show what several answers, networks or epochs together gain, and what that costs."""
         told = self.told["combinations"]
@@ -190,7 +217,10 @@ class Book:
             for name, changes in self.told["changes"].items()
             for change in changes
         )
-        show_table(Table(columns, rows))
+        if rows:
+            show_table(Table(columns, rows))
+        else:
+            self._list([say("No candidate changes any of it.")])
 
     def ablations(self) -> None:
         """Show each ablation: what was varied, what was shown, drawn and set out."""
@@ -222,7 +252,7 @@ class Book:
                 self._list([caption])
 
     def errors(self) -> None:
-        """Show what the best candidate takes for what, and of a segmentation its masks; else that nothing is known."""
+        """Show what the final candidate takes for what, and of a segmentation its masks; else that nothing is known."""
         if not any(self.told[name] for name in ("masks", "errors", "detectors")):
             self._list([self.words.say("There are no predictions to look at: no run has left any here.")])
         self._exhibits("masks", ("drawing", "classes", "categories", "curves"))
@@ -273,7 +303,8 @@ class Book:
 
     def proposals(self) -> None:
         """Show what to try next."""
-        self._list(tell_proposals(self.study, self.words, self.told["metric"]))
+        told = tell_proposals(self.study, self.words, self.told["metric"])
+        self._list(told or [self.words.say("The records suggest nothing.")])
 
     def references(self) -> None:
         """Show what the study stands on."""
@@ -283,6 +314,10 @@ class Book:
         """Show on what the runs were made, with which versions."""
         versions = ", ".join(f"{name} {version}" for name, version in self.told["versions"].items())
         self._list([*self.told["devices"], versions, self.words.duration(self.study.record.seconds)])
+
+    def _define(self, name: str, what: str) -> str:
+        """Return a name and what it is for a page, the name set off."""
+        return self.words.say("{name}: {told}", name=f"<b>{html.escape(name)}</b>", told=html.escape(what))
 
     def _list(self, items: Iterable[str]) -> None:
         _show_html("".join(f"<p>{html.escape(item)}</p>" for item in items))

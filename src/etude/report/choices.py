@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from etude.core.study_record import StudyRecord
+from etude.evaluate.final import final_candidate, final_row
 from etude.models.card import Card
-from etude.report.card_words import tell_card
+from etude.report.card_words import is_of_network, tell_card
 from etude.report.cards import find_card
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -52,14 +53,14 @@ METRIC_SENTENCES = {
     ),
     "dice": mark(
         "Dice is the mean, over classes, of twice the shared pixels divided by the pixels of both. Of one class it is "
-        "a function of its IoU, and judges a class that is half found more mildly; published values on streets are IoU."
+        "a function of its IoU, and judges a class that is half found more mildly; values that are published are mostly IoU."  # noqa: E501
     ),
     "kid": mark(
         "The kernel distance (KID) compares features of generated and of held-out pictures; with a hundred of them it has no "  # noqa: E501
         "bias, which the better known FID has."
     ),
     "pixel_accuracy": mark(
-        "Pixel accuracy is the share of pixels that are answered rightly; large classes, such as road and sky, decide it."  # noqa: E501
+        "Pixel accuracy is the share of pixels that are answered rightly; large classes decide it."
     ),
     "boundary_f1": mark("Boundary F1 is the mean, over classes, of the harmonic mean of precision and recall of the pixels on contours, within 0.75% of the picture's diagonal, rounded to whole pixels: it sees thin things and ragged edges, which IoU hardly does."),  # noqa: E501
     "fid": mark("The Fréchet distance (FID) compares the mean and the spread of the features of generated and of held-out pictures; it falls with the number of pictures, so only equal numbers can be compared."),  # noqa: E501
@@ -105,11 +106,23 @@ def _tell_large_classes(record: StudyRecord, words: Words) -> str:
     )
 
 
-def tell_use(task: str, words: Words) -> str:
+def tell_use(record: StudyRecord, words: Words) -> str:
     """Say what the network of a study is meant for, and what it is not."""
+    task, positive = record.task, record.config.get("data", {}).get("positive")
     if task == "generation":
         return words.say(
             "drawing pictures like those of this study; none of them is a photograph, and each must say so."
+        )
+    if task == "segmentation":
+        return words.say(
+            "pictures like those of this study, of these classes and no others: a pixel of anything else is given one "
+            "of them all the same."
+        )
+    if positive:
+        return words.say(
+            "pictures like those of this study: whether one shows {positive}. Of what is neither {positive} nor like "
+            "the other pictures of this study the answer says nothing.",
+            positive=positive,
         )
     return words.say(
         "pictures like those of this study, of these classes and no others: a picture of anything else is given one of "
@@ -118,15 +131,22 @@ def tell_use(task: str, words: Words) -> str:
 
 
 def read_card(study: StudyResults, words: Words) -> Card | None:
-    """Return the card of the network of the best candidate, in the reader's language; none where it cannot be had."""
-    card = _card_of_best(study, _best_config(study))
-    return None if card is None else tell_card(card, words)
+    """Return the card of the network of the final candidate, in the reader's language; none where it cannot be had."""
+    config = _final_config(study)
+    card = _card_of(study, config)
+    if card is None:
+        return None
+    model = config.get("model") or {}
+    if not (model.get("weights") or model.get("checkpoint")):  # what is said of pretrained weights is not of these
+        card = card.model_copy(update={"licence_weights": "", "notes": tuple(filter(is_of_network, card.notes))})
+    return tell_card(card, words)
 
 
 def tell_sizes(study: StudyResults, words: Words) -> str:
-    """Say for which pictures the network of the best candidate was drawn, and which it was given here."""
-    config = _best_config(study)
-    card, given = _card_of_best(study, config), config.get("prepare", {}).get("size_px")
+    """Say for which pictures the network of the final candidate was drawn, and which it was given here."""
+    config = _final_config(study)
+    card = _card_of(study, config)
+    given = config.get("train", {}).get("crop_px") or config.get("prepare", {}).get("size_px")
     if card is None:
         return ""
     drawn = words.count(card.input_px)
@@ -140,9 +160,9 @@ def tell_sizes(study: StudyResults, words: Words) -> str:
 
 
 def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]]:
-    """Return what the card of the best candidate tells of this study: its scores, and what it was trained on."""
+    """Return what the card of the final candidate tells of this study: its scores, and what it was trained on."""
     record, words, metric = study.record, teller.words, teller.metric
-    row = next((row for row in record.leaderboard if row.score is not None), None)
+    row = final_row(record)
     runs = study.runs_of(row.candidate) if row else []
     if row is None or row.score is None or not runs:
         return []
@@ -162,14 +182,13 @@ def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]
     ]
 
 
-def _best_config(study: StudyResults) -> dict[str, Any]:
-    """Return the configuration of the best candidate's first run; empty where no run is finished."""
-    best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
-    runs = study.runs_of(best) if best else []
+def _final_config(study: StudyResults) -> dict[str, Any]:
+    """Return the configuration of the final candidate's first run; empty where no run is finished."""
+    runs = study.runs_of(final_candidate(study.record))
     return runs[0].config if runs else {}
 
 
-def _card_of_best(study: StudyResults, config: dict[str, Any]) -> Card | None:
+def _card_of(study: StudyResults, config: dict[str, Any]) -> Card | None:
     """Return the card of a candidate's network; none where it cannot be had."""
     model = config.get("model")
     if not isinstance(model, dict) or model.get("python"):

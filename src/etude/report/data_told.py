@@ -124,6 +124,29 @@ def tell_cleaning(study: StudyResults, words: Words) -> list[str]:
     return told
 
 
+def tell_leaks(study: StudyResults, words: Words) -> str:
+    """Say whether pictures that are alike stand on two sides of the split, as far as that was looked for."""
+    if study.findings is None:
+        return words.say(
+            "The data were not checked: whether a picture, or a twin of one, stands on two sides is not known."
+        )
+    if any(map(is_leak, study.findings)):
+        if study.record.config.get("data", {}).get("on_leak") == "drop":
+            return words.say(
+                "Pictures that are alike, or of one group, stood on two sides: those of training and validation were "
+                "left out (on_leak: drop)."
+            )
+        return words.say(
+            "Pictures that are alike, or of one group, stand on two sides, and were left there (on_leak: allow): the "
+            "scores hold for such pictures, and promise too much of new ones."
+        )
+    if not study.twins_sought:
+        return words.say("No picture stands on two sides; whether a near twin of one does was not looked for.")
+    return words.say(
+        "No picture stands on two sides, nor a near twin of one: all were compared, mirrored and cropped ones too."
+    )
+
+
 def is_leak(finding: Finding) -> bool:
     """Whether a finding is that a part of the split holds what another part knows."""
     return finding.kind.startswith("leak-")

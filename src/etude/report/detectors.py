@@ -33,6 +33,8 @@ class Detectors:
     n_drawn: int
     is_chosen: bool
     """Whether a threshold was chosen on validation."""
+    other: str = ""
+    """The other class, where the study asks for neither of the two; empty where it asks for `positive`."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,10 @@ def gather_detectors(study: StudyResults, words: Words, artist: Artist) -> Detec
         lambda width_in: draw_detectors(panels, looks=artist.looks, number=words.tick, width_in=width_in),
     )
     is_chosen = any(detector.thresholds for detector in detectors.values())
-    return Detectors(study.record.classes[1], drawing, _tabulate(detectors, words), len(drawn), is_chosen)
+    other, positive = study.record.classes
+    is_asked = bool(study.record.config.get("data", {}).get("positive"))
+    table = _tabulate(detectors, words)
+    return Detectors(positive, drawing, table, len(drawn), is_chosen, other="" if is_asked else other)
 
 
 def _read(study: StudyResults, candidate: str) -> _Detector | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from markupsafe import Markup
@@ -28,6 +28,8 @@ ROUND_SECONDS = (0.1, 0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1200, 3600, 7200, 18
 """Durations that are round to people."""
 
 _LEAST_VALUES = 3  # of a setting: two give no curve
+_MIXING = frozenset({"mixup", "cutmix"})
+"""Augmentations that mix labels too."""
 _MOST_GAPS = 12
 """Above this many candidates, training against validation is drawn for the first ones only."""
 
@@ -269,10 +271,14 @@ class Artist:
                 "0. Diversity is how much the fixed samples differ, over how much training pictures do: near 0 they "
                 "are all the same."
             )
-        return say(
-            "By epoch: each run a thin line, the mean of a candidate's runs a thick one. Training is measured on "
-            "augmented pictures as they went by."
-        )
+        told = say("By epoch: each run a thin line, the mean of a candidate's runs a thick one.")
+        lines = (line for name in self.candidates for run in self.study.histories_of(name) for line in run)
+        if any(line.train_score is not None for line in lines) and any(map(self._is_augmented, self.candidates)):
+            told += " " + say("Training is measured on pictures as they went by, augmented where a candidate augments.")
+        return told
+
+    def _is_augmented(self, candidate: str) -> bool:
+        return any(run.config.get("augment", {}).get("use") for run in self.study.runs_of(candidate)[:1])
 
     def draw_gaps(self) -> Drawing | None:
         """Draw training against validation loss for each candidate, the first ones where there are many.
@@ -311,8 +317,8 @@ class Artist:
         if left := [name for name in self._with_another_loss if self.study.histories_of(name)]:
             told.append(
                 say(
-                    "Losses are not set side by side for {names}: trained on another loss, or with weights of classes, "
-                    "while validation loss is always the plain cross-entropy.",
+                    "Losses are not set side by side for {names}: trained on another loss, with smoothed or mixed "
+                    "labels, or with weights of classes, while validation loss is always the plain cross-entropy.",
                     names=self.words.listing(left),
                 )
             )
@@ -322,12 +328,7 @@ class Artist:
     def _with_another_loss(self) -> list[str]:
         """The candidates whose training loss is not the cross-entropy that validation loss is."""
         configs = {name: runs[0].config for name in self.candidates if (runs := self.study.runs_of(name))}
-        trains = {name: config.get("train") or {} for name, config in configs.items()}
-        return [
-            name
-            for name, train in trains.items()
-            if train.get("loss", "cross-entropy") != "cross-entropy" or train.get("class_weights", "none") != "none"
-        ]
+        return [name for name, config in configs.items() if _has_another_loss(config)]
 
     def draw_pareto(self) -> Drawing | None:
         """Draw the score against training time, latency and size, where they were measured."""
@@ -397,3 +398,14 @@ def _as_number(text: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) else None
+
+
+def _has_another_loss(config: Mapping[str, Any]) -> bool:
+    """Whether a training minimises something else than the plain cross-entropy of the labels as they are."""
+    train, augment = config.get("train") or {}, config.get("augment") or {}
+    return (
+        train.get("loss", "cross-entropy") != "cross-entropy"
+        or train.get("class_weights", "none") != "none"
+        or bool(train.get("label_smoothing"))
+        or bool(_MIXING & set(augment.get("use") or ()))
+    )

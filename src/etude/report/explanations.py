@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from etude.core.study_record import RunRef, StudyRecord
+from etude.evaluate.final import final_candidate
 from etude.explain.records import LayersRecord
 from etude.report.chapters import Chapter
 from etude.report.layer_words import kinds_of, tabulate_layers, tell_lacking, tell_layers
@@ -26,15 +27,15 @@ class Explanation:
     """The folder `explain` of the run."""
     ref: RunRef
     """The run."""
-    best: str
-    """The best candidate of the study, which need not be the run's; empty where none has a score."""
+    final: str
+    """The candidate that is handed over, which need not be the run's; empty where none has a score."""
     layers: LayersRecord | None
     """Its layers; none where only other parts were explained."""
 
     @property
-    def is_of_best(self) -> bool:
-        """Whether it is of the best candidate."""
-        return self.ref.candidate == self.best
+    def is_of_final(self) -> bool:
+        """Whether it is of the candidate that is handed over."""
+        return self.ref.candidate == self.final
 
 
 @dataclass(frozen=True)
@@ -65,20 +66,29 @@ class Explained:
 
 
 def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanation]:
-    """Read what was explained of a study's runs, in the order of the leaderboard; those with layers come first.
+    """Read what was explained of a study's runs: of the candidate that is handed over first, then by the leaderboard.
+
+    Runs whose layers were explained come before others of their candidate.
 
     Raises:
         MistakeError: if a record cannot be read.
     """
     places = {row.candidate: place for place, row in enumerate(record.leaderboard)}
-    best = next((row.candidate for row in record.leaderboard if row.score is not None), "")
+    final = final_candidate(record)
     found = []
     for ref in record.runs:
         folder = study_folder / "runs" / ref.identity / FOLDER
         layers = LayersRecord.load(folder / "layers.json") if (folder / "layers.json").is_file() else None
         if layers is not None or has_chapters(folder):
-            found.append(Explanation(folder, ref, best, layers))
-    return sorted(found, key=lambda entry: (places.get(entry.ref.candidate, len(places)), entry.layers is None))
+            found.append(Explanation(folder, ref, final, layers))
+    return sorted(
+        found,
+        key=lambda entry: (
+            not entry.is_of_final,
+            places.get(entry.ref.candidate, len(places)),
+            entry.layers is None,
+        ),
+    )
 
 
 def set_out(explanation: Explanation, words: Words) -> Explained:
@@ -86,8 +96,8 @@ def set_out(explanation: Explanation, words: Words) -> Explained:
     layers, name = explanation.layers, explanation.ref.candidate
     return Explained(
         source=explanation,
-        heading=words.say("Layers of the best network, {candidate}", candidate=name)
-        if explanation.is_of_best
+        heading=words.say("Layers of the final network, {candidate}", candidate=name)
+        if explanation.is_of_final
         else words.say("Layers of {candidate}", candidate=name),
         told=tell_layers(layers, words) if layers else [],
         drawing=draw_network(layers, words) if layers else None,
@@ -98,25 +108,25 @@ def set_out(explanation: Explanation, words: Words) -> Explained:
     )
 
 
-def explain_best(study: StudyResults, words: Words) -> Explained | None:
-    """Set out the explanation of the best candidate that was explained; none where none was.
+def explain_final(study: StudyResults, words: Words) -> Explained | None:
+    """Set out the explanation of the candidate that is handed over; none where nothing was explained.
 
-    Where that is not the best candidate, every heading names it, and the first sentence says so.
+    Where another was explained in its place, every heading names it, and the first sentence says so.
     """
     found = read_explanations(study.folder, study.record)
     if not found:
         return None
     explained = set_out(found[0], words)
-    return explained if found[0].is_of_best else _name_other(explained, words)
+    return explained if found[0].is_of_final else _name_other(explained, words)
 
 
 def _name_other(explained: Explained, words: Words) -> Explained:
-    """Say of an explanation that it is not of the best candidate."""
-    name, best = explained.source.ref.candidate, explained.source.best
+    """Say of an explanation that it is not of the candidate that is handed over."""
+    name, final = explained.source.ref.candidate, explained.source.final
     warning = words.say(
-        "What follows was explained of {candidate}; the best candidate, {best}, was not explained.",
+        "What follows was explained of {candidate}; the final candidate, {final}, was not explained.",
         candidate=name,
-        best=best,
+        final=final,
     )
     chapters = [replace(chapter, heading=f"{chapter.heading} ({name})") for chapter in explained.chapters]
     if explained.layers:

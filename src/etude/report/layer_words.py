@@ -59,7 +59,7 @@ KIND_SENTENCES: dict[Kind, str] = {
         "Weighs all numbers that it is given to make each number that it gives; it knows no neighbourhood, and holds many "  # noqa: E501
         "weights for it."
     ),
-    "head": mark("Turns the last features into one number a class; the largest is the answer."),
+    "head": mark("Turns the last features into one number a class, of which the answer is made."),
     "batch norm": mark(
         "Brings each channel to mean 0 and variance 1 over the batch, then to a scale that it learns: training stands "
         "larger learning rates and ends sooner. Once trained it is a plain scaling."

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
+from etude.evaluate.final import final_row
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
@@ -34,21 +35,36 @@ def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
 
 
 def tell_choice(record: StudyRecord, words: Words) -> str:
-    """Say which candidate validation chooses, where it is not the one that stands first; empty where it is.
+    """Say which candidate is handed over, where it is not the one that stands first; empty where it is.
 
     Whoever takes the first of the test part has chosen on it.
     """
     scored = [row for row in record.leaderboard if row.score is not None]
-    if not scored or any(row.validation_score is None for row in scored):
+    final = final_row(record)
+    if final is None or final.candidate == scored[0].candidate:
         return ""
+    if final.validation_score is None:
+        return words.say(
+            "{first} stands first, but one file cannot give its answers: {candidate} is what is exported if nothing "
+            "else is asked for.",
+            first=scored[0].candidate,
+            candidate=final.candidate,
+        )
     sign = 1.0 if record.higher_is_better else -1.0
-    chosen = max(scored, key=lambda row: sign * (row.validation_score or 0.0))
-    if chosen.candidate == scored[0].candidate:
-        return ""
+    if any(
+        sign * (row.validation_score or 0.0) > sign * final.validation_score
+        for row in scored
+        if row.validation_score is not None
+    ):
+        return words.say(
+            "The test part must not choose: of the candidates that one file can answer {candidate} comes first on "
+            "validation, and it is what is exported if nothing else is asked for.",
+            candidate=final.candidate,
+        )
     return words.say(
         "The test part must not choose: on validation {candidate} comes first, and it is what is exported if nothing "
         "else is asked for.",
-        candidate=chosen.candidate,
+        candidate=final.candidate,
     )
 
 
@@ -60,7 +76,7 @@ def list_limits(
     folds = {ref.fold for ref in record.runs} - {None}
     planned = record.n_planned
     missing = planned - len(finished)
-    cut_short = sum(run.stopped == "budget" for run in finished)
+    timed = sum(run.config.get("train", {}).get("budget") is not None for run in finished if run.steps)
     told = [
         _tell_draws(len(seeds), len(folds), words),
         tell_small_test(record, words, metric),
@@ -75,11 +91,13 @@ def list_limits(
         if missing > 0
         else "",
         words.say_count(
-            "{n} run ended because its time budget was spent: on a faster machine it would have trained longer.",
-            "{n} runs ended because their time budget was spent: on a faster machine they would have trained longer.",
-            cut_short,
+            "{n} run was given a time, of which the speed of this machine made a number of steps: on a faster one it "
+            "would have trained longer.",
+            "{n} runs were given a time, of which the speed of this machine made numbers of steps: on a faster one they "  # noqa: E501
+            "would have trained longer.",
+            timed,
         )
-        if cut_short
+        if timed
         else "",
     ]
     return [limit for limit in told if limit]

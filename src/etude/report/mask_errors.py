@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etude.explain.mask_mistakes import KNOWN, LEAST_COVERED, SURE
 from etude.explain.records import GroupScore, MaskDoubt, MaskErrorsRecord
 from etude.figures.masks import MaskRow, draw_masks
 from etude.pictures.palette import palette_of
@@ -34,7 +35,14 @@ def tell_mask_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) ->
         tables.append((_tabulate_doubts(record.doubtful, words), caption))
     else:
         told.append(
-            say("No label looks wrong: nowhere do all runs give a class's pixels to one and the same other class.")
+            say(
+                "No label was found that looks wrong. Looked at were classes of which at least {known} of the pixels "
+                "are found, where they cover at least {covered} of a picture: nowhere do all runs give {sure} of such a "  # noqa: E501
+                "class's pixels to one and the same other class. Of other classes nothing is said.",
+                known=words.percent(KNOWN, 0),
+                covered=words.percent(LEAST_COVERED),
+                sure=words.percent(SURE, 0),
+            )
         )
     if record.groups:
         caption = say("The score of each group, its pictures counted together, the worst first.")

@@ -9,6 +9,7 @@ import numpy as np
 
 from etude.core.mask_examples_record import MaskExample, MaskExamples
 from etude.core.study_record import LeaderboardRow
+from etude.evaluate.final import final_candidate
 from etude.figures.masks import MaskRow, draw_class_curves, draw_masks
 from etude.pictures.palette import palette_of
 from etude.report.drawings import Artist, Drawing
@@ -29,7 +30,7 @@ class Masks:
 
     candidate: str
     drawing: Drawing | None
-    """Pictures of the best candidate's first run."""
+    """Pictures of the final candidate's first run."""
     curves: Drawing | None
     """Its classes from epoch to epoch."""
     classes: Table
@@ -45,12 +46,12 @@ def gather_masks(study: StudyResults, words: Words, artist: Artist) -> Masks | N
     rows = [row for row in study.record.leaderboard if row.class_scores]
     if study.record.task != "segmentation" or not rows:
         return None
-    best = rows[0].candidate
+    final = final_candidate(study.record)
     categories = _tabulate(rows, words, words.say("category"), of_categories=True) if rows[0].category_scores else None
     return Masks(
-        candidate=best,
-        drawing=_draw_examples(study, words, artist, best),
-        curves=_draw_curves(study, words, artist, best),
+        candidate=final,
+        drawing=_draw_examples(study, words, artist, final),
+        curves=_draw_curves(study, words, artist, final),
         classes=_tabulate(rows, words, words.say("class"), of_categories=False),
         categories=categories,
         few=_tabulate(_first(rows, study.record.baseline), words, words.say("class"), of_categories=False),

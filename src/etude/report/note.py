@@ -14,6 +14,7 @@ from markupsafe import Markup
 from etude.core.files import write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
+from etude.evaluate.final import final_candidate, final_row
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
@@ -26,10 +27,10 @@ from etude.report.captions import (
 )
 from etude.report.choices import list_card_facts, read_card, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
-from etude.report.data_told import list_data_sheet
+from etude.report.data_told import list_data_sheet, tell_leaks
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist, Drawing
-from etude.report.explanations import explain_best
+from etude.report.explanations import explain_final
 from etude.report.failures import tell_failure
 from etude.report.generated import gather_generated
 from etude.report.judged import gather_judged
@@ -57,6 +58,7 @@ from etude.report.tables import (
     tell_columns,
 )
 from etude.report.training_told import tabulate_training, tell_chosen, tell_needs
+from etude.report.transfer import gather_transfer
 from etude.report.words import MetricWords, Words
 
 
@@ -128,7 +130,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Errors:
-    """Where the best candidate errs."""
+    """Where the final candidate errs."""
 
     candidate: str
     n_runs: int
@@ -187,6 +189,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "ablation_correction": _tell_ablation_correction(record, words),
         "searches": gather_searches(artist, teller),
         "combinations": gather_combinations(record, words, metric, teller),
+        "transfer": gather_transfer(study, words, metric, teller),
         "curves_drawing": artist.draw_curves(),
         "curves_told": artist.tell_curves(),
         "few_curves": artist.draw_curves([swatch.name for swatch in swatches if swatch.shown]),
@@ -211,9 +214,10 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "counts_told": caption_counts(record, words),
         "pixels": tabulate_pixels(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
-        "split_told": tell_split(split, words, of_masks=record.task == "segmentation")
-        if isinstance(split, dict)
-        else [],
+        "split_told": [
+            *(tell_split(split, words, of_masks=record.task == "segmentation") if isinstance(split, dict) else []),
+            tell_leaks(study, words),
+        ],
         "data_sheet": list_data_sheet(study, words),
         "limits": list_limits(record, finished, words, metric),
         "reference": reference,
@@ -232,13 +236,13 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
         "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
-        "best": next((row.candidate for row in record.leaderboard if row.score is not None), ""),
+        "final": final_candidate(record),
         "metric_why": tell_metric(record, words),
         "card": read_card(study, words),
         "card_facts": list_card_facts(study, teller),
         "sizes": tell_sizes(study, words),
-        "meant_for": tell_use(record.task, words),
-        "explained": explain_best(study, words),
+        "meant_for": tell_use(record, words),
+        "explained": explain_final(study, words),
         "other_languages": _other_languages(record.config, words.language),
     }
 
@@ -309,10 +313,10 @@ def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:
 
 
 def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | None:
-    """Read what the best candidate takes for what, where its predictions were kept."""
-    best = next((row for row in study.record.leaderboard if row.score is not None), None)
-    counts_KK = study.count_answers(best.candidate) if best else None
-    if best is None or counts_KK is None:
+    """Read what the final candidate takes for what, where its predictions were kept."""
+    final = final_row(study.record)
+    counts_KK = study.count_answers(final.candidate) if final else None
+    if final is None or counts_KK is None:
         return None
     columns = (
         Column(words.say("true class"), numeric=False),
@@ -329,8 +333,8 @@ def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | 
         )
         for pair in list_confusions(counts_KK, study.record.classes)
     )
-    n_runs = len(study.runs_of(best.candidate))
-    return Errors(best.candidate, n_runs, artist.draw_confusion(counts_KK), Table(columns, rows))
+    n_runs = len(study.runs_of(final.candidate))
+    return Errors(final.candidate, n_runs, artist.draw_confusion(counts_KK), Table(columns, rows))
 
 
 def _list_changes(settings: dict[str, dict[str, str]], reference: str | None) -> dict[str, list[Change]]:

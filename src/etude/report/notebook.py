@@ -29,6 +29,7 @@ from etude.report.packing import (
     pack,
 )
 from etude.report.reading import StudyResults, read_study, read_versions
+from etude.report.transfer import has_transfer
 from etude.report.words import Words
 
 MOST_BYTES = 10_000_000
@@ -150,7 +151,15 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
     made_with = {name: version for name, version in read_versions(study).items() if name in (*_NEEDED, *more)}
     differs = say("{name}: {here} is here, the study was made with {made}", name="{name}", here="{here}", made="{made}")
     exact = say("True: the versions that the study was made with, in place of those that are here")
-    yield "code", _INSTALL.format(needed=_NEEDED, more=more, made_with=made_with, differs=differs, exact=exact)
+    besides = say("what training needs besides")
+    any_version = say("such a version is not to be had here: any will do")
+    yield (
+        "code",
+        _INSTALL.format(
+            needed=_NEEDED, more=more, made_with=made_with, differs=differs, exact=exact, besides=besides,
+            any_version=any_version,
+        ),
+    )  # fmt: skip
     yield (
         "code",
         _SETTINGS.format(train=say("True: train everything again"), where=_tell_pictures(study, words)),
@@ -162,7 +171,15 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
     yield "text", packed
     yield (
         "folded",
-        _UNPACK.format(name=record.name, own=OWN_NETWORKS, source=pack(gather_source()), records=pack(parcel.files)),
+        _UNPACK.format(
+            name=record.name,
+            own=OWN_NETWORKS,
+            written=say(
+                "A cell that was changed is written into the source that was unpacked; a network of one's own lies elsewhere."  # noqa: E501
+            ),
+            source=pack(gather_source()),
+            records=pack(parcel.files),
+        ),
     )
     shown = say(
         "These cells hold the very files that trained. Change one, run it, and train again to see what becomes of it."
@@ -205,27 +222,27 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
     yield say("The question"), study.record.question, 'book.tell("metric_why")'
     yield say("The data and their check"), "", "book.data()\nbook.findings()"
     yield (
-        say("The split, and why nothing leaks"),
+        say("The split, and the search for leaks"),
         say(
-            "Pictures that are alike go to one side: a near twin of a training picture in the test part would be recognised, not "  # noqa: E501
-            "understood, and the score would promise too much. The check above looks for such twins, mirrored and cropped ones too."  # noqa: E501
+            "Pictures that are alike belong on one side: a near twin of a training picture in the test part would be recognised, "  # noqa: E501
+            "not understood, and the score would promise too much."
         ),
         'book.tell("split_told")',
     )
     yield (
         say("The criteria, and why there is a test part"),
         say(
-            "Weights learn on the training part. What is chosen, such as an epoch, a threshold or settings, is chosen on the validation part, so its score is too "  # noqa: E501
+            "Weights learn on the training part. What is chosen is chosen on the validation part, so its score there is too "  # noqa: E501
             "good: among many choices the luckiest is kept. The test part is opened once, by a finished run, and judges alone. Two "  # noqa: E501
             "intervals are told apart: over pictures (others could have been drawn) and over runs (other seeds could have been)."  # noqa: E501
         )
         if study.record.task != "generation"
         else say(
-            "Weights learn on the training part, and the network of the last step is kept: a dozen validation pictures cannot choose. "  # noqa: E501
+            "Weights learn on the training part, and the network of the last step is kept. "
             "The test part is opened once, by a finished run, and judges alone. Two intervals are told apart: over pictures (others "  # noqa: E501
             "could have been drawn) and over runs (other seeds could have been)."
         ),
-        'book.tell("metric_why")',
+        'book.tell("chosen_told", "metric_why")',
     )
     of_pictures = study.record.task != "generation"
     if of_pictures:
@@ -255,9 +272,12 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
             "protocol like all other candidates."
         )
         yield say("Searches"), told, "book.searches()"
+    if has_transfer(study):
+        yield say("Transfer"), "", "book.transfer()"
     if study.record.combinations:
         yield say("The best score possible"), "", "book.combinations()"
-    yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
+    if sum(row.score is not None for row in study.record.leaderboard) > 1:
+        yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
     if of_pictures:
         yield say("Errors"), "", "book.errors()"
         if (study.folder / "robustness.json").is_file():
@@ -305,7 +325,7 @@ import sys
 
 exact = False  # {exact}
 NEEDED = {needed!r}
-TO_RETRAIN = {more!r}  # what training needs besides
+TO_RETRAIN = {more!r}  # {besides}
 MADE_WITH = {made_with!r}
 NAMES = {{
     "pillow": "PIL",
@@ -331,7 +351,7 @@ def install(*packages):
     pip = [sys.executable, "-m", "pip", "install", "--quiet"]
     if missing:
         pinned = [f"{{name}}=={{MADE_WITH[name]}}" if name in MADE_WITH else name for name in missing]
-        if subprocess.run([*pip, *pinned]).returncode:  # such a version is not to be had here: any will do
+        if subprocess.run([*pip, *pinned]).returncode:  # {any_version}
             subprocess.run([*pip, *missing], check=True)
     return {{name: here[name] for name in other if name not in missing}}
 
@@ -345,7 +365,7 @@ install(*NEEDED);"""
 _SETTINGS = """\
 retrain = False  # {train}
 pictures = None  # {where}"""
-_UNPACK = '''\
+_UNPACK = """\
 import base64
 import io
 import lzma
@@ -368,14 +388,14 @@ sys.path.insert(0, str(here / "source"))
 
 
 def module(line, cell):
-    """Write a cell into the source that was unpacked, where it was changed; a network of one's own lies elsewhere."""
+    # {written}
     name = line.strip()
     path = here / ("records" if name.startswith("{own}/") else "source") / name
     if path.read_text(encoding="utf-8").rstrip() != cell.rstrip():
         path.write_text(cell, encoding="utf-8")
 
 
-get_ipython().register_magic_function(module, "cell", "module")'''
+get_ipython().register_magic_function(module, "cell", "module")"""
 _RETRAIN = """\
 records = here / "records"
 if retrain:

@@ -15,6 +15,7 @@ import numpy as np
 import etude
 from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.core.study_record import LeaderboardRow
+from etude.evaluate.final import final_candidate
 from etude.report.arrays import PACKED, pack_arrays
 from etude.report.cards import CARDS_FILE, dump_cards
 from etude.report.explanations import read_explanations
@@ -151,13 +152,14 @@ def _sheets(study: StudyResults, row: LeaderboardRow) -> Iterator[Path]:
 def _loads(study: StudyResults, words: Words) -> Iterator[Load]:
     """Give what travels along where there is room, what matters most first."""
     say, folder, rows = words.say, study.folder, _scored(study)
-    for row in rows[:1]:
+    final = [row for row in rows if row.candidate == final_candidate(study.record)]
+    for row in final:
         masks = [folder / "runs" / run.identity / "masks" for run in study.runs_of(row.candidate)[:1]]
         paths = [path for kept in masks for path in sorted(kept.glob("*.*"))]
         yield Load(say("masks of {candidate}", candidate=row.candidate), _read(folder, paths))
     yield from _explained(study, words)
-    # Curves are drawn of each detector, errors looked at of the best candidate alone.
-    for row in rows if len(study.record.classes) == 2 else rows[:1]:
+    # Curves are drawn of each detector, errors looked at of the final candidate alone.
+    for row in rows if len(study.record.classes) == 2 else final:
         runs = [folder / "runs" / run.identity / "predictions.parquet" for run in study.runs_of(row.candidate)]
         yield Load(say("answers of {candidate}", candidate=row.candidate), _read(folder, runs))
     for row in rows[1:]:

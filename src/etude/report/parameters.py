@@ -129,7 +129,7 @@ LOSS_SENTENCES = {
     "cross-entropy": mark("Cross-entropy is minus the logarithm of the probability given to the true class, so being wrong and sure costs most."),  # noqa: E501
     "dice": mark("The Dice loss is one minus the Dice coefficient, averaged over the classes: small classes count as much as large ones."),  # noqa: E501
     "tversky": mark("The Tversky loss is that of Dice in which a missed pixel costs more than one that is wrongly found: small things are missed more often than invented."),  # noqa: E501
-    "focal": mark("The focal loss is a cross-entropy in which pixels that are answered rightly and surely hardly count: training turns to the hard ones."),  # noqa: E501
+    "focal": mark("The focal loss is a cross-entropy in which what is answered rightly and surely hardly counts: training turns to what is hard."),  # noqa: E501
     "lovasz": mark("The Lovász loss is a smooth stand-in for one minus the IoU, the measure that masks are judged by."),
     "cross-entropy+dice": mark("The sum of cross-entropy and Dice: the first teaches every pixel from the start, the second keeps small classes from being drowned."),  # noqa: E501
     "non-saturating": mark("The discriminator learns to tell real pictures from generated ones, by cross-entropy; the generator learns to have its own taken for real ones."),  # noqa: E501
@@ -237,5 +237,7 @@ def tell_parameter(name: str, value: str, words: Words) -> str:
 
 
 def _is_idle(name: str, settings: Mapping[str, str]) -> bool:
+    if name == "train.epochs" and settings.get("train.steps", "null") != "null":
+        return True
     groups = (field for field in _IDLE if name == field or name.startswith(f"{field}."))
     return any(settings.get(_IDLE[field][0]) in _IDLE[field][1] for field in groups)

@@ -17,6 +17,7 @@ from etude.core.errors import MistakeError
 from etude.core.files import write_text, writing
 from etude.core.run_record import RunRecord
 from etude.data.source import SOURCES
+from etude.evaluate.final import final_candidate
 from etude.models.own import source_files
 from etude.models.own import split as split_reference
 from etude.report.needed import list_models, list_requirements, settings_elsewhere
@@ -200,9 +201,8 @@ def _read_source(study: StudyResults) -> str:
 
 
 def _copy_best(models: Path, study: StudyResults) -> None:
-    """Copy the weights and the record of the best candidate's first run; its own network is that of the tree."""
-    best = next((row.candidate for row in study.record.leaderboard if row.score is not None), None)
-    runs = study.runs_of(best) if best else []
+    """Copy the weights and the record of the final candidate's first run; its own network is that of the tree."""
+    runs = study.runs_of(final_candidate(study.record))
     models.mkdir(parents=True, exist_ok=True)
     if not runs:
         return

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 SETUP = '''\
-"""Install the source of the study as a package."""
+"""Install the source of the study: `src` with its scripts, and etude, which they stand on, from src/etude."""
 
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+found = find_packages("src")
+
 setup(
     name="{name}",
     version="0.1.0",
-    packages=find_packages("src"),
-    package_dir={{"": "src"}},
+    packages=["src", *(name if name.split(".")[0] == "etude" else "src." + name for name in found)],
+    package_dir={{"etude": "src/etude"}},
     include_package_data=True,
+    exclude_package_data={{"src": ["etude/**"]}},
     python_requires="{python}",
     install_requires=Path(__file__).with_name("requirements-loose.txt").read_text().split(),
 )

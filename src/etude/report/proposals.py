@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
+from etude.core.study_record import StudyRecord
+from etude.evaluate.final import final_row
 from etude.evaluate.overfitting import gap_of
 from etude.evaluate.trend import trend_of
 from etude.figures.confusion import list_confusions
@@ -16,13 +20,14 @@ _DOUBTS = ("doubtful-labels", "label-errors", "conflicting-labels")
 def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> list[str]:
     """Write what the records suggest to try next; empty where no run is finished."""
     record = study.record
-    best = next((row for row in record.leaderboard if row.score is not None), None)
-    if best is None:
+    final = final_row(record)
+    if final is None:
         return []
     said = []
-    gap = gap_of(best, record.higher_is_better)
+    # The score of generators on training pictures says how near to them they draw, not how well they know them.
+    gap = gap_of(final, record.higher_is_better) if record.task != "generation" else None
     if gap is not None:
-        places = {"candidate": best.candidate, "train": metric.score(gap.train), "test": metric.score(gap.test)}
+        places = {"candidate": final.candidate, "train": metric.score(gap.train), "test": metric.score(gap.test)}
         if gap.is_overfit:
             said.append(
                 words.say(
@@ -39,40 +44,62 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
                     **places,
                 )
             )
-    said += _tell_trend(study, best.candidate, words, metric)
+    said += _tell_trend(study, final.candidate, words, metric)
     missed = [v for v in record.verdicts if v.verdict == "no difference shown" and v.smallest_detectable is not None]
     hopeless = [v for v in missed if metric.in_percent and (v.smallest_detectable or 0.0) >= 1]
     missed = [v for v in missed if v not in hopeless]
+    more = (
+        words.say("more draws of the folds (data.split.repeats) would tell.")
+        if record.n_folds > 1
+        else words.say("more seeds would tell.")
+    )
     if hopeless:
         said.append(
             words.say_count(
-                "{n} comparison showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
-                "{n} comparisons showed no difference, and so few runs could hardly have shown any: more seeds would tell.",  # noqa: E501
+                "{n} comparison showed no difference, and so few runs could hardly have shown any: {more}",
+                "{n} comparisons showed no difference, and so few runs could hardly have shown any: {more}",
                 len(hopeless),
+                more=more,
             )
         )
     if missed:
         said.append(
             words.say_count(
-                "{n} comparison showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501
-                "{n} comparisons showed no difference, though one of {least} could have gone unseen: more seeds would tell.",  # noqa: E501
+                "{n} comparison showed no difference, though one of {least} could have gone unseen: {more}",
+                "{n} comparisons showed no difference, though one of {least} could have gone unseen: {more}",
                 len(missed),
                 least=metric.points(max(v.smallest_detectable or 0.0 for v in missed)),
+                more=more,
             )
         )
-    counts_KK = study.count_answers(best.candidate)
-    pairs = [] if counts_KK is None else list_confusions(counts_KK, record.classes, 1)
-    said.extend(
-        words.say(
-            "{truth} is most often taken for {predicted} ({share} of the class): look at these pictures first, and gather "  # noqa: E501
-            "more of both.",
-            truth=pair.truth,
-            predicted=pair.predicted,
-            share=words.percent(pair.share),
-        )
-        for pair in pairs
-    )
+    counts_KK = study.count_answers(final.candidate)
+    said += [] if counts_KK is None else _tell_confusions(counts_KK, record, words)
     return [*said, *_tell_mending(study, words)]
+
+
+def _tell_confusions(counts_KK: np.ndarray, record: StudyRecord, words: Words) -> list[str]:
+    """Write which class is most often taken for which other one: of pictures by their number, of masks by the share."""
+    of_masks = record.task == "segmentation"  # by the number of pixels a large class would always come first
+    pairs = list_confusions(counts_KK, record.classes, counts_KK.size)
+    pairs = sorted(pairs, key=lambda pair: -pair.share)[:1] if of_masks else pairs[:1]
+    for pair in pairs:
+        places = {"truth": pair.truth, "predicted": pair.predicted, "share": words.percent(pair.share)}
+        if of_masks:
+            return [
+                words.say(
+                    "Of its pixels {truth} loses most to {predicted} ({share} of the class): look at these pictures "
+                    "first, and gather more that show {truth}.",
+                    **places,
+                )
+            ]
+        return [
+            words.say(
+                "{truth} is most often taken for {predicted} ({share} of the class): look at these pictures first, and "
+                "gather more of both.",
+                **places,
+            )
+        ]
+    return []
 
 
 def _tell_mending(study: StudyResults, words: Words) -> list[str]:

@@ -19,6 +19,13 @@ from etude.core.words import Part
 from etude.report.recorded import tell_finding
 from etude.report.words import Words
 
+_NOT_COMPARED = (
+    "Near duplicates were not looked for",
+    "The pictures were not opened",
+    "The search for near duplicates",
+)
+"""Beginnings of what the data check tells where it did not compare all pictures."""
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -48,6 +55,8 @@ class StudyResults:
     """What the data check found; none where the data were not checked."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Pictures by size, such as 64x48 (width × height), the most frequent ones; empty where they were not checked."""
+    twins_sought: bool = True
+    """Whether the data check compared all pictures with each other, near twins and parts of others included."""
 
     def runs_of(self, candidate: str) -> list[RunRecord]:
         """Return the finished runs of a candidate, in the order of the plan."""
@@ -117,11 +126,11 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
             runs[ref.identity] = RunRecord.load(run_folder / "run.json")
         if (run_folder / "history.jsonl").is_file():
             histories[ref.identity] = read_history(run_folder / "history.jsonl")
-    findings, sizes = _read_check(folder / "check.json")
+    findings, sizes, twins_sought = _read_check(folder / "check.json")
     if findings is not None and language:
         words = Words(language)
         findings = tuple(_in_language(finding, words) for finding in findings)
-    return StudyResults(folder, record, runs, histories, findings, sizes)
+    return StudyResults(folder, record, runs, histories, findings, sizes, twins_sought)
 
 
 def _in_language(finding: Finding, words: Words) -> Finding:
@@ -152,14 +161,20 @@ def read_history(path: Path) -> list[Epoch]:
     return epochs
 
 
-def _read_check(path: Path) -> tuple[tuple[Finding, ...] | None, dict[str, int]]:
-    """Read the findings of the data check, sentences or mappings that hold one, and the sizes of the pictures."""
+def _read_check(path: Path) -> tuple[tuple[Finding, ...] | None, dict[str, int], bool]:
+    """Read what the data check found, how large the pictures are, and whether near twins were looked for."""
     if not path.is_file():
-        return None, {}
+        return None, {}, False
     try:
         content = json.loads(path.read_bytes())
-        entries, sizes = (content["findings"], content.get("sizes", {})) if isinstance(content, dict) else (content, {})
-        return tuple(_read_finding(entry) for entry in entries), {str(size): int(n) for size, n in sizes.items()}
+        whole = content if isinstance(content, dict) else {"findings": content}
+        findings = tuple(_read_finding(entry) for entry in whole["findings"])
+        sizes = {str(size): int(n) for size, n in whole.get("sizes", {}).items()}
+        return (
+            findings,
+            sizes,
+            not any(str(left_out).startswith(_NOT_COMPARED) for left_out in whole.get("skipped", ())),
+        )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise MistakeError(f"{path}: cannot be read as a data check ({error}).") from error
 

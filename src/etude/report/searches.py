@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import SearchSummary, StudyRecord, VerdictWord
 from etude.figures import search as figures
+from etude.figures.slices import draw_slices
 from etude.report.drawings import Artist, Drawing
 from etude.report.reading import StudyResults
 from etude.report.sentences import Teller
@@ -22,7 +23,7 @@ class SearchPart:
 
     summary: SearchSummary
     cost: str
-    """Its trials and their training time."""
+    """Its trials and their training time, and how several folds are to be read."""
     gain: tuple[VerdictWord, str] | None
     """The verdict on what it found, and the sentence; none before there is one."""
     settings: Table
@@ -47,7 +48,7 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
         parts.append(
             SearchPart(
                 summary=summary,
-                cost=tell_cost(summary, study.record, words),
+                cost=" ".join(filter(None, (tell_cost(summary, study.record, words), _tell_folds(summary, words)))),
                 gain=(verdict.verdict, teller.tell_verdict(verdict)) if verdict else None,
                 settings=_tabulate(records, words),
                 drawings=_draw(records, artist, f"search-{place}"),
@@ -83,6 +84,16 @@ def tell_cost(summary: SearchSummary, record: StudyRecord, words: Words) -> str:
         return told
     return f"{told} " + words.say(
         "One run of {candidate} takes {time}.", candidate=summary.of, time=words.duration(seconds)
+    )
+
+
+def _tell_folds(summary: SearchSummary, words: Words) -> str:
+    """Say how a search that is nested in folds is to be read; empty for others."""
+    if len(summary.records) < 2:
+        return ""
+    return words.say(
+        "With folds each fold has a search of its own, on its own training and validation part. The figures show all of "  # noqa: E501
+        "them: a line of the best so far, an orange line and a point of importance for each."
     )
 
 
@@ -160,6 +171,25 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
             ),
         ),
     ]
+    drawings.append(
+        (
+            artist.draw_twice(
+                f"{name}-slices",
+                say("Validation score of each complete trial against each field"),
+                lambda width_in: draw_slices(
+                    records,
+                    score_label=score,
+                    number=metric.tick,
+                    write=lambda value: tell_setting(value, artist.words),
+                    width_in=width_in,
+                ),
+            ),
+            say(
+                "Each complete trial against the value of each field, the best in orange. The other fields differ too "
+                "from point to point: a panel shows how far one field decides, not what it does alone."
+            ),
+        )
+    )
     if figures.list_importances(records):
         drawings.append(
             (

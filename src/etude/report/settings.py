@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from etude.core.durations import write_seconds
 from etude.report.reading import StudyResults
 
 _NOT_A_SETTING = ("seed", "fold", "study", "candidate", "format")
-_TRAIN_ITEMS = "data.split.train_items"
+_OR = " / "
+_SEARCHED = ("model.", "train.", "augment.", "prepare.", "finetune.")
+_BUDGET, _TRAIN_ITEMS = "train.budget", "data.split.train_items"
 
 
 @dataclass(frozen=True)
@@ -35,23 +38,28 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
             flat |= flatten(value, name + ".")
+        elif name == _BUDGET and isinstance(value, float | int):
+            flat[name] = write_seconds(value)
         else:
             flat[name] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return flat
 
 
 def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
-    """Return each candidate's flat configuration, as its first finished run was given it."""
+    """Return each candidate's flat configuration, as its finished runs were given it."""
     settings: dict[str, dict[str, str]] = {}
     known: dict[str, dict[str, str]] = {}
     whole = study.record.config
     for ref in study.record.runs:
         run = study.runs.get(ref.identity)
-        if run is not None and ref.candidate not in settings:
+        if run is not None and ref.candidate in settings:
+            _join_found(settings[ref.candidate], flatten(run.config))
+        elif run is not None:
             config = {key: value for key, value in run.config.items() if key not in _NOT_A_SETTING}
             flat = flatten(config)
             if flat.get(_TRAIN_ITEMS) == "null":  # all that the split leaves: told as a number, it joins its curve
-                flat[_TRAIN_ITEMS] = str(run.n_train)
+                is_over_folds = flat.get("combine.folds", "null") != "null"  # each picture of validation is learnt from
+                flat[_TRAIN_ITEMS] = str(run.n_train - is_over_folds * study.record.sizes.get("validation", 0))
             settings[ref.candidate] = flat
             shared = {key: whole[key] for key in config if key in whole}
             known[ref.candidate] = flatten(shared | whole.get("candidates", {}).get(ref.candidate, {}))
@@ -60,6 +68,14 @@ def read_settings(study: StudyResults) -> dict[str, dict[str, str]]:
     for candidate, flat in settings.items():
         flat |= {name: known[candidate][name] for name in names - flat.keys() if name in known[candidate]}
     return settings
+
+
+def _join_found(flat: dict[str, str], other: Mapping[str, str]) -> None:
+    """Put what another run has of a field beside what is there: with folds, each search has found its own."""
+    for field, value in other.items():
+        known = flat.get(field)
+        if field.startswith(_SEARCHED) and known is not None and value not in known.split(_OR):
+            flat[field] = f"{known}{_OR}{value}"
 
 
 def list_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Change]:

@@ -12,11 +12,12 @@ from typing import Any
 
 from etude.core.files import writing
 from etude.core.study_record import LeaderboardRow
+from etude.evaluate.final import final_row
 from etude.figures.theme import assign_looks
 from etude.report.again import portable
 from etude.report.combinations import CombinedPart
 from etude.report.contact import draw_contact
-from etude.report.data_told import tell_balance, tell_cleaning, tell_licence, tell_picture_sizes
+from etude.report.data_told import tell_balance, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
 from etude.report.deck import BODY_IN, FULL_IN, MARGIN_IN, TOP_IN, WIDTH_IN, Deck, keep_ends, lay_table, pick_columns
 from etude.report.deployment import gather_deployment, tell_macs
 from etude.report.failures import join_pieces
@@ -31,6 +32,7 @@ from etude.report.published import PublishedPart
 from etude.report.reading import StudyResults, read_study
 from etude.report.searches import SearchPart
 from etude.report.tables import Table
+from etude.report.transfer import TransferPart
 from etude.report.words import MetricWords, Words
 
 
@@ -97,6 +99,7 @@ _MOST_NOTED, _MOST_SEARCHES, _MOST_ABLATIONS = 60, 4, 6
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
+_LEFT_OUT_IN = 0.4  # below a table, what it leaves out
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _USUAL_IN, _TWO_BESIDE_IN = 7.65, 10.5
 """Widths at which figures are drawn; from the second on two pictures with their masks stand side by side."""
@@ -108,10 +111,15 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
     say = words.say
     pictures = ""
     if sizes := record.sizes:
-        pictures = say(
-            "{train} pictures to learn from, {validation} to choose by, {test} to judge by.",
-            **{part: words.count(sizes.get(part, 0)) for part in ("train", "validation", "test")},
-        )
+        counts = {part: words.count(sizes.get(part, 0)) for part in ("train", "validation", "test")}
+        pictures = say("{train} pictures to learn from, {validation} to choose by, {test} to judge by.", **counts)
+        if record.n_folds > 1:
+            pictures = say(
+                "In the first of {n} folds {train} pictures to learn from, {validation} to choose by, {test} to judge "
+                "by; over all of them every picture is in a test part.",
+                n=words.count(record.n_folds),
+                **counts,
+            )
     deck.bullets(
         deck.slide(say("The question"), [record.question, told["metric_why"]]),
         [
@@ -127,11 +135,9 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
     slide = deck.slide(say("The data"), [*filter(None, [pictures, balance])])
     left = deck.table(slide, told["counts"], _LEFT, most_rows=12) - 1  # the last row is that of all classes
     rest = [words.say_count("{n} other class", "{n} other classes", left)] if left > 0 else []
-    why = say(
-        "The test part is opened once, by a finished run: what is chosen on it would no longer be judged by it. No picture, "  # noqa: E501
-        "nor a near twin of one, may stand on both sides."
-    )
-    deck.bullets(slide, [pictures, balance, tell_picture_sizes(study, words), why, *rest], _RIGHT)
+    why = say("The test part is opened once, by a finished run: what is chosen on it would no longer be judged by it.")
+    told_of_data = [pictures, balance, tell_picture_sizes(study, words), why, tell_leaks(study, words), *rest]
+    deck.bullets(slide, told_of_data, _RIGHT)
     _tell_pictures(deck, study)
     if study.findings is None:
         findings = [say("The data were not checked for duplicates, leaks or mislabelled pictures.")]
@@ -203,6 +209,8 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         more = _tell_left(len(told["searches"]) - _MOST_SEARCHES, words) if search is shown_searches[-1] else []
         notes = [say("{name}: {told}", name=label, told=sentence) for label, sentence in trials[:_MOST_NOTED]]
         _tell_search(deck, search, [*notes, *_tell_left(len(trials) - _MOST_NOTED, words)], more)
+    if told["transfer"]:
+        _tell_transfer(deck, told["transfer"])
     if told["combinations"]:
         _tell_combinations(deck, told["combinations"])
     failed = [
@@ -216,26 +224,28 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
 def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
     record, words = study.record, deck.words
     say = words.say
-    best = next((row for row in record.leaderboard if row.score is not None), None)
-    if best is None:
+    final = final_row(record)
+    if final is None:
         deck.bullets(deck.slide(say("The final model"), told["answer"]), told["answer"], _BOX)
         return
     costs = [
-        say("parameters: {value}", value=words.short(best.params)) if best.params is not None else "",
-        tell_macs(best, next(iter(study.runs_of(best.candidate)), None), words),
-        _tell_size(best, words),
-        _tell_latency(best, words),
+        say("parameters: {value}", value=words.short(final.params)) if final.params is not None else "",
+        tell_macs(final, next(iter(study.runs_of(final.candidate)), None), words),
+        _tell_size(final, words),
+        _tell_latency(final, words),
     ]
+    is_first = final.candidate == next(row.candidate for row in record.leaderboard if row.score is not None)
+    facts = [say("{name}: {told}", name=name, told=fact) for name, fact in told["card_facts"]]
     deck.bullets(
-        deck.slide(say("The final model: {candidate}", candidate=best.candidate), told["answer"]),
-        [told["answer"][0], tell_choice(record, words), *costs],
+        deck.slide(say("The final model: {candidate}", candidate=final.candidate), told["answer"]),
+        [told["answer"][0] if is_first else facts[0], tell_choice(record, words), *costs],
         _BOX,
     )
     if told["explained"]:
         explained = told["explained"]
         if explained.layers:
             kinds = [say("{name}: {told}", name=name, told=what) for name, what in explained.kinds]
-            heading = say("Its layers") if explained.source.is_of_best else explained.heading
+            heading = say("Its layers") if explained.source.is_of_final else explained.heading
             slide = deck.slide(heading, [*explained.told, *explained.lacking, *kinds])
             deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
         for part in explained.chapters:
@@ -245,7 +255,8 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
                 deck.picture(slide, exhibit.drawing, _BOX, width_in=width_in)
     if told["errors"]:
         slide = deck.slide(
-            say("Where it errs"), [say("What {candidate} answers on the test part.", candidate=best.candidate)]
+            say("Where it errs"),
+            [say("What {candidate} answers on the test part.", candidate=told["errors"].candidate)],
         )
         deck.picture(slide, told["errors"].drawing, (MARGIN_IN, TOP_IN, 6.2, BODY_IN))
         if told["errors"].pairs.rows:
@@ -260,12 +271,12 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             slide = deck.slide(say("Masks"), [masks.drawing.label])
             deck.picture(slide, masks.drawing, _BOX, width_in=_TWO_BESIDE_IN)
         slide = deck.slide(say("Each class"), [told["metric_why"]])
-        deck.table(slide, masks.few, _BOX, most_rows=len(masks.few.rows))
+        _lay(deck, slide, masks.few, BODY_IN)
     if told["detectors"]:
         deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
     if told["robustness"]:
         slide = deck.slide(say("When pictures are worse"), told["robustness"].sentences)
-        deck.table(slide, told["robustness"].table, _BOX, most_rows=9)
+        _lay(deck, slide, told["robustness"].table, BODY_IN, most_rows=9)
     if told["pareto_drawing"]:
         deck.picture(
             deck.slide(
@@ -344,6 +355,22 @@ def _tell_left(left: int, words: Words) -> list[str]:
     return [words.say_count("{n} more is in the note", "{n} more are in the note", left)] if left > 0 else []
 
 
+def _lay(deck: Deck, slide: Any, table: Table, height_in: float, *, most_rows: int = 0, last: int = 0) -> None:  # noqa: ANN401
+    """Write a table as wide as the slide, its last rows kept if so many are asked for, and what is left out."""
+    box, most = (
+        (MARGIN_IN, TOP_IN, FULL_IN, height_in - _LEFT_OUT_IN),
+        min(most_rows or len(table.rows), len(table.rows)),
+    )
+    kept = keep_ends(table, most, last)
+    while last and most > last + 1 and len(lay_table(kept, kept.rows, box).rows) < len(kept.rows):
+        most -= 1
+        kept = keep_ends(table, most, last)
+    left = len(table.rows) - len(kept.rows) + deck.table(slide, kept, box, most_rows=len(kept.rows))
+    if left:
+        place = (MARGIN_IN, TOP_IN + height_in - _LEFT_OUT_IN, FULL_IN, _LEFT_OUT_IN)
+        deck.bullets(slide, _tell_left(left, deck.words), place)
+
+
 def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str], more: Sequence[str]) -> None:
     """Write the slides of a search: its cost beside its gain with the scores of its trials, then what was found."""
     say, summary = deck.words.say, search.summary
@@ -358,6 +385,14 @@ def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str], more: Se
     slide = deck.slide(title, [caption])
     left = deck.table(slide, search.settings, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8), most_rows=10)
     deck.bullets(slide, [caption, *_tell_left(left, deck.words), *more], (MARGIN_IN, 6.3, FULL_IN, 0.5))
+
+
+def _tell_transfer(deck: Deck, part: TransferPart) -> None:
+    """Write the slide on networks that start from pretrained weights beside those that start from chance."""
+    sentences = [sentence for _, sentence in part.sentences]
+    slide = deck.slide(deck.words.say("Transfer"), [part.told, *sentences])
+    _lay(deck, slide, part.table, 3.6)
+    deck.bullets(slide, [*sentences[:3], *_tell_left(len(sentences) - 3, deck.words)], (MARGIN_IN, 5.2, FULL_IN, 1.7))
 
 
 def _tell_combinations(deck: Deck, combined: CombinedPart) -> None:
@@ -375,7 +410,7 @@ def _tell_judged(deck: Deck, judged: Judged) -> None:
     slide = deck.slide(
         deck.words.say("What a detector sees in generated pictures"), [judged.told, judged.caption, judged.caution]
     )
-    deck.table(slide, keep_ends(judged.table, 9, _PHOTOGRAPHS), (MARGIN_IN, TOP_IN, FULL_IN, 4.0), most_rows=9)
+    _lay(deck, slide, judged.table, 4.2, most_rows=9, last=_PHOTOGRAPHS)
     deck.bullets(slide, [judged.told, judged.caution], (MARGIN_IN, 5.5, FULL_IN, 1.4))
 
 
@@ -392,9 +427,7 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     left = _tell_left(len(generated.sheets) - len(shown), deck.words)
     deck.bullets(slide, [told, *left], (MARGIN_IN, 6.45, FULL_IN, 0.5))
     slide = deck.slide(say("How near to photographs"), [*generated.plain[:1], *generated.ratios])
-    deck.table(
-        slide, keep_ends(generated.measures, 8, len(TRIVIAL_WORDS)), (MARGIN_IN, TOP_IN, FULL_IN, 3.6), most_rows=8
-    )
+    _lay(deck, slide, generated.measures, 3.8, most_rows=8, last=len(TRIVIAL_WORDS))
     deck.bullets(slide, generated.ratios[:4], (MARGIN_IN, 5.2, FULL_IN, 1.65))
     slide = deck.slide(say("What it comes to, and what failed"), generated.plain)
     deck.bullets(slide, generated.plain[:_MOST_TOLD], _BOX)
@@ -404,7 +437,7 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
             "of the runs."
         )
         slide = deck.slide(say("Each class that was asked for"), [held])
-        deck.table(slide, generated.classes, _BOX, most_rows=len(generated.classes.rows))
+        _lay(deck, slide, generated.classes, BODY_IN)
     caption = say(
         "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, above that "
         "picture.",
@@ -412,5 +445,5 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     )
     slide = deck.slide(say("Does it copy?"), [caption, generated.training_told])
     deck.picture(slide, generated.nearest, (MARGIN_IN, TOP_IN, FULL_IN, 2.6))
-    deck.table(slide, generated.training, (MARGIN_IN, 4.2, FULL_IN, 2.0), most_rows=4)
-    deck.bullets(slide, [caption], (MARGIN_IN, 6.45, FULL_IN, 0.5))
+    left = deck.table(slide, generated.training, (MARGIN_IN, 4.2, FULL_IN, 2.0), most_rows=4)
+    deck.bullets(slide, [" ".join([caption, *_tell_left(left, deck.words)])], (MARGIN_IN, 6.45, FULL_IN, 0.5))

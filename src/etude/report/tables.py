@@ -298,6 +298,11 @@ def caption_counts(record: StudyRecord, words: Words) -> str:
         return words.say(
             "Pictures of each part in which a class is seen: a picture holds several, so that they do not add up."
         )
+    if record.n_folds > 1:
+        return words.say(
+            "Pictures by class and part in the first of {n} folds; over all of them every picture is in a test part.",
+            n=words.count(record.n_folds),
+        )
     return words.say("Pictures by class and part.")
 
 
@@ -334,10 +339,16 @@ def tabulate_runs(study: StudyResults, words: Words, metric: MetricWords) -> Tab
         cells = [Cell(ref.candidate), Cell(str(ref.seed), ref.seed)]
         if with_folds:
             cells.append(Cell(ABSENT if ref.fold is None else str(ref.fold), ref.fold))
-        state = say(STOPPED_WORDS[run.stopped]) if run else say(STATUS_WORDS[ref.status])
+        state = _tell_end(run, words) if run else say(STATUS_WORDS[ref.status])
         cells += [Cell(state), *_run_cells(run, record, words, metric), Cell(ref.identity, kind="code")]
         body.append(tuple(cells))
     return Table(tuple(columns), tuple(body))
+
+
+def _tell_end(run: RunRecord, words: Words) -> str:
+    """Say why a training ended: after its epochs, after its steps, or early."""
+    has_steps = run.stopped == "complete" and run.config.get("train", {}).get("steps") is not None
+    return words.say("all steps") if has_steps else words.say(STOPPED_WORDS[run.stopped])
 
 
 def _run_cells(run: RunRecord | None, record: StudyRecord, words: Words, metric: MetricWords) -> list[Cell]:

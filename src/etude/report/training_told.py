@@ -69,9 +69,12 @@ def tell_chosen(record: StudyRecord, finished: Sequence[RunRecord], words: Words
     opened = say("The test part was opened once by each finished run.")
     if record.task == "generation":
         return say("The network of the last step is kept, and nothing was chosen by its pictures.") + " " + opened
-    keeps = [run for run in finished if run.config.get("train", {}).get("keep", "best") == "best" and run.epochs > 1]
+    validated = [run for run in finished if run.validation]
+    keeps = [run for run in validated if run.config.get("train", {}).get("keep", "best") == "best" and run.epochs > 1]
+    stages = [run for run in validated if run not in keeps and run.config.get("finetune", {}).get("name") == "gradual"]
     chosen = [
         *([say("the epoch whose weights are kept")] if keeps else []),
+        *([say("of training in stages, whether a later one is kept")] if stages else []),
         *([say("the threshold")] if _chose_threshold(finished) else []),
         *([say("the temperature")] if any(run.temperature is not None for run in finished) else []),
         *([say("the settings that were searched")] if record.searches else []),

@@ -21,6 +21,8 @@ PICTURES: Final = "pictures"
 """Names of what goes into the graph of a generator and comes out of it."""
 Shape = tuple[int | None, ...]
 """Lengths of the axes; none: any."""
+_ORT_FORMAT: Final = b"ORTM"
+"""What a graph in the format of onnxruntime has at its fifth byte."""
 _QUIET: Final = 3  # errors only: what onnxruntime warns of is no concern of the person's
 
 
@@ -46,6 +48,8 @@ class Session:
     def __init__(
         self, content: bytes, input_name: str, output_name: str, *, threads: int = 0, name: str = "model.onnx"
     ) -> None:
+        if content[4:8] == _ORT_FORMAT:
+            raise _refused(name, "an ONNX file", "one in the format of onnxruntime")
         check_graph(content, name)
         import onnxruntime as ort
 
@@ -56,6 +60,8 @@ class Session:
         # Threads that wait for each other inside a call spin, as the steps of 8 bits are shorter than waking a thread;
         # after it they do not, which would take the cores from decoding and from the other sessions.
         options.add_session_config_entry("session.force_spinning_stop", "1")
+        # Of bytes that are a graph of its own format too, onnxruntime would run that one, which nobody has checked.
+        options.add_session_config_entry("session.load_model_format", "ONNX")
         ort.set_default_logger_severity(_QUIET)
         try:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])

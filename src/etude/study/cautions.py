@@ -101,8 +101,8 @@ def mask_cautions(study: StudyConfig, candidate: Candidate, source: Source) -> I
     """Say where a score of masks would not compare with published ones."""
     if study.protocol.metric == "pixel_accuracy":
         yield (
-            "Pixel accuracy is an average over pixels: road and sky decide it, and a network that never finds a pole "
-            "or a pedestrian scores well. Published values are mean IoU."
+            "Pixel accuracy is an average over pixels: large classes decide it, and a network that never finds the "
+            "small ones scores well. Published values are mean IoU."
         )
     if study.protocol.resolution == "network":
         size = f"{candidate.prepare.height_px} × {candidate.prepare.width_px}"

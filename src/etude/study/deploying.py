@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ from etude.core.words import Part
 from etude.data.source import Source, open_source
 from etude.data.split_file import read_groups, read_split
 from etude.evaluate.answers import read_answers
-from etude.evaluate.pictures import interval_over_pictures
+from etude.evaluate.final import asks_several, final_candidate
+from etude.evaluate.pictures import interval_of, interval_over_pictures
 from etude.evaluate.predictions import Predictions
 from etude.evaluate.run_result import RunResult
 from etude.models import card_of
@@ -117,22 +117,21 @@ def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> tuple
 
 
 def best_run(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tuple[RunRecord, str]:
-    """Choose among the finished runs of each candidate, those of the first of the leaderboard coming first."""
+    """Choose a run of the candidate that is handed over.
+
+    Args:
+        study: its record.
+        runs: the finished runs by candidate, each candidate that has a score among them.
+    """
     sign = 1 if study.higher_is_better else -1
-    means = {
-        name: statistics.fmean(sign * run.validation[study.metric] for run in own)
-        for name, own in runs.items()
-        if not odd_combination(own[0]) and all(math.isfinite(run.validation.get(study.metric, math.nan)) for run in own)
-    }
-    if not means:
-        first = next((own for own in runs.values() if not odd_combination(own[0])), next(iter(runs.values())))
-        return first[0], (
+    own = runs[final_candidate(study)]
+    if study.task == "generation" or not all(math.isfinite(run.validation.get(study.metric, math.nan)) for run in own):
+        return own[0], (
             "The candidate is the first of the leaderboard that one graph can answer: by the test part, as none was "
             "scored on validation."
         )
-    best = max(means, key=lambda name: means[name])
-    run = max(runs[best], key=lambda run: sign * run.validation[study.metric])
-    among = f"the best of its {len(runs[best])} runs" if len(runs[best]) > 1 else "its one run"
+    run = max(own, key=lambda run: sign * run.validation[study.metric])
+    among = f"the best of its {len(own)} runs" if len(own) > 1 else "its one run"
     told = f"Chosen on validation: the candidate with the best mean {study.metric} there, and {among}."
     return run, told
 
@@ -191,11 +190,7 @@ def _check_combined(record: RunRecord) -> None:
 
 def odd_combination(record: RunRecord) -> dict[str, Any]:
     """Return what of a run's combination one graph cannot give."""
-    combine = CombineConfig.model_validate(record.config.get("combine", {}))
-    given = combine.model_dump(mode="json", exclude_defaults=True)
-    # Averaged weights are those of one network, and that is what the run has kept.
-    one_graph = {"tta", "last_epochs", *(("members", "average") if combine.average == "weights" else ())}
-    return {key: value for key, value in given.items() if key not in one_graph}
+    return asks_several(record.config.get("combine") or {})
 
 
 def _threshold(record: RunRecord) -> float | None:
@@ -220,7 +215,11 @@ def _scores(record: RunRecord, folder: StudyFolder, task: str, groups: Mapping[s
         )
     path = folder.run(record.identity) / "predictions.parquet"
     result = RunResult(record, lambda: read_answers(path, Part.TEST), groups=groups)
-    told = [Score(part="validation", metric=name, value=value) for name, value in record.validation.items()]
+    validated = [read_answers(path, Part.VALIDATION)] if record.validation else []
+    told = [
+        Score(part="validation", metric=name, value=value, interval=interval_of(validated, name, groups=groups))
+        for name, value in record.validation.items()
+    ]
     for name, value in record.test.items():
         interval = interval_over_pictures([result], name)
         told.append(Score(part="test", metric=name, value=value, interval=interval))

@@ -15,6 +15,7 @@ from etude.core.registry import nearest
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
+from etude.evaluate.final import final_candidate
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
 from etude.metrics import SEGMENTATION_METRICS
@@ -61,7 +62,7 @@ def explain_run(
 
     Args:
         folder: the study's folder.
-        identity: the run, or the beginning of its name; by default the first of the best candidate.
+        identity: the run, or the beginning of its name; by default the first of the candidate that is handed over.
         base: the folder that relative paths in the study start from.
         watch: hears where the work stands.
         parts: what to explain; by default all that the task has.
@@ -118,7 +119,9 @@ def explain_candidates(
     device: str = "auto",
     wishes: Wishes | None = None,
 ) -> list[Path]:
-    """Explain the first finished run of every candidate, the best first; what one cannot have is left out.
+    """Explain the first finished run of every candidate; what one cannot have is left out.
+
+    The candidate that is handed over comes first, then the others by the leaderboard.
 
     Returns:
         The folders that the records are written to.
@@ -135,12 +138,13 @@ def explain_candidates(
             firsts.setdefault(ref.candidate, ref)
     if not firsts:
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
-    best_first = sorted(firsts.values(), key=lambda ref: places.get(ref.candidate, len(places)))
+    final = final_candidate(record)
+    in_order = sorted(firsts.values(), key=lambda ref: (ref.candidate != final, places.get(ref.candidate, len(places))))
     outcomes: list[tuple[str, str | ModelError | None]] = []
     explain = functools.partial(
         explain_run, parts=parts, device=device, wishes=wishes, leave_out=True, outcomes=outcomes
     )
-    targets = [explain(folder, ref.identity, base, watch) for ref in best_first]
+    targets = [explain(folder, ref.identity, base, watch) for ref in in_order]
     seen = [left_out for part, left_out in outcomes if part == "sight"]
     refused = [why for why in seen if isinstance(why, ModelError)]
     if refused and all(seen):
@@ -149,7 +153,7 @@ def explain_candidates(
 
 
 def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
-    """Return the run that is asked for, or the first finished run of the best candidate.
+    """Return the run that is asked for, or the first finished run of the candidate that is handed over.
 
     Raises:
         MistakeError: if there is none, or several are meant.
@@ -166,8 +170,8 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
             rule = "the beginning of one run's name"
             raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))
         return next((ref for ref in found if ref.identity == identity), found[0])
-    best = next((row.candidate for row in record.leaderboard if row.score is not None), None)
-    chosen = [ref for ref in finished if ref.candidate == best]
+    final = final_candidate(record)
+    chosen = [ref for ref in finished if ref.candidate == final]
     if not chosen:
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
     return chosen[0]

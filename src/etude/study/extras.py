@@ -49,9 +49,11 @@ def _make_extra(workspace: Workspace, candidate: Candidate, order: Order, label:
     name, fold = workspace.source.classes[label], order.fold or 0
     prepare = candidate.prepare.model_copy(update={"size_px": generated.size_px, "normalize": "half"})
     mirrored = AugmentConfig(use=("flip",) if "flip" in candidate.augment.use else ())
+    content = generated_content(generated, workspace.base)
+    content.pop("of", None)  # a generator of one class is the same whether others are generated too
     identity = fingerprint(
         {
-            "generated": generated_content(generated, workspace.base),
+            "generated": content,
             "class": name,
             "data": workspace.fingerprint,
             "split": workspace.digest(fold, candidate.train_items, candidate.held_out),

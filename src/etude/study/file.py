@@ -210,7 +210,7 @@ class ProtocolConfig(Config):
     calibrate: bool = False
     """Whether probabilities are adjusted by a temperature that is fitted on validation."""
     robustness: bool = False
-    """Whether the best candidate and the baseline are scored on corrupted test pictures too, once all runs are done."""
+    """Whether the final candidate and the baseline are scored on corrupted test pictures too, once all runs end."""
     resolution: Literal["labels", "network"] = "labels"
     """For masks, where they are compared: at the labels' own size, or (quicker) at the size that the network takes."""
     generation: GenerationConfig = GenerationConfig()

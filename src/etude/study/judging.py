@@ -1,4 +1,4 @@
-"""Generated pictures before the best detector of another study, beside photographs that it did not learn from.
+"""Generated pictures before the final detector of another study, beside photographs that it did not learn from.
 
 Photographs are brought to the size of the generated pictures first: else the detector would tell them by their detail.
 
@@ -24,6 +24,7 @@ from etude.core.study_record import RunRef, StudyRecord
 from etude.core.words import Part
 from etude.data.prepared import PreparedSet, prepare_items
 from etude.evaluate.detector import Adjustment
+from etude.evaluate.final import final_candidate
 from etude.evaluate.predictions import Predictions
 from etude.metrics.statistics import bootstrap_interval, wilson
 from etude.pictures.prepare import prepare_picture
@@ -50,7 +51,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def find_judge(study: StudyConfig, classes: Sequence[str], results: Path) -> tuple[StudyFolder, StudyRecord]:
-    """Find the study whose best detector is asked, and see that it can answer about these classes.
+    """Find the study whose final detector is asked, and see that it can answer about these classes.
 
     Args:
         study: the study of generators; `protocol.generation.judge` names the other.
@@ -64,7 +65,7 @@ def find_judge(study: StudyConfig, classes: Sequence[str], results: Path) -> tup
     folder = find_study(name, results)
     record = folder.load_study()
     rule = "a study of one class a picture with a finished run"
-    if record.task != "classification" or not _best_refs(record):
+    if record.task != "classification" or not _final_refs(record):
         found = record.task if record.task != "classification" else "no finished run"
         raise MistakeError(sentence("protocol", "generation.judge", rule, f"{name}: {found}"))
     if not _targets(record.classes, classes):
@@ -83,7 +84,7 @@ def judge_generators(
         EtudeError: if the data or a network of either study cannot be used.
     """
     folder, judged_by = find_judge(workspace.study, workspace.source.classes, results)
-    refs, judges = [ref for ref in record.runs if ref.status == "finished"], _best_refs(judged_by)
+    refs, judges = [ref for ref in record.runs if ref.status == "finished"], _final_refs(judged_by)
     key = fingerprint([[ref.identity for ref in refs], [ref.identity for ref in judges], JUDGED_EACH, _RULE])
     path = workspace.folder.judgement
     if path.exists() and (known := JudgementRecord.load(path)).key == key:
@@ -113,7 +114,7 @@ def judge_generators(
 
 @dataclass(frozen=True)
 class Bench:
-    """The finished networks of the best detector, and the pictures that each of them had held out."""
+    """The finished networks of the final detector, and the pictures that each of them had held out."""
 
     workspace: Workspace
     """Of the detector's study."""
@@ -223,10 +224,10 @@ def _told(
     )  # fmt: skip
 
 
-def _best_refs(record: StudyRecord) -> list[RunRef]:
-    """Return the finished runs of the best candidate."""
-    best = next((row.candidate for row in record.leaderboard if row.score is not None), None)
-    return [ref for ref in record.runs if ref.candidate == best and ref.status == "finished"]
+def _final_refs(record: StudyRecord) -> list[RunRef]:
+    """Return the finished runs of the final candidate."""
+    final = final_candidate(record)
+    return [ref for ref in record.runs if ref.candidate == final and ref.status == "finished"]
 
 
 def _targets(known: Sequence[str], generated: Sequence[str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Scores of finished runs on corrupted test pictures: the best candidate's and the baseline's."""
+"""Scores of finished runs on corrupted test pictures: the final candidate's and the baseline's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from etude.core.study_record import RunRef, StudyRecord
 from etude.core.words import Part
 from etude.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from etude.evaluate.detector import Adjustment
+from etude.evaluate.final import final_candidate
 from etude.evaluate.predictions import Predictions
 from etude.study.jobs import make_job
 from etude.study.plan import Order
@@ -49,9 +50,8 @@ def measure_robustness(
 
 
 def _chosen(record: StudyRecord) -> list[RunRef]:
-    """Return the first finished runs of the best candidate and of the baseline."""
-    best = [row.candidate for row in record.leaderboard if row.score is not None][:1]
-    names = dict.fromkeys([*best, *([record.baseline] if record.baseline else [])])
+    """Return the first finished runs of the final candidate and of the baseline."""
+    names = dict.fromkeys(filter(None, (final_candidate(record), record.baseline)))
     return [
         ref
         for name in names

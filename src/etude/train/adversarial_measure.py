@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import statistics
 import tempfile
@@ -20,13 +21,22 @@ if TYPE_CHECKING:
 
 _WARMUP_STEPS: Final = 2
 _MOST_STEPS: Final = 60
-_MOST_SECONDS: Final = 4.0
+_LONG_ENOUGH_S: Final = 4.0
+_MOST_SECONDS: Final = 30.0
+_SHARE: Final = 1 / 60
+"""Of a time budget, what its number of steps may be found in."""
+_SLOWEST: Final = 0.02
+"""Share of the steps that is left out: those in which the machine did something else."""
 
 
-def measure_generator(job: Job) -> TrainingTime:
+def measure_generator(job: Job, *, is_judged: bool = True) -> TrainingTime:
     """Make a few steps, with and without the lazy penalty, and one look; nothing is kept.
 
     An epoch of the time that is returned is what lies between two looks.
+
+    Args:
+        job: the training. One with a time budget is timed for longer, as its number of steps is made of that.
+        is_judged: whether what it generates is measured at the end, and that is timed too.
 
     Raises:
         EtudeError: if the networks or the pictures cannot be had.
@@ -38,17 +48,19 @@ def measure_generator(job: Job) -> TrainingTime:
     config = job.train.adversarial
     plain: list[float] = []
     started = time.perf_counter()
-    for number in range(1, _MOST_STEPS):
+    wanted_s = min(_MOST_SECONDS, _SHARE * (job.train.budget or 0.0))
+    for number in itertools.count(1):
         seconds = _time_step(duel, number if number % config.r1_every else number + 1)
         plain += [seconds] if number > _WARMUP_STEPS else []
-        if plain and time.perf_counter() - started > _MOST_SECONDS:
+        spent_s = time.perf_counter() - started
+        if plain and spent_s > wanted_s and (number >= _MOST_STEPS or spent_s > _LONG_ENOUGH_S):
             break
-    step_s = statistics.median(plain)
+    step_s = statistics.fmean(sorted(plain)[: math.ceil((1 - _SLOWEST) * len(plain))])
     if config.r1 > 0:
         _time_step(duel, 0)
         step_s += max(0.0, _time_step(duel, 0) - step_s) / config.r1_every
     _time_look(duel)  # the first is a cold one
-    look_s, finish_s = _time_look(duel), _time_finish(duel)
+    look_s, finish_s = _time_look(duel), _time_finish(duel) if is_judged else 0.0
     looks = math.ceil(duel.steps / config.look_every)
     total = duel.steps * step_s + looks * look_s + finish_s
     return TrainingTime(total, duel.steps, step_s, look_s, finish_s, config.look_every)

@@ -39,10 +39,13 @@ def build_ensemble(builds: Iterable[Callable[[], nn.Module]]) -> Ensemble:
 def join_members(members: list[Fitted]) -> Fitted:
     """Return trained networks as one: what they cost is added up, and the history is that of the first."""
     first = members[0]
+    features = [member.progress.features_seconds for member in members]
+    shared = sum(features) - max(features)  # one pass over the pictures serves the heads of all
     progress = replace(
         first.progress,
-        seconds=sum(member.progress.seconds for member in members),
-        seconds_to_best=sum(member.progress.seconds_to_best for member in members),
+        seconds=sum(member.progress.seconds for member in members) - shared,
+        seconds_to_best=sum(member.progress.seconds_to_best for member in members) - shared,
+        features_seconds=max(features),
         interruptions=sum(member.progress.interruptions for member in members),
     )
     return replace(

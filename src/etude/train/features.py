@@ -41,8 +41,11 @@ class FeatureStore:
         self.trunk = trunk
         self.path = folder / f"{self._key()}.safetensors"
         self.seconds = 0.0
-        """Time that this process spent computing features."""
-        self._indices_N, self._features_NC = self._read()
+        """Time in seconds that the features which were asked for took, in whichever run they were computed."""
+        self.recalled_seconds = 0.0
+        """That of those which another run had computed."""
+        self._indices_N, self._features_NC, self._seconds_N = self._read()
+        self._counted_N = np.zeros(0, np.int64)
 
     def of(self, prepared: PreparedSet, loader: ImageLoader) -> Tensor:
         """Return the features (N, C) float32 of a part's pictures; those not known yet are computed and kept.
@@ -52,8 +55,14 @@ class FeatureStore:
         is_item_N = prepared.indices_N >= 0
         computed_NC = None
         if not (is_item_N.all() and np.isin(prepared.indices_N, self._indices_N).all()):
+            started = time.perf_counter()
             computed_NC = self._compute(loader)
-            self._keep(prepared.indices_N, is_item_N, computed_NC)
+            seconds = time.perf_counter() - started
+            self._keep(prepared.indices_N, is_item_N, computed_NC, seconds / len(prepared.indices_N))
+            self.seconds += seconds
+        else:
+            self._recall(prepared.indices_N)
+        self._counted_N = np.union1d(self._counted_N, prepared.indices_N)
         order = np.argsort(self._indices_N)
         found = np.searchsorted(self._indices_N, prepared.indices_N[is_item_N], sorter=order)
         features_NC = self._features_NC[torch.from_numpy(order[found])]
@@ -66,15 +75,20 @@ class FeatureStore:
 
     def _compute(self, loader: ImageLoader) -> Tensor:
         """Compute the features of a whole part, so that the same part always goes through in the same batches."""
-        started = time.perf_counter()
         self.trunk.model.eval()
         with torch.no_grad(), self.job.execution.autocast():
             computed_NC = torch.cat([self.trunk.features(batch.images_BCHW).float().cpu() for batch in loader])
         release_freed_memory()  # a head needs little, and the maps of the whole network will not come again
-        self.seconds += time.perf_counter() - started
         return computed_NC
 
-    def _keep(self, indices_N: np.ndarray, is_item_N: np.ndarray, computed_NC: Tensor) -> None:
+    def _recall(self, indices_N: np.ndarray) -> None:
+        """Count what features from another run took: a run that computes them itself is to stand beside this one."""
+        is_recalled_N = np.isin(self._indices_N, np.setdiff1d(indices_N, self._counted_N))
+        seconds = float(self._seconds_N[is_recalled_N].sum())
+        self.seconds += seconds
+        self.recalled_seconds += seconds
+
+    def _keep(self, indices_N: np.ndarray, is_item_N: np.ndarray, computed_NC: Tensor, seconds_each: float) -> None:
         """Write down what was not known yet of the pictures that the source holds."""
         is_new_N = is_item_N & ~np.isin(indices_N, self._indices_N)
         if not is_new_N.any():
@@ -82,15 +96,18 @@ class FeatureStore:
         self._indices_N = np.concatenate([self._indices_N, indices_N[is_new_N]])
         fresh = computed_NC[torch.from_numpy(is_new_N)]
         self._features_NC = torch.cat([self._features_NC, fresh]) if len(self._features_NC) else fresh
-        save_tensors(self.path, {"indices": torch.from_numpy(self._indices_N), "features": self._features_NC})
+        self._seconds_N = np.concatenate([self._seconds_N, np.full(int(is_new_N.sum()), seconds_each)])
+        arrays = {"indices": self._indices_N, "seconds": self._seconds_N}
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        save_tensors(self.path, tensors | {"features": self._features_NC})
 
-    def _read(self) -> tuple[np.ndarray, Tensor]:
-        nothing = np.zeros(0, np.int64), torch.zeros(0)
+    def _read(self) -> tuple[np.ndarray, Tensor, np.ndarray]:
+        nothing = np.zeros(0, np.int64), torch.zeros(0), np.zeros(0)
         if not self.path.exists():
             return nothing
         try:
             tensors, _ = load_tensors(self.path)
-            return tensors["indices"].numpy(), tensors["features"]
+            return tensors["indices"].numpy(), tensors["features"], tensors["seconds"].numpy()
         except (SafetensorError, KeyError, OSError):
             return nothing
 

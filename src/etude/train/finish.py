@@ -186,6 +186,7 @@ def _read_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
         best_epoch=record.best_epoch,
         seconds=record.cost.seconds,
         seconds_to_best=record.cost.seconds_to_best,
+        features_seconds=record.cost.features_seconds,
         started_at=now(),
         stopped=record.stopped,
         own_memory_mb=record.cost.own_memory_mb,
@@ -239,6 +240,7 @@ def _cost(job: Job, fitted: Fitted, folder: Path) -> Cost:
     return Cost(
         seconds=progress.seconds,
         seconds_to_best=progress.seconds_to_best,
+        features_seconds=progress.features_seconds,
         images_per_s=fitted.images_per_s,
         params=count_parameters(fitted.model),
         macs=count_macs(fitted.model, (height_px, width_px)),

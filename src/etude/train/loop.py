@@ -172,6 +172,9 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     train_set, validation_set = training_part(job), job.parts("validation")
     loader: Loader = stage_loader(job, train_set, store) if store else training_loader(job, train_set)
     validation = plain_or_features(job, validation_set, store) if len(validation_set.labels_N) else None
+    if store is not None and saved is None:
+        progress.seconds += store.recalled_seconds
+        progress.features_seconds += store.seconds
     train_last(training.model, stage.blocks, training.trainable)
     model = training.model if store is None else store.trunk.head
     epochs, steps = length_of(stage, config, len(loader))

@@ -93,7 +93,7 @@ def _measure_with_generators(job: Job) -> TrainingTime:
     steps_of_epoch = max(1, (n_photographs + job.n_generated) // job.train.batch)
     steps = plain.steps if job.train.steps is not None else plain.steps * steps_of_epoch // plain.steps_of_epoch
     seconds = plain.seconds + (steps - plain.steps) * plain.step_s
-    seconds += sum(measure_generator(extra.job).seconds for extra in job.extras)
+    seconds += sum(measure_generator(extra.job, is_judged=False).seconds for extra in job.extras)
     return replace(plain, seconds=seconds, steps=steps, steps_of_epoch=steps_of_epoch)
 
 

@@ -31,6 +31,8 @@ class Progress:
     best_score: float | None = None
     seconds: float = 0.0
     seconds_to_best: float = 0.0
+    features_seconds: float = 0.0
+    """Of the seconds, those that the features of a frozen network took, here or in the run that computed them."""
     interruptions: int = 0
     memory_mb: float = 0.0
     """Peak memory before the last interruption."""

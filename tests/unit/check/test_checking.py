@@ -225,7 +225,8 @@ def test_the_record_is_read_by_the_report_and_comes_back(tmp_path):
     record = check_source(FolderSource(tmp_path / "pets"))
     record.save(tmp_path / "check.json")
     assert CheckRecord.load(tmp_path / "check.json") == record
-    findings, sizes = _read_check(tmp_path / "check.json")
+    findings, sizes, twins_sought = _read_check(tmp_path / "check.json")
+    assert twins_sought
     (finding,) = findings
     assert sizes == record.sizes
     assert finding.kind == "duplicates"

@@ -225,6 +225,28 @@ def test_a_bomb_is_refused_before_it_is_decoded():
         decode(ramp(), max_pixels=100)
 
 
+def with_scans(count):
+    """Return a progressive JPEG whose last scan stands there so many times: each would be gone through."""
+    raw = encode(Image.fromarray(np.tile(ramp(), (3, 3, 1))), "JPEG", progressive=True)
+    last, end = raw.rindex(b"\xff\xda"), raw.rindex(b"\xff\xd9")
+    return raw[:end] + raw[last:end] * (count - raw.count(b"\xff\xda")) + raw[end:]
+
+
+def test_a_jpeg_of_very_many_scans_is_refused_before_it_is_decoded():
+    with pytest.raises(DataError, match=r"scans\.jpg must be a JPEG of at most 100 scans"):
+        decode(with_scans(101), name="scans.jpg")
+    with contextlib.suppress(DataError):  # libjpeg may find the scans out of order
+        decode(with_scans(100))
+
+
+def test_what_lies_in_a_profile_or_behind_a_jpeg_is_no_scan():
+    """Phones put a film behind the picture; its bytes mean nothing."""
+    raw = encode(Image.fromarray(ramp()), "JPEG")
+    profile = b"\xff\xda" * 200
+    segment = b"\xff\xe2" + (len(profile) + 2).to_bytes(2, "big") + profile
+    assert decode(raw[:2] + segment + raw[2:] + b"\xff\xda" * 500).shape == ramp().shape
+
+
 def test_between_pillows_limit_and_ours_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

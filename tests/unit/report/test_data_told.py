@@ -79,7 +79,7 @@ def test_the_note_has_the_data_sheet_and_what_the_card_is_trained_on(study_folde
         plain = text.replace("\xa0", " ").replace("\u202f", " ")
         for told in ("915e595cb7e4ea23", "Krizhevsky", "32 × 32 pixels"):
             assert told in plain
-        assert {"en": "45,000 pictures of cifar10", "fr": "45 000 images de cifar10"}[language] in plain
+        assert {"en": "45,000 pictures of cifar10", "fr": "45 000 images (source : cifar10)"}[language] in plain
         scores = {
             "en": "81.3% accuracy on the test part (95%: [80.2",
             "fr": "exactitude de 81,3 % sur la partie de test",

@@ -42,6 +42,12 @@ def test_every_command_is_one_that_the_command_line_reads(task, language):
 def test_it_is_the_run_that_export_takes_that_is_named(study_folder):
     change_runs(study_folder, "cnn-0001*", validation={"accuracy": 0.99})
     change_runs(study_folder, "cnn-0000*", validation={"accuracy": 0.98})
+    record = StudyRecord.load(study_folder / "study.json")
+    rows = [
+        row.model_copy(update={"validation_score": 0.985}) if row.candidate == "cnn" else row
+        for row in record.leaderboard
+    ]
+    record.model_copy(update={"leaderboard": tuple(rows)}).save(study_folder / "study.json")
     deployment = gather_deployment(read_study(study_folder), Words("en"))
     assert deployment.row.candidate == "cnn", "resnet is first on the test part, and not on validation"
     assert "takes cnn, run cnn-0001: the candidate with the best mean on validation" in deployment.told[0]

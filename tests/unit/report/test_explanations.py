@@ -21,7 +21,7 @@ from etude.explain.records import (
     SightRecord,
     WhyRecord,
 )
-from etude.report.explanations import explain_best
+from etude.report.explanations import explain_final
 from etude.report.layer_words import tell_layers
 from etude.report.note import gather, write_note
 from etude.report.pdf import render_typst
@@ -64,26 +64,26 @@ def tell_why(folder, language="en"):
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
-def test_the_explanation_of_another_candidate_is_not_called_that_of_the_best(study_folder, tmp_path, language):
+def test_the_explanation_of_another_candidate_is_not_called_that_of_the_final_one(study_folder, tmp_path, language):
     write_why(write_layers(study_folder, "cnn"))
     words = Words(language)
     study = read_study(study_folder)
     note = write_note(study_folder, language, to=tmp_path / "note.html").read_text("utf-8")
     typst = render_typst(study, words, tmp_path)
     warning = words.say(
-        "What follows was explained of {candidate}; the best candidate, {best}, was not explained.",
+        "What follows was explained of {candidate}; the final candidate, {final}, was not explained.",
         candidate="cnn",
-        best="resnet",
+        final="resnet",
     )
-    best = {"en": "best network", "fr": "meilleur réseau"}[language]
+    final = words.say("Layers of the final network, {candidate}", candidate="cnn")
     for text in (note, typst):
         assert warning in text
-        assert best not in text
+        assert final not in text
     assert words.say("Layers of {candidate}", candidate="cnn") in note
     assert f"{words.say('Why this answer')} (cnn)" in note
     write_layers(study_folder, "resnet")
     note = write_note(study_folder, language, to=tmp_path / "note.html").read_text("utf-8")
-    assert words.say("Layers of the best network, {candidate}", candidate="resnet") in note
+    assert words.say("Layers of the final network, {candidate}", candidate="resnet") in note
     assert warning not in note
 
 
@@ -113,7 +113,7 @@ def test_a_run_without_layers_is_told_by_its_other_parts_and_one_with_layers_com
     folder = write_layers(study_folder, "resnet")
     (folder / "layers.json").unlink()
     write_why(folder)
-    explained = explain_best(read_study(study_folder), Words("en"))
+    explained = explain_final(read_study(study_folder), Words("en"))
     assert explained.layers is None
     assert explained.contents == [("explained-why", "Why this answer")]
     record = StudyRecord.load(study_folder / "study.json")

@@ -187,7 +187,8 @@ def test_where_nothing_was_explained_it_is_said_how(study_folder, monkeypatch):
     shown.clear()
     cells.Book(study_folder, "en").networks()
     assert "<h3>resnet</h3>" in "".join(shown)
-    assert "etude explain" not in "".join(shown)
+    assert "explains the best one" not in "".join(shown)
+    assert "Not explained here are the networks of cnn" in "".join(shown)
 
 
 def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_folder, monkeypatch):

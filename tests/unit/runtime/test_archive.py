@@ -17,6 +17,7 @@ from etude.runtime import load
 from etude.runtime.archive import Archive
 from etude.runtime.graph import check_graph
 from etude.runtime.reference import Reference
+from etude.runtime.session import Session
 
 
 def test_a_zip_and_a_folder_open_the_same(tmp_path: Path) -> None:
@@ -215,6 +216,22 @@ def test_operators_and_functions_of_ones_own_are_refused() -> None:
     with pytest.raises(BundleError, match="function"):
         check_graph(model.SerializeToString())
     check_graph(make_graph("classification", 8))
+
+
+def test_a_graph_in_the_format_of_onnxruntime_is_refused(tmp_path: Path) -> None:
+    """It would be run in place of the ONNX graph that the same bytes are, and nobody would have looked at it."""
+    import onnxruntime as ort
+
+    contents = make_contents()
+    (tmp_path / "plain.onnx").write_bytes(contents["model.onnx"])
+    options = ort.SessionOptions()
+    options.optimized_model_filepath = str(tmp_path / "own.ort")
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    ort.InferenceSession(str(tmp_path / "plain.onnx"), options, providers=["CPUExecutionProvider"])
+    content = (tmp_path / "own.ort").read_bytes()
+    assert content[4:8] == b"ORTM"
+    with pytest.raises(BundleError, match="an ONNX file"):
+        Session(content, "pictures", "probabilities")
 
 
 @pytest.mark.parametrize("content", [b"\xff" * 40, b"\x3a\xff\xff\xff\xff\x0f", b"\x3b", b"\x08"])

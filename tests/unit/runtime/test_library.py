@@ -26,7 +26,7 @@ from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_z
 from etude import load
 from etude.cli.library import index_pictures, search_library
 from etude.core.bundle_record import Certainty, Familiarity
-from etude.core.errors import DataError, MistakeError
+from etude.core.errors import DataError, MistakeError, StorageError
 from etude.data.source import open_source
 from etude.pictures.reading import decode
 from etude.runtime.library import indexing
@@ -724,6 +724,8 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
     thumb = Image.open(io.BytesIO(client.get(f"/api/thumbs/{rows[0]['id']}").content))
     assert max(thumb.size) <= 192
     assert client.get("/api/thumbs/99999").status_code == 404
+    assert client.get(f"/api/thumbs/{10**20}").status_code == 422
+    assert client.get("/api/pictures", params={"after": '[true, 1, "\\ud800"]'}).status_code == 422
     assert client.get("/api/thumbs/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
     kept = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
     assert kept.status_code == 200
@@ -746,6 +748,7 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
         (b'{"sha256": "x", "label": "red"}', "application/json", 422),
         (b'{"sha256": "x", "label": "dog"}', "application/json", 422),
         (b"{", "application/json", 422),
+        (b'{"sha256": "\\ud800", "label": "red"}', "application/json", 422),
         *(
             (json.dumps({**same, **odd}).encode(), "application/json", 422)
             for odd in ({}, {"none": "true"}, {"none": False}, {"none": True, "label": None})
@@ -783,6 +786,26 @@ def test_the_gallery_of_a_library_that_cannot_be_written_shows_it_and_says_so(
     refused = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
     assert refused.status_code == 422
     assert "one that can be written" in refused.json()["error"]["message"]
+
+
+def test_a_library_that_another_program_holds_or_whose_disk_is_full_says_so(model, disk: Path, tmp_path: Path) -> None:
+    library = run(model, disk, tmp_path / "l.sqlite")[1]
+    sha256 = library.search()[0].sha256
+    with contextlib.closing(sqlite3.connect(tmp_path / "l.sqlite")) as other:
+        library._base.execute("PRAGMA busy_timeout = 50")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StorageError, match=r"l\.sqlite must be a library that can be read and written.*locked"):
+            library.correct(sha256, "red")
+    library._base.execute(f"PRAGMA max_page_count = {library._base.execute('PRAGMA page_count').fetchone()[0]}")
+    with pytest.raises(StorageError, match="full"):
+        library.set_meta(much="x" * 10_000_000)
+    library.correct(sha256, "red")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MistakeError, match="a folder that can be made"):
+        Library(tmp_path / "file" / "new" / "l.sqlite", create=True)
 
 
 def test_a_library_whose_making_was_cut_off_is_made(tmp_path: Path) -> None:

@@ -142,6 +142,17 @@ def test_a_mask_lies_over_its_picture_and_its_legend_hides_classes(visit, pictur
     assert page.said == []
 
 
+def test_a_mask_of_a_picture_that_the_browser_cannot_draw_stands_by_itself(visit, tmp_path: Path) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    page.select_option("#model", "pixels")
+    Image.new("RGB", (160, 120), "red").save(tmp_path / "old.tif")
+    page.set_input_files("#files", str(tmp_path / "old.tif"))
+    page.locator(".frame.unseen canvas").wait_for()
+    box = page.locator("#answers canvas").bounding_box()
+    assert box["width"] / box["height"] == pytest.approx(4 / 3, rel=0.02)
+
+
 def test_classes_of_one_colour_and_black_ones_are_told_apart(visit, pictures, tmp_path: Path) -> None:
     contents = make_contents("segmentation", fit="crop", palette=((9, 9, 9), (9, 9, 9), (0, 0, 0)))
     server = run_server({"same": write_zip(tmp_path / "same.bundle", contents)})

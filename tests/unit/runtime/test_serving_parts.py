@@ -50,6 +50,24 @@ def test_a_file_without_keys_is_a_mistake_and_lets_nobody_in(tmp_path: Path, tex
         Keys.read(tmp_path / "absent.txt")
 
 
+def test_keys_are_added_to_a_file_that_holds_none_yet_or_notes_of_people(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_text("# of the shelter, asked for by Anne")
+    key = add_key(path, "volunteer")
+    assert path.read_text().startswith("# of the shelter, asked for by Anne\nvolunteer ")
+    assert Keys.read(path).name_of(key) == "volunteer"
+    path.write_text("")
+    assert Keys.read(path, may_be_empty=True).name_of(key) is None
+
+
+def test_a_name_that_a_file_of_keys_has_twice_is_a_mistake(tmp_path: Path) -> None:
+    """Only one of the two keys would count, and nobody could say which."""
+    path = tmp_path / "keys.txt"
+    path.write_text(f"anne {'a' * 64}\nanne {'b' * 64}\n")
+    with pytest.raises(MistakeError, match="line 2 must be a name that no line before it has"):
+        Keys.read(path)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.4", "example.org", "127.0.0.1.example.org", ""])
 def test_an_open_address_needs_keys(host: str) -> None:
     with pytest.raises(MistakeError, match="--new-key"):

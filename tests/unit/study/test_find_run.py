@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import fmean
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -14,8 +15,19 @@ from etude.study import deploying
 
 def make_study(runs: list[Any], board: list[str], *, higher: bool = True) -> Any:
     refs = tuple(SimpleNamespace(identity=run.identity, candidate=run.candidate, status="finished") for run in runs)
-    rows = tuple(SimpleNamespace(candidate=name, score=0.5) for name in board)
-    return SimpleNamespace(name="x", runs=refs, leaderboard=rows, metric="score", higher_is_better=higher)
+    own = {name: [run for run in runs if run.candidate == name] for name in board}
+    means = {
+        name: fmean(run.validation["score"] for run in of)
+        if of and all("score" in run.validation for run in of)
+        else None
+        for name, of in own.items()
+    }
+    rows = tuple(SimpleNamespace(candidate=name, score=0.5, validation_score=means[name]) for name in board)
+    config = {"candidates": {name: of[0].config for name, of in own.items() if of}}
+    return SimpleNamespace(
+        name="x", runs=refs, leaderboard=rows, metric="score", higher_is_better=higher, config=config,
+        task="classification",
+    )  # fmt: skip
 
 
 def make_run(identity: str, candidate: str, score: float | None, **combine: object) -> Any:

@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import functools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -95,6 +96,26 @@ def test_features_are_computed_once_for_all_heads(tmp_path, monkeypatch):
     monkeypatch.setattr("etude.train.features.FeatureStore._compute", no_more)
     second = make_job(FinetuneConfig(name="head"), model={**NETWORK, "dropout": 0.5}, epochs=2, features=kept, seed=9)
     run_job(second, tmp_path / "b", Silent())
+
+
+def test_features_of_another_run_cost_the_next_one_what_they_took(tmp_path, monkeypatch):
+    """A head on features that lie there is not trained in a second: someone has computed them."""
+    from etude.train.features import FeatureStore
+
+    compute = FeatureStore._compute
+
+    def slowly(self, loader):
+        time.sleep(0.4)
+        return compute(self, loader)
+
+    monkeypatch.setattr(FeatureStore, "_compute", slowly)
+    job = make_job(FinetuneConfig(name="head"), features=tmp_path / "features")
+    first = run_job(job, tmp_path / "a", Silent())
+    again = dataclasses.replace(job, seed=9, identity="again")
+    second = run_job(again, tmp_path / "b", Silent())
+    for run in (first, second):
+        assert run.cost.features_seconds >= 0.8  # training and validation part
+        assert run.cost.seconds >= run.cost.seconds_to_best >= run.cost.features_seconds
 
 
 def test_generated_pictures_have_features_of_their_own_and_leave_none_behind(tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
 
 _JUDGED: Final = 4
 """Every logit is that of a square of so many places of a discriminator's last map."""
@@ -65,14 +66,20 @@ class LatentInput(nn.Module):
 class ClassMatch(nn.Module):
     """What is added to a discriminator's logits: how well its features fit the class that the picture should show.
 
-    Source: Miyato, Koyama 2018, cGANs with projection discriminator, arXiv 1802.05637.
+    Source: Miyato, Koyama 2018, cGANs with projection discriminator, arXiv 1802.05637. As there, the vectors of the
+    classes have a spectral norm where the discriminator's layers have one: plain, they outgrow the logit beside them.
     """
 
-    def __init__(self, n_features: int, n_classes: int) -> None:
+    def __init__(self, n_features: int, n_classes: int, *, normed: bool = False) -> None:
         super().__init__()
-        self.of_class = nn.Embedding(n_classes, n_features) if n_classes else None
-        if self.of_class is not None:
-            nn.init.zeros_(self.of_class.weight)
+        of_class = nn.Embedding(n_classes, n_features) if n_classes else None
+        if of_class is not None and normed:
+            nn.init.orthogonal_(of_class.weight)
+        elif of_class is not None:
+            nn.init.zeros_(of_class.weight)
+        self.of_class = spectral_norm(of_class) if of_class is not None and normed else of_class
+        # The filter beside it has norm one over all its places: a vector of norm one at each of them would weigh more.
+        self.share = 1 / _JUDGED if normed else 1.0
 
     def forward(self, maps_BCHW: Tensor, classes_B: Tensor | None) -> Tensor | float:
         """Return (B, P), of every square of 4×4 places; 0 without classes."""
@@ -80,7 +87,7 @@ class ClassMatch(nn.Module):
             return 0.0
         assert classes_B is not None
         # Sums, as in the paper: the logit beside it is a sum over places too.
-        sums_BCP = F.avg_pool2d(maps_BCHW.float(), _JUDGED, 1, divisor_override=1).flatten(2)
+        sums_BCP = self.share * F.avg_pool2d(maps_BCHW.float(), _JUDGED, 1, divisor_override=1).flatten(2)
         matches: Tensor = (sums_BCP * self.of_class(classes_B)[:, :, None]).sum(1)
         return matches
 

@@ -82,7 +82,7 @@ class _Discriminator(nn.Module):
             before = after
         self.layers = nn.Sequential(*layers)
         self.last = normed(nn.Conv2d(before, 1, 4))
-        self.match = ClassMatch(before, n_classes)
+        self.match = ClassMatch(before, n_classes, normed=params.spectral_norm)
 
     def forward(self, images_BCHW: Tensor, classes_B: Tensor | None = None, *, redraw: bool = False) -> Judged:
         maps_BCHW = self.layers(images_BCHW)

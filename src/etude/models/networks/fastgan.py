@@ -142,7 +142,7 @@ class _Discriminator(nn.Module):
         self.patches = params.patches
         self.before_last = _at_each_place(width_at[8], width_at[4]) if self.patches else _Down(width_at[8], width_at[4])
         self.last = spectral_norm(nn.Conv2d(width_at[4], 1, 4))
-        self.match = ClassMatch(width_at[4], n_classes)
+        self.match = ClassMatch(width_at[4], n_classes, normed=True)
         self.redrawn_px = max(8, size_px // _REDRAWN)
         kept = params.reconstruction
         self.whole = _redrawer(width_at[8], 8, self.redrawn_px) if kept != "none" else None

@@ -6,17 +6,18 @@ that another model answers, that all is indexed again. It names a class, or says
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from etude.core.errors import MistakeError, sentence
+from etude.core.errors import MistakeError, StorageError, sentence
 from etude.pictures.reading import printable
 from etude.runtime.library.schema import connect
 
@@ -102,7 +103,7 @@ class Library:
         if not create and not path.is_file():
             raise MistakeError(sentence("library", str(path), "a library", "nothing there", "Make it: etude index."))
         if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(path.parent)
         self.path, self.read_only = path, read_only
         self._lock = threading.RLock()
         self._base = connect(path, create=create, read_only=read_only)
@@ -110,8 +111,11 @@ class Library:
     def close(self) -> None:
         """Write everything out and close the file."""
         with self._lock:
-            self._base.commit()
-            self._base.close()
+            try:
+                with self._told():
+                    self._base.commit()
+            finally:
+                self._base.close()
 
     def meta(self, key: str) -> str | None:
         """Return what was noted under a key."""
@@ -120,7 +124,7 @@ class Library:
 
     def set_meta(self, **values: str) -> None:
         """Note values under keys."""
-        with self._lock, self._base:
+        with self._writing():
             self._base.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
     def known(self) -> dict[str, tuple[int, int, str]]:
@@ -154,7 +158,7 @@ class Library:
             )
             for row in rows
         ]  # fmt: skip
-        with self._lock, self._base:
+        with self._writing():
             self._base.executemany(
                 "INSERT INTO pictures (path, raw_path, size, mtime_ns, sha256, status, reason, label, probability, "
                 "unsure, answer, model) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (path) DO UPDATE SET "
@@ -172,7 +176,7 @@ class Library:
             present: paths of the files that were found.
             shut: paths of the folders and files that could not be looked at; what lies in them stays as it was.
         """
-        with self._lock, self._base:
+        with self._writing():
             paths = [row["path"] for row in self._base.execute("SELECT path FROM pictures")]
             gone = [(int(path not in present), path) for path in paths if not _lies_in(path, shut)]
             self._base.executemany("UPDATE pictures SET gone = ? WHERE path = ? AND gone != ?1", gone)
@@ -210,7 +214,7 @@ class Library:
             raise MistakeError(
                 sentence("library", str(self.path), "one that can be written", "a protected one", remedy)
             )
-        with self._lock, self._base:
+        with self._writing():
             if self._base.execute("SELECT 1 FROM pictures WHERE sha256 = ?", (sha256,)).fetchone() is None:
                 raise MistakeError(sentence("library", "sha256", "that of a picture in it", sha256[:64]))
             if label is None:
@@ -293,8 +297,29 @@ class Library:
         return [tuple(row) for row in self._rows(f"SELECT {', '.join(COLUMNS)} FROM answers ORDER BY path")]
 
     def _rows(self, words: str, given: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        with self._lock:
+        with self._lock, self._told():
             return self._base.execute(words, given).fetchall()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Write in one transaction, all of it or nothing.
+
+        Raises:
+            StorageError: if the disk is full, the file is damaged, or another program holds it.
+        """
+        with self._lock, self._told(), self._base:
+            yield
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what SQLite says of the file into a sentence."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            remedy = "Free some space, or close the other program that has it open; what was written before is kept."
+            raise StorageError(
+                sentence("library", str(self.path), "a library that can be read and written", str(error), remedy)
+            ) from error
 
     def _found(self, row: sqlite3.Row) -> Found:
         name = os.fsdecode(row["raw_path"]) if row["raw_path"] is not None else row["path"]
@@ -303,6 +328,20 @@ class Library:
             row["probability"], bool(row["unsure"]), bool(row["unfamiliar"]), bool(row["corrected"]),
             bool(row["none"]), row["answered"], row["duplicate_of"],
         )  # fmt: skip
+
+
+def _make_folder(folder: Path) -> None:
+    """Make the folder of a new library.
+
+    Raises:
+        MistakeError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = os.strerror(error.errno or 0)
+        remedy = "Give another place with --to."
+        raise MistakeError(sentence("library", str(folder), "a folder that can be made", found, remedy)) from error
 
 
 def shown(path: str) -> str:

@@ -11,7 +11,7 @@ import json
 from importlib import resources
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from PIL import Image
@@ -69,7 +69,7 @@ class Gallery:
             return [_row(entry) for entry in found]
 
         @routes.get("/api/thumbs/{number}")
-        def thumb(number: int) -> Response:
+        def thumb(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
             found = library.picture(number)
             if found is None:
                 raise RefusedError(404, "picture", "There is no such picture.")
@@ -84,11 +84,11 @@ class Gallery:
                 raise RefusedError(415, "type", "A correction is sent as application/json.")
             try:
                 given = json.loads(await request.body())
-                sha256 = str(given["sha256"])
+                sha256 = _text(given["sha256"])
                 is_none = "none" in given
                 if is_none and ("label" in given or given["none"] is not True):
                     raise ValueError("none")
-                label = None if is_none else given["label"]
+                label = None if is_none or given["label"] is None else _text(given["label"])
             except (ValueError, KeyError, TypeError, RecursionError) as error:
                 raise RefusedError(422, "form", "A correction is {sha256, label}, or {sha256, none: true}.") from error
             if is_none:
@@ -96,7 +96,7 @@ class Gallery:
             elif label is None:
                 library.take_back(sha256)
             else:
-                library.correct(sha256, str(label))
+                library.correct(sha256, label)
             return [_row(entry) for entry in library.of_content(sha256)]
 
         add_shell(routes, resources.files("etude.runtime.library") / "page", "gallery")
@@ -122,9 +122,20 @@ def _key(text: str) -> Key:
     """Read the place of a picture, as its row has it."""
     try:
         corrected, share, path = json.loads(text)
-        return bool(corrected), float(share), str(path)
+        return bool(corrected), float(share), _text(path)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise RefusedError(422, "parameter", "after: the key of a picture.") from error
+
+
+def _text(given: object) -> str:
+    """Return a text that a database can hold: half of a pair of JSON escapes is none.
+
+    Raises:
+        ValueError: if it is no such text.
+    """
+    text = str(given)
+    text.encode()
+    return text
 
 
 def _row(found: Found) -> dict[str, Any]:

@@ -55,15 +55,16 @@ class Service:
             )  # fmt: skip
 
     def reload(self) -> list[str]:
-        """Take bundles and keys anew; return the names of the models that changed.
+        """Take keys and bundles anew; return the names of the models that changed.
+
+        Keys come first and by themselves: one that was taken back is refused even where a bundle cannot be used.
 
         Raises:
-            EtudeError: if one cannot be used; everything stays as it is.
+            EtudeError: if the keys or a bundle cannot be used; these stay as they were.
         """
-        keys = Keys.read(self.config.keys) if self.config.keys is not None else None
-        changed = self.shelf.reload()
-        self.guard.keys = keys
-        return changed
+        if self.config.keys is not None:
+            self.guard.keys = Keys.read(self.config.keys, may_be_empty=True)
+        return self.shelf.reload()
 
     def _make_api(self) -> FastAPI:
         @contextlib.asynccontextmanager

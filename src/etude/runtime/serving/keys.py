@@ -31,13 +31,21 @@ class Keys:
         self._hashes = [(name, bytes.fromhex(digest)) for name, digest in hashes.items()]
 
     @classmethod
-    def read(cls, path: Path) -> Keys:
+    def read(cls, path: Path, *, may_be_empty: bool = False) -> Keys:
         """Read a file of keys.
 
+        Args:
+            path: the file.
+            may_be_empty: whether it may hold no key, and nobody is let in: all may have been taken back.
+
         Raises:
-            MistakeError: if it cannot be read, holds no key, or holds anything else.
+            MistakeError: if it cannot be read, holds a name twice, no key, or anything else.
         """
-        return cls(_read(path))
+        found = _read(path)
+        if not found and not may_be_empty:
+            remedy = "Make one with --new-key NAME."
+            raise MistakeError(sentence("serve", str(path), "a file with at least one key", "none", remedy))
+        return cls(found)
 
     def name_of(self, key: str) -> str | None:
         """Return the name of a key, or none; every known key is compared, in constant time."""
@@ -57,12 +65,14 @@ def add_key(path: Path, name: str) -> str:
     """
     if not _NAME.fullmatch(name):
         raise MistakeError(sentence("serve", "--new-key", "a name of letters, digits, '.', '_' and '-'", name))
-    hashes = _read(path) if path.exists() else {}
-    if name in hashes:
-        raise MistakeError(sentence("serve", "--new-key", f"a name that {path} does not hold yet", name))
+    before = ""
+    if path.exists():
+        if name in _read(path):
+            raise MistakeError(sentence("serve", "--new-key", f"a name that {path} does not hold yet", name))
+        before = path.read_text(encoding="utf-8")
+        before += "" if not before or before.endswith("\n") else "\n"
     key = secrets.token_urlsafe(32)
-    hashes[name] = hashlib.sha256(key.encode()).hexdigest()
-    write_text(path, "".join(f"{known} {digest}\n" for known, digest in hashes.items()))
+    write_text(path, f"{before}{name} {hashlib.sha256(key.encode()).hexdigest()}\n")
     path.chmod(0o640)
     return key
 
@@ -79,7 +89,10 @@ def _read(path: Path) -> dict[str, str]:
         matched = _LINE.fullmatch(line.strip())
         if matched is None:
             raise MistakeError(sentence("serve", f"{path}, line {number}", "NAME SHA256", "something else"))
+        if matched[1] in found:
+            rule = "a name that no line before it has"
+            raise MistakeError(
+                sentence("serve", f"{path}, line {number}", rule, matched[1], "One key would not count.")
+            )
         found[matched[1]] = matched[2]
-    if not found:
-        raise MistakeError(sentence("serve", str(path), "a file with at least one key", "none"))
     return found

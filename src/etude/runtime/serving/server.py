@@ -79,7 +79,7 @@ def _run(
     listening = _listen(config)
     server = _Server(app, config, lambda: ready(_address(listening)), reloads)
     log("started", address=_address(listening), **told)
-    before = _hold_signals()
+    before = _hold_signals(server)
     try:
         server.run(sockets=[listening])
     finally:
@@ -255,12 +255,15 @@ def _can_hear() -> bool:
     return hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
 
 
-def _hold_signals() -> dict[int, Any]:
-    """Let the signals that end the server in order end nothing else: uvicorn raises them again when it is done."""
+def _hold_signals(server: uvicorn.Server) -> dict[int, Any]:
+    """Let the signals that end the server in order end nothing else: uvicorn raises them again when it is done.
+
+    One that comes before uvicorn listens to them ends the server as soon as it has started.
+    """
     if threading.current_thread() is not threading.main_thread():
         return {}
 
-    def ignore(number: int, frame: FrameType | None) -> None:
-        return None
+    def note(number: int, frame: FrameType | None) -> None:
+        server.should_exit = True
 
-    return {number: signal.signal(number, ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    return {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}

@@ -180,6 +180,8 @@ async function segment(model, file, name, item, frame) {
   };
   redraw();
   frame.append(canvas);
+  // What the browser cannot draw, a TIFF say, has no size for the mask to lie over: it then stands by itself.
+  frame.querySelector("img").decode().catch(() => frame.classList.add("unseen"));
   item.append(slider(canvas), legend(model, counts, ids.length, hidden, redraw));
   const largest = counts.indexOf(Math.max(...counts));
   return `${model.classes[largest]} ${percent(counts[largest] / ids.length)}`;
