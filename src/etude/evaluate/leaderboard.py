@@ -120,8 +120,22 @@ def means_by_fold(runs: Sequence[RunResult], values: Sequence[float]) -> list[fl
 
 
 def test_to_train(runs: Sequence[RunResult]) -> float:
-    """Return the mean size of the runs' test parts over that of their training parts."""
-    return statistics.fmean(len(run.open_test().ids) / run.record.n_train for run in runs)
+    """Return the mean size of the runs' test parts over that of their training parts.
+
+    Where a candidate learns from some pictures of its training part only (`data.split.train_items`), the part counts:
+    it is by parts that folds overlap, and what is drawn from them overlaps less.
+    """
+    known = {item for run in runs for item in run.open_test().ids.tolist()}
+    return statistics.fmean(len(run.open_test().ids) / _count_part(run, len(known)) for run in runs)
+
+
+def _count_part(run: RunResult, n_known: int) -> int:
+    """Return how many pictures the training part of a fold holds, of so many that are tested over all folds."""
+    record = run.record
+    if record.config.get("data", {}).get("split", {}).get("train_items") is None:
+        return record.n_train
+    validation = run.validation() if callable(run.validation) else run.validation
+    return max(record.n_train, n_known - len(run.open_test().ids) - (0 if validation is None else len(validation.ids)))
 
 
 def _missing(value: float | None) -> bool:

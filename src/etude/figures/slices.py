@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from etude.core.search_record import SearchRecord, TrialRecord
 from etude.figures.search import Scale, list_complete, short_names
-from etude.figures.theme import BLUE, MUTED, ORANGE, SMALL_PT, WIDE_IN, dress, fit, new_figure
+from etude.figures.theme import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, WIDE_IN, dress, fit, new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_ACROSS, _PANEL_IN = 3, 2.0
+_ACROSS, _PANEL_IN, _MOST_LINES = 3, 2.0, 5
 
 
 def draw_slices(
@@ -42,12 +42,17 @@ def draw_slices(
     fields = list(dict.fromkeys(entry.field for entry in parameters))
     across = 1 if width_in < 5 else min(_ACROSS, len(fields))
     rows = math.ceil(len(fields) / across)
-    figure = new_figure(width_in, 0.3 + rows * _PANEL_IN)
+    longest = max(
+        (len(choice) for entry in parameters for choice in entry.choices if isinstance(choice, list | tuple)), default=1
+    )
+    stacked_in = 0.16 * (min(longest, _MOST_LINES) - 1)
+    figure = new_figure(width_in, 0.3 + rows * (_PANEL_IN + stacked_in))
     panels = figure.subplots(rows, across, sharey=True, squeeze=False).ravel().tolist()
     points = [
         (trial, score, trial.number == record.best) for record in records for trial, score in list_complete(record)
     ]
-    for place, (panel, field, name) in enumerate(zip(panels, fields, short_names(fields), strict=False)):
+    figure.supylabel(score_label, fontsize=TEXT_PT, color=INK)
+    for panel, field, name in zip(panels, fields, short_names(fields), strict=False):
         dress(panel)
         scale = Scale([entry for entry in parameters if entry.field == field])
         _draw_panel(panel, points, field, scale)
@@ -55,8 +60,6 @@ def draw_slices(
         panel.set_xlabel(fit(name, width_in / across - 0.6))
         panel.yaxis.set_major_locator(MaxNLocator(4))
         panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
-        if place % across == 0:
-            panel.set_ylabel(score_label)
     for panel in panels[len(fields) :]:
         panel.set_axis_off()
     return figure
@@ -72,6 +75,7 @@ def _draw_panel(
             place = scale.place(trial.settings[field])
             axes.plot(place, score, "o", color=color, markersize=size, alpha=0.9 if is_best else 0.6)
     axes.set_xlim(-0.06, 1.06)
+    axes.margins(y=0.08)
 
 
 def _label(axes: Axes, scale: Scale, write: Callable[[object], str], width_in: float) -> None:
@@ -79,7 +83,16 @@ def _label(axes: Axes, scale: Scale, write: Callable[[object], str], width_in: f
     if scale.choices:
         places = [scale.place(choice) for choice in scale.choices]
         each_in = (width_in - 0.7) / len(places)
-        labels = [fit(write(choice), max(0.35, each_in), SMALL_PT) for choice in scale.choices]
+        labels = [_stack(write(choice), max(0.35, each_in)) for choice in scale.choices]
     else:
         places, labels = [0.0, 0.5, 1.0], [write(scale.low), write(scale.at(0.5)), write(scale.high)]
     axes.set_xticks(places, labels, color=MUTED, fontsize=SMALL_PT)
+
+
+def _stack(text: str, width_in: float) -> str:
+    """Write a list that is too long for its place with a line for each of its parts."""
+    if fit(text, width_in, SMALL_PT) == text:
+        return text
+    parts = text.strip("[]").split(", ")
+    lines = parts if len(parts) <= _MOST_LINES else [*parts[: _MOST_LINES - 1], "…"]
+    return "\n".join(fit(part, width_in, SMALL_PT) for part in lines)

@@ -100,7 +100,7 @@ def _tabulate(
         Column(say("training time"), hint=say("mean of a run")),
         Column(say("parameters")),
     )
-    body = []
+    body: list[tuple[Cell, ...]] = []
     marked = set[int]()
     for row in rows:
         start = _start_of(configs[row.candidate])

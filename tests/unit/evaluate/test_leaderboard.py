@@ -173,6 +173,17 @@ def test_folds_widen_the_interval_over_runs_and_seeds_of_a_fold_are_averaged(fol
     assert interval_over_runs(runs, "accuracy") == t_interval(scores, test_to_train=80 / 320)
 
 
+def test_a_candidate_of_few_training_pictures_is_widened_by_how_the_folds_overlap(folds):
+    """Sixteen pictures of 320 overlap less from fold to fold than all do: 80 / 16 would say five times as much."""
+    few = [
+        replace(run, record=run.record.model_copy(
+            update={"n_train": 16, "config": {"data": {"split": {"train_items": 16}}}}))
+        for run in folds(0.8)
+    ]  # fmt: skip
+    scores = [run.record.test["accuracy"] for run in few]
+    assert interval_over_runs(few, "accuracy") == t_interval(scores, test_to_train=80 / 320)
+
+
 def test_an_unknown_metric_is_named(seeds):
     with pytest.raises(MistakeError, match="accuracy"):
         leaderboard_rows({"it": seeds(0.8, seeds=1)}, "acuracy")

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from etude.core.search_record import ParameterRecord, SearchRecord, TrialRecord
-from etude.figures.search import draw_history, draw_importance, draw_parallel, list_importances
+from etude.figures.search import Scale, draw_history, draw_importance, draw_parallel, list_importances
+from etude.figures.slices import draw_slices
 from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN
 
 BOTH = pytest.mark.parametrize("width_in", [WIDE_IN, NARROW_IN])
@@ -89,3 +90,36 @@ def test_what_mattered_most_in_most_folds_stands_first():
     assert list(list_importances([record(fold) for fold in range(3)])) == ["model.dropout", "train.optimizer.lr"]
     assert list(list_importances([record(0)])) == ["train.optimizer.lr", "model.dropout"]
     assert list_importances([]) == {}
+
+
+@BOTH
+def test_slices_set_every_complete_trial_against_each_field(width_in):
+    records = [record(fold) for fold in range(3)]
+    figure = draw_slices(records, score_label="accuracy", number=str, write=str, width_in=width_in)
+    panels = [axes for axes in figure.axes if axes.axison]
+    assert [panel.get_xlabel() for panel in panels] == ["lr", "dropout"]
+    for panel, field in zip(panels, ("train.optimizer.lr", "model.dropout"), strict=True):
+        scale = Scale([entry for entry in records[0].parameters if entry.field == field])
+        drawn = {(float(line.get_xdata()[0]), float(line.get_ydata()[0])) for line in panel.get_lines()}
+        trials = [trial for own in records for trial in own.trials if trial.state == "complete"]
+        assert drawn == {(scale.place(trial.settings[field]), trial.score) for trial in trials}
+        best = [line for line in panel.get_lines() if to_hex(line.get_color()) == ORANGE]
+        assert sorted(float(line.get_ydata()[0]) for line in best) == sorted(own.best_score for own in records)
+
+
+def test_choices_stand_side_by_side_by_their_names():
+    one = record(0, n_folds=1)
+    widths = ParameterRecord(
+        name="model.widths", field="model.widths", kind="choice", choices=([16, 32], [32, 64, 128])
+    )
+    trials = tuple(
+        trial.model_copy(update={"settings": {"model.widths": widths.choices[trial.number % 2]}})
+        for trial in one.trials
+    )
+    figure = draw_slices(
+        [one.model_copy(update={"parameters": (widths,), "trials": trials})], score_label="accuracy", number=str,
+        write=str,
+    )  # fmt: skip
+    (panel,) = figure.axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["[16, 32]", "[32, 64, 128]"]
+    assert {round(float(line.get_xdata()[0]), 2) for line in panel.get_lines()} == {0.25, 0.75}

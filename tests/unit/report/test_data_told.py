@@ -15,7 +15,7 @@ from etude.data.source import open_source
 from etude.data.sources.cifar import CifarSource
 from etude.data.split_file import write_split
 from etude.report.contact import draw_contact
-from etude.report.data_told import tell_balance, tell_cleaning, tell_licence, tell_picture_sizes
+from etude.report.data_told import tell_balance, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
 from etude.report.note import render_note
 from etude.report.pdf import render_typst
 from etude.report.proposals import tell_proposals
@@ -85,6 +85,23 @@ def test_the_note_has_the_data_sheet_and_what_the_card_is_trained_on(study_folde
             "fr": "exactitude de 81,3 % sur la partie de test",
         }
         assert scores[language] in plain.split({"en": "Model card", "fr": "Carte du modèle"}[language])[-1]
+
+
+def test_whether_anything_leaks_is_told_as_it_was_found(study_folder):
+    """The sentence changes with the record: it is no promise."""
+    words = Words("en")
+    assert "is not known" in tell_leaks(read_study(study_folder), words)
+    check(study_folder)
+    assert tell_leaks(read_study(study_folder), words).startswith("No picture stands on two sides, nor a near twin")
+    path = study_folder / "check.json"
+    left_out = "Near duplicates were not looked for among 200,000 pictures (limit 100,000); equal ones were."
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"skipped": [left_out]}))
+    assert "was not looked for" in tell_leaks(read_study(study_folder), words)
+    check(study_folder, ("leak-near", "error"))
+    config = StudyRecord.load(study_folder / "study.json").config
+    for on_leak, told in (("allow", "were left there"), ("drop", "were left out")):
+        change(study_folder, config=config | {"data": config["data"] | {"on_leak": on_leak}})
+        assert told in tell_leaks(read_study(study_folder), words)
 
 
 def test_sizes_come_from_the_check(study_folder):
