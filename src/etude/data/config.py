@@ -24,5 +24,7 @@ class DataConfig(Config):
     """The one class to tell from all others: makes a binary task of any source."""
     classes: tuple[str, ...] | None = None
     """The classes to use; by default all. A generation may have one."""
+    licence: str = ""
+    """Terms of the pictures and what to cite, where the source does not state them, as of a folder of one's own."""
     labels: Labels = "classes"
     """For Cityscapes, what the masks tell apart: the 19 `classes` or the 8 `categories`."""

@@ -283,7 +283,7 @@ def _summary(
     return DataSummary(
         source=source.name,
         fingerprint=record.config["data"]["fingerprint"],
-        licence=source.licence,
+        licence=study.licence or source.licence,
         counts=_counts(source, parts_N, study.task),
         notes=tuple(dict.fromkeys((*source.notes, *notes))),
     )

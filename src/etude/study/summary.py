@@ -84,7 +84,7 @@ def summarize(
         pixels=(pixels := workspace.pixels()),
         class_weights=_class_weights(pixels),
         n_pictures=workspace.sizes(),
-        licence=workspace.source.licence,
+        licence=study.data.licence or workspace.source.licence,
         runs=tuple(refs),
         leaderboard=tuple(rows),
         verdicts=tuple(verdicts),

@@ -93,7 +93,7 @@ def _differences(record: StudyRecord, workspace: Workspace) -> Iterator[str]:
     except (ValidationError, KeyError, TypeError, AttributeError):
         yield "fields that this version of Étude does not know"
         return
-    yield from _differing("data", _dump(data, "source"), _dump(study.data, "source"))
+    yield from _differing("data", _dump(data, "source", "licence"), _dump(study.data, "source", "licence"))
     yield from _differing("protocol", _kept(protocol), _kept(study.protocol))
     yield from _missing_seeds(record, study)
     yield from _candidates(record, before, resolve_candidates(study))
