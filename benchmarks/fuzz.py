@@ -1,36 +1,43 @@
 """Ten thousand hostile requests against a real server: no 5xx but the deliberate 503, no growth of memory, no hang.
 
-Mutated pictures of every format, forged headers and lengths, broken forms, chunked bodies that end early. Slow bodies
-and slow readers are in the tests (`tests/integration/test_serve.py`), as each takes its time. Then schemathesis asks
+Mutated pictures of every format, a JPEG of as many scans as are let in, forged headers and lengths, broken forms,
+chunked bodies that end early; beside them bodies that come a byte at a time, sixteen at once. Then schemathesis asks
 what the server's OpenAPI description allows and what it forbids, and holds every answer against it: statuses, types,
 headers, schemas.
 
-    python benchmarks/fuzz.py [--requests 10000] [--examples 300]
+    python benchmarks/fuzz.py [--requests 10000] [--slow 300] [--examples 300]
 """
 
 from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import importlib.util
 import io
 import json
 import random
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
 
 from deployed import MOBILENET, UNET, draw_jpeg, make_graphs, make_network, write_bundle
 from etude.evaluate.cost import machine_words
+from etude.pictures.reading import MAX_SCANS
 from serving import Server
 
 PATHS = ("/v1/predict", "/v1/segment", "/v1/segment?as=overlay", "/v1/segment?as=json", "/v1/predict?top=3",
          "/v1/predict?top=-1", "/%00", "/v1/../etc")  # fmt: skip
+_BODY_TIMEOUT_S, _AT_ONCE = 3.0, 16
+_GROWTH = 1.1
+"""The resident memory of the last quarter over that of the second one."""
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
@@ -42,7 +49,16 @@ def seeds() -> list[bytes]:
         packed = io.BytesIO()
         image.save(packed, kind)
         found.append(packed.getvalue())
-    return found
+    return [*found, of_many_scans()]
+
+
+def of_many_scans() -> bytes:
+    """Return a progressive JPEG of 4 megapixels that says its last scan over and over, just not too often."""
+    packed = io.BytesIO()
+    Image.open(io.BytesIO(draw_jpeg((2000, 2000), 0))).save(packed, "JPEG", progressive=True)
+    content = packed.getvalue()
+    last, end = content.rindex(b"\xff\xda"), content.rindex(b"\xff\xd9")
+    return content[:end] + content[last:end] * (MAX_SCANS - content.count(b"\xff\xda")) + content[end:]
 
 
 def mutate(rng: random.Random, content: bytes) -> bytes:
@@ -105,6 +121,29 @@ def send(port: int, request: bytes, *, is_whole: bool = True) -> str:
         return "closed"
 
 
+def trickle(port: int, length: int) -> str:
+    """Send a body a byte at a time until the server has had enough; return as `send` does."""
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=_BODY_TIMEOUT_S + 10) as connection:
+            connection.sendall(head.encode())
+            connection.setblocking(False)
+            ends = time.perf_counter() + _BODY_TIMEOUT_S + 10
+            heard = b""
+            while time.perf_counter() < ends:
+                with contextlib.suppress(BlockingIOError):
+                    connection.send(b"x")
+                time.sleep(0.1)
+                with contextlib.suppress(BlockingIOError):
+                    chunk = connection.recv(65536)
+                    heard += chunk
+                    if not chunk:
+                        return heard[9:12].decode("latin1") if heard else "closed"
+            return "hung"
+    except OSError:
+        return "closed"
+
+
 def resident_mb(pid: int) -> float:
     """Return the resident memory of a process in MiB."""
     line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmRSS"))
@@ -139,6 +178,7 @@ def main() -> None:
     """Send the requests and print what came back."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=10_000)
+    parser.add_argument("--slow", type=int, default=300, help="bodies that come a byte at a time")
     parser.add_argument("--examples", type=int, default=300, help="cases of schemathesis for each operation")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -146,9 +186,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         paths = [write_bundle(Path(folder) / f"{name}.bundle", case, make_graphs(make_network(case), case[2])["int8"])
                  for name, case in (("mobilenet", MOBILENET), ("unet", UNET))]  # fmt: skip
-        server = Server(paths[0], str(paths[1]), "--max-megapixels", "4")
+        server = Server(paths[0], str(paths[1]), "--max-megapixels", "4",
+                        "--body-timeout", str(_BODY_TIMEOUT_S))  # fmt: skip
         memory, longest = [], 0.0
+        slowly = ThreadPoolExecutor(_AT_ONCE)
         try:
+            slow = [slowly.submit(trickle, server.port, rng.randrange(100, 1_000_000)) for _ in range(given.slow)]
             for number in range(given.requests):
                 started = time.perf_counter()
                 request, is_whole = hostile(rng, good)
@@ -157,11 +200,16 @@ def main() -> None:
                 longest = max(longest, time.perf_counter() - started)
                 if number % max(1, given.requests // 20) == 0:
                     memory.append(round(resident_mb(server.process.pid), 1))
+            of_slow = collections.Counter(future.result() for future in slow)
             described = hold_against_description(server.port, given.examples, given.seed, Path(folder))
             alive = send(server.port, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             memory.append(round(resident_mb(server.process.pid), 1))
         finally:
+            slowly.shutdown(cancel_futures=True)
             server.close()
+    all_statuses = statuses + of_slow
+    faults = sum(count for status, count in all_statuses.items() if status[:1] == "5" and status != "503")
+    early, late = statistics.median(memory[5:10]), statistics.median(memory[-5:])
     print(
         json.dumps(
             {
@@ -169,7 +217,11 @@ def main() -> None:
                 "machine": machine_words(),
                 "requests": given.requests,
                 "statuses": dict(sorted(statuses.items())),
-                "faults": sum(count for status, count in statuses.items() if status[:1] == "5" and status != "503"),
+                "slow_bodies": dict(sorted(of_slow.items())),
+                "faults": faults,
+                "hung": all_statuses["hung"],
+                "memory_late_over_early": round(late / early, 3),
+                "holds": faults == 0 and all_statuses["hung"] == 0 and late / early <= _GROWTH,
                 "described": described,
                 "longest_s": round(longest, 2),
                 "ready_after": alive,

@@ -149,9 +149,8 @@ class Client:
         tasks = set()
 
         async def one(number: int) -> None:
-            due = time.perf_counter()
             streams = await free.get()
-            await self.ask(number, streams, due)
+            await self.ask(number, streams, began + number / rate)
             free.put_nowait(streams)
 
         for number in range(int(rate * seconds)):
@@ -235,10 +234,12 @@ def bare_rate(bundle: Path, bodies: list[bytes], seconds: float, client_rate: fl
     assert echo.stdout is not None
     port = int(echo.stdout.readline())
     words = [sys.executable, __file__, "--drive", str(port), str(client_rate), str(seconds + 1)]
-    driver = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+    driver = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
     model = load(bundle, threads=1)
     model(bodies[0])
-    time.sleep(1.0)
+    assert driver.stdout is not None
+    driver.stdout.readline()  # what it imports first would take more of the cores than the client does
+    time.sleep(0.5)
     ends, counts = time.perf_counter() + seconds, [0] * usable_threads()
 
     def work(at: int) -> None:
@@ -259,6 +260,16 @@ def bare_rate(bundle: Path, bodies: list[bytes], seconds: float, client_rate: fl
     driver.wait()
     echo.wait()
     return rate
+
+
+async def drive(port: int, rate: float, seconds: float) -> None:
+    """Ask a server at constant arrivals, and print a line as soon as it answers."""
+    client = Client(port, [draw_jpeg((1024, 768), seed) for seed in range(8)])
+    asking = asyncio.create_task(client.arrivals(rate, seconds, 16))
+    while not client.answers:
+        await asyncio.sleep(0.01)
+    print("driving", flush=True)
+    await asking
 
 
 def measure_server(seconds: float) -> dict[str, object]:
@@ -313,8 +324,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.drive:
         port, rate, seconds = given.drive
-        bodies = [draw_jpeg((1024, 768), seed) for seed in range(8)]
-        asyncio.run(Client(int(port), bodies).arrivals(float(rate), float(seconds) + 3, 16))
+        asyncio.run(drive(int(port), float(rate), float(seconds) + 3))
         return
     told: dict[str, object] = {"benchmark": "serving", "machine": machine_words()}
     if given.only != "server":
