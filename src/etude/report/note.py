@@ -14,6 +14,7 @@ from markupsafe import Markup
 from etude.core.files import write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
+from etude.core.translated import in_language
 from etude.evaluate.final import final_candidate, final_row
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
@@ -219,7 +220,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
             tell_leaks(study, words),
         ],
         "data_sheet": list_data_sheet(study, words),
-        "limits": list_limits(record, finished, words, metric),
+        "limits": [*list_limits(record, finished, words, metric), *_list_remarks(record, words.language)],
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "settings": settings,
@@ -361,6 +362,14 @@ def _list_devices(record: StudyRecord, finished: Iterable[RunRecord], words: Wor
     if not made_on:
         return [tell_device(record.device, words)] if record.device else []
     return [f"{tell_device(device, words)} ({precision})" for device, precision in made_on]
+
+
+def _list_remarks(record: StudyRecord, language: str) -> list[str]:
+    """Return what the study file says that a reader must know."""
+    report = record.config.get("report")
+    return [
+        in_language(remark, language) for remark in (report.get("remarks") or () if isinstance(report, dict) else ())
+    ]
 
 
 def _other_languages(config: dict[str, Any], language: str) -> list[str]:

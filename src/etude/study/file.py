@@ -264,6 +264,8 @@ class ReportConfig(Config):
     published: tuple[PublishedConfig, ...] = ()
     """Values that others published, to stand beside the leaderboard; no verdict compares with them, and no run depends
     on them."""
+    remarks: tuple[Translated, ...] = ()
+    """What else a reader must know, such as what was tried on these pictures before; it stands among the limits."""
 
 
 def _read_searches(given: Any) -> Any:  # noqa: ANN401 - raw input

@@ -151,6 +151,16 @@ class TestCorrection:
         assert "not corrected" not in usual
 
 
+@pytest.mark.parametrize(("language", "told"), [("en", "Tuned on them."), ("fr", "Réglé\xa0: ici.")])
+def test_what_the_study_file_remarks_stands_among_the_limits(study_folder, record, language, told):
+    remarks = [{"en": "Tuned on them.", "fr": "Réglé : ici."}, "In one language."]
+    record.model_copy(update={"config": record.config | {"report": {"remarks": remarks}}}).save(
+        study_folder / "study.json"
+    )
+    limits = gather(read_study(study_folder), Words(language))["limits"]
+    assert limits[-2:] == [told, "In one language."]
+
+
 def test_reports_hold_what_was_to_be_said(study_folder, record):
     small(record, 100).save(study_folder / "study.json")
     told = gather(read_study(study_folder), EN, name=str)
