@@ -257,6 +257,7 @@ class Book:
             self._list([self.words.say("There are no predictions to look at: no run has left any here.")])
         self._exhibits("masks", ("drawing", "classes", "categories", "curves"))
         self._exhibits("errors", ("drawing", "pairs"))
+        self._exhibits("errors_of_baseline", ("drawing", "pairs"))
         self._exhibits("detectors", ("drawing", "table"))
 
     def _exhibits(self, part: str, names: Iterable[str]) -> None:

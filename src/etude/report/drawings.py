@@ -367,11 +367,11 @@ class Artist:
             if row.score is not None and (cost := get(row)) is not None
         ]
 
-    def draw_confusion(self, counts_KK: np.ndarray) -> Drawing:
+    def draw_confusion(self, counts_KK: np.ndarray, name: str = "confusion") -> Drawing:
         """Draw a confusion matrix."""
         say = self.words.say
         return self.draw_twice(
-            "confusion",
+            name,
             say("Confusion matrix, in % of each true class"),
             lambda width_in: confusion.draw_confusion(
                 counts_KK,

@@ -15,7 +15,7 @@ from etude.core.files import write_text
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
 from etude.core.translated import in_language
-from etude.evaluate.final import final_candidate, final_row
+from etude.evaluate.final import final_candidate
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
@@ -131,7 +131,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Errors:
-    """Where the final candidate errs."""
+    """Where a candidate errs."""
 
     candidate: str
     n_runs: int
@@ -160,9 +160,13 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
     swatches = artist.swatches()
+    final = final_candidate(record)
+    of_baseline = None
+    if record.baseline not in (None, final):
+        of_baseline = _find_errors(study, words, artist, record.baseline or "", "confusion-baseline")
     detectors, errors, masks = (
         gather_detectors(study, words, artist),
-        _find_errors(study, words, artist),
+        _find_errors(study, words, artist, final),
         gather_masks(study, words, artist),
     )
     robustness = gather_robustness(study, words, metric)
@@ -200,6 +204,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "pareto_drawing": artist.draw_pareto(),
         "detectors": detectors,
         "errors": errors,
+        "errors_of_baseline": of_baseline,
         "masks": masks,
         "generated": gather_generated(study, words, artist),
         "judged": gather_judged(study, words),
@@ -207,6 +212,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "captions": {
             "detectors": caption_detectors(detectors, words) if detectors else {},
             "errors": caption_errors(errors, words) if errors else {},
+            "errors_of_baseline": caption_errors(of_baseline, words) if of_baseline else {},
             "masks": caption_masks(masks, words) if masks else {},
             "robustness": caption_robustness(words),
             "pixels": caption_pixels(words),
@@ -237,7 +243,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
         "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
-        "final": final_candidate(record),
+        "final": final,
         "metric_why": tell_metric(record, words),
         "card": read_card(study, words),
         "card_facts": list_card_facts(study, teller),
@@ -313,11 +319,13 @@ def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:
     return next(filter(None, told), "")
 
 
-def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | None:
-    """Read what the final candidate takes for what, where its predictions were kept."""
-    final = final_row(study.record)
-    counts_KK = study.count_answers(final.candidate) if final else None
-    if final is None or counts_KK is None:
+def _find_errors(
+    study: StudyResults, words: Words, artist: Artist, candidate: str, name: str = "confusion"
+) -> Errors | None:
+    """Read what a candidate takes for what, where it was trained and its predictions were kept."""
+    runs = [run for run in study.runs_of(candidate) if run.steps]
+    counts_KK = study.count_answers(candidate) if runs else None
+    if counts_KK is None:
         return None
     columns = (
         Column(words.say("true class"), numeric=False),
@@ -334,8 +342,7 @@ def _find_errors(study: StudyResults, words: Words, artist: Artist) -> Errors | 
         )
         for pair in list_confusions(counts_KK, study.record.classes)
     )
-    n_runs = len(study.runs_of(final.candidate))
-    return Errors(final.candidate, n_runs, artist.draw_confusion(counts_KK), Table(columns, rows))
+    return Errors(candidate, len(runs), artist.draw_confusion(counts_KK, name), Table(columns, rows))
 
 
 def _list_changes(settings: dict[str, dict[str, str]], reference: str | None) -> dict[str, list[Change]]:

@@ -153,13 +153,14 @@ def _loads(study: StudyResults, words: Words) -> Iterator[Load]:
     """Give what travels along where there is room, what matters most first."""
     say, folder, rows = words.say, study.folder, _scored(study)
     final = [row for row in rows if row.candidate == final_candidate(study.record)]
+    baseline = [row for row in rows if row.candidate == study.record.baseline and row not in final]
     for row in final:
         masks = [folder / "runs" / run.identity / "masks" for run in study.runs_of(row.candidate)[:1]]
         paths = [path for kept in masks for path in sorted(kept.glob("*.*"))]
         yield Load(say("masks of {candidate}", candidate=row.candidate), _read(folder, paths))
     yield from _explained(study, words)
-    # Curves are drawn of each detector, errors looked at of the final candidate alone.
-    for row in rows if len(study.record.classes) == 2 else final:
+    # Curves are drawn of each detector, errors looked at of the final candidate and the baseline.
+    for row in rows if len(study.record.classes) == 2 else [*final, *baseline]:
         runs = [folder / "runs" / run.identity / "predictions.parquet" for run in study.runs_of(row.candidate)]
         yield Load(say("answers of {candidate}", candidate=row.candidate), _read(folder, runs))
     for row in rows[1:]:

@@ -25,7 +25,7 @@ from etude.report.generated import GeneratedPictures
 from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
 from etude.report.limits import tell_choice, tell_few_runs
-from etude.report.note import gather
+from etude.report.note import Errors, gather
 from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
 from etude.report.published import PublishedPart
@@ -254,13 +254,9 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
                 slide = deck.slide(part.heading, [*part.told, exhibit.caption])
                 deck.picture(slide, exhibit.drawing, _BOX, width_in=width_in)
     if told["errors"]:
-        slide = deck.slide(
-            say("Where it errs"),
-            [say("What {candidate} answers on the test part.", candidate=told["errors"].candidate)],
-        )
-        deck.picture(slide, told["errors"].drawing, (MARGIN_IN, TOP_IN, 6.2, BODY_IN))
-        if told["errors"].pairs.rows:
-            deck.table(slide, told["errors"].pairs, (7.2, TOP_IN, WIDTH_IN - 7.2 - MARGIN_IN, BODY_IN), most_rows=8)
+        _tell_errors(deck, say("Where it errs"), told["errors"])
+    if told["errors_of_baseline"]:
+        _tell_errors(deck, say("Where the baseline errs"), told["errors_of_baseline"])
     if told["generated"]:
         _tell_generated(deck, told["generated"])
     if told["judged"]:
@@ -295,6 +291,15 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         say("Finished runs are kept: the same command trains only what is missing."),
     ]
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
+
+
+def _tell_errors(deck: Deck, title: str, errors: Errors) -> None:
+    """Write the slide of what a candidate takes for what."""
+    told = deck.words.say("What {candidate} answers on the test part.", candidate=errors.candidate)
+    slide = deck.slide(title, [told])
+    deck.picture(slide, errors.drawing, (MARGIN_IN, TOP_IN, 6.2, BODY_IN))
+    if errors.pairs.rows:
+        deck.table(slide, errors.pairs, (7.2, TOP_IN, WIDTH_IN - 7.2 - MARGIN_IN, BODY_IN), most_rows=8)
 
 
 def _tell_deployment(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None:
