@@ -68,7 +68,7 @@ def test_it_holds_its_outputs_and_tells_what_the_records_say(folder, tmp_path, m
         "Le chemin",
         "Chaque paramètre d’entraînement",
         "Références",
-        "La partition, et pourquoi rien ne fuit",
+        "La partition, et la recherche de fuites",
     ):
         assert any(heading in line for line in headings), heading
     sources = ["".join(cell["source"]) for cell in book["cells"]]

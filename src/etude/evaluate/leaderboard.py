@@ -134,7 +134,8 @@ def _count_part(run: RunResult, n_known: int) -> int:
     record = run.record
     if record.config.get("data", {}).get("split", {}).get("train_items") is None:
         return record.n_train
-    validation = run.validation() if callable(run.validation) else run.validation
+    kept = run.validation if record.validation else None  # of generators without a validation part nothing is kept
+    validation = kept() if callable(kept) else kept
     return max(record.n_train, n_known - len(run.open_test().ids) - (0 if validation is None else len(validation.ids)))
 
 

@@ -162,7 +162,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     swatches = artist.swatches()
     final = final_candidate(record)
     of_baseline = None
-    if record.baseline not in (None, final):
+    if record.baseline not in (None, final) and any(run.steps for run in study.runs_of(record.baseline or "")):
         of_baseline = _find_errors(study, words, artist, record.baseline or "", "confusion-baseline")
     detectors, errors, masks = (
         gather_detectors(study, words, artist),
@@ -322,9 +322,9 @@ def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:
 def _find_errors(
     study: StudyResults, words: Words, artist: Artist, candidate: str, name: str = "confusion"
 ) -> Errors | None:
-    """Read what a candidate takes for what, where it was trained and its predictions were kept."""
-    runs = [run for run in study.runs_of(candidate) if run.steps]
-    counts_KK = study.count_answers(candidate) if runs else None
+    """Read what a candidate takes for what, where its predictions were kept."""
+    runs = study.runs_of(candidate)
+    counts_KK = study.count_answers(candidate)
     if counts_KK is None:
         return None
     columns = (
