@@ -125,18 +125,20 @@ def test_to_train(runs: Sequence[RunResult]) -> float:
     Where a candidate learns from some pictures of its training part only (`data.split.train_items`), the part counts:
     it is by parts that folds overlap, and what is drawn from them overlaps less.
     """
-    known = {item for run in runs for item in run.open_test().ids.tolist()}
-    return statistics.fmean(len(run.open_test().ids) / _count_part(run, len(known)) for run in runs)
+    tested = [run.open_test().ids.tolist() for run in runs]  # read once: the answers may lie on disk
+    n_known = len({item for ids in tested for item in ids})
+    parts = [_count_part(run, n_known - len(ids)) for run, ids in zip(runs, tested, strict=True)]
+    return statistics.fmean(len(ids) / n_part for ids, n_part in zip(tested, parts, strict=True))
 
 
-def _count_part(run: RunResult, n_known: int) -> int:
-    """Return how many pictures the training part of a fold holds, of so many that are tested over all folds."""
+def _count_part(run: RunResult, n_others: int) -> int:
+    """Return how many pictures the training part of a fold holds, where so many are tested in other folds alone."""
     record = run.record
     if record.config.get("data", {}).get("split", {}).get("train_items") is None:
         return record.n_train
     kept = run.validation if record.validation else None  # of generators without a validation part nothing is kept
     validation = kept() if callable(kept) else kept
-    return max(record.n_train, n_known - len(run.open_test().ids) - (0 if validation is None else len(validation.ids)))
+    return max(record.n_train, n_others - (0 if validation is None else len(validation.ids)))
 
 
 def _missing(value: float | None) -> bool:

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from etude.core.files import write_text
 from etude.core.run_record import RunRecord
-from etude.core.study_record import AblationGroup, StudyRecord, Verdict, VerdictWord
+from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
 from etude.core.translated import in_language
 from etude.evaluate.final import final_candidate
 from etude.evaluate.overfitting import gap_of
@@ -177,7 +177,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "metric": metric,
         "finished": finished,
         "answer": teller.tell_answer(record),
-        "verdict_sentences": [(verdict.verdict, _tell_with_costs(verdict, record, teller)) for verdict in verdicts],
+        "verdict_sentences": [
+            (verdict.verdict, teller.tell_with_costs(verdict, record.leaderboard)) for verdict in verdicts
+        ],
         "leaderboard": leaderboard,
         "leaderboard_notes": list_board_notes(record, words),
         "leaderboard_columns": tell_columns(leaderboard, words),
@@ -302,12 +304,6 @@ def _has_gained(record: StudyRecord, varied: str) -> bool:
         if group.varied == varied and group.vary.startswith("augment")
     }
     return any(gains.get(verdict.group) == verdict.verdict for verdict in record.verdicts)
-
-
-def _tell_with_costs(verdict: Verdict, record: StudyRecord, teller: Teller) -> str:
-    """Write a comparison as a sentence, and what the candidate costs beside what it is compared with."""
-    told, costs = teller.tell_verdict(verdict), teller.tell_costs(verdict, record.leaderboard)
-    return type(told)(" ").join(filter(None, (told, costs)))
 
 
 def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:

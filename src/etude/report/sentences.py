@@ -77,6 +77,11 @@ class Teller:
         text = text if places["interval"] else type(text)(text.replace("  ", " "))
         return text + self._tell_pictures(verdict)
 
+    def tell_with_costs(self, verdict: Verdict, rows: Iterable[LeaderboardRow]) -> str:
+        """Write a comparison as a sentence, and what the candidate costs beside what it is compared with."""
+        told, costs = self.tell_verdict(verdict), self.tell_costs(verdict, rows)
+        return type(told)(" ").join(filter(None, (told, costs)))
+
     def tell_costs(self, verdict: Verdict, rows: Iterable[LeaderboardRow]) -> str:
         """Write what a candidate costs beside what it is compared with; empty where neither cost is known."""
         say, board = self.words.say, list(rows)

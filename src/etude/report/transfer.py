@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.core.study_record import LeaderboardRow, Verdict, VerdictWord
+from etude.core.study_record import LeaderboardRow, VerdictWord
 from etude.evaluate.final import combine_of
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -52,7 +52,7 @@ def gather_transfer(study: StudyResults, words: Words, metric: MetricWords, tell
             "Networks that start from pretrained weights beside those that start from chance, with what of them is "
             "trained and how long that takes."
         ),
-        [(verdict.verdict, _tell(verdict, study, teller)) for verdict in verdicts],
+        [(verdict.verdict, teller.tell_with_costs(verdict, record.leaderboard)) for verdict in verdicts],
         _tabulate(alone, configs, words, metric),
         words.say("Those that start from pretrained weights are set off."),
     )
@@ -69,11 +69,6 @@ def _trained(study: StudyResults) -> dict[str, dict[str, Any]]:
     rows = [row for row in study.record.leaderboard if row.score is not None and row.candidate in named]
     runs = {row.candidate: [run for run in study.runs_of(row.candidate) if run.steps] for row in rows}
     return {name: own[0].config for name, own in runs.items() if own}
-
-
-def _tell(verdict: Verdict, study: StudyResults, teller: Teller) -> str:
-    told, costs = teller.tell_verdict(verdict), teller.tell_costs(verdict, study.record.leaderboard)
-    return type(told)(" ").join(filter(None, (told, costs)))
 
 
 def _start_of(config: Mapping[str, Any]) -> str:
