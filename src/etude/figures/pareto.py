@@ -145,7 +145,7 @@ def _dress_panel(axes: Axes, panel: Panel, score_number: Callable[[float], str])
     dress(axes, grid="both")
     axes.margins(x=0.22 if len(panel.points) <= _CLEAR else 0.3, y=0.14)
     _choose_scale(axes, [point.cost for point in panel.points])
-    _place_ticks(axes, panel.round_values)
+    _place_ticks(axes, panel)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: panel.number(value)))
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: score_number(value)))
@@ -164,9 +164,10 @@ def _choose_scale(axes: Axes, costs: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
-def _place_ticks(axes: Axes, round_values: Sequence[float], apart: float = 0.24) -> None:
+def _place_ticks(axes: Axes, panel: Panel, apart: float = 0.24) -> None:
     """Put ticks at zero and at round values, the largest first, none nearer to another than this share of the axis."""
     low, high = axes.get_xlim()
+    round_values = panel.round_values
     if not round_values and axes.get_xscale() == "linear":
         from matplotlib.ticker import MaxNLocator
 
@@ -181,8 +182,21 @@ def _place_ticks(axes: Axes, round_values: Sequence[float], apart: float = 0.24)
         share = float(axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0])
         if all(abs(share - other) >= apart for other in placed.values()):
             placed[value] = share
-    if len(placed) > 1:
+    if len(placed) < 2 and round_values:
+        axes.set_xticks(_list_multiples(low, high, panel, 1.7 * apart))  # their texts are longer
+    elif len(placed) > 1:
         axes.set_xticks(sorted(placed))
+
+
+def _list_multiples(low: float, high: float, panel: Panel, apart: float) -> list[float]:
+    """Return the multiples of the least round value that keep apart, for candidates that cost nearly the same.
+
+    Of those that are written alike, such as seconds beyond an hour, only the first has a tick.
+    """
+    step = min((step for step in panel.round_values if step >= apart * (high - low)), default=high)
+    multiples = [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    ticks = {panel.number(value): value for value in reversed(multiples)}
+    return sorted(ticks.values()) or [panel.points[0].cost]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from etude.figures.masks import MaskRow, draw_class_curves, draw_masks
 from etude.figures.pareto import Panel, Point, draw_pareto, find_front
 from etude.figures.theme import BLUE, INK, NARROW_IN, ORANGE, WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.figures.verdicts import draw_verdicts
+from etude.report.drawings import ROUND_SECONDS
+from etude.report.words import Words
 
 BOTH = pytest.mark.parametrize("width_in", [WIDE_IN, NARROW_IN])
 
@@ -184,6 +186,23 @@ class TestPareto:
         figure.draw_without_rendering()
         boxes = [label.get_window_extent() for label in axes.get_xticklabels() if label.get_text()]
         assert len(boxes) > 2
+        assert all(one.x1 < other.x0 for one, other in pairwise(sorted(boxes, key=lambda box: box.x0)))
+
+    @pytest.mark.parametrize(
+        "costs", [(3720, 3840, 3842), (3720, 3724, 3731), (62.0, 64.5, 64.6), (3800.0,), (8_000, 19_000)]
+    )
+    def test_costs_that_are_nearly_the_same_have_ticks_that_differ(self, costs):
+        points = [Point(f"c{n}", cost, 0.5 + 0.1 * n) for n, cost in enumerate(costs)]
+        figure = draw_pareto(
+            [Panel("s", points, Words("en").duration_tick, round_values=ROUND_SECONDS)],
+            score_label="x", score_number=str, looks=assign_looks([p.name for p in points]), width_in=NARROW_IN,
+        )  # fmt: skip
+        figure.draw_without_rendering()
+        axes = figure.axes[0]
+        labels = [label for label in axes.get_xticklabels() if label.get_text()]
+        assert labels
+        assert len({label.get_text() for label in labels}) == len(labels)
+        boxes = [label.get_window_extent() for label in labels]
         assert all(one.x1 < other.x0 for one, other in pairwise(sorted(boxes, key=lambda box: box.x0)))
 
     def test_of_many_candidates_names_never_cover_each_other(self):
