@@ -68,6 +68,8 @@ def test_it_answers_with_the_mean_of_networks_that_no_other_run_has(tmp_path: Pa
         for name in ("trio", "trio-tta")
     )
     assert np.abs(views - asked_once).max() > 1e-5
+    trained = [run for (name, _), run in runs.items() if name not in ("trio", "trio-tta")]
+    assert record.seconds == pytest.approx(sum(run.cost.seconds for run in trained))  # each training once
     verdicts = {verdict.candidate: verdict.n_pairs for verdict in record.verdicts}
     assert verdicts == {"trio": 2, "trio-tta": 2}
 

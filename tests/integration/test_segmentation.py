@@ -333,6 +333,18 @@ def test_a_bad_mask_is_told_of_or_skipped(tmp_path: Path, mask: np.ndarray, told
     assert "images/03.png" in write_note(tmp_path / "results" / "study", "en").read_text()
 
 
+def test_which_pictures_there_are_does_not_depend_on_the_size_that_a_candidate_asks_for(tmp_path: Path) -> None:
+    mask = np.full((12, 16), 255, np.uint8)
+    mask[0, 0] = 1  # its one pixel of a class is gone at half the size
+    folder = make_folder(tmp_path / "data", dict.fromkeys(range(0, 12, 2), mask))
+    text = study_of_text(folder).replace(
+        "candidates: {", "candidates: {half: {extends: a, prepare: {size_px: [6, 8]}}, "
+    )
+    record = Study.from_text(text).run(tmp_path / "results").record
+    assert [ref.status for ref in record.runs] == ["finished"] * 2
+    assert not any("left out" in note for note in record.notes)
+
+
 def test_what_does_not_go_with_masks_is_told_of_with_its_line() -> None:
     with pytest.raises(StudyFileError) as error:
         Study.from_text(

@@ -314,11 +314,11 @@ def read_item(source: Source, index: int, prepare: Prepare, *, with_mask: bool =
         return prepare_picture(raw, prepare, box=box, name=name), None
     whole = read_mask(_mask(source, index), name=f"{name} (mask)")
     check_ids(whole, len(source.classes), name)
-    picture, mask = prepare_pair(raw, whole, prepare, box=box, name=name)
-    if int(mask.min()) == VOID:
+    # It is looked at whole: which pictures a study has must not depend on a candidate's size or crop.
+    if int(whole.min()) == VOID:
         remedy = "There is nothing to learn from it: take it away."
         raise DataError(sentence("data", name, "a mask with a pixel of a class", "void alone", remedy))
-    return picture, mask
+    return prepare_pair(raw, whole, prepare, box=box, name=name)
 
 
 def check_ids(mask: Pixels, n_classes: int, name: str) -> None:

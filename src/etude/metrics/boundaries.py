@@ -84,8 +84,8 @@ def _spread(bits_HW: Bits, reach_px: int) -> Bits:
     """Return the bits that are set within a Euclidean distance: a disc, row by row of it from the farthest."""
     spread = np.zeros_like(bits_HW)
     row, width = bits_HW.copy(), 0
-    for down in range(reach_px, -1, -1):
-        half = math.isqrt(reach_px * reach_px - down * down)
+    for down in range(min(reach_px, len(row) - 1), -1, -1):
+        half = min(math.isqrt(reach_px * reach_px - down * down), row.shape[1] - 1)
         while width < half:
             width += 1
             row[:, width:] |= bits_HW[:, :-width]

@@ -62,7 +62,8 @@ def _bytes(mask_BHW: Integers, which: str) -> npt.NDArray[np.uint8]:
     """Return a mask flat and as bytes, refusing ids that are none."""
     mask = np.ravel(mask_BHW)
     if mask.dtype != np.uint8 and mask.size and not (mask.min() >= 0 and mask.max() <= 255):
-        raise DataError(sentence("metrics", f"{which} mask ids", "from 0 to 255", int(mask.max())))
+        stray = int(mask.min() if mask.min() < 0 else mask.max())
+        raise DataError(sentence("metrics", f"{which} mask ids", "from 0 to 255", stray))
     return mask.astype(np.uint8, copy=False)
 
 

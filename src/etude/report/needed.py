@@ -20,11 +20,11 @@ def list_requirements(study: StudyResults) -> list[str]:
     """Return the libraries that the study is run with, by what its candidates are made of and how they were found."""
     configs = [run.config for run in study.runs.values()]
     names = {str(model["name"]) for model in list_models(study) if model.get("name")}
-    is_of_masks, is_of_generators = study.record.task == "segmentation", study.record.task == "generation"
+    is_of_generators = study.record.task == "generation"
     of_timm = any(name not in MODELS or name in ("timm", *ARCHITECTURES) for name in names)
     wanted = {
         "timm": of_timm or is_of_generators,  # the features that generated pictures are compared over are its
-        "segmentation-models-pytorch": is_of_masks,  # its losses, and networks of the name smp-…
+        "segmentation-models-pytorch": any(name in ARCHITECTURES for name in names),
         "opencv-python-headless": any(config.get("augment", {}).get("use") for config in configs),
         "optuna": bool(study.record.searches or _read_asked(study).get("search")),
     }

@@ -37,6 +37,7 @@ from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.combining import count_members, list_combinations
+from etude.study.effort import training_seconds
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import leak_notes
@@ -97,7 +98,7 @@ def summarize(
         origin=origin,
         device=machine_words(),
         versions=versions(),
-        seconds=sum(record.cost.seconds for record in records) + sum(search.seconds for search in searches),
+        seconds=training_seconds(workspace, folder, candidates, refs) + sum(search.seconds for search in searches),
         data_fingerprint=workspace.fingerprint,
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),

@@ -210,6 +210,8 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
         yield f"{name}: train.crop_px must be {told}."
     if candidate.combine.windows == "sliding" and train.crop_px is None:
         yield f"{name}: combine.windows: sliding must go with train.crop_px, the size of the windows."
+    if candidate.combine.windows == "sliding" and candidate.model.name == "majority":
+        yield f"{name}: combine.windows must be whole for majority, which knows where in the picture a pixel lies."
 
 
 def _check_generator(candidate: Candidate) -> Iterator[str]:

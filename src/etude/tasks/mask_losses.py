@@ -40,9 +40,10 @@ MASK_LOSSES.register("cross-entropy")(mean_cross_entropy)
 
 @MASK_LOSSES.register("dice")
 def dice(logits_BKHW: Tensor, masks_BHW: Tensor, weights_K: Tensor | None = None) -> Tensor:
-    """Return 1 − the soft Dice coefficient, averaged over the classes, in 0..1 (Milletari et al. 2016, eq. 3).
+    """Return 1 − the soft Dice coefficient, averaged over the classes, in 0..1 (Sudre et al. 2017, DL₂).
 
-    Pixels are summed over the batch; a class that is not in it adds nothing.
+    Pixels are summed over the batch; a class that is not in it adds nothing. (Milletari et al. 2016 square the
+    probabilities below the line; here they stand as they are.)
     """
     return _overlap_missing(logits_BKHW.log_softmax(1), masks_BHW, weights_K, wrong=0.5, missed=0.5)
 
@@ -158,11 +159,12 @@ def _overlap_missing(
     truth_BHW = masks_BHW.masked_fill(~valid_BHW, 0)
     given_BKHW = logs_BKHW.exp()
     right_BHW = given_BKHW.gather(1, truth_BHW[:, None])[:, 0] * valid_BHW
-    right_K = right_BHW.new_zeros(n_classes).index_add_(0, truth_BHW.flatten(), right_BHW.flatten())
+    # Pixels are added one by one: the millionth would be lost on a sum in float32. (Apple's devices have no other.)
+    wide = torch.float32 if right_BHW.device.type == "mps" else torch.float64
+    bins_K = right_BHW.new_zeros(n_classes, dtype=wide)
+    right_K = bins_K.index_add_(0, truth_BHW.flatten(), right_BHW.flatten().to(wide)).to(right_BHW.dtype)
     given_K = torch.einsum("bkhw,bhw->k", given_BKHW, valid_BHW.to(given_BKHW.dtype))
-    true_K = valid_BHW.new_zeros(n_classes, dtype=given_K.dtype).index_add_(
-        0, truth_BHW.flatten(), valid_BHW.flatten().to(given_K.dtype)
-    )
+    true_K = torch.bincount(masks_BHW[valid_BHW], minlength=n_classes).to(given_K.dtype)
     index_K = right_K / (right_K + wrong * (given_K - right_K) + missed * (true_K - right_K)).clamp(min=1e-7)
     missing_K = (1 - index_K) * (true_K > 0)
     return missing_K.mean() if weights_K is None else (missing_K * weights_K).sum() / weights_K.sum()

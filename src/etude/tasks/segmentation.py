@@ -98,8 +98,8 @@ def pixel_weights(counts_K: Tensor, how: str) -> Tensor | None:
 
     Args:
         counts_K: pixels of each class.
-        how: none; balanced: inversely proportional to the frequency p, the largest at most 20 times the smallest; log:
-            1 / ln(1.02 + p), which is milder (Paszke et al. 2016, ENet).
+        how: none; balanced: inversely proportional to the frequency p; log: 1 / ln(1.02 + p), which is milder (Paszke
+            et al. 2016, ENet). The largest is at most 20 times the smallest.
 
     >>> pixel_weights(torch.tensor([100, 10, 0]), "balanced")
     tensor([0.1818, 1.8182, 0.0000])

@@ -21,10 +21,10 @@ _LOGITS_COPIES = 4
 
 
 def estimate_memory_mb(job: Job, model: nn.Module, task: Task) -> float:
-    """Return the memory in MiB that training will take beside what the process has now: an estimate.
+    """Return the memory in MiB that training will take beside what the process has now, its pictures: an estimate.
 
-    What a batch keeps for its way back is measured on one picture (two for networks that need two) and counted for as
-    many as are sent at once; weights, gradients, the optimiser's numbers and an average are added, and the pictures.
+    What a picture keeps for its way back is measured on two of them, and counted for as many as are sent at once;
+    weights, gradients, the optimiser's numbers and an average are added.
     """
     height_px, width_px = job.train.crop_px or (job.prepare.height_px, job.prepare.width_px)
     at_once = -(-job.train.batch // job.train.accumulate)
@@ -33,9 +33,7 @@ def estimate_memory_mb(job: Job, model: nn.Module, task: Task) -> float:
         kept += _LOGITS_COPIES * 4 * len(task.classes) * height_px * width_px
     weights = sum(parameter.numel() * 4 for parameter in model.parameters())
     copies = 2 + _STATES[job.train.optimizer.name] + (job.train.average.name != "none")
-    per_picture = (4 if job.task == "segmentation" else 3) * job.prepare.height_px * job.prepare.width_px
-    pictures = per_picture * sum(len(job.parts(name)) for name in ("train", "validation", "test"))
-    return (kept * at_once + weights * copies + pictures) / _MIB
+    return (kept * at_once + weights * copies) / _MIB
 
 
 def tell_memory(job: Job, memory_mb: float) -> str:

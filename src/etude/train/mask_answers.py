@@ -37,9 +37,16 @@ def count_masks(job: Job, fitted: Fitted, part: Part) -> MaskCounts:
     prepared = job.parts(part.label)
     if part is Part.TRAIN and len(prepared) > MOST_OF_TRAINING:
         prepared = take(prepared, np.linspace(0, len(prepared) - 1, MOST_OF_TRAINING).round().astype(np.int64))
-    n_classes = len(job.classes)
     # Contours take longer than pixels, and nothing is chosen by those of the training part.
     with_contours = "boundary_f1" in (job.metric, *job.also) and part is not Part.TRAIN
+    return count_pictures(job, fitted, prepared, part, with_contours=with_contours)
+
+
+def count_pictures(
+    job: Job, fitted: Fitted, prepared: PreparedSet, part: Part, *, with_contours: bool
+) -> MaskCounts:  # fmt: skip
+    """Answer pictures of a part and count their pixels, and the pixels of contours where asked to."""
+    n_classes = len(job.classes)
     counts = np.zeros((len(prepared), n_classes, n_classes), np.int64)
     contours = np.zeros((len(prepared), n_classes, 4), np.int64) if with_contours else None
     for row, (truth, ids) in enumerate(answer_masks(job, fitted, prepared)):

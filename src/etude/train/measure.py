@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import torch
 
+from etude.core.words import Part
 from etude.data.prepared import PreparedSet
 from etude.models.networks.depth import lr_scales, set_training, train_last
 from etude.train.adversarial_measure import measure_generator
@@ -20,7 +22,8 @@ from etude.train.finetune import Stage, plan_stages
 from etude.train.footprint import estimate_memory_mb
 from etude.train.job import Job
 from etude.train.loaders import plain_loader, training_loader
-from etude.train.loop import build_task, length_of, prepare_model
+from etude.train.loop import Fitted, build_task, length_of, prepare_model
+from etude.train.mask_answers import MOST_OF_TRAINING, count_pictures, take
 from etude.train.optimizers import build_optimizer
 from etude.train.state import BEST_FILE, Progress, save_state, save_tensors
 from etude.train.stepping import Stepper
@@ -71,6 +74,9 @@ def measure_training(job: Job) -> TrainingTime:
     epoch_s = validate_s = per_picture_s * len(validation_set.labels_N)
     n_pictures = len(train_set.labels_N) + len(validation_set.labels_N) + len(job.parts("test").labels_N)
     finish_s = per_picture_s * n_pictures
+    if job.task == "segmentation":  # at the size of the labels, where counting takes its time too
+        n_scored = n_pictures - max(0, len(train_set.labels_N) - MOST_OF_TRAINING)
+        finish_s = n_scored * _time_scores(job, model, train_set)
     steps_of_epoch = max(1, len(training_loader(job, train_set)))
     seconds, steps, step_s = finish_s, 0, 0.0
     for stage in plan_stages(job.finetune, job.train, augmented=job.is_augmented) if trainable else ():
@@ -140,14 +146,21 @@ def _time_saving(job: Job, model: torch.nn.Module, optimizer: torch.optim.Optimi
         return time.perf_counter() - started
 
 
+def _time_scores(job: Job, model: torch.nn.Module, prepared: PreparedSet) -> float:
+    """Return the seconds in which one picture with a mask is answered and counted at the end of a run."""
+    some = take(prepared, np.arange(min(len(prepared), _ANSWERED_MASKS)))
+    started = time.perf_counter()
+    with_contours = "boundary_f1" in (job.metric, *job.also)
+    fitted = Fitted(model, build_task(job, prepared), Progress(), 0.0, 0)
+    count_pictures(job, fitted, some, Part.TRAIN, with_contours=with_contours)
+    return (time.perf_counter() - started) / len(some)
+
+
 def _time_answers(job: Job, model: torch.nn.Module, prepared: PreparedSet) -> float:
     """Return the seconds in which one picture is answered, many at a time."""
     # The logits of masks are large, and a few pictures of that size take long enough to be timed.
     count = _ANSWERED if job.task == "classification" else _ANSWERED_MASKS
-    masks = None if prepared.masks_NHW is None else prepared.masks_NHW[:count]
-    some = replace(
-        prepared, pictures_NHWC=prepared.pictures_NHWC[:count], labels_N=prepared.labels_N[:count], masks_NHW=masks
-    )
+    some = take(prepared, np.arange(min(len(prepared), count)))
     seconds = []
     for _ in range(2):  # the first pass lays out memory
         started = time.perf_counter()

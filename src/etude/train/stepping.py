@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise, starmap
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 
+from etude.core.errors import ModelError, sentence
 from etude.data.batches import Batch
 from etude.models.execution import Execution
 from etude.tasks.task import Step, Task
 from etude.train.config import TrainConfig
 from etude.train.job import Job
+
+_ONE_VALUE: Final = "more than 1 value per channel"
+"""What PyTorch says of a normalisation in training that has nothing to average over."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         parts = list(cut_batch(batch, self.config.accumulate))
         for part, share in zip(parts, self._shares(parts), strict=True):
-            with self.execution.autocast():
-                result = self.task.step(self.model, part)
+            result = self._learn(part)
             self.scaler.scale(result.loss * share).backward()  # type: ignore[no-untyped-call]
             results.append((result, share * len(batch)))
         if self.config.clip_norm is not None:
@@ -49,6 +53,23 @@ class Stepper:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return results
+
+    def _learn(self, part: Batch) -> Step:
+        """Send a part forward.
+
+        Raises:
+            ModelError: if it is one picture, and the network normalises over a single value of each.
+        """
+        try:
+            with self.execution.autocast():
+                return self.task.step(self.model, part)
+        except ValueError as error:
+            if len(part) > 1 or _ONE_VALUE not in str(error):
+                raise
+            rule = "2 or more pictures at once, as the network normalises over one value of each"
+            remedy = "Give a larger train.batch, or a smaller train.accumulate."
+            told = sentence("train", "batch", rule, f"{self.config.batch} in {self.config.accumulate} parts", remedy)
+            raise ModelError(told) from error
 
     def _shares(self, parts: Sequence[Batch]) -> Sequence[float | Tensor]:
         """Return what each part of a batch counts: of masks with void or weights, parts of as many pictures differ."""
@@ -63,9 +84,9 @@ def cut_batch(batch: Batch, count: int) -> Iterator[Batch]:
     if count == 1:
         yield batch
         return
-    size = math.ceil(len(batch) / count)
-    for start in range(0, len(batch), size):
-        place = slice(start, start + size)
+    count = min(count, len(batch))
+    ends = [len(batch) * number // count for number in range(count + 1)]  # evenly: no part is left with one picture
+    for place in starmap(slice, pairwise(ends)):
         others, mix = batch.other_targets, batch.mix_B
         yield replace(
             batch,

@@ -5,6 +5,7 @@ import pytest
 
 from etude.core.errors import DataError
 from etude.metrics import SEGMENTATION_METRICS
+from etude.metrics.boundaries import boundary_counts
 from etude.metrics.segmentation import pixel_confusion
 
 
@@ -48,10 +49,18 @@ def test_a_class_that_is_absent_and_never_predicted_is_left_out():
         ([0, 7], [0, 0], "true mask ids must be below 3 or 255"),
         ([0, 0], [0, 5], "predicted mask ids must be below 3"),
         ([0, 300], [0, 0], "true mask ids must be from 0 to 255"),
-        ([0, -1], [0, 0], "true mask ids must be from 0 to 255"),
+        ([0, -1], [0, 0], "true mask ids must be from 0 to 255. Got -1"),
         ([0], [0, 0], "shape"),
     ],
 )
 def test_ids_that_are_no_class_are_named(truth, predicted, rule):
     with pytest.raises(DataError, match=rule):
         pixel_confusion(np.array(truth), np.array(predicted), 3)
+
+
+def test_contours_of_a_picture_narrower_than_the_tolerance_are_counted():
+    truth = np.zeros((2, 900), np.uint8)
+    truth[:, 450:] = 1
+    counts = boundary_counts(truth, np.roll(truth, 3, axis=1), 2)  # 7 px are tolerated
+    assert counts[:, 0].tolist() == counts[:, 1].tolist() == [2, 2]
+    assert boundary_counts(truth.T.copy(), np.roll(truth, 3, axis=1).T.copy(), 2)[:, 1].tolist() == [2, 2]

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import nn
 
+from etude.core.errors import ModelError
 from etude.data.batches import Batch
 from etude.models.execution import choose_execution
 from etude.tasks.segmentation import Segmentation
 from etude.train.config import TrainConfig
-from etude.train.stepping import Stepper
+from etude.train.stepping import Stepper, cut_batch
 from etude.train.windows import answer_in_windows, starts
 
 
@@ -57,6 +58,26 @@ def test_a_step_in_parts_is_that_of_the_batch_however_void_lies(loss, weights):
     masks[4] = 2  # and the last of a class that weighs more
     batch, task = Batch(images, masks), Segmentation(("a", "b", "c"), loss, weights)
     torch.testing.assert_close(step_in_parts(task, batch, 3), step_in_parts(task, batch, 1))
+
+
+@pytest.mark.parametrize(("pictures", "count", "sizes"), [(10, 4, [2, 3, 2, 3]), (8, 4, [2] * 4), (3, 8, [1] * 3)])
+def test_parts_are_even(pictures, count, sizes):
+    batch = Batch(torch.arange(pictures)[:, None, None, None].float(), torch.arange(pictures))
+    parts = list(cut_batch(batch, count))
+    assert [len(part) for part in parts] == sizes
+    assert torch.cat([part.targets_B for part in parts]).tolist() == list(range(pictures))
+
+
+def test_a_network_that_cannot_learn_from_one_picture_says_what_to_do():
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3), nn.Upsample((4, 4)))
+    execution, optimizer = choose_execution("cpu", "fp32", "contiguous"), torch.optim.SGD(model.parameters(), lr=1.0)
+    scaler, batch = (
+        torch.amp.GradScaler("cpu", enabled=False),
+        Batch(torch.randn(4, 3, 4, 4), torch.zeros(4, 4, 4).long()),
+    )
+    config, task = TrainConfig(batch=4, accumulate=4), Segmentation(("a", "b", "c"))
+    with pytest.raises(ModelError, match=r"train: batch must be 2 or more pictures at once.*4 in 4 parts.*accumulate"):
+        Stepper(model, task, optimizer, scaler, config, execution).step(batch)
 
 
 def test_a_part_of_void_alone_counts_for_nothing():
