@@ -1,9 +1,9 @@
 """Ten thousand hostile requests against a real server: no 5xx but the deliberate 503, no growth of memory, no hang.
 
-Mutated pictures of every format, a JPEG of as many scans as are let in, forged headers and lengths, broken forms,
-chunked bodies that end early; beside them bodies that come a byte at a time, sixteen at once. Then schemathesis asks
-what the server's OpenAPI description allows and what it forbids, and holds every answer against it: statuses, types,
-headers, schemas.
+Mutated pictures of every format, a JPEG of as many scans as are let in, a TIFF of one large tile, a GIF of a large
+screen, forged headers and lengths, broken forms, chunked bodies that end early; beside them bodies that come a byte at
+a time, sixteen at once. Then schemathesis asks what the server's OpenAPI description allows and what it forbids, and
+holds every answer against it: statuses, types, headers, schemas.
 
     python benchmarks/fuzz.py [--requests 10000] [--slow 300] [--examples 300]
 """
@@ -19,10 +19,12 @@ import json
 import random
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
 import time
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from PIL import Image
 
 from deployed import MOBILENET, UNET, draw_jpeg, make_graphs, make_network, write_bundle
 from etude.evaluate.cost import machine_words
-from etude.pictures.reading import MAX_SCANS
+from etude.pictures.bounds import MAX_SCANS
 from serving import Server
 
 PATHS = ("/v1/predict", "/v1/segment", "/v1/segment?as=overlay", "/v1/segment?as=json", "/v1/predict?top=3",
@@ -42,14 +44,14 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def seeds() -> list[bytes]:
-    """Return a good picture of every format."""
+    """Return a good picture of every format, and a few that are as costly as can be."""
     image = Image.open(io.BytesIO(draw_jpeg((96, 64), 0)))
     found = []
     for kind in FORMATS:
         packed = io.BytesIO()
         image.save(packed, kind)
         found.append(packed.getvalue())
-    return [*found, of_many_scans()]
+    return [*found, of_many_scans(), of_a_large_tile(), of_a_large_screen()]
 
 
 def of_many_scans() -> bytes:
@@ -59,6 +61,22 @@ def of_many_scans() -> bytes:
     content = packed.getvalue()
     last, end = content.rindex(b"\xff\xda"), content.rindex(b"\xff\xd9")
     return content[:end] + content[last:end] * (MAX_SCANS - content.count(b"\xff\xda")) + content[end:]
+
+
+def of_a_large_tile() -> bytes:
+    """Return a TIFF of 64 × 64 pixels in one tile of 4096 × 4096, which libtiff decodes whole: 48 MiB of 49 kB."""
+    tile = zlib.compress(bytes(4096 * 4096 * 3), 9)
+    beside = 8 + 2 + 12 * 10 + 4
+    fields = ((256, 1, 64), (257, 1, 64), (258, 3, beside), (259, 1, 8), (262, 1, 2), (277, 1, 3),
+              (322, 1, 4096), (323, 1, 4096), (324, 1, beside + 12), (325, 1, len(tile)))  # fmt: skip
+    rows = b"".join(struct.pack("<HHII", tag, 4, count, value) for tag, count, value in fields)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(fields)) + rows + bytes(4) + struct.pack("<3I", 8, 8, 8) + tile
+
+
+def of_a_large_screen() -> bytes:
+    """Return a GIF of 43 bytes and 7000 × 7000 pixels, whose frame is to be cleared: its canvas is reserved early."""
+    head = b"GIF89a" + struct.pack("<HHBBB", 7000, 7000, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    return head + b"!\xf9\4\x08\0\0\0\0," + struct.pack("<HHHHB", 0, 0, 7000, 7000, 0) + b"\2\2\x44\1\0;"
 
 
 def mutate(rng: random.Random, content: bytes) -> bytes:

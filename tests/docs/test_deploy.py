@@ -9,13 +9,14 @@ import pytest
 from typer.testing import CliRunner
 
 from etude.cli.main import app
+from etude.runtime.serving.config import ServeConfig
 
 ROOT = Path(__file__).parents[2]
 GUIDES = {name: (ROOT / "docs" / name).read_text("utf-8") for name in ("deploy.md", "deploy.fr.md")}
 TOLD = (
     "from etude import load", "/v1/predict", "/v1/segment", "/v1/generate", "/healthz", "/readyz", "/metrics", "413",
     "422", "429", "503", "bundle.json", "CONTRACT.md", "reference.npz", "--stop-timeout=40", "chgrp 10001",
-    "systemctl restart etude-serve", "--none", "pip install pillow-heif", "pip install pyarrow",
+    "systemctl restart etude-serve", "--memory=2g", "etude-serve --threads 2", "--connections", "--rate 0", "--none", "pip install pillow-heif", "pip install pyarrow",
 )  # fmt: skip
 
 
@@ -50,3 +51,41 @@ def test_the_unit_and_the_image_say_what_takes_new_keys() -> None:
     image = (ROOT / "deploy/Containerfile").read_text("utf-8")
     assert "--stop-timeout=40" in image
     assert "chgrp 10001" in image
+
+
+def _options_of_serve() -> set[str]:
+    told = CliRunner().invoke(app, ["serve", "--help"], env={"COLUMNS": "200", "NO_COLOR": "1"}).output
+    return set(re.findall(r"--[a-z][a-z-]*", told))
+
+
+def test_the_unit_and_the_image_start_the_server_with_options_that_it_has() -> None:
+    unit, image = ((ROOT / "deploy" / name).read_text("utf-8") for name in ("etude-serve.service", "Containerfile"))
+    [start] = re.findall(r"^ExecStart=(.*)$", unit, re.M)
+    [entry] = re.findall(r"^ENTRYPOINT (.*)$", image, re.M)
+    run = [line for line in image.splitlines() if "etude-serve --" in line]
+    guides = [
+        line for guide in GUIDES.values() for line in guide.splitlines() if line.strip().startswith("etude-serve --")
+    ]
+    assert len(guides) == len(GUIDES)
+    for line in (start, entry, *run, *guides):
+        options = re.findall(r"--[a-z][a-z-]*", line)
+        assert options, line
+        assert set(options) <= _options_of_serve(), line
+
+
+def test_the_image_is_made_of_what_is_there_and_of_what_was_locked() -> None:
+    image = (ROOT / "deploy/Containerfile").read_text("utf-8")
+    sources = [words.split()[:-1] for words in re.findall(r"^COPY (?!--from)(.*)$", image, re.M)]
+    assert {"pyproject.toml", "uv.lock", "README.md", "src"} <= {name for names in sources for name in names}
+    for name in (name for names in sources for name in names):
+        assert (ROOT / name).exists(), name
+    assert re.search(r"^RUN uv sync --frozen --no-dev", image, re.M)
+    bases = re.findall(r"^FROM (\S+)", image, re.M)
+    assert len(set(bases)) == 1, "what is compiled for one is not for another"
+    assert re.search(r":\d+\.\d+\.\d+-", bases[0]), "a version to the last number"
+
+
+def test_the_unit_has_descriptors_for_every_connection() -> None:
+    unit = (ROOT / "deploy/etude-serve.service").read_text("utf-8")
+    [most] = re.findall(r"^LimitNOFILE=(\d+)$", unit, re.M)
+    assert int(most) >= 2 * ServeConfig().connections

@@ -25,7 +25,7 @@ from etude.core.words import Part
 from etude.data.source import open_source
 from etude.evaluate.predictions import Predictions
 from etude.export.asking import as_trained, bundle_answers
-from etude.export.certainty import choose_certainty
+from etude.export.certainty import choose_certainty, further_temperature
 from etude.export.exporting import export_bundle
 from etude.export.graph import Deployed
 from etude.export.request import Wishes
@@ -83,9 +83,11 @@ def test_the_record_tells_scores_origin_and_speeds(plain_bundle: Path) -> None:
     assert test.interval is not None
     assert test.interval.low <= test.value <= test.interval.high
     assert {speed.name for speed in record.speeds} == {"pytorch", "fp32"}
-    fp32 = next(speed for speed in record.speeds if speed.name == "fp32")
+    fp32, eager = (next(speed for speed in record.speeds if speed.name == name) for name in ("fp32", "pytorch"))
     assert fp32.memory_mb is not None
     assert 20 < fp32.memory_mb < 300
+    assert eager.memory_mb is not None
+    assert fp32.memory_mb < eager.memory_mb < 2000
     card = (plain_bundle / "MODEL_CARD.md").read_text()
     for told in ("Intended use", "Excluded uses", "Personal data", "Licence", "Which colour is strongest?"):
         assert told in card
@@ -102,6 +104,8 @@ def test_int8_is_smaller_tells_its_loss_and_is_another_graph(bundle: Path, plain
     assert lost.score_int8 == own["accuracy"]
     assert lost.score_fp32 == next(score for score in plain.scores if score.part == "validation").value
     assert [entry.metric for entry in lost.losses] == ["accuracy", "f1_macro"]
+    assert lost.agreement is not None
+    assert 0 <= lost.agreement <= 1
     assert record.files["model.onnx"].sha256 != plain.files["model.onnx"].sha256
     with zipfile.ZipFile(bundle) as packed:
         assert packed.read("model.onnx").count(b"QuantizeLinear") > 4
@@ -129,7 +133,9 @@ def test_the_scores_are_those_of_the_bundle_s_own_answers_and_temperature(
     assert own.interval.low <= own.value <= own.interval.high
     kept = Predictions.read(results / "colours/runs" / record.origin.run / "predictions.parquet", Part.TEST)
     assert record.temperature is not None
-    tempered_NK = with_temperature(kept.probabilities, record.temperature)
+    # The study's answers are scored at the temperature of 32 bits, from which that of 8 departs.
+    further = 1.0 if record.quantisation is None else record.quantisation.further
+    tempered_NK = with_temperature(kept.probabilities, record.temperature / further)
     log_loss = float(-np.log(tempered_NK[np.arange(len(kept)), kept.truth]).mean())
     assert told["test", "log_loss"].value == pytest.approx(log_loss, abs=1e-5)
     run = RunRecord.load(results / "colours/runs" / record.origin.run / "run.json")
@@ -140,6 +146,40 @@ def test_the_scores_are_those_of_the_bundle_s_own_answers_and_temperature(
             results / "colours/runs" / record.origin.run / "predictions.parquet", Part.VALIDATION
         ).labels
     ))  # fmt: skip
+
+
+def test_eight_bits_are_as_sure_as_their_own_answers_are_right(results: Path, bundle: Path, plain_bundle: Path) -> None:
+    model, plain = load(bundle, threads=1), load(plain_bundle, threads=1)
+    lost = model.record.quantisation
+    assert lost is not None
+    assert lost.further is not None
+    assert model.record.temperature is not None
+    assert plain.record.temperature is not None
+    assert model.record.temperature == pytest.approx(lost.further * plain.record.temperature)
+    exported = export_request("colours", results)
+    validation = exported.indices(Part.VALIDATION)
+    truth_N = exported.source.items.labels[validation].astype(np.int64)
+    answers, exact = (bundle_answers(exported, validation, given).answers for given in (model, plain))
+    assert lost.agreement == np.mean(answers.argmax(axis=1) == exact.argmax(axis=1))
+    again = further_temperature(truth_N, answers, model.record.temperature)
+    own, moved = (
+        -np.log(np.maximum(with_temperature(answers, further), 1e-12))[np.arange(len(truth_N)), truth_N].mean()
+        for further in (1.0, again)
+    )
+    assert own == pytest.approx(moved, abs=1e-3), "fitted once more, it would hardly be better"
+    model.self_test()
+
+
+def test_a_place_that_cannot_be_written_to_is_told_before_the_network_is_asked(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etude.export import exporting
+
+    monkeypatch.setattr(exporting, "_with_means", lambda *given, **more: pytest.fail("it was asked"))
+    (tmp_path / "notes.txt").write_text("notes")
+    with pytest.raises(MistakeError, match="a new file, or one that holds a bundle"):
+        export_bundle(export_request("colours", results), Wishes(to=tmp_path / "notes.txt"), lambda text: None)
+    assert (tmp_path / "notes.txt").read_text() == "notes"
 
 
 def test_the_card_counts_the_pictures_of_the_run_s_own_split(

@@ -169,6 +169,8 @@ def _open(raw: Raw, name: str) -> _Opened:
         traits = _traits(opened, raw, name)
         return _Opened(opened.rgb((SHARPNESS_PX, SHARPNESS_PX))[0], opened.size_px, traits)
     except DataError as error:
+        if error.cause == "memory":  # no fault of the picture
+            raise
         told = str(error)
         kind = "bomb" if "megapixels" in told else "truncated" if "end too early" in told else "no-picture"
         raise _Fault(kind, told) from error
@@ -220,6 +222,8 @@ def _fault_of_mask(
             return "mask-missing", f"{name}: no mask"
         ids = read_mask(mask, name=f"{name} (mask)")
     except DataError as error:
+        if error.cause == "memory":
+            raise
         return "mask-unreadable", str(error)
     if ids.shape != size_px:
         return "mask-size", f"{name}: picture {size_px[1]} × {size_px[0]}, mask {ids.shape[1]} × {ids.shape[0]}"

@@ -44,15 +44,17 @@ def export_study(
 
 def _print_record(record: BundleRecord, path: Path) -> None:
     console = answer_console()
-    gate = record.gate
+    gate, lost = record.gate, record.quantisation
+    # The bundle has the graph with 8 bits; PyTorch was compared with the one that it was made from.
+    exact = "with 32 bits: " if lost is not None else ""
     lines = [
         f"{path}: {record.name}, {how_many(len(record.classes), 'class', 'classes')}, candidate "
         f"{record.origin.candidate}, "
         f"run {record.origin.run}, {record.kind}",
-        f"agreement with PyTorch: {gate.agreement:.3%} of {_compared(record)}",
+        f"{exact}agreement with PyTorch: {gate.agreement:.3%} of {_compared(record)}",
     ]
     if gate.score_moved is not None:
-        lines.append(f"mIoU moved by {gate.score_moved:+.4f}")
+        lines.append(f"{exact}mIoU moved by {gate.score_moved:+.4f}")
     if (logits := record.logits) is not None:
         far = (
             ""
@@ -63,10 +65,12 @@ def _print_record(record: BundleRecord, path: Path) -> None:
             f"logits {logits.shape} beside the {record.output}: at most {logits.moved.largest:.2g} from PyTorch's, the "
             f"largest of which is {logits.size:.3g}{far}"
         )
+    if lost is not None and lost.agreement is not None:
+        lines.append(f"8 bits: {lost.agreement:.3%} of the decisions are those with 32")
     lines.extend(
-        f"8 bits: {lost.metric} {lost.score_fp32:.4f} to {lost.score_int8:.4f}, a loss of {lost.loss:.2f} points "
-        f"[{lost.interval.low:.2f}, {lost.interval.high:.2f}]"
-        for lost in (record.quantisation.losses if record.quantisation else ())
+        f"8 bits: {entry.metric} {entry.score_fp32:.4f} to {entry.score_int8:.4f}, a loss of {entry.loss:.2f} points "
+        f"[{entry.interval.low:.2f}, {entry.interval.high:.2f}]"
+        for entry in (lost.losses if lost is not None else ())
     )
     if (sure := record.certainty) is not None:
         lines.append(
@@ -82,6 +86,10 @@ def _print_record(record: BundleRecord, path: Path) -> None:
         print_line(line, console)
     if record.speeds:
         print_table(_speeds(record), console)
+    if any(speed.name == "pytorch" and speed.memory_mb is not None for speed in record.speeds):
+        print_line(
+            "memory: of a process that answers one picture at a time; pytorch's has PyTorch itself in it", console
+        )
 
 
 def _compared(record: BundleRecord) -> str:
@@ -110,10 +118,10 @@ def predict_pictures(
     model = load(bundle)
     if not pictures and not self_test:
         raise MistakeError(sentence("predict", "PICTURE", "given, or --self-test", "none"))
-    if self_test:
+    if self_test or model.record.kind == "int8":  # 8 bits are not computed alike by all processors
         model.self_test()
-        if not as_json:
-            sys.stdout.write(f"{model.name}: the self-test passed\n")
+    if self_test and not as_json:
+        sys.stdout.write(f"{model.name}: the self-test passed\n")
     pictures = _listed(pictures)
     failures = 0
     rows: list[dict[str, Any]] = []

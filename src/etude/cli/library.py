@@ -22,8 +22,9 @@ from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
 
 if TYPE_CHECKING:
-    from etude.runtime.library.database import Found
-    from etude.runtime.library.writing import Way
+    from etude.runtime.library.database import Library
+    from etude.runtime.library.rows import Found
+    from etude.runtime.library.writing import Brought, Way
 
 _TOLD = 5
 
@@ -41,16 +42,23 @@ def index_pictures(
     """Index a folder, tell what came of it, and write the table where one is asked for."""
     from etude.runtime.library.database import Library
     from etude.runtime.library.indexing import index_folder, tell_passed
+    from etude.runtime.library.rescue import rescue_file
+    from etude.runtime.library.rows import shown
     from etude.runtime.library.writing import write_table
     from etude.runtime.predictor import load
 
     if to.suffix not in (".sqlite", ".csv", ".parquet"):
-        raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", str(to)))
+        raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", shown(to)))
     if not 0 < max_megapixels < math.inf:  # NaN is neither
         raise MistakeError(sentence("index", "--max-megapixels", "a number above 0", max_megapixels))
     model = load(bundle, threads=1, max_pixels=round(max_megapixels * 1e6))
+    if model.record.kind == "int8":  # some processors compute 8 bits otherwise: a whole disk would be answered wrongly
+        model.self_test()
     library = Library(to.with_suffix(".sqlite"), create=True)
     try:
+        if library.taken_in:
+            taken, beside = how_many(library.taken_in, "correction"), shown(rescue_file(library.path))
+            sys.stderr.write(f"{taken} taken in from {beside}\n")
         with _bar(quiet or as_json) as progress:
             summary = index_folder(
                 model, folder, library, threads=threads or usable_threads(), progress=progress, replace=replace
@@ -60,11 +68,11 @@ def index_pictures(
         if as_json:
             sys.stdout.write(json.dumps({**asdict(summary), "library": str(library.path)}) + "\n")
             return
-        for path, reason in library.broken() if summary.broken else []:
+        for path, reason in library.broken():
             sys.stderr.write(f"{path}: {reason}\n" if path not in reason else f"{reason}\n")
         sys.stdout.write(
-            f"{to}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new, changed or broken "
-            f"before, {summary.broken} broken, {summary.gone} gone, in {summary.seconds:.1f} s\n"
+            f"{shown(to)}: {how_many(summary.pictures, 'picture')}, {summary.looked_at:,} of them new, changed or "
+            f"tried again, {summary.broken} broken, {summary.gone} gone, in {summary.seconds:.1f} s\n"
         )
         if summary.passed_over:
             sys.stdout.write(f"passed over, as no pictures: {tell_passed(summary.passed_over)}\n")
@@ -123,6 +131,7 @@ def search_library(
         raise MistakeError(sentence("search", "--min", "between 0 and 1", least))
     library = Library(path, read_only=True)
     try:
+        _tell_notice(library)
         known = [*library.classes(), *(name for name, *_ in library.counts())]
         if label and label not in known:
             raise MistakeError(unknown("search: class", label, library.classes()))
@@ -135,17 +144,26 @@ def search_library(
             none=chosen.get("none"),
             limit=limit if limit > 0 else -1,
         )
+        _list(found, as_json)
+        for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):
+            if folder is not None:
+                _bring(found, folder, "link" if way == "link" else "copy", by_class, library)
     finally:
         library.close()
+
+
+def _tell_notice(library: Library) -> None:
+    if library.notice:
+        sys.stderr.write(f"{library.notice}\n")
+
+
+def _list(found: list[Found], as_json: bool) -> None:
     if as_json:
         rows = [{**asdict(entry), "file": str(entry.file)} for entry in found]
         sys.stdout.write(json.dumps(rows, indent=1, ensure_ascii=True) + "\n")
-    else:
-        for entry in found:
-            sys.stdout.write(_line(entry))
-    for folder, way, by_class in ((copy, "copy", False), (link, "link", False), (train, "copy", True)):
-        if folder is not None:
-            _bring(found, folder, "link" if way == "link" else "copy", by_class)
+        return
+    for entry in found:
+        sys.stdout.write(_line(entry))
 
 
 def _line(entry: Found) -> str:
@@ -155,52 +173,80 @@ def _line(entry: Found) -> str:
     return f"{share:>6} {'none of the classes' if entry.none else entry.label:24} {entry.path}{doubt}\n"
 
 
-def _bring(found: list[Found], folder: Path, way: Way, by_class: bool) -> None:
+def _bring(found: list[Found], folder: Path, way: Way, by_class: bool, library: Library) -> None:
     """Bring pictures into a folder, and tell what came and what did not.
 
     Raises:
-        MistakeError: if none of them is where the library found it.
+        MistakeError: if none of them is where the library found it, or none can be read.
     """
+    from etude.runtime.library.rows import shown
     from etude.runtime.library.writing import bring
 
-    brought = bring(found, folder, way, by_class=by_class)
+    brought = bring(found, folder, way, by_class=by_class, library=library)
+    _tell_left(brought, folder)
     if brought.missing and len(brought.missing) == brought.wanted:
-        first = brought.missing[0].file
+        first = shown(brought.missing[0].file)
         raise MistakeError(
             f"search: none of {how_many(brought.wanted, 'picture')} is where the library found it ({first}). "
             "Is its disk there? Where the pictures moved, index the folder that they are in now."
         )
-    sys.stderr.write(f"{how_many(len(brought.made), 'file')} in {folder}\n")
+    if brought.unreadable and len(brought.unreadable) + len(brought.missing) == brought.wanted:
+        first = brought.unreadable[0][1]
+        raise MistakeError(f"search: none of {how_many(brought.wanted, 'picture')} could be brought. {first}")
+    sys.stderr.write(f"{how_many(len(brought.made), 'file')} in {shown(folder)}\n")
     if brought.missing:
-        told = ", ".join(entry.path for entry in brought.missing[:_TOLD])
-        more = ", …" if len(brought.missing) > _TOLD else ""
         sys.stderr.write(
             f"{len(brought.missing):,} of {how_many(brought.wanted, 'picture')} are not where the library found them: "
-            f"{told}{more}. Index their folder again.\n"
+            f"{_some([entry.path for entry in brought.missing])}. Index their folder again.\n"
         )
+    if brought.unreadable:
+        count = f"{len(brought.unreadable):,} of {how_many(brought.wanted, 'picture')}"
+        sys.stderr.write(f"{count} could not be brought:\n")
+        sys.stderr.writelines(f"  {reason}\n" for _, reason in brought.unreadable)
     if brought.left_out:
         sys.stderr.write(
             f"{how_many(brought.left_out, 'picture')} of none of the classes left out: they are no class to train on\n"
         )
 
 
+def _tell_left(brought: Brought, folder: Path) -> None:
+    """Tell of what was brought before and shows another class now."""
+    from etude.runtime.library.rows import shown
+
+    for files, told in (
+        (brought.removed, "taken away: they show another class now"),
+        (brought.kept, "stay in a class that they show no more: they were changed, or lie nowhere else"),
+    ):
+        if files:
+            names = _some([shown(file.relative_to(folder)) for file in files])
+            sys.stderr.write(f"{how_many(len(files), 'file')} {told}: {names}\n")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_TOLD]) + (", …" if len(names) > _TOLD else "")
+
+
 def show_gallery(path: Path, port: int, browse: bool) -> None:
     """Serve the gallery on this machine, and open it."""
     from etude.runtime.library.database import Library
+    from etude.runtime.library.rows import shown
     from etude.runtime.serving.config import ServeConfig
     from etude.runtime.serving.server import serve_gallery
 
     def ready(address: str) -> None:
         sys.stderr.write(f"The gallery is at {address} (Ctrl-C stops)\n")
         if browse:
+            import threading
             import webbrowser
 
-            webbrowser.open(address)
+            # A browser may be waited for, and the server would wait along.
+            threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
     may_write = os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
     library = Library(path, read_only=not may_write)
+    _tell_notice(library)
     if not may_write:
-        sys.stderr.write(f"{path} cannot be written: the gallery shows it, and keeps no corrections.\n")
+        sys.stderr.write(f"{shown(path)} cannot be written: the gallery shows it, and keeps no corrections.\n")
     try:
         serve_gallery(library, ServeConfig(port=port), ready)
     finally:

@@ -292,7 +292,11 @@ def serve(
     queue: Annotated[int, typer.Option(min=1, help="Pictures that may wait; beyond it is 503.")] = 64,
     max_mb: Annotated[float, typer.Option(help="The most a request may hold, in MB.")] = 20.0,
     max_megapixels: Annotated[float, typer.Option(help="The most a picture may hold, before it is decoded.")] = 40.0,
-    rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each key; 0: no limit.")] = 0.0,
+    connections: Annotated[int, typer.Option(help="Connections that may be open.")] = 512,
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0, help="Requests a minute for each key; 0: no limit. Open addresses: 600 by default."),
+    ] = None,
     burst: Annotated[int, typer.Option(help="Requests that may come at once before --rate counts.")] = 20,
     timeout: Annotated[float, typer.Option(help="Seconds that a picture may wait for its answer.")] = 30.0,
     body_timeout: Annotated[float, typer.Option(help="Seconds that a request may take to arrive.")] = 20.0,
@@ -307,8 +311,9 @@ def serve(
         make_key(new_key, keys)
         return
     config = make_config(
-        host=host, port=port, threads=threads, queue=queue, max_mb=max_mb, max_megapixels=max_megapixels, rate=rate,
-        burst=burst, timeout_s=timeout, body_timeout_s=body_timeout, keys=keys, origins=tuple(origin or ()),
+        host=host, port=port, threads=threads, queue=queue, max_mb=max_mb, max_megapixels=max_megapixels,
+        connections=connections, rate=rate, burst=burst, timeout_s=timeout, body_timeout_s=body_timeout, keys=keys,
+        origins=tuple(origin or ()),
     )  # fmt: skip
     serve_bundles(bundles or [], config, quiet)
 
@@ -329,7 +334,7 @@ def index(
 ) -> None:
     """Answer about every picture of a folder.
 
-    Run again, it looks at new and changed ones only, and tries those that could not be read.
+    Run again, it looks at new and changed ones only, and at what may be readable now.
     """
     from etude.cli.library import index_pictures
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _OPTIONS = {
     "host": "--host", "port": "--port", "threads": "--threads", "queue": "--queue", "max_bytes": "--max-mb",
-    "max_pixels": "--max-megapixels", "rate": "--rate", "burst": "--burst", "timeout_s": "--timeout",
-    "body_timeout_s": "--body-timeout",
+    "max_pixels": "--max-megapixels", "connections": "--connections", "rate": "--rate", "burst": "--burst",
+    "timeout_s": "--timeout", "body_timeout_s": "--body-timeout",
 }  # fmt: skip
 """The option that each field comes from."""
 

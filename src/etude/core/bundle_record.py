@@ -86,9 +86,10 @@ class DataSummary(Plain):
 
 @dataclass(frozen=True, kw_only=True)
 class Gate(Plain):
-    """The agreement of the bundle with the network that was trained.
+    """The agreement of the graph with 32 bits with the network that was trained.
 
-    It is asked from the bytes of the validation pictures on, or, of a generator, from the seed on.
+    It is asked from the bytes of the validation pictures on, or, of a generator, from the seed on. A bundle with 8 bits
+    has that of the graph which it was made from; how its own answers differ from those, `Quantisation` tells.
     """
 
     pictures: int
@@ -98,7 +99,7 @@ class Gate(Plain):
     largest_difference: float | None = None
     """Largest difference of a probability, or for a generator of a level, from 0 to 1; none for masks."""
     score_moved: float | None = None
-    """Score of the bundle minus that of the network (mIoU), for masks; none for classes."""
+    """Score of the graph minus that of the network (mIoU), for masks; none for classes."""
     familiarity_moved: float | None = None
     """Largest difference of a familiarity; none where the graph gives none."""
     recorded: float | None = None
@@ -132,6 +133,12 @@ class Quantisation(Loss):
     """Validation pictures that both graphs answered."""
     own: Loss | None = None
     """The loss in the metric of the study; none where that is `metric`."""
+    agreement: float | None = None
+    """Share of the decisions on validation (of pixels, for masks) that are those of the graph with 32 bits, from 0 to
+    1; none in earlier bundles."""
+    further: float | None = None
+    """What the temperature of 32 bits was multiplied by, as fitted to the answers with 8: the `temperature` of the
+    bundle has it in it. None for masks, where it was not fitted, and in earlier bundles."""
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -156,8 +163,8 @@ class Speed(Plain):
     size_mb: float
     """Size of the graph or of the weights in MB (10**6 bytes)."""
     memory_mb: float | None = None
-    """Peak memory in MiB of a process that answers one picture at a time and does nothing else; none where it was not
-    measured."""
+    """Peak memory in MiB of a process that answers one picture at a time and does nothing else; that of pytorch has
+    PyTorch itself in it. None where it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +261,8 @@ class BundleRecord(Plain):
     """The rule by which a picture is brought to the size (see `etude.pictures.prepare.Prepare`); the normalisation is
     inside the graph."""
     temperature: float | None = None
-    """What the logits are divided by, inside the graph; none where they are not."""
+    """What the logits are divided by, inside the graph; none where they are not. With 8 bits it was fitted to their
+    answers, as the threshold was moved along (`quantisation.further`)."""
     threshold: float | None = None
     """For a detector, the probability of class 1 from which it says yes; none: the most probable class."""
     certainty: Certainty | None = None
@@ -267,7 +275,7 @@ class BundleRecord(Plain):
     """The graph's output `logits`, behind all others; none where it was not asked for."""
     scores: tuple[Score, ...] = ()
     """On validation what this very bundle scores, on test what the study measured, its probabilities at the temperature
-    of the bundle. Of masks and generators, and in earlier bundles, all are the study's."""
+    of the graph with 32 bits. Of masks and generators, and in earlier bundles, all are the study's."""
     own_miou: float | None = None
     """For masks, the mIoU on validation of the masks that this bundle answers, at the size of the labels: it enlarges
     ids, where the study enlarged logits. None for classes, and in bundles of earlier versions."""

@@ -21,7 +21,7 @@ Every error that a person may meet is one of these, with a sentence of the form
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Self
 
 FieldPath = tuple[str | int, ...]
@@ -60,7 +60,15 @@ class StudyFileError(MistakeError):
 
 
 class DataError(MistakeError):
-    """Pictures, folders, tables or masks that cannot be used as they are."""
+    """Pictures, folders, tables or masks that cannot be used as they are.
+
+    `cause` names what is wrong in one word, and `facts` gives its numbers, for a page that says it in another language.
+    """
+
+    def __init__(self, *args: object, cause: str = "", facts: Mapping[str, float | str] | None = None) -> None:
+        super().__init__(*args)
+        self.cause = cause
+        self.facts: dict[str, float | str] = dict(facts or {})
 
 
 class ModelError(MistakeError):

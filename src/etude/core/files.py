@@ -15,6 +15,8 @@ from typing import Any
 
 from etude.core.errors import StorageError
 
+OWN_LIST = ".etude.json"
+"""The list of what was brought into a folder to train on, which lies in it."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
 
 

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
 from pathlib import Path
+
+_GROUPS = Path("/proc/self/cgroup")
+"""Tells the control groups of this process."""
+_CGROUPS = Path("/sys/fs/cgroup")
+"""Where the control groups are."""
 
 
 def cache_folder() -> Path:
@@ -28,10 +35,44 @@ def command_words() -> str:
 
 
 def usable_threads() -> int:
-    """Return the hardware threads that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the hardware threads that this process may use, at least one.
+
+    A container may be given the time of fewer than it sees (`--cpus`): more threads than that would only be held up.
+    """
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(threads, _quota())))
+
+
+def _quota() -> float:
+    """Return how many processors' time the control groups of this process allow it; infinite where they do not say."""
+    told = ""
+    with contextlib.suppress(OSError):
+        told = _GROUPS.read_text("utf-8", "replace")
+    allowed = [math.inf]
+    for kinds, path in re.findall(r"^\d+:([^:]*):/(.*)$", told, re.MULTILINE):
+        if not kinds:
+            roots, read = [_CGROUPS], _quota_v2
+        elif "cpu" in kinds.split(","):
+            roots, read = [_CGROUPS / kinds, _CGROUPS / "cpu"], _quota_v1
+        else:
+            continue
+        # A group has no more than those around it; in a container its path may be that outside, which is not there.
+        allowed += [read(root / folder) for root in roots for folder in (Path(path), *Path(path).parents)]
+    return min(allowed)
+
+
+def _quota_v2(folder: Path) -> float:
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota_us, period_us = (folder / "cpu.max").read_text().split()
+        return math.inf if quota_us == "max" else int(quota_us) / int(period_us)
+    return math.inf
+
+
+def _quota_v1(folder: Path) -> float:
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota_us = int((folder / "cpu.cfs_quota_us").read_text())
+        return quota_us / int((folder / "cpu.cfs_period_us").read_text()) if quota_us > 0 else math.inf
+    return math.inf
 
 
 def processor_name() -> str:

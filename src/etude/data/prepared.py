@@ -291,6 +291,8 @@ def _fill(
         try:
             pictures[row], mask = read_item(source, int(indices[row]), prepare, with_mask=masks is not None)
         except DataError as error:
+            if error.cause == "memory":  # no fault of the picture
+                raise
             bad[row] = str(error)
             continue
         if masks is not None and mask is not None:

@@ -20,16 +20,23 @@ from etude.export.request import Request
 from etude.pictures.prepare import VOID, prepare_mask, read_mask
 from etude.pictures.reading import Pixels
 from etude.runtime.answers import MaskAnswer
+from etude.runtime.bundled import at_once
 from etude.runtime.predictor import Predictor
 from etude.runtime.session import FAMILIARITY, LOGITS
 
 BATCH = 32
+"""Pictures that are asked about at a time; fewer of a large size."""
 Answers = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 
 
-def batches(indices: Indices, batch: int = BATCH) -> Iterator[Indices]:
+def batches_of(request: Request, indices: Indices, most: int = BATCH) -> Iterator[Indices]:
+    """Give the positions as many at a time as the size of the run's pictures allows, at most so many."""
+    return batches(indices, at_once((request.prepare.height_px, request.prepare.width_px), most))
+
+
+def batches(indices: Indices, batch: int) -> Iterator[Indices]:
     """Give the positions a batch at a time."""
     for begin in range(0, len(indices), batch):
         yield indices[begin : begin + batch]
@@ -95,14 +102,14 @@ def network_features(deployed: Deployed, head: str, pictures_BHWC: Pixels) -> to
 
 def network_answers(request: Request, indices: Indices, deployed: Deployed) -> Asked:
     """Return the network's answers to the pictures as training prepared them."""
-    return _joined(ask_network(deployed, as_trained(request, part)) for part in batches(indices))
+    return _joined(ask_network(deployed, as_trained(request, part)) for part in batches_of(request, indices))
 
 
 def bundle_answers(request: Request, indices: Indices, predictor: Predictor, *, boxes: bool = True) -> Asked:
     """Return the bundle's answers to the bytes of the files, cut to their boxes as in training or whole."""
     return _joined(
         Asked(*predictor.session.run_both(as_served(request, part, predictor, boxes=boxes)))
-        for part in batches(indices)
+        for part in batches_of(request, indices)
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from etude.core.bundle_record import Certainty
-from etude.metrics.calibration import fit_temperature, with_temperature
+from etude.export.request import Request
+from etude.metrics.calibration import COLDEST, HOTTEST, fit_temperature, with_temperature
 from etude.metrics.classification import predicted_labels
 
 _LEAST_SURE = 0.05
@@ -19,6 +22,21 @@ Probabilities = npt.NDArray[np.float32]
 def choose_temperature(truth_N: npt.NDArray[np.int64], probabilities_NK: Probabilities) -> float:
     """Return what the logits are to be divided by, chosen on validation."""
     return fit_temperature(truth_N, probabilities_NK)
+
+
+def further_temperature(truth_N: npt.NDArray[np.int64], probabilities_NK: Probabilities, temperature: float) -> float:
+    """Return what logits are to be divided by beyond a temperature, chosen on validation for what was answered at it.
+
+    Both together stay in the range that one choice is made in: answers that are all right would get surer each time.
+    """
+    further = choose_temperature(truth_N, probabilities_NK)
+    return min(max(further, COLDEST / temperature), HOTTEST / temperature)
+
+
+def tempered(request: Request, further: float) -> Request:
+    """Return the run with its logits divided by so much beyond its temperature, its threshold moved along."""
+    temperature = further * (1.0 if request.temperature is None else request.temperature)
+    return replace(request, temperature=temperature, threshold=moved_threshold(request.threshold, further))
 
 
 def moved_threshold(threshold: float | None, temperature: float) -> float | None:

@@ -45,7 +45,7 @@ def closing_parts(record: BundleRecord, agreement: str, personal: str) -> list[s
         agreement,
         "## Speed",
         speed_table(record.speeds) or "Not measured.",
-        f"Measured on: {record.machine}. Memory is that of one picture at a time." if record.speeds else "",
+        _measured_on(record),
         "## Training data",
         _data_lines(record),
         "## Personal data",
@@ -53,6 +53,14 @@ def closing_parts(record: BundleRecord, agreement: str, personal: str) -> list[s
         "## Origin and licences",
         *_origin_lines(record),
     ]
+
+
+def _measured_on(record: BundleRecord) -> str:
+    if not record.speeds:
+        return ""
+    has_torch = any(speed.name == "pytorch" and speed.memory_mb is not None for speed in record.speeds)
+    itself = ", of `pytorch` with PyTorch itself and all that it reads a network with" if has_torch else ""
+    return f"Measured on: {record.machine}. Memory is that of one picture at a time{itself}."
 
 
 def as_page(parts: list[str]) -> str:
@@ -105,10 +113,9 @@ def _scored_by(record: BundleRecord) -> str:
     if record.task == "segmentation":
         text = f"These are the study's{_in_precision(record)}."
     else:
-        tempered = " at the temperature of this bundle" if record.temperature is not None else ""
         text = (
             f"Those on validation are of the answers of this bundle, with {bits} bits. Those on test are of the "
-            f"answers that the study recorded{_in_precision(record)}{tempered}."
+            f"answers that the study recorded{_in_precision(record)}{_tempered(record)}."
         )
         if Preparation.read(record.prepare).crop_to_box:
             text += (
@@ -120,6 +127,20 @@ def _scored_by(record: BundleRecord) -> str:
     if record.kind == "int8":
         text += " What 8 bits lose is told under *Agreement with the network that was trained*."
     return text
+
+
+def _tempered(record: BundleRecord) -> str:
+    """Say at which temperature the study's own answers were scored: that of 32 bits, which are nearer to its own."""
+    if record.temperature is None:
+        return ""
+    if (further := _further(record)) is not None:
+        return f" at the temperature of the graph with 32 bits, {record.temperature / further:.4f}"
+    return " at the temperature of this bundle"
+
+
+def _further(record: BundleRecord) -> float | None:
+    """Return what the temperature of 32 bits was multiplied by; none where it is that of the bundle."""
+    return None if record.quantisation is None else record.quantisation.further
 
 
 def _in_precision(record: BundleRecord) -> str:
@@ -148,7 +169,8 @@ def _decisions(record: BundleRecord) -> str:
         rule = "one half, as no other was chosen" if record.threshold == 0.5 else "chosen on validation"
         told.append(f"It says yes from a probability of {record.threshold:.4f} on, {rule}.")
     if record.temperature is not None:
-        told.append(f"Its logits are divided by {record.temperature:.4f} (temperature, fitted on validation).")
+        fitted = "fitted on validation" + (" to the answers with 8 bits" if _further(record) is not None else "")
+        told.append(f"Its logits are divided by {record.temperature:.4f} (temperature, {fitted}).")
     if (sure := record.certainty) is not None:
         right = "" if sure.sure_accuracy is None else f", and {sure.sure_accuracy:.1%} of those are right"
         told.append(
@@ -174,7 +196,8 @@ def _gate(record: BundleRecord) -> str:
     logits = _logits_moved(record)
     if (lost := record.quantisation) is None:
         return f"{text}{logits}"
-    told = "; ".join(
+    same = "" if lost.agreement is None else f"{lost.agreement:.3%} of the decisions are those with 32; "
+    told = same + "; ".join(
         f"the {entry.metric} goes from {entry.score_fp32:.4f} to {entry.score_int8:.4f}, a loss of {entry.loss:.2f} "
         f"points [{entry.interval.low:.2f}, {entry.interval.high:.2f}]"
         for entry in lost.losses

@@ -29,6 +29,9 @@ class Draft:
         """Return the content of a file."""
         return self.contents[name]
 
+    def forget(self, name: str) -> None:
+        """Keep the content of a file all the same: it is still to be written."""
+
 
 def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: ANN401 - fields of the record
     """Return a bundle of a graph that no gate has seen.

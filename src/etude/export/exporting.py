@@ -20,26 +20,28 @@ from etude.export.asking import (
     Indices,
     as_trained,
     batches,
+    batches_of,
     bundle_answers,
     network_answers,
     network_features,
 )
-from etude.export.bundling import with_entries, write_bundle
-from etude.export.certainty import choose_certainty, choose_temperature, moved_threshold
+from etude.export.bundling import check_place, with_entries, write_bundle
+from etude.export.certainty import choose_certainty, choose_temperature, further_temperature, tempered
 from etude.export.documents import contract, model_card
 from etude.export.drafting import REFERENCE_FILE, Draft, make_draft
 from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head
 from etude.export.gate import check_agreement, check_loss, own_miou
 from etude.export.generator import export_generator
-from etude.export.graph import INPUT, OUTPUTS, Deployed, export_graph
+from etude.export.graph import INPUT, OUTPUTS, Deployed, cooled, export_graph
 from etude.export.logits import UNSEEN, check_logits, with_8_bits
 from etude.export.quantise import quantise
 from etude.export.request import Request, Told, Wishes
 from etude.export.scoring import bundle_scores, recorded_agreement
 from etude.export.speeds import measure_variants
 from etude.metrics.calibration import with_temperature
+from etude.runtime.bundled import at_once
 from etude.runtime.predictor import Predictor, load
-from etude.runtime.reference import Reference, drawn_pictures, thinned
+from etude.runtime.reference import drawn_pictures
 
 
 def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
@@ -58,6 +60,7 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
         ModelError: if the network cannot be made a graph.
         MistakeError: if there is no validation part, or the place cannot be written to.
     """
+    check_place(wishes.to, as_folder=wishes.as_folder)
     if request.task == "generation":
         return export_generator(request, wishes, told)
     if not 0 <= wishes.max_loss <= 100:
@@ -83,12 +86,13 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     answers = bundle_answers(request, validation, exact)
     gate = check_agreement(request, validation, network, answers)
     logits = check_logits(request, validation, deployed, exact) if wishes.logits else None
-    quantisation = None
+    with_32 = request
+    quantisation: Quantisation | None = None
     if wishes.int8:
         told("bringing the graph to 8 bits")
-        graphs["int8"], quantisation, answers = _with_8_bits(
-            request, graphs["fp32"], validation, answers, wishes, doubt
-        )  # fmt: skip
+        small = _with_8_bits(request, graphs["fp32"], validation, answers, wishes, doubt)
+        graphs["int8"], request, quantisation, answers = small.graph, small.request, small.lost, small.answers
+        doubt = replace(doubt, threshold=request.threshold)
     gate = replace(gate, recorded=recorded_agreement(request, validation, answers))
     kind: GraphKind = "int8" if wishes.int8 else "fp32"
     if request.prepare.crop_to_box and truth_N is not None:
@@ -98,9 +102,9 @@ def export_bundle(request: Request, wishes: Wishes, told: Told) -> BundleRecord:
     speeds: tuple[Speed, ...] = ()
     if wishes.measure:
         told("measuring the variants")
-        speeds = measure_variants(request, deployed, graphs)
+        speeds = measure_variants(request, deployed, graphs, told)
     measured = {"gate": gate, "quantisation": quantisation, "speeds": speeds, "logits": logits}
-    request = replace(request, scores=bundle_scores(request, validation, answers, fitted))
+    request = replace(request, scores=bundle_scores(request, validation, answers, fitted, with_32))
     draft = _draft(request, graphs[kind], kind, {**doubt.fields(answers), **measured})
     if logits is not None and wishes.int8:
         told("measuring how far 8 bits move the logits")
@@ -161,8 +165,9 @@ def _with_means(request: Request, *, tells_logits: bool) -> tuple[Deployed, int]
     labels_N = request.source.items.labels.astype(np.int64)
     chosen = train[draw_pictures(labels_N[train])]
     features = (
-        (network_features(plain, head, as_trained(request, part)), labels_N[part]) for part in batches(chosen)
-    )  # fmt: skip
+        (network_features(plain, head, as_trained(request, part)), labels_N[part])
+        for part in batches_of(request, chosen)
+    )
     means_KD = class_means(features, n_classes)
     return deploy(head=head, means_KD=means_KD), len(chosen)
 
@@ -174,25 +179,48 @@ def _calibrated(
     if truth_N is None or request.temperature is not None:
         return request, plain, network
     temperature = choose_temperature(truth_N, network.answers)
-    threshold = moved_threshold(request.threshold, temperature)
     network = replace(network, answers=with_temperature(network.answers, temperature).astype(np.float32))
-    request = replace(request, temperature=temperature, threshold=threshold)
-    return request, plain.at_temperature(temperature), network
+    return tempered(request, temperature), plain.at_temperature(temperature), network
+
+
+@dataclass(frozen=True, eq=False)
+class _Small:
+    """A graph with 8 bits and what it came to."""
+
+    graph: bytes
+    request: Request
+    """The run with the temperature and the threshold of this graph."""
+    lost: Quantisation
+    answers: Asked
+    """To the validation pictures."""
 
 
 def _with_8_bits(
     request: Request, graph: bytes, validation: Indices, answers: Asked, wishes: Wishes, doubt: _Doubt
-) -> tuple[bytes, Quantisation, Asked]:
-    """Quantise on training pictures, and measure on validation what it costs."""
+) -> _Small:
+    """Quantise on training pictures, make it as sure as it is right, and measure on validation what it costs."""
     train = request.indices(Part.TRAIN)
     rng = np.random.default_rng(derive(0, "calibration"))
     chosen = np.sort(rng.permutation(train)[: wishes.calibration_pictures])
     # The quantiser keeps every map of a batch until its end: a few large pictures at a time.
-    at_once = max(1, _CALIBRATED_PIXELS // (request.prepare.height_px * request.prepare.width_px))
-    quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen, at_once)))
-    after = bundle_answers(request, validation, Predictor(_draft(request, quantised, "int8", doubt.fields(answers))))
-    lost = check_loss(request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss)
-    return quantised, lost, after
+    size_px = (request.prepare.height_px, request.prepare.width_px)
+    batch = at_once(size_px, wishes.calibration_pictures, _CALIBRATED_PIXELS)
+    quantised = quantise(graph, (as_trained(request, part) for part in batches(chosen, batch)))
+    small, given = request, doubt.fields(answers)
+    further: float | None = None
+    after = bundle_answers(small, validation, Predictor(_draft(small, quantised, "int8", given)))
+    if doubt.truth_N is not None and request.temperature is not None:
+        further = further_temperature(doubt.truth_N, after.answers, request.temperature)
+        if (made := cooled(quantised, further)) is None:
+            further = None
+        else:
+            quantised, small = made, tempered(request, further)
+            # Asked anew: what counts as sure is taken from the answers of the very graph that is written.
+            after = bundle_answers(small, validation, Predictor(_draft(small, quantised, "int8", given)))
+    lost = check_loss(
+        request, validation, answers, after, calibrated_on=len(chosen), max_loss=wishes.max_loss, further=further
+    )
+    return _Small(quantised, small, lost, after)
 
 
 def _draft(request: Request, graph: bytes, kind: GraphKind, fields: dict[str, Any]) -> Draft:
@@ -206,12 +234,7 @@ def _draft(request: Request, graph: bytes, kind: GraphKind, fields: dict[str, An
 def _finished(request: Request, draft: Draft) -> tuple[BundleRecord, dict[str, bytes]]:
     """Add the reference pictures and the documents."""
     pictures = drawn_pictures((request.prepare.height_px, request.prepare.width_px))
-    session = Predictor(draft).session
-    if session.tells_logits:
-        answers, logits = session.run_with_logits(pictures)
-        reference = Reference(pictures, answers, thinned(logits))
-    else:
-        reference = Reference(pictures, session.run(pictures))
+    reference = Predictor(draft).refer(pictures)
     contents = {
         **draft.contents,
         REFERENCE_FILE: reference.to_bytes(),

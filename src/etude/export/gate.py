@@ -17,6 +17,7 @@ from etude.evaluate.predictions import Predictions
 from etude.evaluate.scores import Answers as Scored
 from etude.evaluate.scores import metric_of
 from etude.export.asking import Answers, Asked, Indices, true_masks, whole_masks
+from etude.export.certainty import tempered
 from etude.export.request import Request
 from etude.metrics.boundaries import boundary_counts
 from etude.metrics.classification import predicted_labels
@@ -132,26 +133,53 @@ def loss_metrics(request: Request) -> tuple[str, ...]:
 
 
 def check_loss(
-    request: Request, indices: Indices, fp32: Asked, int8: Asked, *, calibrated_on: int, max_loss: float
+    request: Request,
+    indices: Indices,
+    fp32: Asked,
+    int8: Asked,
+    *,
+    calibrated_on: int,
+    max_loss: float,
+    further: float | None = None,
 ) -> Quantisation:
-    """Measure what 8 bits lose on validation.
+    """Measure what 8 bits lose on validation, each variant at its own temperature and threshold.
+
+    Args:
+        request: the run, with the temperature and the threshold of the graph with 32 bits.
+        indices: the positions of the validation pictures.
+        fp32: what was answered about them with 32 bits.
+        int8: and with 8.
+        calibrated_on: training pictures that the ranges were taken from.
+        max_loss: the most that may be lost, in points.
+        further: what the logits of 8 bits are divided by beyond the temperature of 32; none: by nothing.
 
     Raises:
         GateError: if it is more than allowed, in any of the metrics; the text says how much, with its interval.
     """
     metrics = loss_metrics(request)
     truth = true_masks(request, indices) if request.task == "segmentation" else None
+    small = request if further is None else tempered(request, further)
     before, after = (
-        score_answers(request, indices, asked.answers, truth, with_contours="boundary_f1" in metrics)
-        for asked in (fp32, int8)
+        score_answers(run, indices, asked.answers, truth, with_contours="boundary_f1" in metrics)
+        for run, asked in ((request, fp32), (small, int8))
     )
     usual, *own = (_loss(request, before, after, metric) for metric in metrics)
     measured = Quantisation(
-        **vars(usual), calibration_pictures=calibrated_on, pictures=len(indices), own=own[0] if own else None
+        **vars(usual),
+        calibration_pictures=calibrated_on,
+        pictures=len(indices),
+        own=own[0] if own else None,
+        agreement=float((_decisions(request, fp32) == _decisions(small, int8)).mean()),
+        further=further,
     )
     if any(not lost.loss <= max_loss for lost in measured.losses):  # what is no number is no small loss
         raise GateError(_too_much(measured, max_loss))
     return measured
+
+
+def _decisions(request: Request, asked: Asked) -> Answers:
+    """Return the class of each picture (N,), or of each pixel (N, H, W)."""
+    return asked.answers if request.task == "segmentation" else predicted_labels(asked.answers, request.threshold)
 
 
 def _loss(request: Request, before: Scored, after: Scored, metric: str) -> Loss:

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -142,7 +143,7 @@ def make_onnx(
     """
     batch = torch.export.Dim("batch", min=1, max=4096)
     try:
-        with _silence(), torch.no_grad():
+        with silence(), torch.no_grad():
             program = torch.onnx.export(
                 network.eval(),
                 example,
@@ -156,7 +157,7 @@ def make_onnx(
                 verbose=False,
             )
     except Exception as error:  # the exporter raises errors of its own and of Python's for each thing it cannot do
-        if _was_interrupted(error):
+        if was_interrupted(error):
             raise KeyboardInterrupt from error
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(f"export: the network cannot be made an ONNX graph ({first}).") from error
@@ -164,7 +165,33 @@ def make_onnx(
     return _cleaned(program.model_proto)
 
 
-def _was_interrupted(error: BaseException | None) -> bool:
+def cooled(graph: bytes, further: float) -> bytes | None:
+    """Return a graph of classes whose logits are divided by so much more before they become probabilities.
+
+    Args:
+        graph: an ONNX file.
+        further: what they are divided by beyond the temperature that the graph has.
+
+    Returns:
+        The ONNX file; none where its probabilities are not what a softmax gives.
+    """
+    import onnx
+    from onnx import helper, numpy_helper
+
+    model = onnx.load_from_string(graph)
+    nodes, output = model.graph.node, OUTPUTS["classification"]
+    at = next((place for place, node in enumerate(nodes) if output in node.output), None)
+    if at is None or nodes[at].op_type != "Softmax":
+        return None
+    logits = nodes[at].input[0]
+    divisor, divided = f"{logits}/further temperature", f"{logits}/cooled"
+    model.graph.initializer.append(numpy_helper.from_array(np.array(further, np.float32), divisor))
+    nodes[at].input[0] = divided
+    nodes.insert(at, helper.make_node("Div", [logits, divisor], [divided], name=divided))
+    return bytes(model.SerializeToString())
+
+
+def was_interrupted(error: BaseException | None) -> bool:
     """Whether an error comes of Ctrl-C or of SIGTERM, which the exporter takes for a fault of the network."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
@@ -193,7 +220,7 @@ def _domains(graph: Any) -> set[str]:  # noqa: ANN401 - an ONNX graph
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Keep the exporter's talk in."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -15,7 +15,7 @@ import numpy as np
 from etude.core.bundle_record import Logits, Moved
 from etude.core.counting import how_many
 from etude.core.errors import GateError
-from etude.export.asking import Floats, Indices, as_served, as_trained, batches, network_logits
+from etude.export.asking import Floats, Indices, as_served, as_trained, batches_of, network_logits
 from etude.export.graph import Deployed
 from etude.export.request import Request
 from etude.runtime.predictor import Predictor
@@ -43,7 +43,7 @@ def check_logits(request: Request, indices: Indices, deployed: Deployed, predict
     chosen = _some(indices)
     size, moved = _compare(
         (network_logits(deployed, as_trained(request, part)), _of_bundle(request, part, predictor))
-        for part in batches(chosen, _AT_ONCE)
+        for part in batches_of(request, chosen, _AT_ONCE)
     )
     if not moved.largest <= MOST_MOVED * size:
         raise GateError(
@@ -67,7 +67,7 @@ def with_8_bits(logits: Logits, request: Request, indices: Indices, exact: Predi
     """
     _, moved = _compare(
         (_of_bundle(request, part, exact), _of_bundle(request, part, small))
-        for part in batches(_some(indices), _AT_ONCE)
+        for part in batches_of(request, _some(indices), _AT_ONCE)
     )
     return replace(logits, moved_int8=moved)
 

@@ -16,7 +16,9 @@ from etude.export.request import Request
 from etude.metrics.calibration import with_temperature
 
 
-def bundle_scores(request: Request, validation: Indices, asked: Asked, further: float | None) -> tuple[Score, ...]:
+def bundle_scores(
+    request: Request, validation: Indices, asked: Asked, further: float | None, exact: Request | None = None
+) -> tuple[Score, ...]:
     """Score what a bundle answered on validation, and what the run did on test.
 
     The study scored probabilities without the temperature that an export fits, and mostly with 16 bits.
@@ -25,7 +27,9 @@ def bundle_scores(request: Request, validation: Indices, asked: Asked, further: 
         request: the run, with the temperature and the threshold of the bundle.
         validation: positions of the validation pictures.
         asked: what the bundle answered about them.
-        further: the temperature that was fitted for the bundle; none where the study had chosen one.
+        further: the temperature that was fitted for 32 bits; none where the study had chosen one.
+        exact: the run with temperature and threshold of 32 bits, at which what the study answered is scored; by
+            default `request`.
 
     Returns:
         A score with its interval over the pictures for each that the study measured; those of masks as they were.
@@ -41,7 +45,7 @@ def bundle_scores(request: Request, validation: Indices, asked: Asked, further: 
         return (*told, *(score for score in request.scores if score.part == Part.TEST.label))
     test = request.recorded(Part.TEST)
     tempered = with_temperature(test.probabilities, further).astype(np.float32)
-    test = replace(test, probabilities=tempered, threshold=request.threshold)
+    test = replace(test, probabilities=tempered, threshold=(exact or request).threshold)
     return (*told, *_scored(request, test, names[Part.TEST]))
 
 

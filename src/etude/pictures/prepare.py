@@ -14,13 +14,13 @@ from PIL import Image
 
 from etude.core.errors import DataError, sentence
 from etude.core.plain import Plain
+from etude.pictures.bounds import check_size, memory_told
 from etude.pictures.reading import (
     MAX_PIXELS,
     OpenPicture,
     Pixels,
     RawPicture,
     SizePx,
-    check_size,
     decode,
     ids_of_array,
     printable,
@@ -181,7 +181,8 @@ def prepare_picture(
         placement = place(pixels.shape[:2], prepare, box=box, name=name)
         if _is_identity(placement, pixels.shape[:2], prepare):
             return pixels
-        return np.asarray(_fit(Image.fromarray(pixels), placement, 1.0, prepare))
+        with memory_told(printable(name or "the array"), (pixels.shape[0], pixels.shape[1])):
+            return np.asarray(_fit(Image.fromarray(pixels), placement, 1.0, prepare))
     return prepare_opened(OpenPicture(raw, name=name, max_pixels=max_pixels), prepare, box)
 
 
@@ -252,7 +253,7 @@ def read_mask(raw: RawPicture, *, name: str = "") -> Pixels:
     if not isinstance(raw, np.ndarray):
         return OpenPicture(raw, name=name).ids()
     ids = ids_of_array(raw, name or "the mask")
-    check_size(ids.shape[0], ids.shape[1], name)
+    check_size(ids.shape[0], ids.shape[1], name, MAX_PIXELS)
     return ids
 
 
@@ -260,9 +261,10 @@ def prepare_opened(opened: OpenPicture, prepare: Rule, box: Box | None = None) -
     """Decode no more of an opened picture than is needed, and bring it to size, as `prepare_picture` does."""
     placement = place(opened.size_px, prepare, box=box, name=opened.name)
     image, reduction = opened.rgb(_needed(opened.size_px, placement))
-    if reduction == 1.0 and _is_identity(placement, opened.size_px, prepare):
-        return np.asarray(image)
-    return np.asarray(_fit(image, placement, reduction, prepare))
+    with memory_told(opened.name, opened.size_px):
+        if reduction == 1.0 and _is_identity(placement, opened.size_px, prepare):
+            return np.asarray(image)
+        return np.asarray(_fit(image, placement, reduction, prepare))
 
 
 def _region(size_px: SizePx, box: Box | None, name: str) -> Box:
@@ -274,7 +276,8 @@ def _region(size_px: SizePx, box: Box | None, name: str) -> Box:
     right, bottom = min(float(width), float(box[2])), min(float(height), float(box[3]))
     if right - left < 1 or bottom - top < 1:
         rule = f"a box of a pixel or more inside {width} × {height}"
-        raise DataError(sentence("prepare", printable(name) or "box", rule, box, "Correct the annotation."))
+        text = sentence("prepare", printable(name) or "box", rule, box, "Correct the annotation.")
+        raise DataError(text, cause="box", facts={"width": width, "height": height})
     return (left, top, right, bottom)
 
 

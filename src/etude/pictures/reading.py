@@ -1,8 +1,8 @@
 """The one safe reader: bytes, a file or an array in, RGB uint8 out, the same for training and for serving.
 
 Only six formats are tried, chosen by the first bytes and never by the file's name, and each is handed to its own
-Pillow decoder, so that no other decoder can be reached by a forged file. The size is checked before any pixel is
-decoded. Whatever a decoder says about a bad file becomes one sentence that names the file.
+Pillow decoder, so that no other decoder can be reached by a forged file. What it would cost is checked before any pixel
+is decoded (`bounds.py`). Whatever a decoder says about a bad file becomes one sentence that names the file.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from PIL.ImageFile import ImageFile
 
 from etude.core.counting import how_many
 from etude.core.errors import DataError, sentence
+from etude.pictures.bounds import check_bytes, check_size, memory_told, out_of_memory
 
 Pixels = npt.NDArray[np.uint8]
 RawPicture = bytes | Path | Pixels
@@ -36,8 +37,6 @@ MAX_PIXELS: Final = 100_000_000
 """Pictures with more pixels than this are refused before they are decoded."""
 MAX_BYTES: Final = 1 << 29
 """Files longer than this (512 MiB) are refused before they are read."""
-MAX_SCANS: Final = 100
-"""JPEG files of more scans than this are refused; encoders write about ten."""
 EXTENSIONS: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"}
 )
@@ -63,12 +62,9 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_SCAN, _END = b"\xff\xda", b"\xff\xd9"
-_MARKER: Final = re.compile(rb"\xff[^\x00\xff\xd0-\xd8]", re.DOTALL)
-"""What begins a segment of a JPEG: within a scan, a byte 255 is followed by 0, or is a restart."""
-
-# Python's warning filters are one per process: they are changed by one thread at a time, and only for what may warn.
-_filters = threading.RLock()
+_HUSHED: Final[tuple[object, ...]] = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+"""The filter that keeps in what Pillow's own modules warn of, as Python's list of filters has it."""
+_hushing = threading.Lock()
 
 
 def decode(
@@ -94,7 +90,9 @@ def decode(
     """
     if isinstance(raw, np.ndarray):
         return _rgb_of_array(raw, name or "the array", max_pixels)
-    return np.asarray(OpenPicture(raw, name=name, max_pixels=max_pixels).rgb(at_least_px)[0])
+    opened = OpenPicture(raw, name=name, max_pixels=max_pixels)
+    with memory_told(opened.name, opened.size_px):
+        return np.asarray(opened.rgb(at_least_px)[0])
 
 
 class OpenPicture:
@@ -120,21 +118,23 @@ class OpenPicture:
         self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
         content = read_file(raw, self.name) if isinstance(raw, Path) else raw
         self.file_format = _format_of(content, self.name)
-        if self.file_format == "JPEG":
-            _check_scans(content, self.name)
-        self._content = content
-        with self._decoding(may_warn=self.file_format in ("GIF", "TIFF") or _has_metadata(content)):
+        check_bytes(content, self.file_format, self.name, max_pixels)
+        self._length = len(content)
+        self._told_px: SizePx | None = None
+        with self._decoding():
             self._image = _decoder(self.file_format)(io.BytesIO(content))
-        check_size(self._image.height, self._image.width, self.name, max_pixels)
+        self._told_px = self._image.height, self._image.width
+        check_size(*self._told_px, self.name, max_pixels)
         # Handed over at once: for each of its blocks of 64 KiB a thread would wait for Python's lock again.
         self._image.decodermaxblock = max(self._image.decodermaxblock, len(content))
-        if self.file_format != "JPEG":  # only a JPEG gains from waiting until the size is known
-            with self._decoding(may_warn=self.file_format == "TIFF"):
+        with self._decoding():
+            if self.file_format != "JPEG":  # only a JPEG gains from waiting until the size is known
                 self._image.load()
+            self.orientation = _orientation(self._image)
         self.mode = self._image.mode
-        self.orientation = _orientation(self._image)
         height, width = self._image.height, self._image.width
         self.size_px: SizePx = (width, height) if self.orientation >= 5 else (height, width)
+        self._told_px = self.size_px
 
     def rgb(self, at_least_px: SizePx | None = None) -> tuple[Image.Image, float]:
         """Decode as upright RGB.
@@ -153,7 +153,7 @@ class OpenPicture:
             if at_least_px is not None and self.file_format == "JPEG":
                 reduction = _reduce(self._image, at_least_px, swapped=self.orientation >= 5)
             self._image.load()
-            rgb = _to_rgb(self._image, self.name)
+            rgb = to_rgb(self._image, self.name)
             if self.orientation in _UPRIGHT:
                 rgb = rgb.transpose(_UPRIGHT[self.orientation])
         return rgb, reduction
@@ -175,19 +175,22 @@ class OpenPicture:
             upright = self._image.copy()
             if self.orientation in _UPRIGHT:
                 upright = upright.transpose(_UPRIGHT[self.orientation])
-        return ids_of_array(np.asarray(upright), self.name)
+            return ids_of_array(np.asarray(upright), self.name)
 
     @contextlib.contextmanager
-    def _decoding(self, *, may_warn: bool = False) -> Iterator[None]:
+    def _decoding(self) -> Iterator[None]:
         """Turn whatever a decoder raises into one sentence, and keep its warnings in."""
+        _hush_pillow()
         try:
-            with _quiet() if may_warn else contextlib.nullcontext():
-                yield
+            yield
         except DataError:
             raise
         except Exception as error:  # decoders raise nearly anything on a forged file
-            found = f"{how_many(len(self._content), 'byte')} that end too early or are damaged ({error})"
-            raise DataError(sentence("pictures", self.name, "a whole picture file", found, _REMEDY)) from error
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and "out of memory" in str(error)):
+                raise out_of_memory(self.name, self._told_px, self._length) from error
+            found = f"{how_many(self._length, 'byte')} that end too early or are damaged ({error})"
+            text = sentence("pictures", self.name, "a whole picture file", found, _REMEDY)
+            raise DataError(text, cause="damaged") from error
 
 
 def printable(name: str) -> str:
@@ -224,42 +227,6 @@ def read_file(path: Path, name: str) -> bytes:
     if len(content) > MAX_BYTES:
         raise DataError(sentence("pictures", name, "at most 512 MiB long", "a longer file", "Scale the picture down."))
     return content
-
-
-def check_size(height: int, width: int, name: str, max_pixels: int = MAX_PIXELS) -> None:
-    """Refuse a picture that is too large to be decoded safely.
-
-    Raises:
-        DataError: if it has more than `max_pixels` pixels.
-    """
-    if height * width > max_pixels:
-        raise DataError(
-            sentence(
-                "pictures",
-                name,
-                f"at most {max_pixels / 1e6:g} megapixels",
-                f"{width} × {height} pixels",
-                "It may be a decompression bomb; scale it down if it is a real picture.",
-            )
-        )
-
-
-def _check_scans(content: bytes, name: str) -> None:
-    """Refuse a JPEG of very many scans: each goes over all pixels again, and an empty one takes a hundred bytes.
-
-    Raises:
-        DataError: if it has more than `MAX_SCANS`.
-    """
-    if content.count(_SCAN) <= MAX_SCANS:  # bytes of a profile, or what lies behind the picture, may look like one
-        return
-    scans, at = 0, 2
-    while (found := _MARKER.search(content, at)) is not None and found[0] != _END:
-        at = found.end()
-        scans += found[0] == _SCAN
-        if scans > MAX_SCANS:
-            remedy = "It may be a decompression bomb; save it anew if it is a real picture."
-            raise DataError(sentence("pictures", name, f"a JPEG of at most {MAX_SCANS} scans", "more", remedy))
-        at += int.from_bytes(content[at : at + 2], "big")  # what the segment says of itself is passed over
 
 
 def ids_of_array(array: npt.NDArray[np.generic], name: str) -> Pixels:
@@ -303,8 +270,8 @@ def _format_of(content: bytes, name: str) -> str:
         return "BMP"
     if content[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return "TIFF"
-    found, remedy = _describe(content)
-    raise DataError(sentence("pictures", name, _FORMATS, found, remedy))
+    cause, found, remedy = _describe(content)
+    raise DataError(sentence("pictures", name, _FORMATS, found, remedy), cause=cause)
 
 
 @cache
@@ -327,36 +294,40 @@ def starts_as_picture(content: bytes) -> bool:
     return True
 
 
-def _describe(content: bytes) -> tuple[str, str]:
-    """Say what bytes that are no picture of ours seem to be, and what to do about them."""
+def _describe(content: bytes) -> tuple[str, str, str]:
+    """Say what bytes that are no picture of ours seem to be, in a word and in more, and what to do about them."""
     if not content:
-        return "an empty file (0 bytes)", _REMEDY
+        return "empty", "an empty file (0 bytes)", _REMEDY
     if content[4:12] in (b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"):
-        return "a HEIC or AVIF picture", "Convert it to JPEG or PNG."
+        cause = "kind" if content[8:12] == b"avif" else "heic"
+        return cause, "a HEIC or AVIF picture", "Convert it to JPEG or PNG."
     head = content[:512]
     if head[:4] == b"%PDF":
-        return "a PDF document", "Export its pictures as JPEG or PNG."
+        return "kind", "a PDF document", "Export its pictures as JPEG or PNG."
     if b"\0" not in head and sum(byte < 9 for byte in head) == 0:
         text = head[:40].decode("utf-8", "replace").strip()
         if text.startswith("<"):
-            return f"a web page or an SVG drawing, {text!r}", "Download the picture itself."
+            return "kind", f"a web page or an SVG drawing, {text!r}", "Download the picture itself."
         if head.decode("utf-8", "ignore").isprintable() or head.isascii():
-            return f"a text, {text!r}", _REMEDY
-    return f"{how_many(len(content), 'byte')} of another kind", _REMEDY
+            return "kind", f"a text, {text!r}", _REMEDY
+    return "kind", f"{how_many(len(content), 'byte')} of another kind", _REMEDY
 
 
-def _has_metadata(content: bytes) -> bool:
-    """Whether the header holds parts that Pillow warns about when they are damaged."""
-    head = content[: 1 << 16]
-    return b"Exif" in head or b"eXIf" in head or b"acTL" in head or b"MPF" in head
+def _hush_pillow() -> None:
+    """Have what Pillow's modules warn of ignored: our own checks say what has to be said.
+
+    Python's filters are one list for all threads, so that ours is laid down once and stays: were it taken away after
+    each picture, threads would have to wait for each other. It is laid anew where another lies before it, as within
+    `warnings.catch_warnings`; warnings of any other module are what they were.
+    """
+    if not _is_hushed():
+        with _hushing:
+            if not _is_hushed():
+                warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Pillow's warnings in; our own checks say what has to be said."""
-    with _filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+def _is_hushed() -> bool:
+    return bool(warnings.filters) and warnings.filters[0] == _HUSHED
 
 
 def _orientation(image: ImageFile) -> int:
@@ -364,11 +335,12 @@ def _orientation(image: ImageFile) -> int:
     is_tiff = image.format == "TIFF"
     if not (is_tiff or {"exif", "xmp", "Raw profile type exif"} & image.info.keys()):
         return 1
-    with _quiet():
-        try:
-            found = image.getexif().get(ExifTags.Base.Orientation, 1)
-        except Exception:  # a damaged tag is no reason to refuse the picture
-            return 1
+    try:
+        found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # a damaged tag is no reason to refuse the picture
+        return 1
     # TIFF files are turned upright by their decoder already.
     return found if isinstance(found, int) and found in _UPRIGHT and not is_tiff else 1
 
@@ -381,7 +353,7 @@ def _reduce(image: ImageFile, at_least_px: SizePx, *, swapped: bool) -> float:
     return full_width / drafted[1][2] if drafted else 1.0
 
 
-def _to_rgb(image: Image.Image, name: str) -> Image.Image:
+def to_rgb(image: Image.Image, name: str) -> Image.Image:
     """Convert any mode to RGB: 16 bits to 8, transparency over white."""
     if image.mode == "RGB" and "transparency" not in image.info:
         return image
@@ -389,7 +361,8 @@ def _to_rgb(image: Image.Image, name: str) -> Image.Image:
         return Image.fromarray(_eight_bits(np.asarray(image), name)).convert("RGB")
     if image.mode == "F":
         remedy = "Save it with 8 bits a channel."
-        raise DataError(sentence("pictures", name, "a picture of whole numbers", "floating-point pixels", remedy))
+        text = sentence("pictures", name, "a picture of whole numbers", "floating-point pixels", remedy)
+        raise DataError(text, cause="depth")
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
         rgba = image if image.mode == "RGBA" else image.convert("RGBA")  # `convert` copies: 160 MB of 40 megapixels
         white = Image.new("RGB", rgba.size, (255, 255, 255))
@@ -402,7 +375,8 @@ def _eight_bits(array: npt.NDArray[np.generic], name: str) -> Pixels:
     """Keep the high byte of 16-bit grey levels."""
     if array.size and (int(array.max()) > 65_535 or int(array.min()) < 0):
         found = f"levels from {int(array.min())} to {int(array.max())}"
-        raise DataError(sentence("pictures", name, "at most 16 bits a channel", found, "Save it with 8 bits."))
+        text = sentence("pictures", name, "at most 16 bits a channel", found, "Save it with 8 bits.")
+        raise DataError(text, cause="depth")
     return (array.astype(np.uint16) >> 8).astype(np.uint8)
 
 
@@ -418,6 +392,7 @@ def _rgb_of_array(array: npt.NDArray[np.generic], name: str, max_pixels: int) ->
     check_size(shape[0], shape[1], name, max_pixels)
     if pixels.ndim == 3 and shape[2] == 3:
         return pixels
-    if pixels.ndim == 3 and shape[2] == 4:
-        return np.asarray(_to_rgb(Image.fromarray(pixels), name))
-    return np.repeat(pixels.reshape(shape[0], shape[1], 1), 3, axis=2)
+    with memory_told(name, (shape[0], shape[1])):
+        if pixels.ndim == 3 and shape[2] == 4:
+            return np.asarray(to_rgb(Image.fromarray(pixels), name))
+        return np.repeat(pixels.reshape(shape[0], shape[1], 1), 3, axis=2)

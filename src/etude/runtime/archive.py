@@ -63,6 +63,10 @@ class Archive:
             raise _refused(self.path, "a bundle that holds what its record names", f"no {name}")
         return self._contents[name]
 
+    def forget(self, name: str) -> None:
+        """Let go of the content of a file, which is not asked for again: a graph lives on in its session."""
+        self._contents.pop(name, None)
+
     def __contains__(self, name: str) -> bool:
         return name in self._contents
 

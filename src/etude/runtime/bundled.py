@@ -11,10 +11,28 @@ from typing import Final, Protocol
 from etude.core.bundle_record import BundleRecord
 from etude.core.errors import BundleError, sentence
 from etude.pictures.prepare import Preparation
+from etude.pictures.reading import SizePx
 
 CARD_FILE: Final = "MODEL_CARD.md"
+MOST_PIXELS: Final = 1 << 21
+"""Pixels of the pictures that a graph is asked about at a time: what its layers keep of them is many times as large."""
 _DECIDING: Final = ("task", "classes", "palette", "prepare", "threshold", "latent", "conditional")
 """Fields of the record that an answer depends on beside the graph."""
+
+
+def at_once(size_px: SizePx, most: int, pixels: int = MOST_PIXELS) -> int:
+    """Return how many prepared pictures a graph is asked about at a time: `most`, or fewer of a large size.
+
+    Args:
+        size_px: height and width of a prepared picture.
+        most: how many of a small size.
+        pixels: how many pixels they may have together; one picture is asked about whatever its size.
+
+    >>> at_once((224, 224), 16), at_once((1024, 1024), 16), at_once((2048, 2048), 16)
+    (16, 2, 1)
+    """
+    height, width = size_px
+    return max(1, min(most, pixels // (height * width)))
 
 
 class Files(Protocol):
@@ -27,6 +45,10 @@ class Files(Protocol):
 
     def __getitem__(self, name: str) -> bytes:
         """Return the content of a file."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Hear that the content of a file is not asked for again."""
         ...
 
 
@@ -65,6 +87,15 @@ class Bundled:
     def task(self) -> str:
         """What it does: classification, segmentation or generation."""
         return self.record.task
+
+    @property
+    def size_px(self) -> SizePx:
+        """Height and width of a prepared picture, or of one that is made."""
+        return self.prepare.height_px, self.prepare.width_px
+
+    def at_once(self, most: int) -> int:
+        """Return how many pictures to ask about at a time: `most`, or fewer where they are large."""
+        return at_once(self.size_px, most)
 
     @property
     def graph_sha256(self) -> str:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +25,7 @@ from etude.runtime.reference import AGREEMENT, Reference
 from etude.runtime.session import LATENTS, PICTURES, LatentSession
 
 BATCH: Final = 16
-"""Pictures that are generated at a time, where many are wanted."""
+"""Pictures that are generated at a time, where many are wanted; fewer of a large size."""
 REFERENCE_SEED: Final = 0
 """Seed of the pictures that a bundle is tested with."""
 _MOST_LATENT: Final = 4096
@@ -59,22 +58,30 @@ class Generator(Bundled):
         super().__init__(archive, threads)
         _check_record(self.record)
         self.latent = self.record.latent or 0
+        self._session: LatentSession | None = None
 
     @property
     def is_conditional(self) -> bool:
         """Whether it can be asked for a class."""
         return self.record.conditional
 
-    @cached_property
+    @property
     def session(self) -> LatentSession:
-        """The graph, loaded when it is first asked."""
+        """The graph, loaded when it is first asked, once: its bytes are let go of then."""
         with self._opening:
-            graph = self.record.graph
-            session = LatentSession(
-                self._archive[graph], self.latent, conditional=self.is_conditional, threads=self._threads, name=graph
-            )
-            session.check_shapes({PICTURES: (None, self.prepare.height_px, self.prepare.width_px, 3)})
-            return session
+            if self._session is None:
+                self._session = self._open()
+                self._archive.forget(self.record.graph)
+            return self._session
+
+    def _open(self) -> LatentSession:
+        """Load the graph and hold it to the record."""
+        graph = self.record.graph
+        session = LatentSession(
+            self._archive[graph], self.latent, conditional=self.is_conditional, threads=self._threads, name=graph
+        )
+        session.check_shapes({PICTURES: (None, *self.size_px, 3)})
+        return session
 
     def __call__(self, count: int = 1, *, seed: int = 0, label: str | None = None, first: int = 0) -> Pixels:
         """Generate pictures.
@@ -119,8 +126,9 @@ class Generator(Bundled):
 
     def stream(self, wishes: Sequence[Wish]) -> Iterator[Pixels]:
         """Generate pictures (H, W, 3), a batch at a time."""
-        for start in range(0, len(wishes), BATCH):
-            read = [self.read(wish) for wish in wishes[start : start + BATCH]]
+        batch = self.at_once(BATCH)
+        for start in range(0, len(wishes), batch):
+            read = [self.read(wish) for wish in wishes[start : start + batch]]
             yield from self.answer(np.stack([latents for latents, _ in read]), [class_id for _, class_id in read])
 
     def read(self, wish: Wish) -> tuple[npt.NDArray[np.float32], int]:
@@ -138,7 +146,7 @@ class Generator(Bundled):
             BundleError: if the graph gives pictures of another size than the bundle says.
         """
         pictures = self.session.generate(latents_BZ, np.asarray(classes, np.int64))
-        wanted = (len(latents_BZ), self.prepare.height_px, self.prepare.width_px, 3)
+        wanted = (len(latents_BZ), *self.size_px, 3)
         if pictures.shape != wanted:
             raise BundleError(sentence("bundle", self.record.graph, f"a graph to {wanted}", pictures.shape))
         return list(pictures)

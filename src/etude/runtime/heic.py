@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from etude.core.errors import DataError, sentence
-from etude.pictures.reading import MAX_PIXELS, Pixels, check_size
+from etude.pictures.bounds import check_size, out_of_memory
+from etude.pictures.reading import MAX_PIXELS, Pixels, to_rgb
 
 HEIC: Final = frozenset({".heic", ".heif"})
 """The endings, in lower case, of the files that are taken for HEIC pictures."""
@@ -24,7 +25,7 @@ def is_heic(content: bytes) -> bool:
 
 
 def decode_heic(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixels:
-    """Decode a HEIC picture upright, as RGB.
+    """Decode a HEIC picture upright, as RGB; transparency is laid over white.
 
     Raises:
         DataError: if it cannot be read, is too large, or the library is not installed.
@@ -33,15 +34,18 @@ def decode_heic(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Pixe
         import pillow_heif
     except ImportError:
         remedy = "Install it with `pip install pillow-heif`, or convert the picture to JPEG."
-        raise DataError(
-            sentence("pictures", name, "a HEIC picture, with a library to read it", "no library", remedy)
-        ) from None
+        text = sentence("pictures", name, "a HEIC picture, with a library to read it", "no library", remedy)
+        raise DataError(text, cause="heic") from None
+    size_px: tuple[int, int] | None = None
     try:
         opened = pillow_heif.open_heif(io.BytesIO(content), convert_hdr_to_8bit=True)
-        check_size(opened.size[1], opened.size[0], name, max_pixels)
-        image = opened.to_pillow().convert("RGB")  # the decoder has turned it upright already
+        size_px = opened.size[1], opened.size[0]
+        check_size(*size_px, name, max_pixels)
+        return np.asarray(to_rgb(opened.to_pillow(), name))  # the decoder has turned it upright already
     except DataError:
         raise
+    except MemoryError as error:
+        raise out_of_memory(name, size_px, len(content)) from error
     except Exception as error:  # the decoder raises errors of several kinds on a damaged file
-        raise DataError(sentence("pictures", name, "a whole HEIC picture", str(error)[:200])) from error
-    return np.asarray(image)
+        text = sentence("pictures", name, "a whole HEIC picture", str(error)[:200])
+        raise DataError(text, cause="damaged") from error

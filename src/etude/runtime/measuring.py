@@ -16,6 +16,7 @@ import numpy as np
 from etude.core.bundle_record import Speed
 from etude.core.machine import usable_threads
 from etude.pictures.reading import Pixels
+from etude.runtime.bundled import at_once
 from etude.runtime.session import Session
 
 BATCH = 32
@@ -41,7 +42,7 @@ def percentiles_ms(call: Callable[[], object], seconds: float = _SECONDS) -> tup
 
 def images_per_s(answer: Callable[[Pixels], object], size_px: tuple[int, int], seconds: float = _SECONDS) -> float:
     """Return pictures a second in batches of 32, or as many as `_MOST_PIXELS` allows."""
-    batch = max(1, min(BATCH, _MOST_PIXELS // (size_px[0] * size_px[1])))
+    batch = at_once(size_px, BATCH, _MOST_PIXELS)
     pictures = np.zeros((batch, *size_px, 3), np.uint8)
     answer(pictures)
     count, started = 0, time.perf_counter()

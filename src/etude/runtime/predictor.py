@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, overload
 
@@ -22,11 +21,11 @@ from etude.runtime.archive import Archive
 from etude.runtime.bundled import Bundled, Files
 from etude.runtime.heic import decode_heic, is_heic
 from etude.runtime.inputs import Picture, as_list, as_raw
-from etude.runtime.reference import Reference, compare_logits, compare_reference
+from etude.runtime.reference import Reference, compare_logits, compare_reference, thinned
 from etude.runtime.session import FAMILIARITY, LOGITS, Session, Shape
 
 BATCH = 16
-"""Pictures that are asked about at a time, where many are given."""
+"""Pictures that are asked about at a time, where many are given; fewer of a large size."""
 _ROUNDING: Final = 1e-6
 """A threshold that nothing reaches lies next to 1, and a probability of 32 bits may too."""
 _SHOWN: Final = 8
@@ -51,29 +50,37 @@ class Predictor(Bundled):
     ) -> None:
         super().__init__(archive, threads)
         self.max_pixels, self.reads_heic = max_pixels, reads_heic
+        self._session: Session | None = None
         _check_record(self.record)
 
-    @cached_property
+    @property
     def session(self) -> Session:
-        """The graph, loaded when it is first asked."""
+        """The graph, loaded when it is first asked, once: its bytes are let go of then."""
         with self._opening:
-            record = self.record
-            session = Session(
-                self._archive[record.graph], record.input, record.output, threads=self._threads, name=record.graph
-            )  # fmt: skip
-            for output, is_given, told in (
-                (FAMILIARITY, session.tells_familiarity, record.familiarity),
-                (LOGITS, session.tells_logits, record.logits),
-            ):
-                if is_given != (told is not None):
-                    rule = f"one whose graph and record agree on the output `{output}`"
-                    raise BundleError(sentence("bundle", record.name, rule, is_given))
-            session.check_shapes(self._shapes())
-            return session
+            if self._session is None:
+                self._session = self._open()
+                self._archive.forget(self.record.graph)
+            return self._session
+
+    def _open(self) -> Session:
+        """Load the graph and hold it to the record."""
+        record = self.record
+        session = Session(
+            self._archive[record.graph], record.input, record.output, threads=self._threads, name=record.graph
+        )  # fmt: skip
+        for output, is_given, told in (
+            (FAMILIARITY, session.tells_familiarity, record.familiarity),
+            (LOGITS, session.tells_logits, record.logits),
+        ):
+            if is_given != (told is not None):
+                rule = f"one whose graph and record agree on the output `{output}`"
+                raise BundleError(sentence("bundle", record.name, rule, is_given))
+        session.check_shapes(self._shapes())
+        return session
 
     def _shapes(self) -> dict[str, Shape]:
         """Return the shapes of what goes into the graph and comes out of it, as the record means them."""
-        size_px, count = (self.prepare.height_px, self.prepare.width_px), len(self.classes)
+        size_px, count = self.size_px, len(self.classes)
         is_mask = self.task == "segmentation"
         return {
             self.record.input: (None, *size_px, 3),
@@ -103,12 +110,17 @@ class Predictor(Bundled):
         answers = list(self.stream(given))
         return answers if is_list else answers[0]
 
-    def stream(self, pictures: Iterable[Picture], batch: int = BATCH) -> Iterator[Answer]:
+    def stream(self, pictures: Iterable[Picture], batch: int | None = None) -> Iterator[Answer]:
         """Answer about many pictures, a batch at a time, holding no more than that in memory.
+
+        Args:
+            pictures: what `__call__` takes, each of it.
+            batch: pictures of a batch; by default 16, and fewer of a large size.
 
         Raises:
             DataError: if one of them is no picture, or is too large.
         """
+        batch = self.at_once(BATCH) if batch is None else batch
         waiting: list[Picture] = []
         for picture in pictures:
             waiting.append(picture)
@@ -142,10 +154,10 @@ class Predictor(Bundled):
             remedy = "Export it anew with `etude export --logits`."
             raise BundleError(sentence("bundle", self.name, "one that gives logits", "none", remedy))
         given, is_list = as_list(pictures)
-        read = [self.read(picture)[0] for picture in given]
+        read, batch = [self.read(picture)[0] for picture in given], self.at_once(BATCH)
         logits = [
-            self.session.run_with_logits(np.stack(read[begin : begin + BATCH]))[1]
-            for begin in range(0, len(read), BATCH)
+            self.session.run_with_logits(np.stack(read[begin : begin + batch]))[1]
+            for begin in range(0, len(read), batch)
         ]
         if not is_list:
             one: npt.NDArray[np.float32] = logits[0][0]
@@ -207,23 +219,46 @@ class Predictor(Bundled):
         Raises:
             BundleError: if an answer differs.
         """
-        reference = Reference.from_bytes(self._archive["reference.npz"])
-        pictures = np.stack([self.read(picture)[0] for picture in reference.pictures])
-        if self.record.logits is None:
-            answers, logits = self.session.run(pictures), None
-        else:
-            answers, logits = self.session.run_with_logits(pictures)
-        self._check_shape(answers, len(pictures))
-        compare_reference(self.name, reference, answers)
-        if logits is not None:
-            compare_logits(self.name, reference, logits)
+        reference = Reference.from_bytes(self._archive["reference.npz"], self.size_px)
+        told = self.refer(np.stack([self.read(picture)[0] for picture in reference.pictures]))
+        compare_reference(self.name, reference, told.answers)
+        if told.logits is not None:
+            compare_logits(self.name, reference, told.logits)
+
+    def refer(self, pictures_BHWC: Pixels) -> Reference:
+        """Return prepared pictures with what the graph answers, and some of its logits where it gives them.
+
+        Args:
+            pictures_BHWC: uint8 (B, H, W, 3), of which no more are asked about at a time than of others.
+
+        Raises:
+            BundleError: if the answers are not of the shape that the record means.
+        """
+        tells_logits, batch = self.record.logits is not None, self.at_once(BATCH)
+        answers: list[npt.NDArray[Any]] = []
+        logits: list[npt.NDArray[np.float32]] = []
+        for begin in range(0, len(pictures_BHWC), batch):
+            some = np.ascontiguousarray(pictures_BHWC[begin : begin + batch])
+            if tells_logits:
+                answered, raw = self.session.run_with_logits(some)
+                self._check_sides(raw, len(some), LOGITS)
+                logits.append(thinned(raw))
+            else:
+                answered = self.session.run(some)
+            self._check_shape(answered, len(some))
+            answers.append(answered)
+        return Reference(pictures_BHWC, np.concatenate(answers), np.concatenate(logits) if tells_logits else None)
+
+    def _check_sides(self, given: np.ndarray[Any, Any], count: int, output: str) -> None:
+        """Refuse what has another shape than the record means: of a graph that leaves its axes open."""
+        wanted = (count, *self._shapes()[output][1:])
+        if given.shape != wanted:
+            raise BundleError(sentence("bundle", self.record.graph, f"a graph to {wanted}", given.shape))
 
     def _check_shape(self, answers: np.ndarray[Any, Any], count: int) -> None:
         """Refuse answers of another shape than the record means, and ids of classes that it does not name."""
         record = self.record
-        wanted = (count, *self._shapes()[record.output][1:])
-        if answers.shape != wanted:  # of a graph that leaves its axes open
-            raise BundleError(sentence("bundle", record.graph, f"a graph to {wanted}", answers.shape))
+        self._check_sides(answers, count, record.output)
         if record.task == "segmentation" and (largest := answers.max(initial=0)) >= len(record.classes):
             raise BundleError(
                 sentence("bundle", record.graph, f"a graph to ids below {len(record.classes)}", int(largest))

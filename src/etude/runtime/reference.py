@@ -22,6 +22,12 @@ _LOGIT_TOLERANCE: Final = 0.05
 _GRID: Final = 16
 """Rows and columns of a mask whose logits are kept, about: those of every pixel would outgrow the graph."""
 _MAX_BYTES: Final = 64 << 20
+"""Bytes of all arrays, beside those of one picture and its mask at the size that the record tells."""
+_DRAWN: Final = 4
+_DRAWN_BYTES: Final = 48 << 20
+"""Bytes of the drawn pictures with their masks, but for one that is larger by itself."""
+_PIXEL_BYTES: Final = 4
+"""Three levels and an id."""
 _MOST_PICTURES: Final = 256
 _REMEDY: Final = "This machine computes otherwise than the one that exported it: do not use it here."
 
@@ -51,39 +57,62 @@ class Reference:
         return packed.getvalue()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Self:
+    def from_bytes(cls, content: bytes, size_px: SizePx | None = None) -> Self:
         """Read what `to_bytes` gave; nothing that is pickled is read.
+
+        Args:
+            content: the file.
+            size_px: height and width of the pictures, as the record tells; by default any. Of a large size, one picture
+                with its mask takes more than all arrays of a small one may.
 
         Raises:
             BundleError: if it cannot be read, or holds other arrays than these.
         """
+        most = _MAX_BYTES + (0 if size_px is None else _PIXEL_BYTES * size_px[0] * size_px[1])
         try:
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
-                if sum(member.file_size for member in packed.infolist()) > _MAX_BYTES:
-                    raise ValueError(f"more than {_MAX_BYTES >> 20} MiB")
+                if sum(member.file_size for member in packed.infolist()) > most:
+                    raise ValueError(f"more than {most >> 20} MiB")
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
                 reference = cls(arrays["pictures"], arrays["answers"], arrays.get("logits"))
-            reference._check()
+            reference._check(size_px)
         except Exception as error:  # a forged file claims anything: petabytes, objects, arrays of no axis
             found = str(error)[:200] or type(error).__name__
             raise BundleError(sentence("bundle", "reference.npz", "arrays that can be read", found)) from error
         return reference
 
-    def _check(self) -> None:
-        """Refuse arrays that are no pictures with an answer each."""
+    def _check(self, size_px: SizePx | None) -> None:
+        """Refuse arrays that are no pictures with an answer each, and small ones that would be made large."""
         pictures, answers = self.pictures, self.answers
         is_rgb = pictures.dtype == np.uint8 and pictures.ndim == 4 and pictures.shape[3] == 3
-        if not is_rgb or not pictures.size or len(pictures) > _MOST_PICTURES:
+        is_sized = size_px is None or pictures.shape[1:3] == tuple(size_px)
+        if not is_rgb or not is_sized or not pictures.size or len(pictures) > _MOST_PICTURES:
             raise ValueError(f"pictures {pictures.dtype} {pictures.shape}")
         for told in (answers,) if self.logits is None else (answers, self.logits):
             if told.dtype not in (np.uint8, np.float32) or told.ndim < 2 or len(told) != len(pictures):
                 raise ValueError(f"answers {told.dtype} {told.shape} to {len(pictures)} pictures")
 
 
-def drawn_pictures(size_px: SizePx, count: int = 4) -> Pixels:
-    """Draw pictures (count, H, W, 3) of smooth colours with some noise: a reference that shows nobody."""
+def drawn_count(size_px: SizePx) -> int:
+    """Return how many pictures a reference has: fewer of a large size, so that they do not outgrow the graph.
+
+    >>> drawn_count((256, 512)), drawn_count((2048, 2048)), drawn_count((4096, 4096))
+    (4, 3, 1)
+    """
+    height, width = size_px
+    return max(1, min(_DRAWN, _DRAWN_BYTES // (_PIXEL_BYTES * height * width)))
+
+
+def drawn_pictures(size_px: SizePx, count: int | None = None) -> Pixels:
+    """Draw pictures (count, H, W, 3) of smooth colours with some noise: a reference that shows nobody.
+
+    Args:
+        size_px: height and width.
+        count: how many; by default as many as a reference has.
+    """
     rng = np.random.default_rng(0)
     height, width = size_px
+    count = drawn_count(size_px) if count is None else count
     y, x = np.linspace(0, 1, height)[:, None, None], np.linspace(0, 1, width)[None, :, None]
     pictures = []
     for _ in range(count):
@@ -127,18 +156,18 @@ def compare_reference(name: str, reference: Reference, answers: npt.NDArray[Any]
 
 
 def compare_logits(name: str, reference: Reference, logits: npt.NDArray[np.float32]) -> None:
-    """Compare logits (B, K) or (B, K, H, W) with those of the reference.
+    """Compare logits, as `thinned` leaves them, with those of the reference.
 
     Raises:
         BundleError: if they differ by more than processors do, or the reference has none.
     """
-    wanted, given = reference.logits, thinned(logits)
-    if wanted is None or wanted.shape != given.shape or wanted.dtype != given.dtype:
+    wanted = reference.logits
+    if wanted is None or wanted.shape != logits.shape or wanted.dtype != logits.dtype:
         kept = "none" if wanted is None else f"{wanted.dtype} {wanted.shape}"
-        rule = f"one whose reference has logits {given.dtype} {given.shape}"
+        rule = f"one whose reference has logits {logits.dtype} {logits.shape}"
         raise BundleError(sentence("self-test", name, rule, kept, "Export it anew with `etude export`."))
     limit = _LOGIT_TOLERANCE * float(np.abs(wanted).max(initial=0.0))
-    near = float((np.abs(wanted - given) <= limit).mean())
+    near = float((np.abs(wanted - logits) <= limit).mean())
     if not near >= AGREEMENT:
         rule = f"{AGREEMENT:.1%} of logits within {limit:.3g} of those that it recorded"
         raise BundleError(sentence("self-test", name, rule, f"{near:.2%}", _REMEDY))

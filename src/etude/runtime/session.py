@@ -67,6 +67,9 @@ class Session:
             self._session = ort.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime raises errors of its own for each kind of damage
             raise _refused(name, "a graph that onnxruntime can load", f"{type(error).__name__}: {error}") from error
+        # Its wrapper keeps the bytes for another try with other providers, of which there are none.
+        if hasattr(self._session, "_model_bytes"):
+            self._session._model_bytes = None
         self._input, self._output, self._name = input_name, output_name, name
         self._check_form(name)
 

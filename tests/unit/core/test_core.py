@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import pickle
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from etude.core.errors import MistakeError, StorageError
+from etude.core.errors import DataError, MistakeError, StorageError
 from etude.core.files import sweep, write_json, writing
 from etude.core.records import Record, fingerprint
 from etude.core.registry import Registry
@@ -80,3 +81,11 @@ def test_earlier_formats_are_read_and_later_ones_refused(tmp_path: Path) -> None
 def test_the_order_of_keys_does_not_change_a_fingerprint() -> None:
     assert fingerprint({"a": 1, "b": [1, 2]}) == fingerprint({"b": [1, 2], "a": 1})
     assert fingerprint({"a": 1}) != fingerprint({"a": 2})
+
+
+def test_what_is_wrong_with_data_can_be_told_in_another_language() -> None:
+    plain, told = DataError("a.png: broken"), DataError("b.png: large", cause="pixels", facts={"most": 9})
+    assert (str(plain), plain.args, plain.cause, plain.facts) == ("a.png: broken", ("a.png: broken",), "", {})
+    again = pickle.loads(pickle.dumps(told.at("data", "source")))
+    assert (str(again), again.cause, again.facts) == ("b.png: large", "pixels", {"most": 9})
+    assert again.field == ("data", "source")

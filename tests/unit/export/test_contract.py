@@ -14,8 +14,9 @@ pytest.importorskip("onnx", reason="needs onnx to draw graphs: install etude[tra
 from tests.unit.runtime.drawing import make_contents, make_graph, with_record, write_zip
 
 from etude import load
-from etude.core.bundle_record import Logits, Moved
-from etude.export.documents import contract
+from etude.core.bundle_record import BundleRecord, Logits, Moved, Quantisation, Score, Speed
+from etude.core.interval import Interval
+from etude.export.documents import contract, model_card
 
 FITS = ("stretch", "crop", "letterbox")
 SIZE = 16
@@ -144,6 +145,42 @@ def test_the_example_of_a_classifier_with_logits_tells_them(pictures, tmp_path: 
     assert answer.split()[0] == model(pictures["turned"]).label
     expected = dict(zip(model.classes, model.logits(pictures["turned"]).tolist(), strict=True))
     assert ast.literal_eval(told) == pytest.approx(expected, abs=0.05)
+
+
+def eight_bits(tmp_path: Path, torch_mb: float | None = None, **more: object) -> BundleRecord:
+    """Return the record of a bundle with 8 bits that was made from one with 32."""
+    lost = Quantisation(
+        metric="accuracy", score_fp32=0.9, score_int8=0.89, loss=1.0, interval=Interval(low=0.0, high=2.0),
+        calibration_pictures=8, pictures=10, **more,
+    )  # fmt: skip
+    speeds = tuple(
+        Speed(name=name, p50_ms=1.0, p95_ms=1.0, p99_ms=1.0, images_per_s=1.0, size_mb=1.0, memory_mb=memory_mb)
+        for name, memory_mb in (("pytorch", torch_mb), ("int8", 50.0))
+    )
+    contents = make_contents(
+        kind="int8", temperature=3.0, quantisation=lost, speeds=speeds,
+        scores=(Score(part="test", metric="accuracy", value=0.9),),
+    )  # fmt: skip
+    return load(write_zip(tmp_path / "small.bundle", contents)).record
+
+
+def test_the_card_says_whose_agreement_and_whose_temperature_it_tells(tmp_path: Path) -> None:
+    card = model_card(eight_bits(tmp_path, 300.0, agreement=0.987, further=1.5))
+    assert "With 32 bits: 100.000% equal decisions on 10 validation pictures" in card
+    assert "98.700% of the decisions are those with 32; the accuracy goes from 0.9000 to 0.8900" in card
+    assert "answers that the study recorded at the temperature of the graph with 32 bits, 2.0000." in card
+    assert "divided by 3.0000 (temperature, fitted on validation to the answers with 8 bits)" in card
+    assert "of one picture at a time, of `pytorch` with PyTorch itself and all that it reads a network with." in card
+
+
+def test_the_card_of_an_earlier_bundle_claims_no_more_than_it_knows(tmp_path: Path) -> None:
+    record = eight_bits(tmp_path)
+    assert record.quantisation is not None
+    assert (record.quantisation.agreement, record.quantisation.further) == (None, None)
+    card = model_card(record)
+    assert "With 8 bits, on 10 validation pictures, the accuracy goes from" in card
+    assert "at the temperature of this bundle." in card
+    assert "Memory is that of one picture at a time." in card
 
 
 def test_the_contract_says_what_the_logits_are(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from etude.export.asking import Asked  # noqa: E402
 from etude.export.exporting import export_bundle  # noqa: E402
 from etude.export.gate import check_loss  # noqa: E402
 from etude.export.request import Request, Wishes  # noqa: E402
+from etude.metrics.calibration import with_temperature  # noqa: E402
 from etude.pictures.prepare_config import Prepare  # noqa: E402
 
 PICTURES, POSITIVES = 1_000, 10
@@ -65,6 +66,29 @@ def test_both_losses_are_told_each_with_its_interval() -> None:
         assert entry.interval.low < entry.loss < entry.interval.high
     assert measure("accuracy", found=4).own is None
     assert Quantisation.read(lost.plain()) == lost
+
+
+def test_the_share_of_equal_decisions_is_told_beside_the_loss() -> None:
+    assert measure("accuracy", found=4).agreement == pytest.approx(1 - 6 / PICTURES)
+    assert measure("accuracy", found=POSITIVES).agreement == 1.0
+    earlier = measure("accuracy", found=4).plain()
+    del earlier["agreement"], earlier["further"]
+    assert Quantisation.read(earlier).agreement is None
+
+
+def test_each_variant_is_scored_at_its_own_temperature_and_threshold() -> None:
+    """The same answers at twice the temperature: no decision and no order differs, the probabilities do."""
+    asked = replace(request("log_loss"), threshold=0.2)
+    exact = answered(4)  # the other positive pictures lie at 0.3, above this threshold
+    small = Asked(with_temperature(exact.answers, 2.0).astype(np.float32))
+    indices = np.arange(PICTURES)
+    lost = check_loss(asked, indices, exact, small, calibrated_on=8, max_loss=100, further=2.0)
+    assert (lost.agreement, lost.loss, lost.further) == (1.0, 0.0, 2.0)
+    assert lost.score_fp32 == 1.0
+    assert lost.own is not None
+    assert lost.own.score_int8 > lost.own.score_fp32
+    without = check_loss(asked, indices, exact, small, calibrated_on=8, max_loss=100)
+    assert without.agreement == pytest.approx(POSITIVES / PICTURES), "at the threshold of 32 bits all would be found"
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier"])

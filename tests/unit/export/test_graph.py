@@ -9,9 +9,11 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: install etude[train]
 onnx = pytest.importorskip("onnx", reason="needs onnx: install etude[train]")
 
 from etude.export.familiarity import choose_familiarity, class_means, draw_pictures, find_head  # noqa: E402
-from etude.export.graph import Deployed, export_graph  # noqa: E402
+from etude.export.graph import Deployed, cooled, export_graph  # noqa: E402
 from etude.export.quantise import quantise  # noqa: E402
+from etude.metrics.calibration import with_temperature  # noqa: E402
 from etude.pictures.prepare_config import Prepare  # noqa: E402
+from etude.runtime.graph import check_graph  # noqa: E402
 from etude.runtime.reference import drawn_pictures  # noqa: E402
 from etude.runtime.session import Session  # noqa: E402
 
@@ -89,6 +91,29 @@ def test_familiarity_is_the_cosine_with_the_nearest_mean_and_stays_so_with_eight
     np.testing.assert_allclose(
         Session(small, "pictures", "probabilities", threads=1).run_both(pictures)[1], expected, atol=0.03
     )
+
+
+@pytest.mark.parametrize("bits", [32, 8])
+def test_a_cooled_graph_divides_its_logits_once_more_and_changes_nothing_else(deployed, bits: int) -> None:
+    told = Deployed(deployed.model, PREPARE, "classification", 1.5, tells_logits=True).eval()
+    pictures = drawn_pictures((16, 24), 8)
+    graph = export_graph(told, PREPARE)
+    graph = graph if bits == 32 else quantise(graph, iter(np.split(pictures, 2)))
+    made = cooled(graph, 2.5)
+    assert made is not None
+    check_graph(made)
+    (before, logits), (after, same) = (
+        Session(given, "pictures", "probabilities", threads=1).run_with_logits(pictures) for given in (graph, made)
+    )
+    np.testing.assert_allclose(same, logits, atol=1e-6)
+    np.testing.assert_allclose(after, with_temperature(before, 2.5), atol=1e-5)
+    shares = np.exp(logits / (1.5 * 2.5))
+    np.testing.assert_allclose(after, shares / shares.sum(1, keepdims=True), atol=1e-4)
+    assert np.abs(after - before).max() > 0.01
+
+
+def test_a_graph_whose_answers_no_softmax_gives_is_not_cooled() -> None:
+    assert cooled(export_graph(Deployed(segmenter(), PREPARE, "segmentation"), PREPARE), 2.0) is None
 
 
 def segmenter(tta: str = "none") -> torch.nn.Module:

@@ -146,8 +146,10 @@ def test_a_box_is_cut_at_the_border_and_refused_outside():
     pixels, _ = blocks(80, 80)
     prepare = Prepare(size_px=8, crop_to_box=True)
     assert (prepare_picture(pixels, prepare, box=(-50, -50, 20, 20))[:-1, :-1] == 0).all()
-    with pytest.raises(DataError, match=r"cat\.jpg must be a box .* inside 80 × 80"):
+    with pytest.raises(DataError, match=r"cat\.jpg must be a box .* inside 80 × 80") as caught:
         prepare_picture(pixels, prepare, box=(90, 0, 120, 40), name="cat.jpg")
+    assert caught.value.cause == "box"
+    assert caught.value.facts == {"width": 80, "height": 80}
 
 
 def test_masks_are_ids_and_nothing_else():
@@ -171,3 +173,17 @@ def test_a_mask_of_another_size_is_refused():
     pixels, ids = blocks(20, 20)
     with pytest.raises(DataError, match=r"street\.png must be a mask of the picture's size \(20, 20\)"):
         prepare_pair(encode(Image.fromarray(pixels)), ids[:10], Prepare(), name="street.png")
+
+
+def test_a_lack_of_memory_while_a_picture_is_brought_to_size_is_told(monkeypatch):
+    pixels = blocks(40, 60)[0]
+    raw = encode(Image.fromarray(pixels))
+
+    def short(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "resize", short)
+    for picture in (raw, pixels):
+        with pytest.raises(DataError, match=r"cat\.png .*memory.* 60 × 40 pixels") as caught:
+            prepare_picture(picture, Prepare(size_px=8), name="cat.png")
+        assert caught.value.cause == "memory"

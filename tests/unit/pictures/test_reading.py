@@ -4,6 +4,8 @@ import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
@@ -11,6 +13,8 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from etude.core.errors import DataError
 from etude.pictures import reading
@@ -291,6 +295,157 @@ def test_names_that_are_not_unicode_can_be_printed(tmp_path):
         decode(path)
     str(caught.value).encode("utf-8")
     assert "caf" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("raw", "cause"),
+    [
+        (b"", "empty"),
+        (b"just some words", "kind"),
+        (bytes(range(256)), "kind"),
+        (b"\0\0\0\x18ftypheic" + bytes(20), "heic"),
+        (b"\0\0\0\x18ftypmif1" + bytes(20), "heic"),
+        (b"\0\0\0\x18ftypavif" + bytes(20), "kind"),
+        (claiming(30_000, 30_000), "pixels"),
+        (ramp()[:, :, :2], ""),
+        (encode(Image.fromarray(ramp()))[:60], "damaged"),
+        (encode(Image.fromarray(np.ones((4, 4), np.float32)), "TIFF"), "depth"),
+        (encode(Image.fromarray(np.full((4, 4), 1 << 20, np.int32)), "TIFF"), "depth"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "raw",
+)
+def test_errors_say_in_a_word_what_is_wrong(raw, cause):
+    with pytest.raises(DataError) as caught:
+        decode(raw)
+    assert caught.value.cause == cause
+
+
+def test_errors_give_the_numbers_of_what_is_too_large():
+    with pytest.raises(DataError) as caught:
+        decode(claiming(30_000, 20_000), max_pixels=1_000_000)
+    assert caught.value.facts == {"width": 30_000, "height": 20_000, "most": 1_000_000}
+    with pytest.raises(DataError) as caught:
+        decode(with_scans(101))
+    assert caught.value.cause == "scans"
+    assert caught.value.facts == {"most": 100}
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("out of memory when reading image file")])
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG"])
+def test_a_lack_of_memory_is_told_from_damage(monkeypatch, file_format, error):
+    def load(_self):
+        raise error
+
+    monkeypatch.setattr(ImageFile, "load", load)
+    with pytest.raises(DataError, match=r"a\.jpg must be .*memory.* 36 × 24 pixels.*Free memory") as caught:
+        decode(encode(Image.fromarray(ramp()), file_format), name="a.jpg")
+    assert caught.value.cause == "memory"
+    assert caught.value.facts == {"width": 36, "height": 24}
+    assert "damaged" not in str(caught.value)
+
+
+def test_a_lack_of_memory_while_it_is_opened_or_turned_is_told_too(monkeypatch):
+    exif = Image.Exif()
+    exif[274] = 6
+    raw = encode(Image.fromarray(ramp()), "JPEG", exif=exif)
+
+    def short(*_args, **_options):
+        raise MemoryError
+
+    for name in ("getexif", "transpose"):
+        with monkeypatch.context() as patched:
+            patched.setattr(Image.Image, name, short)
+            with pytest.raises(DataError) as caught:
+                decode(raw)
+            assert caught.value.cause == "memory", name
+    monkeypatch.setattr(reading, "_decoder", lambda _format: short)
+    with pytest.raises(DataError, match=r"memory.*bytes") as caught:
+        decode(raw)
+    assert caught.value.cause == "memory"
+    assert caught.value.facts == {}
+
+
+def warning_tiff():
+    """A TIFF that Pillow warns of: the last of its fields lies behind its end."""
+    raw = encode(Image.fromarray(ramp()), "TIFF", tiffinfo={65_000: "x" * 40})
+    at = raw.index(struct.pack("<HHI", 65_000, 2, 41))
+    return raw[: at + 8] + struct.pack("<I", 1 << 30) + raw[at + 12 :]
+
+
+def test_what_pillow_warns_of_is_kept_in_and_nothing_else():
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        decode(warning_tiff())
+        warnings.warn("one of the user's own", stacklevel=1)
+    assert [str(each.message) for each in told] == ["one of the user's own"]
+
+
+def test_the_test_of_warnings_has_something_to_keep_in():
+    with pytest.warns(UserWarning, match="Tag data larger|Possibly corrupt|Truncated"):
+        Image.open(io.BytesIO(warning_tiff())).load()
+
+
+def test_a_slow_tiff_holds_up_no_other_picture(monkeypatch):
+    """Decoders of TIFF files wrote their warnings under a lock that every picture with EXIF waited for."""
+    exif = Image.Exif()
+    exif[274] = 3
+    other = encode(Image.fromarray(ramp()), "JPEG", exif=exif)
+    begun, done = threading.Event(), threading.Event()
+    load = TiffImageFile.load
+
+    def slow(self):
+        begun.set()
+        assert done.wait(20)
+        return load(self)
+
+    monkeypatch.setattr(TiffImageFile, "load", slow)
+    one = threading.Thread(target=decode, args=(warning_tiff(),))
+    one.start()
+    assert begun.wait(20)
+    another = threading.Thread(target=decode, args=(other,))
+    another.start()
+    another.join(5)
+    was_held_up = another.is_alive()
+    done.set()
+    one.join()
+    another.join()
+    assert not was_held_up
+
+
+def test_threads_are_quiet_where_python_makes_errors_of_warnings():
+    """Importing is quiet too, and changes no filter: the user's own warnings of Pillow stay until a picture is read."""
+    script = (
+        "import sys, threading, warnings\n"
+        "import numpy, PIL.Image\n"
+        "before = list(warnings.filters)\n"
+        "from etude.pictures import reading\n"
+        "assert list(warnings.filters) == before\n"
+        "raws = [bytes.fromhex(line) for line in sys.stdin.read().split()]\n"
+        "failed = []\n"
+        "def work():\n"
+        "    try:\n"
+        "        for _ in range(30):\n"
+        "            for raw in raws:\n"
+        "                reading.decode(raw)\n"
+        "    except Exception as error:\n"
+        "        failed.append(error)\n"
+        "threads = [threading.Thread(target=work) for _ in range(6)]\n"
+        "[each.start() for each in threads]\n"
+        "[each.join() for each in threads]\n"
+        "assert not failed, failed\n"
+        "assert len(warnings.filters) <= len(before) + 1, warnings.filters\n"
+        "try:\n"
+        "    warnings.warn('mine')\n"
+        "except UserWarning:\n"
+        "    print('still an error')\n"
+    )
+    exif = Image.Exif()
+    exif[274] = 6
+    payload = exif.tobytes()
+    damaged = encode(Image.fromarray(ramp()), "JPEG", exif=payload[:12] + b"\xff\xff\xff" + payload[15:])
+    given = "\n".join(raw.hex() for raw in (warning_tiff(), damaged))
+    ran = subprocess.run([sys.executable, "-W", "error", "-c", script], input=given, capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("still an error\n", "")
 
 
 def test_threads_may_decode_together_while_warnings_are_errors():

@@ -16,7 +16,7 @@ from etude.core.errors import BundleError
 from etude.runtime import load
 from etude.runtime.archive import Archive
 from etude.runtime.graph import check_graph
-from etude.runtime.reference import Reference
+from etude.runtime.reference import Reference, drawn_count, drawn_pictures
 from etude.runtime.session import Session
 
 
@@ -218,6 +218,78 @@ def test_operators_and_functions_of_ones_own_are_refused() -> None:
     check_graph(make_graph("classification", 8))
 
 
+def make_told(operator: str, numbers: list[float], *, place: int, kind: str) -> bytes:
+    """Return a graph of one operator that a constant tells how much to make."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    values = np.array(numbers, np.float32 if any(isinstance(number, float) for number in numbers) else np.int64)
+    nodes, initial = [], []
+    if kind == "raw":
+        initial = [numpy_helper.from_array(values, "told")]
+    elif kind == "typed":
+        dtype = helper.np_dtype_to_tensor_dtype(values.dtype)
+        initial = [helper.make_tensor("told", dtype, values.shape, values.tolist())]
+    elif kind == "node":
+        nodes = [helper.make_node("Constant", [], ["told"], value=numpy_helper.from_array(values))]
+    elif kind == "list":
+        name = "value_floats" if values.dtype == np.float32 else "value_ints"
+        nodes = [helper.make_node("Constant", [], ["told"], **{name: values.tolist()})]
+    inputs = ["pictures", *([""] * place)]
+    inputs[place] = "told"
+    nodes.append(helper.make_node(operator, inputs, ["out"]))
+    given = helper.make_tensor_value_info("pictures", TensorProto.UINT8, ["batch", 8, 8, 3])
+    return helper.make_model(helper.make_graph(nodes, "told", [given], [], initial)).SerializeToString()
+
+
+@pytest.mark.parametrize("kind", ["raw", "typed", "node", "list"])
+@pytest.mark.parametrize(
+    ("operator", "numbers", "place"),
+    [
+        ("ConstantOfShape", [1 << 20, 1 << 20], 0),
+        ("Expand", [1, -1, 1 << 40], 1),
+        ("Tile", [1 << 31], 1),
+        ("Resize", [1.0, 1.0, 1e6, 1e6], 2),
+        ("Resize", [1.0, 1.0, float("nan"), 1.0], 2),
+        ("Resize", [1, 3, 1 << 20, 1 << 20], 3),
+    ],
+)
+def test_an_operator_that_is_told_to_make_a_huge_value_is_refused(
+    kind: str, operator: str, numbers: list[float], place: int
+) -> None:
+    with pytest.raises(BundleError, match=f"a graph whose {operator} is told to make at most"):
+        check_graph(make_told(operator, numbers, place=place, kind=kind))
+
+
+@pytest.mark.parametrize("kind", ["raw", "typed", "node", "list"])
+@pytest.mark.parametrize(
+    ("operator", "numbers", "place"),
+    [
+        ("Expand", [-1, 19, 1024, 2048], 1), ("Tile", [1, 1, 8, 1, 8, 1], 1), ("Resize", [1.0, 1.0, 32.0, 32.0], 2),
+        ("Resize", [1, 19, 4096, 4096], 3),
+    ],
+)  # fmt: skip
+def test_what_networks_are_told_is_taken(kind: str, operator: str, numbers: list[float], place: int) -> None:
+    check_graph(make_told(operator, numbers, place=place, kind=kind))
+
+
+@pytest.mark.parametrize("operator", ["Loop", "Scan", "SequenceMap"])
+@pytest.mark.parametrize("is_inside", [False, True])
+def test_a_graph_that_loops_is_refused(operator: str, is_inside: bool) -> None:
+    """A loop may go round for ever: nothing else in a graph is done more than once for a batch."""
+    import onnx
+    from onnx import helper
+
+    body = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "body", [], [])
+    node = helper.make_node(operator, ["", ""], ["z"], body=body)
+    if is_inside:
+        branch = helper.make_graph([node], "branch", [], [])
+        node = helper.make_node("If", ["which"], ["z"], then_branch=branch, else_branch=body)
+    model = onnx.load_from_string(make_graph("classification", 8))
+    model.graph.node.append(node)
+    with pytest.raises(BundleError, match=f"a graph without loops. Got '?{operator}"):
+        check_graph(model.SerializeToString())
+
+
 def test_a_graph_in_the_format_of_onnxruntime_is_refused(tmp_path: Path) -> None:
     """It would be run in place of the ONNX graph that the same bytes are, and nobody would have looked at it."""
     import onnxruntime as ort
@@ -246,6 +318,27 @@ def test_reference_pictures_are_never_unpickled(tmp_path: Path) -> None:
     path = write_zip(tmp_path / "a.bundle", make_contents(reference=packed.getvalue()))
     with pytest.raises(BundleError, match=r"reference\.npz"):
         load(path).self_test()
+
+
+def test_a_reference_of_large_pictures_is_read_where_the_record_says_so() -> None:
+    """Of 4096 by 4096 pixels one picture with its mask is 64 MiB: more than all arrays of small pictures may be."""
+    assert [drawn_count((side, side)) for side in (32, 1024, 2048, 4096, 8192)] == [4, 4, 3, 1, 1]
+    assert len(drawn_pictures((16, 16))) == 4
+    np.testing.assert_array_equal(drawn_pictures((16, 16), 2), drawn_pictures((16, 16))[:2])
+    size_px = (4096, 4096)
+    content = Reference(np.zeros((1, *size_px, 3), np.uint8), np.zeros((1, *size_px), np.uint8)).to_bytes()
+    assert Reference.from_bytes(content, size_px).pictures.shape == (1, *size_px, 3)
+    with pytest.raises(BundleError, match="more than 64 MiB"):
+        Reference.from_bytes(content)
+    for other in ((16, 16), (4096, 4095)):  # the bound follows the record, and the pictures are held to it
+        with pytest.raises(BundleError, match=r"reference\.npz"):
+            Reference.from_bytes(content, other)
+
+
+def test_small_pictures_that_the_record_would_make_large_are_refused(tmp_path: Path) -> None:
+    contents = make_contents(reference=_forged_arrays(pictures=np.zeros((1, 1, 1, 3), np.uint8)))
+    with pytest.raises(BundleError, match=r"reference\.npz.*\(1, 1, 1, 3\)"):
+        load(write_zip(tmp_path / "a.bundle", contents)).self_test()
 
 
 def _forged_arrays(**arrays: object) -> bytes:

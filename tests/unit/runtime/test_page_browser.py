@@ -188,6 +188,42 @@ def test_the_language_is_the_browsers_and_can_be_changed(visit, pictures) -> Non
     assert visit(locale="de-DE").locator("html").get_attribute("lang") == "en"
 
 
+def test_what_goes_wrong_is_told_in_the_readers_language_and_follows_it(visit, pictures) -> None:
+    page = visit(locale="fr-FR")
+    page.locator("#ask").wait_for()
+    page.set_input_files("#files", str(pictures["broken"]))
+    error, status = page.locator("#answers .error"), page.locator("#status")
+    error.wait_for()
+    assert error.inner_text().startswith("Ce n’est pas une image")
+    assert status.inner_text().startswith("broken.png\u00a0: Ce n’est pas une image")
+    page.select_option("#language", "en")
+    assert error.inner_text().startswith("This is no picture")
+    assert status.inner_text().startswith("broken.png: This is no picture")
+
+
+def test_a_server_that_has_gone_is_told_in_the_readers_language(visit, pictures) -> None:
+    page = visit(locale="fr-FR")
+    page.locator("#ask").wait_for()
+    page.route("**/v1/predict*", lambda route: route.abort())
+    page.set_input_files("#files", str(pictures["red"]))
+    page.locator("#answers .error").wait_for()
+    assert page.locator("#answers .error").inner_text() == "Le serveur ne répond pas."
+
+
+def test_a_picture_that_is_taken_away_is_let_go_of(visit, pictures) -> None:
+    page = visit()
+    page.locator("#ask").wait_for()
+    page.set_input_files("#files", str(pictures["red"]))
+    page.locator("#answers .bars").wait_for()
+    page.evaluate(
+        "() => { window.gone = []; const honest = URL.revokeObjectURL.bind(URL);"
+        " URL.revokeObjectURL = (url) => { window.gone.push(url); honest(url); }; }"
+    )
+    shown = page.locator("#answers img").get_attribute("src")
+    page.get_by_role("button", name="Remove red.png").click()
+    assert page.evaluate("window.gone") == [shown]
+
+
 def test_it_is_used_by_keyboard_and_named_for_a_screen_reader(visit) -> None:
     page = visit()
     page.locator("#ask").wait_for()
@@ -210,10 +246,15 @@ def test_it_is_used_by_keyboard_and_named_for_a_screen_reader(visit) -> None:
 def test_the_camera_takes_a_picture(visit) -> None:
     page = visit()
     page.locator("#ask").wait_for()
+    page.evaluate(
+        "() => { const devices = navigator.mediaDevices, honest = devices.getUserMedia.bind(devices);"
+        " devices.getUserMedia = (wanted) => { window.wanted = wanted; return honest(wanted); }; }"
+    )
     page.click("#camera")
     until(page, "document.getElementById('video').videoWidth > 0")
     page.click("#take")
     page.locator("#answers .bars").wait_for()
+    assert page.evaluate("window.wanted") == {"video": {"facingMode": "environment"}}  # a phone has two
     page.click("#close")
     assert page.locator("#viewfinder").is_hidden()
 
@@ -253,6 +294,32 @@ def test_the_page_asks_for_the_key(visit, bundles, tmp_path: Path) -> None:
         page.get_by_role("link", name="openapi.json").click()
     assert "/v1/segment" in saved.value.path().read_text()
     assert [line for line in page.said if "401" not in line] == []
+    next(server, None)
+
+
+def test_a_key_that_is_taken_back_meanwhile_is_asked_for_anew(visit, bundles, pictures, tmp_path: Path) -> None:
+    key = add_key(tmp_path / "keys.txt", "volunteer")
+    server = run_server(bundles, keys=tmp_path / "keys.txt")
+    page = visit(next(server), locale="fr-FR")
+    page.locator("#keybox").wait_for()
+    page.fill("#key", key)
+    page.keyboard.press("Enter")
+    page.locator("#ask").wait_for()
+    page.select_option("#model", "pixels")
+    page.evaluate("sessionStorage.setItem('key', 'taken-back')")
+    page.set_input_files("#files", str(pictures["halves"]))
+    page.locator("#keybox").wait_for()
+    page.locator("#answers .error").wait_for()
+    assert page.locator("#answers .error").inner_text().startswith("Le serveur demande une clé")
+    assert page.locator("#keywrong").inner_text() == "Le serveur ne connaît pas cette clé."
+    page.select_option("#language", "en")
+    assert page.locator("#keywrong").inner_text() == "The server does not know this key."
+    page.fill("#key", key)
+    page.locator("#key").press("Enter")
+    page.locator("#keybox").wait_for(state="hidden")
+    assert page.locator("#model").input_value() == "pixels"
+    page.set_input_files("#files", str(pictures["halves"]))
+    page.locator(".legend button").first.wait_for()
     next(server, None)
 
 
@@ -341,6 +408,47 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     until(page, "document.querySelectorAll('#pictures li').length === 1")
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth > 0)")
     assert said == []
+    page.close()
+    server.should_exit = True
+    thread.join(20)
+
+
+def test_a_gallery_whose_library_cannot_be_read_says_so(
+    browser, bundles, pictures, tmp_path: Path, monkeypatch
+) -> None:
+    from etude import load
+    from etude.core.errors import StorageError
+    from etude.runtime.library.database import Library
+    from etude.runtime.library.gallery import Gallery
+    from etude.runtime.library.indexing import index_folder
+    from etude.runtime.serving.server import _address, _listen, _Server
+
+    library = Library(tmp_path / "l.sqlite", create=True)
+    index_folder(load(bundles["classification"], threads=1), pictures["red"].parent, library, threads=1)
+    config, ready = ServeConfig(port=0), threading.Event()
+    listening = _listen(config)
+    server = _Server(Gallery(library, config).app, config, ready.set)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    assert ready.wait(20)
+
+    def fail(*given: object, **named: object) -> None:
+        raise StorageError("library: l.sqlite: another program holds it.")
+
+    page = browser.new_page(locale="fr-FR")
+    with monkeypatch.context() as held:
+        held.setattr(library, "counts", fail)
+        page.goto(_address(listening))
+        until(page, "document.getElementById('status').textContent !== ''")
+        assert page.locator("h1").inner_text() == "La bibliothèque"
+        assert page.locator("#status").inner_text().startswith("La bibliothèque ne peut pas être montrée")
+        assert "another program holds it" in page.locator("#status").inner_text()
+    page.reload()
+    page.locator("#pictures li").first.wait_for()
+    with monkeypatch.context() as held:
+        held.setattr(library, "search", fail)
+        page.select_option("#which", "unsure")
+        until(page, "document.getElementById('status').textContent.includes('another program')")
     page.close()
     server.should_exit = True
     thread.join(20)

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,11 @@ from etude.cli.deploying import predict_pictures
 from etude.core.bundle_record import BundleRecord, Certainty, Familiarity, Logits, Moved
 from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.answers import ClassAnswer, MaskAnswer
-from etude.runtime.bundled import Bundled
+from etude.runtime.archive import Archive
+from etude.runtime.bundled import Bundled, at_once
 from etude.runtime.inputs import as_raw
+from etude.runtime.predictor import Predictor
+from etude.runtime.reference import drawn_pictures
 
 KNOWN = Familiarity(unfamiliar_below=0.2, familiar_share=0.95, pictures=10)
 GIVEN = Logits(shape=(3,), pictures=10, size=20.0, moved=Moved(largest=1e-5, typical=1e-6))
@@ -141,6 +145,78 @@ def test_onnxruntime_is_asked_for_logits_by_who_wants_them_alone(tmp_path: Path,
     assert asked == [["ids"]]
     model.logits(plain(RED))
     assert asked[1:] == [["ids", "logits"]]
+
+
+def test_pictures_are_asked_about_by_their_pixels_not_by_their_number(model, tmp_path: Path, monkeypatch) -> None:
+    assert at_once((224, 224), 32) == 32
+    assert [at_once((side, side), 16) for side in (512, 1024, 2048, 8192)] == [8, 2, 1, 1]
+    assert (model.size_px, model.at_once(16), model.at_once(3)) == ((16, 16), 16, 3)
+    large = load(write_zip(tmp_path / "large.bundle", make_contents("segmentation", 640)), threads=1)
+    assert large.at_once(16) == 5
+    asked: list[int] = []
+    real = large.session._session
+
+    class Noting:
+        def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+            asked.append(len(given["pictures"]))
+            return real.run(names, given)
+
+    monkeypatch.setattr(large.session, "_session", Noting())
+    answers = large([plain(colour) for colour in (RED, GREEN, BLUE) * 4])
+    assert [answer.mask[0, 0] for answer in answers] == [0, 1, 2] * 4
+    assert asked == [5, 5, 2]
+    assert len(list(large.stream([plain(RED)] * 3, batch=2))) == 3
+    assert asked[3:] == [2, 1]
+
+
+def test_the_self_test_asks_about_large_pictures_one_after_the_other(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(at_once, "__defaults__", (3 * 40 * 40,))
+    model = load(write_zip(tmp_path / "raw.bundle", with_logits("segmentation", 40)), threads=1)
+    assert model.at_once(16) == 3
+    model.self_test()  # of four pictures
+    told = model.refer(drawn_pictures((40, 40)))
+    assert told.logits is not None
+    assert (told.answers.shape, told.logits.shape) == ((4, 40, 40), (4, 3, 20, 20))
+
+
+def test_an_open_bundle_keeps_its_graph_once(tmp_path: Path) -> None:
+    archive = Archive(write_zip(tmp_path / "a.bundle", make_contents()))
+    content, other = archive["model.onnx"], bytes(bytearray(5))
+    model = Predictor(archive, threads=1)
+    assert model.session is model.session
+    assert sys.getrefcount(content) == sys.getrefcount(other)  # neither the archive nor onnxruntime's wrapper has it
+    assert "model.onnx" not in archive
+    model.self_test()
+    assert model(plain(RED)).label == "red"
+    assert model.document("MODEL_CARD.md").startswith("# ")
+
+
+def test_threads_that_open_a_bundle_together_share_one_session(tmp_path: Path) -> None:
+    model = Predictor(Archive(write_zip(tmp_path / "a.bundle", make_contents())), threads=1)
+    with ThreadPoolExecutor(8) as pool:
+        sessions = list(pool.map(lambda _: model.session, range(8)))
+    assert {id(session) for session in sessions} == {id(model.session)}
+
+
+def test_eight_bits_are_tested_on_this_processor_before_they_answer(tmp_path: Path, capsys) -> None:
+    from etude.runtime.reference import Reference
+
+    contents = make_contents()
+    good = Reference.from_bytes(contents["reference.npz"])
+    other = Reference(good.pictures, np.ascontiguousarray(good.answers[:, ::-1])).to_bytes()
+    (tmp_path / "r.png").write_bytes(encoded(plain(RED)))
+    for kind, reference, is_refused in (
+        ("fp32", other, False), ("int8", good.to_bytes(), False), ("int8", other, True)
+    ):  # fmt: skip
+        path = write_zip(tmp_path / "b.bundle", with_record(make_contents(reference=reference), kind=kind))
+        if is_refused:
+            with pytest.raises(BundleError, match=r"self-test.*do not use it here"):
+                predict_pictures(path, [tmp_path / "r.png"], 3, None, False, False)
+            assert capsys.readouterr().out == ""
+        else:
+            predict_pictures(path, [tmp_path / "r.png"], 3, None, False, False)
+            assert "self-test" not in (told := capsys.readouterr().out)
+            assert "red" in told
 
 
 def test_a_bundle_without_logits_says_how_to_get_them(model) -> None:

@@ -17,7 +17,7 @@ from etude.cli.serving import make_config
 from etude.core.bundle_record import Certainty
 from etude.core.errors import BundleError, DataError, MistakeError
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.guard import RefusedError
+from etude.runtime.serving.guard import RefusedError, error_form, unread
 from etude.runtime.serving.keys import Keys, add_key
 from etude.runtime.serving.pool import BusyError, Job, LateError, Pool
 from etude.runtime.serving.rate import RateLimit
@@ -117,6 +117,7 @@ OPTIONS = {"max_mb": 20.0, "max_megapixels": 40.0}
         ({"queue": 1_000_000}, "--queue must be less than or equal to 100000. Got 1000000."),
         ({"threads": 300}, "--threads must be less than or equal to 256. Got 300."),
         ({"rate": math.nan}, "--rate must be a finite number. Got nan."),
+        ({"connections": 0}, "--connections must be greater than or equal to 1. Got 0."),
         ({"burst": 0}, "--burst must be greater than or equal to 1. Got 0."),
         ({"max_megapixels": math.nan}, "--max-megapixels must be a number. Got nan."),
         ({"max_megapixels": 0.0}, "--max-megapixels must be greater than or equal to 1 pixels. Got 0.0."),
@@ -140,6 +141,30 @@ def test_a_rate_is_a_rate_for_each_caller() -> None:
     assert [RateLimit(0, 1).wait_s("a", 0.0) for _ in range(9)] == [0] * 9
 
 
+@pytest.mark.parametrize(
+    ("host", "given", "rate"),
+    [
+        ("127.0.0.1", None, 0), ("localhost", None, 0), ("0.0.0.0", None, 600), ("::", None, 600),
+        ("0.0.0.0", 0.0, 0), ("0.0.0.0", 120.0, 120), ("127.0.0.1", 60.0, 60),
+    ],
+)  # fmt: skip
+def test_an_open_address_has_a_rate_unless_it_is_switched_off(host: str, given: float | None, rate: float) -> None:
+    assert make_config(**OPTIONS, host=host, rate=given).per_minute == rate
+
+
+def test_an_error_tells_cause_and_facts_where_there_are_some() -> None:
+    assert error_form(RefusedError(404, "route", "Not Found")) == {"error": {"code": "route", "message": "Not Found"}}
+    facts = {"width": 9000, "height": 8000, "most": 10}
+    refusal = unread(DataError("too large", cause="pixels", facts=facts))
+    told = {"code": "picture", "message": "too large", "cause": "pixels", "facts": facts}
+    assert (refusal.status, refusal.retry_s, error_form(refusal)) == (422, None, {"error": told})
+
+
+def test_a_picture_for_which_memory_is_short_may_be_asked_about_again() -> None:
+    refusal = unread(DataError("no memory", cause="memory"))
+    assert (refusal.status, refusal.code, refusal.cause, refusal.retry_s) == (503, "picture", "memory", 1)
+
+
 def test_callers_are_forgotten_but_not_their_limits() -> None:
     rate = RateLimit(per_minute=60, burst=1)
     for number in range(30_000):
@@ -154,6 +179,9 @@ class Fake:
     def __init__(self) -> None:
         self.may = threading.Event()
         self.sizes: list[int] = []
+
+    def at_once(self, most: int) -> int:
+        return most
 
     def read(self, content: bytes) -> tuple[np.ndarray, None]:
         if content == b"bad":
@@ -295,6 +323,34 @@ def test_reloads_that_come_meanwhile_are_one_more_after_the_present_one() -> Non
     asyncio.run(ask())
     assert most == [1, 1]
     assert len(done) == 2
+
+
+def test_a_reload_that_fails_in_whatever_way_is_counted_and_told(caplog) -> None:
+    import asyncio
+    import logging
+    from types import SimpleNamespace
+
+    from etude.runtime.serving.metrics import Metrics
+    from etude.runtime.serving.server import _Server
+
+    failures = [KeyError("a fault of ours"), BundleError("a bundle that is broken")]
+
+    def reload() -> list[str]:
+        raise failures.pop(0)
+
+    async def ask(service: SimpleNamespace) -> None:
+        server = _Server(lambda *_: None, ServeConfig(), lambda: None)
+        for _ in range(2):
+            server._reload(service)
+            await server._reloading
+
+    service = SimpleNamespace(reload=reload, metrics=Metrics())
+    with caplog.at_level(logging.ERROR, logger="etude.serve"):
+        asyncio.run(ask(service))
+    assert 'etude_reloads_total{outcome="failed"} 2.0' in service.metrics.text().decode()
+    ours, bundles = caplog.records
+    assert (ours.message, ours.told["reason"], ours.exc_info[0]) == ("reload failed", "'a fault of ours'", KeyError)
+    assert (bundles.told["reason"], bundles.exc_info) == ("a bundle that is broken", None)
 
 
 def test_the_largest_request_has_room_beside_another() -> None:

@@ -16,7 +16,7 @@ from tests.unit.runtime.drawing import make_contents, make_graph, plain, write_z
 
 from etude import load
 from etude.core.bundle_record import Logits, Moved
-from etude.core.errors import BundleError
+from etude.core.errors import BundleError, DataError
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import OPEN_PATHS
@@ -215,6 +215,39 @@ def test_what_does_not_hold_is_one_form_of_error(
             assert secret not in answer.text
 
 
+def test_a_limit_that_was_passed_is_told_with_its_number(bundles) -> None:
+    with start(bundles, max_bytes=50_000, rate=1, burst=2) as client:
+        large = client.post("/v1/predict", content=b"x" * 60_000).json()["error"]
+        assert (large["code"], large["facts"]) == ("large", {"most": 50_000, "mb": 0.05})
+        several = client.post("/v1/segment", files=[("p", ("a.jpg", jpeg(RED)))] * 2).json()["error"]
+        assert (several["code"], several["facts"]) == ("several", {"most": 1})
+        late = client.get("/v1/model")
+        rate = late.json()["error"]
+        assert (rate["code"], rate["facts"]) == ("rate", {"seconds": int(late.headers["retry-after"])})
+
+
+@pytest.mark.parametrize("path", ["/v1/predict", "/v1/segment", "/v1/segment?as=json"])
+def test_why_a_picture_cannot_be_read_is_told_for_programs_too(bundles, monkeypatch, path: str) -> None:
+    errors = [DataError("too large", cause="pixels", facts={"width": 9, "height": 8, "most": 7})]
+
+    def fail(content: bytes) -> None:
+        raise errors[0]
+
+    with start(bundles) as client:
+        for model in client.service.shelf.all():
+            monkeypatch.setattr(model, "read", fail)
+        told = client.post(path, content=b"any")
+        error = {"code": "picture", "message": "too large", "cause": "pixels", "facts": errors[0].facts}
+        assert (told.status_code, told.json()) == (422, {"error": error})
+        if path != "/v1/segment":
+            [row] = client.post(path, files=[("p", ("a.jpg", b"any"))]).json()["predictions"]
+            assert row == {"name": "a.jpg", "error": "too large", "cause": "pixels", "facts": errors[0].facts}
+        errors[0] = DataError("no memory", cause="memory")
+        short = client.post(path, content=b"any")
+        assert (short.status_code, short.headers["retry-after"]) == (503, "1")
+        assert short.json()["error"] == {"code": "picture", "message": "no memory", "cause": "memory"}
+
+
 def test_the_server_reads_no_heic_and_says_what_to_do(client) -> None:
     heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif")
     packed = io.BytesIO()
@@ -397,7 +430,7 @@ def test_the_words_of_the_page_are_complete_in_both_languages(client) -> None:
     page, script = client.get("/").text, client.get("/page.js").text
     used = set(re.findall(r'data-word="(\w+)"', page)) | set(re.findall(r'(?:say|tell)\((?:[^"]*?, )?"(\w+)"', script))
     used |= {"yes", "no", "done", "failed", "working", "busy", "unsure", "opacity", "legend", "remove", "picture_of", "mask_of",
-             "no_camera", "share"}  # fmt: skip
+             "no_camera", "share", "reason", "key_wrong"}  # fmt: skip
     assert used <= set(english)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from etude.core.counting import how_many
 from etude.core.errors import DataError, sentence
+from etude.core.files import OWN_LIST
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
 from etude.data.items import Items, check_classes, part_named, texts
@@ -147,7 +148,8 @@ class _Walk:
             with os.scandir(folder) as entries:
                 for entry in entries:
                     if _is_hidden(entry.name):
-                        self._pass("hidden", entry.path)
+                        if entry.name != OWN_LIST:
+                            self._pass("hidden", entry.path)
                     elif _is_folder(entry):
                         folders.append(entry.path)
                     else:

@@ -10,85 +10,26 @@ import contextlib
 import json
 import os
 import sqlite3
-import threading
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from etude.core.errors import MistakeError, StorageError, sentence
-from etude.pictures.reading import printable
-from etude.runtime.library.schema import connect
+from etude.pictures.reading import MAX_PIXELS
+from etude.runtime.library.rescue import Correction, read_rescue, rescue_file, write_rescue
+from etude.runtime.library.rows import COLUMNS, READING, Found, Key, Row, Told, lies_in, raw, shown
+from etude.runtime.library.storage import LibraryFile
 
-Told = tuple[str, float | None, bool, str]
-"""What was answered about a content: label, probability, doubt, and the whole answer as JSON."""
 _NONE: Final = ""
 """The correction of a picture that shows none of the classes."""
-COLUMNS: Final = (
-    "path", "label", "probability", "unsure", "unfamiliar", "corrected", "none", "answered", "duplicate_of", "status",
-    "reason",
-)  # fmt: skip
-"""The columns of the table that is written for people."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """What is known of one file."""
-
-    path: str
-    """Relative to the folder that was indexed, with `/`."""
-    size: int
-    mtime_ns: int
-    sha256: str
-    status: str
-    """answered or broken."""
-    model: str
-    """Fingerprint of the model that answered."""
-    reason: str = ""
-    """Why it is broken."""
-    label: str = ""
-    probability: float | None = None
-    unsure: bool = False
-    answer: str = "{}"
-    """The whole answer as JSON."""
-
-
-Key = tuple[bool, float, str]
-"""Where a picture stands in a list: corrected ones first, then the most probable, then by path."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """A picture as search gives it."""
-
-    id: int
-    path: str
-    file: Path
-    """Where it lies."""
-    sha256: str
-    label: str
-    """The correction, or what was answered; empty where it is none of the classes."""
-    probability: float | None
-    """That of the label; none where a correction gave it another one than was answered."""
-    unsure: bool
-    unfamiliar: bool
-    """Unlike the pictures that the model was trained on."""
-    corrected: bool
-    none: bool
-    """None of the classes, says a correction."""
-    answered: str
-    """What the model answered."""
-    duplicate_of: str | None
-
-    @property
-    def key(self) -> Key:
-        """Where it stands in a list."""
-        return self.corrected, -1.0 if self.probability is None else self.probability, self.path
-
-
-class Library:
+class Library(LibraryFile):
     """An open library. Threads may share it.
+
+    Attributes:
+        taken_in: corrections that a library of this name had left, and that this new one has taken in.
 
     Args:
         path: the file.
@@ -100,22 +41,45 @@ class Library:
     """
 
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
-        if not create and not path.is_file():
-            raise MistakeError(sentence("library", str(path), "a library", "nothing there", "Make it: etude index."))
-        if create:
-            _make_folder(path.parent)
-        self.path, self.read_only = path, read_only
-        self._lock = threading.RLock()
-        self._base = connect(path, create=create, read_only=read_only)
+        super().__init__(path, create=create, read_only=read_only)
+        self._said: dict[str, Correction | None] = {}
+        try:
+            self.taken_in = self._take_in() if create else 0
+        except BaseException:
+            self._shut()
+            raise
 
     def close(self) -> None:
-        """Write everything out and close the file."""
+        """Write everything out and close the file; keep the corrections beside it.
+
+        Raises:
+            StorageError: if something cannot be written.
+        """
         with self._lock:
             try:
                 with self._told():
                     self._base.commit()
+                if not self.read_only:
+                    self._keep_corrections()
             finally:
-                self._base.close()
+                self._shut()
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that was indexed; none before."""
+        told, exact = self.meta("folder"), self.meta("folder_raw")
+        if told is None:
+            return None
+        with contextlib.suppress(ValueError):
+            name = os.fsdecode(bytes.fromhex(exact or ""))
+            if shown(name) == told:  # versions that know no other name leave that of a folder of before
+                return Path(name)
+        return Path(told)
+
+    @property
+    def max_pixels(self) -> int:
+        """The largest limit that any of its pictures was read with."""
+        return int(self.meta("max_pixels") or MAX_PIXELS)
 
     def meta(self, key: str) -> str | None:
         """Return what was noted under a key."""
@@ -127,12 +91,22 @@ class Library:
         with self._writing():
             self._base.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
 
+    def set_folder(self, folder: Path, max_pixels: int) -> None:
+        """Note the folder that is being indexed, whatever bytes its name has, and the limit of its pictures."""
+        most = max_pixels if self.folder is None else max(max_pixels, self.max_pixels)
+        name = str(folder.resolve())
+        self.set_meta(folder=shown(name), folder_raw=os.fsencode(name).hex(), max_pixels=str(most))
+
     def known(self) -> dict[str, tuple[int, int, str]]:
         """Return size, time and model of every file that was answered, by its path.
 
-        A broken one is not known: what broke it may pass, as a permission, a limit or a missing decoder does.
+        Of a broken one whose content was read, the conditions that it was read under stand for the model. Other broken
+        ones are not known: what kept them from being read may pass, as a permission or a lack of memory does.
         """
-        rows = self._rows("SELECT path, size, mtime_ns, model FROM pictures WHERE status = 'answered'")
+        rows = self._rows(
+            "SELECT path, size, mtime_ns, model FROM pictures WHERE status = 'answered' OR model LIKE ? || '%'",
+            (READING,),
+        )
         return {row["path"]: (row["size"], row["mtime_ns"], row["model"]) for row in rows}
 
     def sizes(self) -> dict[str, int]:
@@ -153,7 +127,7 @@ class Library:
         """Write rows in one transaction: all of them, or none."""
         values = [
             (
-                shown(row.path), _raw(row.path), row.size, row.mtime_ns, row.sha256, row.status, row.reason, row.label,
+                shown(row.path), raw(row.path), row.size, row.mtime_ns, row.sha256, row.status, row.reason, row.label,
                 row.probability, int(row.unsure), row.answer, row.model,
             )
             for row in rows
@@ -170,17 +144,24 @@ class Library:
             )
 
     def mark_gone(self, present: set[str], shut: set[str]) -> int:
-        """Note which files are no longer there, and which are again; return how many are gone.
+        """Note which files are no longer there, and which are again; return how many went since the last time.
 
         Args:
             present: paths of the files that were found.
             shut: paths of the folders and files that could not be looked at; what lies in them stays as it was.
         """
         with self._writing():
-            paths = [row["path"] for row in self._base.execute("SELECT path FROM pictures")]
-            gone = [(int(path not in present), path) for path in paths if not _lies_in(path, shut)]
-            self._base.executemany("UPDATE pictures SET gone = ? WHERE path = ? AND gone != ?1", gone)
-            return int(self._base.execute("SELECT SUM(gone) FROM pictures").fetchone()[0] or 0)
+            # What could not even be looked at, such as a folder, is no file that went once it can be.
+            rows = self._base.execute("SELECT path, gone, mtime_ns != 0 OR sha256 != '' AS was_file FROM pictures")
+            changed = [
+                (path, gone, was_file)
+                for path, gone, was_file in rows
+                if (path not in present) != gone and not lies_in(path, shut)
+            ]
+            self._base.executemany(
+                "UPDATE pictures SET gone = ? WHERE path = ?", [(1 - gone, path) for path, gone, _ in changed]
+            )
+        return sum(was_file and not gone for _, gone, was_file in changed)
 
     def correct(self, sha256: str, label: str) -> None:
         """Set what a picture shows, by hand; the label that was answered confirms it.
@@ -212,16 +193,42 @@ class Library:
         if self.read_only:
             remedy = "Copy it to where it can be written."
             raise MistakeError(
-                sentence("library", str(self.path), "one that can be written", "a protected one", remedy)
+                sentence("library", shown(self.path), "one that can be written", "a protected one", remedy)
             )
-        with self._writing():
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        with self._durably(), self._writing():
             if self._base.execute("SELECT 1 FROM pictures WHERE sha256 = ?", (sha256,)).fetchone() is None:
                 raise MistakeError(sentence("library", "sha256", "that of a picture in it", sha256[:64]))
             if label is None:
                 self._base.execute("DELETE FROM corrections WHERE sha256 = ?", (sha256,))
             else:
-                at = datetime.now(UTC).isoformat(timespec="seconds")
                 self._base.execute("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?)", (sha256, label, at))
+        self._said[sha256] = None if label is None else (sha256, label, at)
+
+    def _take_in(self) -> int:
+        """Take the corrections in that another library of this name left, if this one is new; return how many."""
+        rescued = rescue_file(self.path)
+        if not rescued.is_file() or self.folder is not None or self._corrections():
+            return 0
+        corrections = read_rescue(rescued)
+        with self._durably(), self._writing():
+            self._base.executemany("INSERT OR REPLACE INTO corrections VALUES (?, ?, ?)", corrections)
+        return len(corrections)
+
+    def _keep_corrections(self) -> None:
+        """Write the corrections beside the library, if one was made, or they are not there."""
+        rescued = rescue_file(self.path)
+        try:
+            corrections = self._corrections()
+        except StorageError:  # it broke while it was open: what is left lies beside it, or was said since
+            left = {row[0]: row for row in (read_rescue(rescued) if rescued.is_file() else [])}
+            corrections = [row for row in {**left, **self._said}.values() if row is not None]
+        if self._said or (corrections and not rescued.is_file()):
+            write_rescue(rescued, corrections)
+
+    def _corrections(self) -> list[Correction]:
+        rows = self._rows("SELECT sha256, label, at FROM corrections ORDER BY sha256")
+        return [(row[0], row[1], row[2]) for row in rows]
 
     def classes(self) -> list[str]:
         """Return the classes of the model that indexed it last."""
@@ -243,6 +250,11 @@ class Library:
         """Return path and reason of the files that could not be read."""
         rows = self._rows("SELECT path, reason FROM answers WHERE status = 'broken' ORDER BY path")
         return [(row[0], row[1]) for row in rows]
+
+    def causes(self) -> dict[str, dict[str, Any]]:
+        """Return, by path, `cause` and `facts` of why a file could not be read, for other languages."""
+        rows = self._rows("SELECT path, answer FROM answers WHERE status = 'broken' AND answer <> '{}'")
+        return {row[0]: json.loads(row[1]) for row in rows}
 
     def search(
         self,
@@ -280,84 +292,30 @@ class Library:
             "ORDER BY corrected DESC, COALESCE(probability, -1) DESC, path LIMIT :limit",
             given,
         )
-        return [self._found(row) for row in rows]
+        return self._found(rows)
 
     def of_content(self, sha256: str) -> list[Found]:
         """Return the pictures of a content: one, and its duplicates."""
         rows = self._rows("SELECT * FROM answers WHERE sha256 = ? AND status = 'answered' ORDER BY path", (sha256,))
-        return [self._found(row) for row in rows]
+        return self._found(rows)
 
     def picture(self, number: int) -> Found | None:
         """Return the picture of a number, where there is one."""
         rows = self._rows("SELECT * FROM answers WHERE id = ?", (number,))
-        return self._found(rows[0]) if rows else None
+        return next(iter(self._found(rows)), None)
 
     def table(self) -> list[tuple[Any, ...]]:
         """Return the rows of the table for people, in the order of the paths."""
         return [tuple(row) for row in self._rows(f"SELECT {', '.join(COLUMNS)} FROM answers ORDER BY path")]
 
-    def _rows(self, words: str, given: Sequence[Any] | dict[str, Any] = ()) -> list[sqlite3.Row]:
-        with self._lock, self._told():
-            return self._base.execute(words, given).fetchall()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        """Write in one transaction, all of it or nothing.
-
-        Raises:
-            StorageError: if the disk is full, the file is damaged, or another program holds it.
-        """
-        with self._lock, self._told(), self._base:
-            yield
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn what SQLite says of the file into a sentence."""
-        try:
-            yield
-        except sqlite3.Error as error:
-            remedy = "Free some space, or close the other program that has it open; what was written before is kept."
-            raise StorageError(
-                sentence("library", str(self.path), "a library that can be read and written", str(error), remedy)
-            ) from error
-
-    def _found(self, row: sqlite3.Row) -> Found:
-        name = os.fsdecode(row["raw_path"]) if row["raw_path"] is not None else row["path"]
-        return Found(
-            row["id"], row["path"], Path(self.meta("folder") or ".") / name, row["sha256"], row["label"],
-            row["probability"], bool(row["unsure"]), bool(row["unfamiliar"]), bool(row["corrected"]),
-            bool(row["none"]), row["answered"], row["duplicate_of"],
-        )  # fmt: skip
-
-
-def _make_folder(folder: Path) -> None:
-    """Make the folder of a new library.
-
-    Raises:
-        MistakeError: if it cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        found = os.strerror(error.errno or 0)
-        remedy = "Give another place with --to."
-        raise MistakeError(sentence("library", str(folder), "a folder that can be made", found, remedy)) from error
-
-
-def shown(path: str) -> str:
-    """Return a path as the library shows it: bytes that are no text are escaped."""
-    return printable(path)
-
-
-def _lies_in(path: str, places: Collection[str]) -> bool:
-    """Whether a path is one of these, or lies in a folder that is."""
-    while places and path:
-        if path in places:
-            return True
-        path = path.rpartition("/")[0]
-    return False
-
-
-def _raw(path: str) -> bytes | None:
-    """Return the bytes of a path that is no text; none for all others."""
-    return None if shown(path) == path else os.fsencode(path)
+    def _found(self, rows: Sequence[sqlite3.Row]) -> list[Found]:
+        folder = (self.folder if rows else None) or Path()
+        return [
+            Found(
+                row["id"], row["path"],
+                folder / (row["path"] if row["raw_path"] is None else os.fsdecode(row["raw_path"])), row["sha256"],
+                row["label"], row["probability"], bool(row["unsure"]), bool(row["unfamiliar"]), bool(row["corrected"]),
+                bool(row["none"]), row["answered"], row["duplicate_of"],
+            )
+            for row in rows
+        ]  # fmt: skip

@@ -19,9 +19,10 @@ from starlette.exceptions import HTTPException
 
 from etude.core.errors import DataError, EtudeError, MistakeError
 from etude.pictures.prepare import Preparation, prepare_picture
-from etude.pictures.reading import MAX_PIXELS, read_file
+from etude.pictures.reading import read_file
 from etude.runtime.heic import decode_heic, is_heic
-from etude.runtime.library.database import Found, Key, Library
+from etude.runtime.library.database import Library
+from etude.runtime.library.rows import Found, Key
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.guard import Guard, RefusedError
 from etude.runtime.serving.metrics import Metrics
@@ -50,7 +51,8 @@ class Gallery:
         @routes.get("/api/classes")
         def classes() -> dict[str, Any]:
             counts = [{"label": label, "pictures": n, "unsure": doubt} for label, n, doubt in library.counts()]
-            broken = [{"path": path, "reason": reason} for path, reason in library.broken()]
+            causes = library.causes()
+            broken = [{"path": path, "reason": reason, **causes.get(path, {})} for path, reason in library.broken()]
             return {
                 "classes": library.classes(), "counts": counts, "none": library.count_none(), "broken": broken,
                 "page": _PAGE, "read_only": library.read_only,
@@ -74,7 +76,7 @@ class Gallery:
             if found is None:
                 raise RefusedError(404, "picture", "There is no such picture.")
             with contextlib.suppress(DataError):
-                return Response(make_thumb(found), media_type="image/jpeg")
+                return Response(make_thumb(found, library.max_pixels), media_type="image/jpeg")
             raise RefusedError(404, "picture", "The picture cannot be read any more.")
 
         @routes.post("/api/corrections")
@@ -103,16 +105,20 @@ class Gallery:
         return routes
 
 
-def make_thumb(picture: Found) -> bytes:
+def make_thumb(picture: Found, max_pixels: int) -> bytes:
     """Return a small JPEG file of a picture, whole and upright.
+
+    Args:
+        picture: the picture.
+        max_pixels: refuse it if it has more pixels than this.
 
     Raises:
         DataError: if it cannot be read.
     """
     content = read_file(picture.file, picture.path)
-    raw = decode_heic(content, picture.path) if is_heic(content) else content
+    raw = decode_heic(content, picture.path, max_pixels) if is_heic(content) else content
     rule = Preparation(size_px=_THUMB_PX, fit="letterbox")
-    pixels = prepare_picture(raw, rule, name=picture.path, max_pixels=MAX_PIXELS)
+    pixels = prepare_picture(raw, rule, name=picture.path, max_pixels=max_pixels)
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "JPEG", quality=80)
     return packed.getvalue()

@@ -1,6 +1,7 @@
 """Indexing: every new or changed picture is read once, answered, and written; if it is stopped, it goes on from there.
 
-What could not be read is tried again each time: a permission, a limit or a missing decoder may have been mended.
+A content that is broken is read again once the file changes, or what reads it: another limit, another decoder. What
+could not be read at all is tried each time: a permission may have been mended, and memory be there.
 
 A thread does the whole way of a handful of files: read, hash, decode, prepare, ask. Pillow, hashing and onnxruntime
 leave Python's lock, so that threads use all cores, and no more than a handful each is ever in memory.
@@ -9,6 +10,7 @@ leave Python's lock, so that threads use all cores, and no more than a handful e
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import threading
 import time
@@ -20,12 +22,14 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import PIL
 
 from etude.core.counting import how_many
 from etude.core.errors import DataError, MistakeError, sentence
 from etude.pictures.reading import Pixels, read_file
 from etude.runtime.answers import Answer, ClassAnswer
-from etude.runtime.library.database import Library, Row, Told, shown
+from etude.runtime.library.database import Library
+from etude.runtime.library.rows import READING, Row, Told, shown
 from etude.runtime.library.walking import File, Shut, find_pictures
 from etude.runtime.predictor import Predictor, Seen
 
@@ -46,13 +50,13 @@ class Summary:
     pictures: int
     """Files that were found."""
     looked_at: int
-    """Files that were new, changed or broken before, and were read."""
+    """Files that were new or changed, or that could not be read for a reason that may have passed, and were read."""
     answered: int
     """Pictures that the model was asked about; the others were known by their content."""
     broken: int
-    """Files among those read that are no pictures, or damaged; files and folders that could not be looked at."""
+    """Files that are no pictures, or damaged; files and folders that could not be looked at."""
     gone: int
-    """Files in the library that are no longer there."""
+    """Files that the library knew and that went since they were last looked for."""
     seconds: float
     passed_over: dict[str, int] = field(default_factory=dict)
     """Files and folders that were not taken for pictures, by kind (`.cr2`, `link`), the most frequent first."""
@@ -88,23 +92,48 @@ def index_folder(
     files, shut, passed_over = _walk(folder, library)
     if not replace:
         _check_same(library, folder, files)
-    known, version = library.known(), model.fingerprint
+    known, version, conditions = library.known(), model.fingerprint, reading_conditions(model.max_pixels)
     # What is gone is marked before the folder is noted, and both before anything is read: wherever the work is
     # stopped, no row that is shown belongs to another folder than the one that the library names.
     gone = library.mark_gone({shown(file.path) for file in files}, {shown(entry.path) for entry in shut})
-    library.set_meta(
-        folder=str(folder.resolve()), model=model.name, fingerprint=version, classes=json.dumps(model.classes)
-    )
-    unread = [
-        Row(entry.path, 0, 0, "", "broken", version, entry.reason) for entry in shut if shown(entry.path) not in known
+    library.set_folder(folder, model.max_pixels)
+    library.set_meta(model=model.name, fingerprint=version, classes=json.dumps(model.classes))
+    library.write(_unread(shut, known, version))
+    todo = [
+        file
+        for file in files
+        if known.get(shown(file.path))
+        not in ((file.size, file.mtime_ns, version), (file.size, file.mtime_ns, conditions))
     ]
-    library.write(unread)
-    todo = [file for file in files if known.get(shown(file.path)) != (file.size, file.mtime_ns, version)]
-    reader = _Reader(model, folder, library)
+    reader = _Reader(model, folder, library, conditions)
     _run(reader, todo, library, threads, handful, progress)
-    broken = reader.broken + len(unread)
     seconds = time.perf_counter() - started
-    return Summary(len(files), len(todo), reader.asked, broken, gone, seconds, passed_over)
+    return Summary(len(files), len(todo), reader.asked, len(library.broken()), gone, seconds, passed_over)
+
+
+def reading_conditions(max_pixels: int) -> str:
+    """Return what decides, beside a content, whether it can be read: the limit, and the versions of what reads it."""
+    try:
+        import pillow_heif
+
+        heic = str(pillow_heif.__version__)
+    except ImportError:
+        heic = "none"
+    try:
+        etude = importlib.metadata.version("etude")
+    except importlib.metadata.PackageNotFoundError:
+        etude = "unknown"
+    return f"{READING}{max_pixels}:{heic}:{PIL.__version__}:{etude}"
+
+
+def _unread(shut: Sequence[Shut], known: Mapping[str, tuple[int, int, str]], version: str) -> list[Row]:
+    """Return the rows of what could not be looked at; what was answered there stays."""
+    unknown = (0, 0, READING)
+    return [
+        Row(entry.path, 0, 0, "", "broken", version, entry.reason)
+        for entry in shut
+        if known.get(shown(entry.path), unknown)[2].startswith(READING)
+    ]
 
 
 def _walk(folder: Path, library: Library) -> tuple[list[File], list[Shut], dict[str, int]]:
@@ -129,13 +158,13 @@ def _walk(folder: Path, library: Library) -> tuple[list[File], list[Shut], dict[
     if files:
         return files, shut, passed_over
     if shut:
-        raise MistakeError(f"index: {folder} holds no picture that may be looked at. {shut[0].reason}")
+        raise MistakeError(f"index: {shown(folder)} holds no picture that may be looked at. {shut[0].reason}")
     remedy = "Give the folder that holds them."
     if library.sizes():
         remedy = "Is its disk there? What the library knows stays."
     if passed_over:
         remedy += f" Passed over: {tell_passed(passed_over)}."
-    raise MistakeError(sentence("index", str(folder), "a folder with pictures", "none", remedy))
+    raise MistakeError(sentence("index", shown(folder), "a folder with pictures", "none", remedy))
 
 
 def tell_passed(passed_over: Mapping[str, int]) -> str:
@@ -153,19 +182,19 @@ def _check_same(library: Library, folder: Path, files: Sequence[File]) -> None:
     Raises:
         MistakeError: if hardly a picture that the library knows is there.
     """
-    before, known = library.meta("folder"), library.sizes()
-    if before in (None, str(folder.resolve())) or not known:
+    before, known = library.folder, library.sizes()
+    if before is None or before == folder.resolve() or not known:
         return
     # Cameras give their files the same names over and over: the size tells them apart.
     same = sum(known.get(shown(file.path)) == file.size for file in files)
     if same < _HARDLY * len(known):
-        rule = f"the folder that the library was made of, {before}, or hold its pictures"
+        rule = f"the folder that the library was made of, {shown(before)}, or hold its pictures"
         remedy = (
             "Give another folder a library of its own with --to; or take this one in place of the other with "
             "--replace: the pictures of the other then count as gone, and corrections stay."
         )
         found = f"{same:,} of {how_many(len(known), 'known picture')}"
-        raise MistakeError(sentence("index", str(folder), rule, found, remedy))
+        raise MistakeError(sentence("index", shown(folder), rule, found, remedy))
 
 
 def _run(reader: _Reader, todo: list[File], library: Library, threads: int, handful: int, progress: Progress) -> None:
@@ -206,10 +235,10 @@ class _Reader:
     What was answered is looked up in the library, so that a disk of any size takes no more memory than a small one.
     """
 
-    def __init__(self, model: Predictor, folder: Path, library: Library) -> None:
-        self._model, self._folder, self._library = model, folder, library
+    def __init__(self, model: Predictor, folder: Path, library: Library, conditions: str) -> None:
+        self._model, self._folder, self._library, self._conditions = model, folder, library, conditions
         self._unwritten: dict[str, Told] = {}
-        self.asked = self.broken = 0
+        self.asked = 0
         self._counting = threading.Lock()
 
     def forget(self, rows: Sequence[Row]) -> None:
@@ -241,8 +270,11 @@ class _Reader:
     def _ask(self, waiting: Sequence[tuple[File, str, Pixels, Seen]]) -> list[Row]:
         if not waiting:
             return []
-        pictures = np.stack([pixels for _, _, pixels, _ in waiting])
-        answers = self._model.answer(pictures, [seen for *_, seen in waiting])
+        batch, answers = self._model.at_once(HANDFUL), []
+        for start in range(0, len(waiting), batch):
+            some = waiting[start : start + batch]
+            pictures = np.stack([pixels for _, _, pixels, _ in some])
+            answers += self._model.answer(pictures, [seen for *_, seen in some])
         with self._counting:
             self.asked += len(waiting)
         rows = []
@@ -257,9 +289,11 @@ class _Reader:
                    label, probability, unsure, answer)  # fmt: skip
 
     def _broken(self, file: File, digest: str, error: DataError) -> Row:
-        with self._counting:
-            self.broken += 1
-        return Row(file.path, file.size, file.mtime_ns, digest, "broken", self._model.fingerprint, str(error))
+        """Return the row of a file that could not be read, with what has to change before it is tried again."""
+        may_pass = not digest or error.cause == "memory"
+        told = self._model.fingerprint if may_pass else self._conditions
+        why = json.dumps({"cause": error.cause, "facts": error.facts}) if error.cause else "{}"
+        return Row(file.path, file.size, file.mtime_ns, digest, "broken", told, str(error), answer=why)
 
 
 def _told(answer: Answer) -> Told:

@@ -10,11 +10,9 @@ from typing import Any
 from etude.core.errors import DataError
 from etude.runtime.opening import Model
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.guard import RefusedError
+from etude.runtime.serving.guard import RETRY_S, RefusedError, busy
 from etude.runtime.serving.metrics import Metrics
 from etude.runtime.serving.pool import BusyError, Finish, Job, LateError, Pool
-
-_RETRY_S = 1
 
 
 class Answering:
@@ -39,7 +37,7 @@ class Answering:
         try:
             self._pool.submit(jobs)
         except BusyError:
-            raise RefusedError(503, "busy", f"The server is busy. Ask again in {_RETRY_S} s.", _RETRY_S) from None
+            raise busy() from None
         try:
             async with asyncio.timeout(self._config.timeout_s + 1):
                 found = await asyncio.gather(
@@ -52,7 +50,8 @@ class Answering:
     def _counted(self, model: Model, entry: Any) -> Any:  # noqa: ANN401 - what `finish` gave, or an error
         if isinstance(entry, LateError):
             self._metrics.pictures.labels(model.name, "late").inc()
-            raise RefusedError(503, "late", f"The answer would come too late. Ask again in {_RETRY_S} s.", _RETRY_S)
+            told = f"The answer would come too late. Ask again in {RETRY_S} s."
+            raise RefusedError(503, "late", told, RETRY_S, facts={"seconds": RETRY_S})
         if isinstance(entry, DataError):
             self._metrics.pictures.labels(model.name, "refused").inc()
             return entry

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from etude.runtime.serving.answering import Answering
 from etude.runtime.serving.config import ServeConfig
 from etude.runtime.serving.documents import with_keys
-from etude.runtime.serving.guard import OPEN_PATHS, Guard, RefusedError
+from etude.runtime.serving.guard import OPEN_PATHS, Guard, RefusedError, error_form
 from etude.runtime.serving.keys import Keys
 from etude.runtime.serving.metrics import Metrics
 from etude.runtime.serving.pool import Pool
@@ -27,7 +27,7 @@ from etude.runtime.serving.shelf import Shelf
 
 _ABOUT = (
     "Answers about pictures. Send `Authorization: Bearer KEY` where the server asks for keys. Every error is "
-    '{"error": {"code", "message"}}; 429 and 503 carry Retry-After.'
+    '{"error": {"code", "message"}}, with `cause` and `facts` where more is known; 429 and 503 carry Retry-After.'
 )
 
 
@@ -92,7 +92,7 @@ class Service:
         assert isinstance(error, RefusedError)
         self.metrics.refused.labels(error.code).inc()
         headers = {} if error.retry_s is None else {"retry-after": str(error.retry_s)}
-        return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status, headers=headers)
+        return JSONResponse(error_form(error), error.status, headers=headers)
 
     def _route_of(self, path: str) -> str:
         """Return the route of a path, of a bounded number of names: no route has a part that varies."""
@@ -115,18 +115,19 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Tell which parameter does not hold, without its value."""
     assert isinstance(error, RequestValidationError)
     told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-    return JSONResponse({"error": {"code": "parameter", "message": told}}, 422)
+    return JSONResponse(error_form(RefusedError(422, "parameter", told)), 422)
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     """Say no more than that it failed; the guard logs why."""
-    return JSONResponse({"error": {"code": "fault", "message": "A fault of the server's own; its log says more."}}, 500)
+    told = "A fault of the server's own; its log says more."
+    return JSONResponse(error_form(RefusedError(500, "fault", told)), 500)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     """Tell of a route or a method that is not there."""
     assert isinstance(error, HTTPException)
-    body = {"error": {"code": "route", "message": str(error.detail)}}
+    body = error_form(RefusedError(error.status_code, "route", str(error.detail)))
     return JSONResponse(body, error.status_code, headers=error.headers)
 
 

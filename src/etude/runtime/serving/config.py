@@ -12,6 +12,8 @@ from etude.core.errors import MistakeError, sentence
 from etude.core.machine import usable_threads
 from etude.core.records import Config
 
+DEFAULT_RATE = 600.0
+"""Requests a minute for each key where others can reach the address: the page of a person asks for fewer."""
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -42,8 +44,11 @@ class ServeConfig(Config):
     """Seconds that a request's head, and then its body, may take to arrive."""
     write_timeout_s: Seconds = 60.0
     """Seconds that a client may take to read an answer; then the connection is cut."""
-    rate: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
-    """Requests a minute that one key, or one address without keys, may make; 0: as many as are answered."""
+    connections: Annotated[int, Field(ge=1, le=100_000)] = 512
+    """Connections that may be open; each takes a file descriptor, of which a process often has 1,024."""
+    rate: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = None
+    """Requests a minute that one key, or one address without keys, may make; 0: as many as are answered. By default
+    600, and on a loopback address as many as are answered."""
     burst: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     """Requests that may come at once before the rate counts."""
     keys: Path | None = None
@@ -57,6 +62,13 @@ class ServeConfig(Config):
     def n_threads(self) -> int:
         """Threads that decode and answer."""
         return self.threads or usable_threads()
+
+    @property
+    def per_minute(self) -> float:
+        """Requests a minute that one caller may make; 0: as many as are answered."""
+        if self.rate is None:
+            return 0.0 if self.is_loopback else DEFAULT_RATE
+        return self.rate
 
     @property
     def most_held_bytes(self) -> int:

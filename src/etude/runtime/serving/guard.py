@@ -10,13 +10,14 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from etude.core.errors import DataError
 from etude.runtime.serving.config import ServeConfig, is_loopback
 from etude.runtime.serving.keys import Keys
 from etude.runtime.serving.logs import log
@@ -25,6 +26,8 @@ from etude.runtime.serving.rate import RateLimit
 
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/", "/page.js", "/page.css", "/words.json"})
 """What is answered without a key: whether the server lives, and the static shell of the page."""
+RETRY_S = 1
+"""Seconds after which to ask a busy server again."""
 _SECURITY = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",
@@ -38,12 +41,17 @@ _SECURITY = {
 
 @dataclass
 class RefusedError(Exception):
-    """A request that goes no further."""
+    """A request that goes no further.
+
+    `code`, `cause` and `facts` are for programs, and for pages that say it in another language than `message`.
+    """
 
     status: int
     code: str
     message: str
     retry_s: int | None = None
+    cause: str = ""
+    facts: Mapping[str, float | str] = field(default_factory=dict)
 
 
 class Guard:
@@ -62,7 +70,7 @@ class Guard:
     ) -> None:
         self._app, self._config, self.keys = app, config, keys
         self._metrics, self._route_of = metrics, route_of
-        self._rates = RateLimit(config.rate, config.burst)
+        self._rates = RateLimit(config.per_minute, config.burst)
         self._held_bytes = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,7 +98,8 @@ class Guard:
             request.caller = self._check_key(headers, scope)
             wait_s = self._rates.wait_s(request.caller, time.monotonic())
             if wait_s:
-                raise RefusedError(429, "rate", f"Too many requests. Ask again in {wait_s} s.", wait_s)
+                told = f"Too many requests. Ask again in {wait_s} s."
+                raise RefusedError(429, "rate", told, wait_s, facts={"seconds": wait_s})
         # What is answered without a key takes no body: nobody unknown may hold memory that callers with keys wait for.
         has_body = scope["method"] not in ("GET", "HEAD", "OPTIONS") and scope["path"] not in OPEN_PATHS
         body = await self._read_body(headers, receive) if has_body else b""
@@ -133,10 +142,10 @@ class Guard:
                     if size > config.max_bytes:
                         raise _too_large(config.max_bytes)
                     if self._held_bytes > config.most_held_bytes:
-                        raise RefusedError(503, "busy", "The server is busy. Ask again in 1 s.", 1)
+                        raise busy()
         except TimeoutError:
             self._held_bytes -= size
-            raise RefusedError(408, "slow", f"The body must arrive within {config.body_timeout_s:g} s.") from None
+            raise _too_slow(config.body_timeout_s) from None
         except BaseException:
             self._held_bytes -= size
             raise
@@ -180,19 +189,51 @@ class _Request:
             headers.append((b"www-authenticate", b"Bearer"))
         if refusal.status in (400, 408, 413):
             headers.append((b"connection", b"close"))  # what is left of the body is not read
-        body = error_body(refusal.code, refusal.message)
+        body = error_body(refusal)
         headers.append((b"content-length", str(len(body)).encode()))
         await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 
-def error_body(code: str, message: str) -> bytes:
-    """Return the one form of every error."""
-    return json.dumps({"error": {"code": code, "message": message}}, ensure_ascii=False).encode("utf-8", "replace")
+def error_form(refusal: RefusedError) -> dict[str, Any]:
+    """Return the one form of every error; cause and facts stand in it where there are some."""
+    told: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    if refusal.cause:
+        told["cause"] = refusal.cause
+    if refusal.facts:
+        told["facts"] = dict(refusal.facts)
+    return {"error": told}
+
+
+def error_body(refusal: RefusedError) -> bytes:
+    """Return the one form of every error, as it is sent."""
+    return json.dumps(error_form(refusal), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def unread(error: DataError) -> RefusedError:
+    """Return the refusal of a picture that could not be read; where memory was short, it can be another time."""
+    if error.cause == "memory":
+        return RefusedError(503, "picture", str(error), RETRY_S, error.cause, error.facts)
+    return RefusedError(422, "picture", str(error), cause=error.cause, facts=error.facts)
+
+
+def busy() -> RefusedError:
+    """Return the refusal of what there is no room for now."""
+    told = f"The server is busy. Ask again in {RETRY_S} s."
+    return RefusedError(503, "busy", told, RETRY_S, facts={"seconds": RETRY_S})
+
+
+def _too_slow(seconds: float) -> RefusedError:
+    return RefusedError(408, "slow", f"The body must arrive within {seconds:g} s.", facts={"seconds": seconds})
 
 
 def _too_large(max_bytes: int) -> RefusedError:
-    return RefusedError(413, "large", f"A request must have at most {max_bytes} bytes.")
+    return RefusedError(
+        413,
+        "large",
+        f"A request must have at most {max_bytes} bytes.",
+        facts={"most": max_bytes, "mb": max_bytes / 1e6},
+    )
 
 
 def _check_host(headers: Headers) -> None:

@@ -24,6 +24,10 @@ Finish = Callable[[Any], Any]
 class Asked(Protocol):
     """A model that answers in two steps: what is wanted becomes an array, and a batch of arrays answers."""
 
+    def at_once(self, most: int, /) -> int:
+        """Return how many of a batch it takes: `most`, or fewer where they are large."""
+        ...
+
     def read(self, content: Any, /) -> tuple[Any, Any]:  # noqa: ANN401 - a picture's bytes, or a generator's wish
         """Return the array, and what belongs to it."""
         ...
@@ -61,7 +65,7 @@ class Pool:
     Args:
         threads: how many.
         capacity: pictures that may wait.
-        max_batch: pictures that are answered at a time.
+        max_batch: pictures that are answered at a time, fewer where a model's are large.
         batched: hears the size of every batch.
     """
 
@@ -113,7 +117,8 @@ class Pool:
                 if self._is_closed:
                     return None
                 self._changed.wait()
-            share = min(self._max_batch, math.ceil(len(self._waiting) / len(self._threads)))
+            most = self._waiting[0].model.at_once(self._max_batch)
+            share = min(most, math.ceil(len(self._waiting) / len(self._threads)))
             jobs = [self._waiting.popleft()]
             while len(jobs) < share and self._waiting[0].model is jobs[0].model:
                 jobs.append(self._waiting.popleft())

@@ -30,7 +30,7 @@ from etude.runtime.serving.documents import (
     refusals,
     request_body,
 )
-from etude.runtime.serving.guard import RefusedError
+from etude.runtime.serving.guard import RefusedError, unread
 from etude.runtime.serving.metrics import Metrics
 from etude.runtime.serving.schemas import Alive, ModelsTold, ModelTold, Predicted, Ready, Segmented
 from etude.runtime.serving.shelf import Shelf
@@ -111,7 +111,8 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         chosen = find(model, "segmentation")
         pictures, is_form = await read_pictures(request, config.max_pictures, config.max_bytes)
         if form != "json" and len(pictures) != 1:
-            raise RefusedError(422, "several", "A PNG answer takes one picture. Use as=json for several.")
+            told = "A PNG answer takes one picture. Use as=json for several."
+            raise RefusedError(422, "several", told, facts={"most": 1})
         finish: Callable[[Answer], Any] = (
             partial(_told, top=0) if form == "json" else partial(_drawn, form=form, opacity=opacity)
         )
@@ -119,7 +120,7 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         if form == "json":
             return _json(chosen, pictures, found, is_form)
         if isinstance(found[0], DataError):
-            raise RefusedError(422, "picture", str(found[0]))
+            raise unread(found[0])
         return Response(found[0], media_type="image/png")
 
     @routes.post(
@@ -139,7 +140,8 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         chosen = find(model, "generation")
         assert isinstance(chosen, Generator)
         if count > config.max_pictures:
-            raise RefusedError(422, "several", f"A request may ask for at most {config.max_pictures} pictures.")
+            told = f"A request may ask for at most {config.max_pictures} pictures."
+            raise RefusedError(422, "several", told, facts={"most": config.max_pictures})
         try:
             wishes = chosen.wishes(count, seed=seed, label=label, first=first)
         except MistakeError as error:
@@ -148,7 +150,7 @@ def make_routes(shelf: Shelf, answering: Answering, config: ServeConfig, metrics
         pictures: list[Pixels] = []
         for picture in made:
             if isinstance(picture, DataError):  # the file names every picture that was asked for
-                raise RefusedError(422, "picture", str(picture))
+                raise unread(picture)
             pictures.append(picture)
         content = await asyncio.to_thread(chosen.png, pictures, wishes)
         return Response(content, media_type="image/png")
@@ -233,14 +235,20 @@ def _drawn(answer: Answer, form: str, opacity: float) -> bytes:
     return rgb_png(answer.colored if form == "color" else answer.overlay(opacity=opacity))
 
 
+def _untold(error: DataError) -> dict[str, Any]:
+    """Return what is told of a picture that could not be read, in place of its answer."""
+    told: dict[str, Any] = {"error": str(error)}
+    return told | ({"cause": error.cause} if error.cause else {}) | ({"facts": error.facts} if error.facts else {})
+
+
 def _json(
     model: Bundled, pictures: Sequence[tuple[str, bytes]], found: Sequence[Any], is_form: bool
 ) -> JSONResponse:  # fmt: skip
     """Return the answers; a picture that cannot be read is an error of its own among several."""
     if not is_form and isinstance(found[0], DataError):
-        raise RefusedError(422, "picture", str(found[0]))
+        raise unread(found[0])
     rows = [
-        {"name": name, **({"error": str(entry)} if isinstance(entry, DataError) else entry)}
+        {"name": name, **(_untold(entry) if isinstance(entry, DataError) else entry)}
         for (name, _), entry in zip(pictures, found, strict=True)
     ]
     return JSONResponse({"model": model.name, "version": model.fingerprint[:16], "predictions": rows})

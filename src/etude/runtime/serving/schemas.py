@@ -64,6 +64,10 @@ class UnreadTold(Config):
     """Name of the file in the form."""
     error: str
     """Why it could not be read."""
+    cause: str = ""
+    """A word for why, such as `pixels`; absent where there is none."""
+    facts: dict[str, float | str] = {}
+    """The numbers of it, such as the width and the height; absent where there are none."""
 
 
 class Predicted(Config):
@@ -151,6 +155,10 @@ class Fault(Config):
     """A word for programs."""
     message: str
     """A sentence for people."""
+    cause: str = ""
+    """A second word, which says what is wrong with a picture; absent where there is none."""
+    facts: dict[str, float | str] = {}
+    """The numbers of it, such as the limit that was passed; absent where there are none."""
 
 
 class Refused(Config):

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import socket
-import struct
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -16,20 +15,18 @@ from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from etude.core.errors import EtudeError, MistakeError
 from etude.runtime.library.database import Library
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
+from etude.runtime.serving.connections import bounded
 from etude.runtime.serving.logs import log, start_logging
 from etude.runtime.serving.shelf import Shelf
 
 _MOST_HEAD_BYTES = 32 << 10
 _KEEP_ALIVE_S = 10
 _BACKLOG = 256
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""A socket that lingers for no time drops what it has not sent when it is closed."""
 
 
 def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) -> None:
@@ -50,7 +47,9 @@ def serve(paths: list[Path], config: ServeConfig, ready: Callable[[str], None]) 
     try:
         service = Service(Shelf(paths, config.max_pixels), config)
         names = [model.name for model in service.shelf.all()]
-        told = {"models": names, "threads": config.n_threads, "keys": config.keys is not None}
+        told = {
+            "models": names, "threads": config.n_threads, "keys": config.keys is not None, "rate": config.per_minute,
+        }  # fmt: skip
         _run(service.app, config, ready, (service, hangups), told)
     finally:
         hangups.let_go()
@@ -98,9 +97,10 @@ class _Server(uvicorn.Server):
         ready: Callable[[], None],
         reloads: tuple[Service, _Hangups] | None = None,
     ) -> None:
+        protocol = bounded(config.body_timeout_s, config.write_timeout_s, config.connections)
         super().__init__(
             uvicorn.Config(
-                app, http=_patient_for(config.body_timeout_s, config.write_timeout_s), ws="none", loop="asyncio",
+                app, http=protocol, ws="none", loop="asyncio",
                 lifespan="on", access_log=False, log_config=None, server_header=False, proxy_headers=False,
                 backlog=_BACKLOG, timeout_keep_alive=_KEEP_ALIVE_S,
                 timeout_graceful_shutdown=max(1, round(config.stop_s)), h11_max_incomplete_event_size=_MOST_HEAD_BYTES,
@@ -134,82 +134,13 @@ class _Server(uvicorn.Server):
             self._is_asked = False
             try:
                 changed = await asyncio.to_thread(service.reload)
-            except EtudeError as error:
+            except Exception as error:  # whatever it is: nobody asks what became of a task
                 service.metrics.reloads.labels("failed").inc()
-                log("reload failed", level=logging.ERROR, reason=str(error))
+                fault = None if isinstance(error, EtudeError) else error
+                log("reload failed", level=logging.ERROR, error=fault, reason=str(error))
                 continue
             service.metrics.reloads.labels("done").inc()
             log("reloaded", changed=changed)
-
-
-def _patient_for(head_s: float, write_s: float) -> type[H11Protocol]:
-    """Return uvicorn's protocol, which hangs up on who keeps a connection for nothing.
-
-    Args:
-        head_s: seconds that the head of a request may take to arrive.
-        write_s: seconds that what is sent may take to be read.
-    """
-
-    class Bounded(H11Protocol):
-        """A connection that is not kept for nothing."""
-
-        def connection_made(self, transport: Any) -> None:  # noqa: ANN401 - as uvicorn has it
-            super().connection_made(transport)
-            # With no room in its buffer, the transport tells of everything that the client does not take at once.
-            transport.set_write_buffer_limits(high=0)
-            self._head_timer = _Timer(self.loop, head_s, self.transport.close)
-            self._write_timer = _Timer(self.loop, write_s, self._hang_up)
-            self._watch_head()
-
-        def data_received(self, data: bytes) -> None:
-            super().data_received(data)
-            self._watch_head()
-
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._write_timer.start()
-
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            self._write_timer.stop()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._head_timer.stop()
-            self._write_timer.stop()
-            super().connection_lost(exc)
-
-        def _watch_head(self) -> None:
-            """Count the time in which no request is being answered and the head of one may be on its way."""
-            if self.cycle is not None and not self.cycle.response_complete:
-                self._head_timer.stop()
-            else:
-                self._head_timer.start()
-
-        def _hang_up(self) -> None:
-            """Let go of what was not read, here and in the system's buffers: `close` would wait for the client."""
-            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            self.transport.abort()
-
-    return Bounded
-
-
-class _Timer:
-    """Calls once, so many seconds after it was started, unless it is stopped before."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], object]) -> None:
-        self._loop, self._seconds, self._call = loop, seconds, call
-        self._handle: asyncio.TimerHandle | None = None
-
-    def start(self) -> None:
-        """Count from now on; a timer that runs already goes on."""
-        if self._handle is None:
-            self._handle = self._loop.call_later(self._seconds, self._call)
-
-    def stop(self) -> None:
-        """Call no more."""
-        if self._handle is not None:
-            self._handle.cancel()
-            self._handle = None
 
 
 def _listen(config: ServeConfig) -> socket.socket:

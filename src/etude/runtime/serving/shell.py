@@ -19,12 +19,13 @@ def add_shell(routes: APIRouter, folder: Traversable, name: str) -> None:
 
     Args:
         routes: where to; the page is at `/`, its script and its style at `/NAME.js` and `/NAME.css`.
-        folder: holds what is the page's own: `NAME.html`, `NAME.js`, `NAME.css` and `words.json`.
+        folder: holds what is the page's own: `NAME.html`, `NAME.js`, `NAME.css` and `words.json`. The words of errors
+            are the same on all pages.
         name: of the page.
     """
     inside = _read(_FRAME, "header.html") + _read(folder, f"{name}.html") + f'<script src="/{name}.js"></script>\n'
-    words = _read(folder, "words.json")
-    json.loads(words)
+    errors, own = (json.loads(_read(where, name)) for where, name in ((_FRAME, "errors.json"), (folder, "words.json")))
+    words = json.dumps({language: errors[language] | own[language] for language in own}, ensure_ascii=False)
     shell = {
         "/": (page(inside, name=name), "text/html; charset=utf-8"),
         f"/{name}.js": (_read(_FRAME, "shell.js") + _read(folder, f"{name}.js"), "text/javascript; charset=utf-8"),

@@ -2,12 +2,17 @@
 let classes = [], counts = [], broken = [], size = 60, last = null, readOnly = false;
 let asked = 0;  // how many times a list was begun: an answer to an earlier choice comes too late
 const drawn = new Map();  // how to draw a picture anew, by its number
-const get = async (path) => (await fetch(path)).json();
+const get = async (path) => (await request(path)).json();
+// What stands in the way, such as a library that another program holds, is told.
+const telling = (work) => async (...given) => {
+  try { await work(...given); }
+  catch (error) { tell(at("status"), "unread", { reason: error }); }
+};
 
 async function start() {
-  const preferred = await readWords();
+  labelPage(await readWords());
   await readCounts();
-  await speak(preferred);
+  await speak(language);
 }
 
 async function readCounts() {
@@ -20,8 +25,15 @@ async function speak(chosen) {
   drawClasses();
   at("broken").hidden = broken.length === 0;
   at("broken").querySelector("summary").textContent = say("broken", { count: broken.length });
-  at("broken").querySelector("ul").replaceChildren(...broken.map(({ reason }) => make("li", { textContent: reason })));
+  at("broken").querySelector("ul").replaceChildren(...broken.map((file) => make("li", { textContent: reasonOf(file) })));
   await show();
+}
+
+// In words of the language where the library noted a cause; else as it was told when the file was looked at.
+function reasonOf({ path, reason, cause, facts }) {
+  if (!cause) return reason;
+  const told = why({ code: "picture", cause, facts });
+  return say("broken_file", { path, reason: told });
 }
 
 function drawClasses() {
@@ -36,7 +48,7 @@ async function show() {
   last = null;
   drawn.clear();
   at("pictures").replaceChildren();
-  at("status").textContent = "";
+  hush(at("status"));
   await showMore();
 }
 
@@ -51,7 +63,7 @@ async function showMore() {
   at("pictures").append(...pictures.filter(({ id }) => !drawn.has(id)).map(draw));
   at("more").hidden = pictures.length < size;
   if (pictures.length) last = pictures.at(-1).key;
-  if (drawn.size === 0) at("status").textContent = say("none");
+  if (drawn.size === 0) tell(at("status"), "none");
 }
 
 function draw(picture) {
@@ -81,36 +93,36 @@ function draw(picture) {
   const item = make("li", {}, make("img", { src: `/api/thumbs/${picture.id}`, alt: picture.path, loading: "lazy" }),
     make("div", { textContent: picture.path }), told, choice, confirm, undo);
   refresh(picture);
-  choice.addEventListener("change", () => {
+  choice.addEventListener("change", telling(async () => {
     const place = choice.selectedIndex;
-    correct(picture, place === options.length ? { none: true } : { label: options[place] });
-  });
-  confirm.addEventListener("click", () => correct(picture, { label: picture.label }));
-  undo.addEventListener("click", () => correct(picture, { label: null }));
+    await correct(picture, place === options.length ? { none: true } : { label: options[place] });
+  }));
+  confirm.addEventListener("click", telling(() => correct(picture, { label: picture.label })));
+  undo.addEventListener("click", telling(() => correct(picture, { label: null })));
   return item;
 }
 
 async function correct(picture, correction) {
-  const response = await fetch("/api/corrections", {
-    method: "POST", headers: { "content-type": "application/json" },
-    body: JSON.stringify({ sha256: picture.sha256, ...correction }),
-  });
-  const told = await response.json();
-  if (!response.ok) {
+  const body = JSON.stringify({ sha256: picture.sha256, ...correction });
+  let told;
+  try {
+    const sent = { method: "POST", headers: { "content-type": "application/json" }, body };
+    told = await (await request("/api/corrections", sent)).json();
+  } catch (error) {
     drawn.get(picture.id)?.(picture);
-    at("status").textContent = say("failed", { reason: told.error.message });
+    tell(at("status"), "failed", { reason: error });
     return;
   }
   for (const row of told) drawn.get(row.id)?.(row);  // its duplicates too
   const now = told.find(({ id }) => id === picture.id) ?? picture;
   const word = now.none ? "kept_none" : now.corrected ? "kept" : "undone";
-  at("status").textContent = say(word, now);
+  tell(at("status"), word, { path: now.path, label: now.label });
   await readCounts();
   drawClasses();
 }
 
-at("language").addEventListener("change", (event) => speak(event.target.value));
-at("label").addEventListener("change", show);
-at("which").addEventListener("change", show);
-at("more").addEventListener("click", showMore);
-start();
+at("language").addEventListener("change", telling((event) => speak(event.target.value)));
+at("label").addEventListener("change", telling(show));
+at("which").addEventListener("change", telling(show));
+at("more").addEventListener("click", telling(showMore));
+telling(start)();

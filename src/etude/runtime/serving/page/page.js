@@ -3,39 +3,30 @@ let models = [], locked = false;
 
 function speak(chosen) {
   labelPage(chosen);
-  for (const element of document.querySelectorAll("[data-told]")) {
-    const { told, ...fields } = JSON.parse(element.dataset.told);
-    if (element.dataset.into) element.setAttribute(element.dataset.into, say(told, fields));
-    else element.textContent = say(told, fields);
-  }
   for (const element of document.querySelectorAll("[data-share]")) element.textContent = percent(Number(element.dataset.share));
-}
-
-// A text that follows the language, in an element or in one of its attributes.
-function tell(element, told, fields = {}, into = "") {
-  element.dataset.told = JSON.stringify({ told, ...fields });
-  if (into) { element.dataset.into = into; element.setAttribute(into, say(told, fields)); }
-  else element.textContent = say(told, fields);
-  return element;
 }
 
 async function ask(path, options = {}) {
   const key = sessionStorage.getItem("key");
   const headers = { ...(options.headers ?? {}), ...(key ? { Authorization: `Bearer ${key}` } : {}) };
   for (let attempt = 0; ; attempt += 1) {
-    let response;
-    try { response = await fetch(path, { ...options, headers }); }
-    catch { throw new Error(say("unreachable")); }
-    if (response.ok) return response;
-    if ((response.status === 429 || response.status === 503) && attempt < 5) {
+    try { return await request(path, { ...options, headers }); }
+    catch (error) {
+      if (error.status === 401) askForKey();
+      if ((error.status !== 429 && error.status !== 503) || attempt === 5) throw error;
       tell(at("status"), "busy");
-      const seconds = Math.min(10, Number(response.headers.get("retry-after")) || 1);
-      await new Promise((go) => setTimeout(go, 1000 * seconds));
-      continue;
+      await new Promise((go) => setTimeout(go, 1000 * Math.min(10, error.retryS)));
     }
-    const told = await response.json().catch(() => null);
-    throw Object.assign(new Error(told?.error?.message ?? response.statusText), { status: response.status });
   }
+}
+
+// At the start where the server asks for a key, and later where it knows the one that was given no more.
+function askForKey() {
+  locked = true;
+  if (sessionStorage.getItem("key")) tell(at("keywrong"), "key_wrong");
+  else hush(at("keywrong"));
+  at("keybox").hidden = false;
+  at("key").focus();
 }
 
 async function start() {
@@ -45,20 +36,19 @@ async function start() {
   await meet();
 }
 
-// Learn which models there are; ask for the key where the server does.
+// Learn which models there are; `ask` asks for the key where the server does.
 async function meet() {
   try { models = (await (await ask("/v1/model")).json()).models; }
   catch (error) {
-    if (error.status !== 401) { at("status").textContent = error.message; return; }
-    locked = true;
-    at("keywrong").textContent = sessionStorage.getItem("key") ? say("key_wrong") : "";
-    at("keybox").hidden = false;
-    at("key").focus();
+    if (error.status !== 401) tell(at("status"), "reason", { reason: error });
     return;
   }
+  hush(at("status"));
   at("keybox").hidden = true;
   at("ask").hidden = false;
+  const before = at("model").value;
   at("model").replaceChildren(...models.map((model) => make("option", { value: model.name, textContent: model.name })));
+  if (models.some((model) => model.name === before)) at("model").value = before;
   showModel();
 }
 
@@ -90,8 +80,8 @@ async function answer(file) {
   const item = make("li");
   const remove = tell(make("button", { type: "button" }, "×"), "remove", { name }, "aria-label");
   remove.textContent = "×";
-  remove.addEventListener("click", () => { item.remove(); at("files").focus(); });
   const image = make("img", { src: URL.createObjectURL(file) });
+  remove.addEventListener("click", () => { item.remove(); URL.revokeObjectURL(image.src); at("files").focus(); });
   tell(image, "picture_of", { name }, "alt");
   const frame = make("div", { className: "frame" }, image);
   item.append(make("h2", {}, make("span", { textContent: name }), remove), frame);
@@ -102,8 +92,8 @@ async function answer(file) {
     const told = model.task === "classification" ? await classify(model, file, item) : await segment(model, file, name, item, frame);
     tell(at("status"), "done", { name, answer: told });
   } catch (error) {
-    item.append(make("p", { className: "error", textContent: error.message }));
-    tell(at("status"), "failed", { name, reason: error.message });
+    item.append(tell(make("p", { className: "error" }), "reason", { reason: error }));
+    tell(at("status"), "failed", { name, reason: error });
   }
 }
 
@@ -118,21 +108,23 @@ async function generate() {
   const title = tell(make("span"), ...named);
   const remove = tell(make("button", { type: "button" }, "×"), "remove", { name: seed }, "aria-label");
   remove.textContent = "×";
-  remove.addEventListener("click", () => { item.remove(); at("seed").focus(); });
+  const image = make("img");
+  remove.addEventListener("click", () => { item.remove(); URL.revokeObjectURL(image.src); at("seed").focus(); });
   item.append(make("h2", {}, title, remove));
   at("answers").prepend(item);
   tell(at("status"), "working", { name: title.textContent });
   try {
     const file = await (await ask(`/v1/generate?${query}`, { method: "POST" })).blob();
-    const image = make("img", { src: URL.createObjectURL(file) });
+    if (!item.isConnected) return;  // taken away meanwhile
+    image.src = URL.createObjectURL(file);
     tell(image, "made_alt", { seed }, "alt");
     const kept = ["generated", seed, ...(label ? [label.replace(/[^\p{L}\p{N}_-]+/gu, "_")] : []), at("count").value].join("-");
     const save = tell(make("a", { className: "button", href: image.src, download: `${kept}.png` }), "save");
     item.append(make("div", { className: "frame" }, image), make("p", {}, save), tell(make("p"), "no_photograph"));
     tell(at("status"), "done", { name: title.textContent, answer: at("count").value });
   } catch (error) {
-    item.append(make("p", { className: "error", textContent: error.message }));
-    tell(at("status"), "failed", { name: title.textContent, reason: error.message });
+    item.append(tell(make("p", { className: "error" }), "reason", { reason: error }));
+    tell(at("status"), "failed", { name: title.textContent, reason: error });
   }
 }
 
@@ -229,7 +221,7 @@ function legend(model, counts, total, hidden, redraw) {
 
 async function openCamera() {
   try {
-    at("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: true });
+    at("video").srcObject = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     at("viewfinder").hidden = false;
     at("take").focus();
   } catch (error) { tell(at("status"), "no_camera", { reason: error.message }); }
@@ -242,11 +234,7 @@ async function showApi(event) {
   try {
     const told = new DOMParser().parseFromString(await (await ask("/docs")).text(), "text/html");
     at("docs").replaceChildren(...told.querySelector("main").childNodes);
-  } catch (error) {
-    at("status").textContent = error.message;
-    if (error.status === 401) at("key").focus();
-    return;
-  }
+  } catch (error) { tell(at("status"), "reason", { reason: error }); return; }
   at("docs").querySelector('a[href="/openapi.json"]').addEventListener("click", saveOpenApi);
   at("docs").hidden = false;
   at("docs").focus();
@@ -254,8 +242,12 @@ async function showApi(event) {
 
 async function saveOpenApi(event) {
   event.preventDefault();
-  const file = await (await ask("/openapi.json")).blob();
-  make("a", { href: URL.createObjectURL(file), download: "openapi.json" }).click();
+  let file;
+  try { file = await (await ask("/openapi.json")).blob(); }
+  catch (error) { tell(at("status"), "reason", { reason: error }); return; }
+  const link = make("a", { href: URL.createObjectURL(file), download: "openapi.json" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);  // the download begins after this
 }
 
 function closeCamera() {
@@ -286,7 +278,7 @@ at("keybox").addEventListener("submit", (event) => {
   const given = at("key").value.trim();
   at("key").value = "";
   // What no header can carry, such as a zero-width space from a chat, would be kept and fail for ever.
-  if (!/^[\x21-\x7e]+$/.test(given)) { at("keywrong").textContent = say("key_wrong"); return; }
+  if (!/^[\x21-\x7e]+$/.test(given)) { tell(at("keywrong"), "key_wrong"); return; }
   sessionStorage.setItem("key", given);
   meet();
 });

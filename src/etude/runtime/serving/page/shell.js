@@ -24,4 +24,49 @@ function labelPage(chosen) {
   document.documentElement.lang = at("language").value = language;
   document.title = say("title");
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  for (const element of document.querySelectorAll("[data-told]")) phrase(element);
+}
+
+// A text that follows the language, in an element or in one of its attributes. Where a field is an error, it is told why.
+function tell(element, told, fields = {}, into = "") {
+  const plain = ([name, value]) => [name, value instanceof Error ? { error: causes(value) } : value];
+  element.dataset.told = JSON.stringify({ told, ...Object.fromEntries(Object.entries(fields).map(plain)) });
+  if (into) element.dataset.into = into;
+  phrase(element);
+  return element;
+}
+
+function phrase(element) {
+  const { told, ...fields } = JSON.parse(element.dataset.told);
+  for (const name in fields) if (fields[name]?.error) fields[name] = why(fields[name].error);
+  if (element.dataset.into) element.setAttribute(element.dataset.into, say(told, fields));
+  else element.textContent = say(told, fields);
+}
+
+function hush(element) {
+  delete element.dataset.told;
+  element.textContent = "";
+}
+
+const causes = ({ code, cause, facts, message }) => ({ code, cause, facts, message });
+
+// What went wrong, in the most specific words that there are; else in the server's own.
+function why({ code, cause, facts, message }) {
+  const word = [`error_${code}_${cause}`, `error_${code}`].find((each) => each in words[language]);
+  const number = (fact) => (typeof fact === "number" ? new Intl.NumberFormat(language).format(fact) : fact);
+  const told = Object.fromEntries(Object.entries(facts ?? {}).map(([name, fact]) => [name, number(fact)]));
+  return word ? say(word, told) : message;
+}
+
+const failure = (message, fields) => Object.assign(new Error(message), fields);
+
+// Ask; what is refused is thrown, with its code, its cause and its facts.
+async function request(path, options = {}) {
+  const answer = await fetch(path, options).catch((error) => { throw failure(error.message, { code: "unreachable" }); });
+  if (answer.ok) return answer;
+  const { status } = answer;
+  const given = (await answer.json().catch(() => null))?.error;
+  const told = given?.code ? given : { code: "status", facts: { status }, message: answer.statusText };  // a proxy's, say
+  const retryS = Number(answer.headers.get("retry-after")) || 1;
+  throw failure(told.message, { status, code: told.code, cause: told.cause, facts: told.facts, retryS });
 }

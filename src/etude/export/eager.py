@@ -1,0 +1,35 @@
+"""How much memory PyTorch takes to answer one picture at a time, in a process that does nothing else.
+
+python -m etude.export.eager NETWORK.pt2 HEIGHT WIDTH
+
+It imports no more than it needs: what it holds is what is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from etude.core.machine import usable_threads
+from etude.runtime.measuring import peak_memory_mb, percentiles_ms
+
+_SECONDS: Final = 0.5
+
+
+def main(words: list[str]) -> None:
+    """Ask the exported program that the command line names, and print the peak memory in MiB as JSON."""
+    path, height, width = words
+    torch.set_num_threads(usable_threads())
+    network = torch.export.load(path).module()
+    one_BHWC: Tensor = torch.zeros(1, int(height), int(width), 3, dtype=torch.uint8)
+    with torch.no_grad():
+        percentiles_ms(lambda: network(one_BHWC), _SECONDS)
+    sys.stdout.write(json.dumps(peak_memory_mb()) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
