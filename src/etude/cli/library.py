@@ -49,6 +49,9 @@ def index_pictures(
 
     if to.suffix not in (".sqlite", ".csv", ".parquet"):
         raise MistakeError(sentence("index", "--to", "a .sqlite, .csv or .parquet file", shown(to)))
+    if to.name.endswith(".corrections.csv"):
+        remedy = "Of this name are the corrections that are kept of a library."
+        raise MistakeError(sentence("index", "--to", "a table of another name", shown(to), remedy))
     if not 0 < max_megapixels < math.inf:  # NaN is neither
         raise MistakeError(sentence("index", "--max-megapixels", "a number above 0", max_megapixels))
     model = load(bundle, threads=1, max_pixels=round(max_megapixels * 1e6))

@@ -47,6 +47,9 @@ def check_place(path: Path, *, as_folder: bool) -> None:
     if not path.name:
         raise MistakeError(sentence("export", "--to", "a file or a folder with a name", str(path)))
     try:
+        if as_folder and path.is_symlink():
+            remedy = "Give the folder that it leads to."
+            raise MistakeError(sentence("export", "--to", "a folder of its own", f"{path}, a link", remedy))
         if as_folder:
             _restore(path)
         _check_replaced(path, as_folder=as_folder)

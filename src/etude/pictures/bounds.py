@@ -23,8 +23,12 @@ MAX_MARKERS: Final = 10_000
 """Files of more segments, chunks or blocks than this are refused; each costs a few microseconds of Python."""
 MAX_TILES: Final = 1 << 16
 """TIFF files of more tiles or strips than this are refused."""
-MAX_RUN_LENGTH: Final = 4_000_000
-"""BMP files with run lengths and more pixels, or bytes, than this are refused: Pillow decodes them in Python."""
+MAX_RUN_LENGTH: Final = 4_200_000
+"""BMP files with run lengths and more pixels than a large screen are refused: Pillow decodes them in Python."""
+MAX_RUN_BYTES: Final = 4_000_000
+"""And those of more bytes."""
+MAX_EXIF: Final = 1_000_000
+"""Pictures with more bytes of Exif are refused: Pillow makes an object of each of its numbers."""
 
 _TILE_PX: Final = 1 << 20
 """Tiles of this many pixels are let be, however small the picture: a megapixel is soon decoded."""
@@ -38,13 +42,18 @@ _STEP: Final = re.compile(rb"[^\xff]*+\xff++([^\xff])", re.DOTALL)
 """What Pillow's reader of a JPEG's header goes through up to and with the next marker."""
 _BARE: Final = frozenset({0x00, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)})
 """What follows a byte 255 and has no segment."""
-_MARKER: Final = re.compile(rb"\xff([^\x00\xff\xd0-\xd8])", re.DOTALL)
-"""What begins a segment of a JPEG: within a scan, a byte 255 is followed by 0, or is a restart."""
+_MARKER: Final = re.compile(rb"\xff([\xc0-\xcf\xd9-\xfe])", re.DOTALL)
+"""What begins a segment of a JPEG behind its first scan; libjpeg passes over lower codes, which have no length."""
 _CHUNK: Final = struct.Struct(">I4s")
 _PARTS: Final = {b"iCCP": MAX_MARKERS // 10}
 """As how many parts a chunk of a PNG counts: a profile of a kilobyte becomes a megabyte."""
 _STRIPS, _TILES = 273, 324
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = _SIZES = 256, 257, 322, 323
+_NOTES: Final = (34665, 34853)
+"""Where a camera's notes lie, which Pillow reads too."""
+_SIZES_OF_TYPES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""The bytes of each type of TIFF field with more than one."""
+_TEXTS, _SHORTS = (1, 2, 7), 3
 _INTEGERS: Final = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4, 13: 4, 16: 8, 17: 8, 18: 8}
 """The bytes of each type of TIFF field that a decoder may take for a whole number."""
 
@@ -70,7 +79,8 @@ def check_bytes(content: bytes, file_format: str, name: str, max_pixels: int) ->
         max_pixels: refuse pictures with more pixels than this.
 
     Raises:
-        DataError: if it would; its `cause` is `pixels`, `scans`, `markers`, `parts` or `damaged`.
+        DataError: if it would; its `cause` is `pixels`, `tiles`, `run_lengths`, `scans`, `markers`, `parts` or
+            `damaged`.
     """
     if (check := _CHECKS.get(file_format)) is not None:
         check(content, name, max_pixels)
@@ -100,11 +110,13 @@ def out_of_memory(name: str, size_px: tuple[int, int] | None, length: int = 0) -
     return DataError(text, cause="memory", facts=facts)
 
 
-def _too_large(name: str, rule: str, size_px: tuple[int, int], most: int, found: str) -> DataError:
+def _too_large(
+    name: str, rule: str, size_px: tuple[int, int], most: int, found: str, *, cause: str = "pixels"
+) -> DataError:  # fmt: skip
     """Return the error of a picture, or of a part of it, with more than `most` pixels."""
     remedy = "It may be a decompression bomb; scale it down if it is a real picture."
     text = sentence("pictures", name, rule, found, remedy)
-    return DataError(text, cause="pixels", facts={"width": size_px[1], "height": size_px[0], "most": most})
+    return DataError(text, cause=cause, facts={"width": size_px[1], "height": size_px[0], "most": most})
 
 
 def _too_many(name: str, cause: str, rule: str, most: int) -> DataError:
@@ -124,7 +136,7 @@ def _check_jpeg(content: bytes, name: str, _max_pixels: int) -> None:
 
     Up to the first scan a marker is looked for as Pillow does it; behind that as libjpeg does.
     """
-    at, markers, junk = 2, 0, 0
+    at, markers, junk, exif = 2, 0, 0, 0
     while (found := _STEP.match(content, at)) is not None:
         markers, junk = markers + 1, junk + found.end() - at - 2
         if markers > MAX_MARKERS or junk > _JUNK:
@@ -134,7 +146,18 @@ def _check_jpeg(content: bytes, name: str, _max_pixels: int) -> None:
             _check_scans(content, name, at, markers)
             return
         if code not in _BARE:  # what the segment says of itself is passed over
-            at += max(2, int.from_bytes(content[at : at + 2], "big"))
+            length = max(2, int.from_bytes(content[at : at + 2], "big"))
+            exif += length if content[at + 2 : at + 8] == b"Exif\0\0" else 0
+            _check_exif(exif, name)
+            at += length
+    if junk + max(0, len(content) - at) > _JUNK:  # Pillow looks for a marker to the last byte
+        raise _too_many(name, "markers", f"a JPEG of at most {MAX_MARKERS} markers", MAX_MARKERS)
+
+
+def _check_exif(length: int, name: str) -> None:
+    """Refuse very much of what a camera notes."""
+    if length > MAX_EXIF:
+        raise _too_many(name, "parts", f"a picture of at most {MAX_EXIF} bytes of Exif", MAX_EXIF)
 
 
 def _check_scans(content: bytes, name: str, at: int, markers: int) -> None:
@@ -164,6 +187,8 @@ def _check_png(content: bytes, name: str, _max_pixels: int) -> None:
             parts += _PARTS.get(kind, 1)
         if parts > MAX_MARKERS:
             raise _too_many(name, "parts", f"a PNG of at most {MAX_MARKERS} chunks", MAX_MARKERS)
+        if kind == b"eXIf":
+            _check_exif(length, name)
         at += length + 12
 
 
@@ -222,6 +247,15 @@ def _check_webp(content: bytes, name: str, max_pixels: int) -> None:
     else:  # VP8, or what the decoder refuses
         width, height = (side & 0x3FFF for side in _u16s(head, 6, 2))
     check_size(height, width, name, max_pixels)
+    at = 12
+    for _ in range(MAX_MARKERS):
+        if at + 8 > len(content):
+            return
+        length = int.from_bytes(content[at + 4 : at + 8], "little")
+        if content[at : at + 4] == b"EXIF":
+            _check_exif(length, name)
+        at += 8 + length + (length & 1)
+    raise _too_many(name, "parts", f"a WebP of at most {MAX_MARKERS} chunks", MAX_MARKERS)
 
 
 def _check_bmp(content: bytes, name: str, _max_pixels: int) -> None:
@@ -235,15 +269,15 @@ def _check_bmp(content: bytes, name: str, _max_pixels: int) -> None:
             f"at most {MAX_RUN_LENGTH / 1e6:g} megapixels of run lengths",
             f"{abs(width)} × {abs(height)} pixels",
         )
-        raise _too_large(name, rule, (abs(height), abs(width)), MAX_RUN_LENGTH, found)
-    if len(content) > MAX_RUN_LENGTH:
-        rule = f"a BMP with run lengths of at most {MAX_RUN_LENGTH} bytes"
-        raise _too_many(name, "parts", rule, MAX_RUN_LENGTH)
+        raise _too_large(name, rule, (abs(height), abs(width)), MAX_RUN_LENGTH, found, cause="run_lengths")
+    if len(content) > MAX_RUN_BYTES:
+        rule = f"a BMP with run lengths of at most {MAX_RUN_BYTES} bytes"
+        raise _too_many(name, "parts", rule, MAX_RUN_BYTES)
 
 
 def _check_tiff(content: bytes, name: str, max_pixels: int) -> None:
     """Refuse large tiles, which libtiff decodes whole, and very many tiles, strips or fields."""
-    fields = _tiff_fields(content, name)
+    fields = _Tiff(content, name).fields()
     if max(fields.get(tag, (0, 0))[0] for tag in (_STRIPS, _TILES)) > MAX_TILES:
         raise _too_many(name, "parts", f"a TIFF of at most {MAX_TILES} tiles or strips", MAX_TILES)
     if _TILE_WIDTH not in fields and _TILE_HEIGHT not in fields:
@@ -257,43 +291,70 @@ def _check_tiff(content: bytes, name: str, max_pixels: int) -> None:
     most = max(_TILE_PX, min(max_pixels, 16 * height * width))
     if tile_height * tile_width > most:
         rule = f"in tiles of at most {most / 1e6:.3g} megapixels"
-        raise _too_large(name, rule, (tile_height, tile_width), most, found)
+        raise _too_large(name, rule, (tile_height, tile_width), most, found, cause="tiles")
     whole = -(-height // tile_height) * tile_height, -(-width // tile_width) * tile_width
     most = 2 * max(_TILE_PX, max_pixels)  # tiles may stand out over a picture that is let in
     if whole[0] * whole[1] > most:
-        raise _too_large(name, f"in tiles of at most {most / 1e6:.3g} megapixels in all", whole, most, found)
+        raise _too_large(
+            name, f"in tiles of at most {most / 1e6:.3g} megapixels in all", whole, most, found, cause="tiles"
+        )
 
 
-def _tiff_fields(content: bytes, name: str) -> dict[int, tuple[int, int]]:
-    """Return of the first picture's fields how many numbers each has, and the first of those that tell a size.
+class _Tiff:
+    """The fields of a TIFF, read here rather than by Pillow: libtiff reads them anew and decodes by what it finds."""
 
-    They are read here rather than by Pillow, since libtiff reads them anew and decodes by what it finds.
+    def __init__(self, content: bytes, name: str) -> None:
+        self._content, self._name = content, name
+        self._order: Literal["big", "little"] = "big" if content[:1] == b"M" else "little"
+        self._word, self._of_count = (8, 8) if b"+" in content[2:4] else (4, 2)
+        self._held = 0
 
-    Raises:
-        DataError: if there are very many fields, or one that tells a size stands there twice or is no single number.
-    """
-    order: Literal["big", "little"] = "big" if content[:1] == b"M" else "little"
-    word, of_count = (8, 8) if b"+" in content[2:4] else (4, 2)
+    def fields(self) -> dict[int, tuple[int, int]]:
+        """Return of the first picture's fields how many numbers each has, and the first of those that tell a size.
 
-    def number(at: int, length: int) -> int:
-        return int.from_bytes(content[at : at + length], order)
+        Raises:
+            DataError: if there are very many fields or numbers, or a field that tells a size stands there twice or is
+                no single number.
+        """
+        fields: dict[int, tuple[int, int]] = {}
+        for tag, kind, length, value_at in self._entries(self._number(self._word, self._word)):
+            if tag in (_STRIPS, _TILES):
+                fields[tag] = max(length, fields.get(tag, (0, 0))[0]), 0
+            elif tag in _SIZES:
+                size = _INTEGERS.get(kind, 0)
+                if tag in fields or length != 1 or not size:
+                    raise _odd(self._name, f"a field {tag} that stands there twice, or is no whole number")
+                at = value_at if size <= self._word else self._number(value_at, self._word)
+                fields[tag] = 1, self._number(at, size)
+            elif tag in _NOTES:
+                for _ in self._entries(self._number(value_at, self._word)):
+                    pass
+        return fields
 
-    at = number(word, word)
-    count, at = number(at, of_count), at + of_count
-    if count > MAX_MARKERS:
-        raise _too_many(name, "parts", f"a TIFF of at most {MAX_MARKERS} fields", MAX_MARKERS)
-    fields: dict[int, tuple[int, int]] = {}
-    for entry_at in range(at, min(at + count * (4 + 2 * word), len(content)), 4 + 2 * word):
-        tag, length = number(entry_at, 2), number(entry_at + 4, word)
-        if tag in (_STRIPS, _TILES):
-            fields[tag] = max(length, fields.get(tag, (0, 0))[0]), 0
-        elif tag in _SIZES:
-            size = _INTEGERS.get(number(entry_at + 2, 2), 0)
-            if tag in fields or length != 1 or not size:
-                raise _odd(name, f"a field {tag} that stands there twice, or is no whole number")
-            value_at = entry_at + 4 + word
-            fields[tag] = 1, number(value_at if size <= word else number(value_at, word), size)
-    return fields
+    def _entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
+        """Give tag, type, count of numbers and place of the value of each field of a directory.
+
+        Raises:
+            DataError: if there are very many fields, or more in them than the file holds.
+        """
+        word, content = self._word, self._content
+        count, at = self._number(at, self._of_count), at + self._of_count
+        if count > MAX_MARKERS:
+            raise _too_many(self._name, "parts", f"a TIFF of at most {MAX_MARKERS} fields", MAX_MARKERS)
+        for entry_at in range(at, min(at + count * (4 + 2 * word), len(content)), 4 + 2 * word):
+            tag, kind = self._number(entry_at, 2), self._number(entry_at + 2, 2)
+            length = self._number(entry_at + 4, word)
+            # Bytes and texts are one object; of all others Pillow makes one for each number.
+            most = MAX_TILES * (1 if kind != _SHORTS else 4)
+            if length > most and kind not in _TEXTS and tag not in (_STRIPS, _TILES):
+                raise _too_many(self._name, "parts", f"a TIFF of at most {most} numbers in a field", most)
+            self._held += length * _SIZES_OF_TYPES.get(kind, 1)
+            if self._held > 2 * len(content) + MAX_EXIF:  # each is read, and fields may share their place
+                raise _odd(self._name, "fields that hold more than the file")
+            yield tag, kind, length, entry_at + 4 + word
+
+    def _number(self, at: int, length: int) -> int:
+        return int.from_bytes(self._content[at : at + length], self._order)
 
 
 _CHECKS: Final[dict[str, Callable[[bytes, str, int], None]]] = {

@@ -11,6 +11,7 @@ import contextlib
 import io
 import os
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ _UPRIGHT: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 
-_HUSHED: Final[tuple[object, ...]] = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_HUSHED: Final[tuple[object, ...]] = ("ignore", None, UserWarning, re.compile(r"PIL\."), 0)
 """The filter that keeps in what Pillow's own modules warn of, as Python's list of filters has it."""
 _hushing = threading.Lock()
 
@@ -118,6 +119,7 @@ class OpenPicture:
         self.name = printable(name or (str(raw) if isinstance(raw, Path) else "the picture"))
         content = read_file(raw, self.name) if isinstance(raw, Path) else raw
         self.file_format = _format_of(content, self.name)
+        max_pixels = min(max_pixels, _most_of(self.file_format))
         check_bytes(content, self.file_format, self.name, max_pixels)
         self._length = len(content)
         self._told_px: SizePx | None = None
@@ -126,7 +128,9 @@ class OpenPicture:
         self._told_px = self._image.height, self._image.width
         check_size(*self._told_px, self.name, max_pixels)
         # Handed over at once: for each of its blocks of 64 KiB a thread would wait for Python's lock again.
-        self._image.decodermaxblock = max(self._image.decodermaxblock, len(content))
+        # Of several strips each would be handed all of the file.
+        if len(getattr(self._image, "tile", ())) == 1:
+            self._image.decodermaxblock = max(self._image.decodermaxblock, len(content))
         with self._decoding():
             if self.file_format != "JPEG":  # only a JPEG gains from waiting until the size is known
                 self._image.load()
@@ -188,6 +192,10 @@ class OpenPicture:
         except Exception as error:  # decoders raise nearly anything on a forged file
             if isinstance(error, MemoryError) or (isinstance(error, OSError) and "out of memory" in str(error)):
                 raise out_of_memory(self.name, self._told_px, self._length) from error
+            if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):  # the application's
+                rule = "a picture within Pillow's own bound"
+                text = sentence("pictures", self.name, rule, str(error), "Raise PIL.Image.MAX_IMAGE_PIXELS.")
+                raise DataError(text) from error
             found = f"{how_many(self._length, 'byte')} that end too early or are damaged ({error})"
             text = sentence("pictures", self.name, "a whole picture file", found, _REMEDY)
             raise DataError(text, cause="damaged") from error
@@ -313,6 +321,12 @@ def _describe(content: bytes) -> tuple[str, str, str]:
     return "kind", f"{how_many(len(content), 'byte')} of another kind", _REMEDY
 
 
+def _most_of(file_format: str) -> int:
+    """Return the most pixels that Pillow itself lets in, of the formats for which its decoders look."""
+    most = Image.MAX_IMAGE_PIXELS
+    return 2 * most if most is not None and file_format in ("GIF", "TIFF", "WEBP") else sys.maxsize
+
+
 def _hush_pillow() -> None:
     """Have what Pillow's modules warn of ignored: our own checks say what has to be said.
 
@@ -323,7 +337,9 @@ def _hush_pillow() -> None:
     if not _is_hushed():
         with _hushing:
             if not _is_hushed():
-                warnings.filterwarnings("ignore", module=r"PIL\.")
+                warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+                # Of its bound on pixels an application may want to hear, even as an error: its filters come first.
+                warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning, append=True)
 
 
 def _is_hushed() -> bool:

@@ -47,6 +47,11 @@ def train_generators(job: Job, watch: Watcher) -> tuple[float, list[str]]:
     return sum(float(about["seconds"]) for about in abouts), notes
 
 
+def seconds_of(extra: Extra) -> float:
+    """Return the seconds that the training of a generator took; 0 where it is not trained."""
+    return float(_read(extra)[1]["seconds"]) if (Path(extra.folder) / PICTURES_FILE).exists() else 0.0
+
+
 def training_part(job: Job) -> PreparedSet:
     """Return the training part, with the generated pictures behind it where the job has some.
 

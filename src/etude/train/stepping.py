@@ -85,7 +85,7 @@ def cut_batch(batch: Batch, count: int) -> Iterator[Batch]:
         yield batch
         return
     count = min(count, len(batch))
-    ends = [len(batch) * number // count for number in range(count + 1)]  # evenly: no part is left with one picture
+    ends = [len(batch) * number // count for number in range(count + 1)]  # evenly: none is smaller than it must be
     for place in starmap(slice, pairwise(ends)):
         others, mix = batch.other_targets, batch.mix_B
         yield replace(

@@ -135,3 +135,13 @@ def test_a_folder_that_breaks_off_leaves_nothing_and_the_one_before(
     monkeypatch.undo()
     assert [entry.name for entry in tmp_path.iterdir()] == ["breeds"]
     assert load(path).name == "colours"
+
+
+def test_a_link_to_a_folder_is_no_place_for_a_folder(tmp_path: Path) -> None:
+    """It would be renamed itself, and stand in the way of every export to come."""
+    (tmp_path / "v1").mkdir()
+    (tmp_path / "current").symlink_to("v1")
+    (tmp_path / "nowhere").symlink_to("v0")
+    for name in ("current", "nowhere"):
+        with pytest.raises(MistakeError, match=r"a link.*Give the folder that it leads to"):
+            check_place(tmp_path / name, as_folder=True)

@@ -77,19 +77,19 @@ def tiled(side=(64, 64), tile=(64, 64), *, extra=(), tile_kind=4, planes=1, pack
 def test_a_small_tiff_of_one_large_tile_is_refused(options, planes):
     """libtiff decodes whole tiles: 49 kB became 48 MiB, whatever the limit of pixels."""
     error = refusal(tiled(tile=(4096, 4096), planes=planes, **options), max_pixels=10_000)
-    assert error.cause == "pixels"
+    assert error.cause == "tiles"
     assert error.facts == {"width": 4096, "height": 4096, "most": 1 << 20}
     assert "must be in tiles of at most 1.05 megapixels. Got '64 × 64 pixels in tiles of 4096 × 4096'" in str(error)
 
 
 def test_a_tile_far_larger_than_its_picture_is_refused_within_the_limit_too():
-    assert refusal(tiled(tile=(4096, 4096))).cause == "pixels"
+    assert refusal(tiled(tile=(4096, 4096))).cause == "tiles"
 
 
 def test_a_thin_picture_of_wide_tiles_is_refused():
     """Each of its tiles is small; together they hold a thousand times the pixels."""
     error = refusal(tiled((1 << 16, 1), (64, 1024)), max_pixels=1 << 20)
-    assert error.cause == "pixels"
+    assert error.cause == "tiles"
     assert error.facts["width"] == 1024
 
 
@@ -318,7 +318,7 @@ def test_a_run_length_bmp_is_read_while_it_is_small():
 def test_a_large_run_length_bmp_is_refused(height):
     """Pillow fills its lines a pixel at a time, in Python: 4 s of 40 megapixels, from a few kB."""
     error = refusal(run_length_bmp(2000, height, b"\1\1\0\0" * 4000))
-    assert error.cause == "pixels"
+    assert error.cause == "run_lengths"
     assert error.facts == {"width": 2000, "height": 4000, "most": bounds.MAX_RUN_LENGTH}
 
 
@@ -339,3 +339,102 @@ def test_the_most_that_is_let_in_costs_little(monkeypatch):
     decode(animation[:at] + b"!\xf0\0\0" * (most // 3) + animation[at:])
     decode(run_length_bmp(1000, 1000, b"\1\1\0\0" * 1000))
     assert time.process_time() - begun < 2
+
+
+@pytest.mark.parametrize("bare", [b"\xff\x01", b"\xff\x02", b"\xff\xbf"])
+def test_scans_hidden_behind_a_marker_without_length_are_counted(bare):
+    """libjpeg passes over these; taken for a segment, they would hide what follows for 64 kB."""
+    raw = encode(Image.fromarray(noise()), "JPEG", progressive=True)
+    at = raw.index(b"\xff\xda")
+    end = raw.index(b"\xff\xda", at + 2)
+    forged = raw[:end] + bare + raw[at:end] * 500 + raw[end:]
+    assert refusal(forged).cause == "scans"
+
+
+@pytest.mark.parametrize("junk", [b"\0", b"\xff"])
+def test_junk_up_to_the_end_of_a_jpeg_is_counted(junk):
+    raw = encode(Image.fromarray(noise()), "JPEG")
+    assert refusal(raw[: raw.index(b"\xff\xdb")] + junk * 200_000).cause == "markers"
+
+
+def test_very_much_exif_is_refused():
+    """Pillow adds the segments up one by one, and makes an object of each number in them."""
+    raw = encode(Image.fromarray(noise()), "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", 60_000) + b"Exif\0\0" + bytes(59_992)
+    assert decode(raw[:2] + segment * 16 + raw[2:]).shape == (24, 36, 3)
+    assert refusal(raw[:2] + segment * 17 + raw[2:]).cause == "parts"
+    png = encode(Image.fromarray(noise()))
+    assert refusal(png[:33] + chunk(b"eXIf", bytes(1_000_001)) + png[33:]).cause == "parts"
+    webp = encode(Image.fromarray(noise()), "WEBP", exif=b"Exif\0\0" + bytes(1_000_002))
+    assert refusal(webp).cause == "parts"
+
+
+def strips(*extra):
+    """A small grey picture of one strip, with further fields."""
+    fields = [
+        (256, 4, [4]), (257, 4, [4]), (258, 3, [8]), (259, 3, [1]), (262, 3, [1]), (273, 4, ["body"]), (277, 3, [1]),
+        (278, 4, [4]), (279, 4, [16]), *extra,
+    ]  # fmt: skip
+    return tiff(fields, bytes(range(16)))
+
+
+def test_fields_of_very_many_numbers_are_refused():
+    assert decode(strips((33922, 4, [1] * 60_000))).shape == (4, 4, 3)
+    assert refusal(strips((33922, 4, [1] * 70_000))).cause == "parts"
+    notes = strips((34665, 4, ["body"]))
+    at = len(notes) - 16
+    entry = struct.pack("<HHII", 0x9201, 5, 70_000, 0)
+    assert refusal(notes[:at] + struct.pack("<H", 1) + entry + bytes(10)).cause == "parts"
+
+
+def test_fields_that_share_their_place_are_refused():
+    """Each is read by itself: ten thousand of them would make of a file of 1 MB ten thousand."""
+    shared = [(60_000 + number, 16, [0] * 2) for number in range(500)]
+    raw = bytearray(strips(*shared) + bytes(500_000))
+    for number in range(500):
+        entry_at = raw.index(struct.pack("<HH", 60_000 + number, 16))
+        raw[entry_at + 4 : entry_at + 8] = struct.pack("<I", 60_000)
+    assert refusal(bytes(raw)).cause == "damaged"
+
+
+def test_a_tiff_of_many_strips_on_the_same_bytes_costs_little():
+    """Handed the whole file for each strip, a decoder read 19 GB of it."""
+    count = 2_000
+    fields = [
+        (256, 4, [16]), (257, 4, [count]), (258, 3, [8]), (259, 3, [1]), (262, 3, [1]), (273, 4, ["body"] * count),
+        (277, 3, [1]), (278, 4, [1]), (279, 4, [16] * count),
+    ]  # fmt: skip
+    raw = tiff(fields, bytes(19_000_000))
+    started = time.process_time()
+    assert decode(raw).shape == (count, 16, 3)
+    assert time.process_time() - started < 0.7
+
+
+def test_a_run_length_screen_is_read():
+    line = b"\xff\0" * 10 + b"\x0a\0" + b"\0\0"  # ten runs of 255 pixels and one of 10
+    assert decode(run_length_bmp(2560, 1600, line * 1600)).shape == (1600, 2560, 3)
+
+
+def test_beyond_pillows_own_bound_a_size_is_told_as_a_size(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    error = refusal(encode(Image.fromarray(noise()), "WEBP"), max_pixels=10_000)
+    assert (error.cause, error.facts) == ("pixels", {"width": 36, "height": 24, "most": 600})
+
+
+def test_an_application_may_make_errors_of_pillows_bombs():
+    raw = encode(Image.fromarray(noise()))
+    script = (
+        "import io, sys, warnings\n"
+        "from PIL import Image\n"
+        "from etude.pictures.reading import decode\n"
+        "warnings.simplefilter('error', Image.DecompressionBombWarning)\n"
+        "raw = bytes.fromhex(sys.stdin.read())\n"
+        "decode(raw)\n"
+        "Image.MAX_IMAGE_PIXELS = 500\n"
+        "try:\n"
+        "    Image.open(io.BytesIO(raw))\n"
+        "except Image.DecompressionBombWarning:\n"
+        "    print('still an error')\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], input=raw.hex(), capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("still an error\n", "")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.unit.runtime.library_disk import as_before, head, make, row, state
 
-from etude.cli.library import search_library
+from etude.cli.library import index_pictures, search_library
 from etude.core.errors import EtudeError, MistakeError, StorageError
 from etude.runtime.library.database import Library
 
@@ -266,3 +266,72 @@ def test_a_full_disk_beside_the_library_is_told_and_the_library_is_closed(
     assert library.search()[0].label == "malamute"
     library.close()
     assert (tmp_path / "l.corrections.csv").exists()
+
+
+def test_a_library_whose_writer_was_cut_off_is_taken_back_to_what_it_was(tmp_path: Path) -> None:
+    """A writer that opens or closes goes through a journal; one that is killed then leaves it beside the file."""
+    path, cut = tmp_path / "l.sqlite", tmp_path / "cut"
+    make(path, [row(f"{number:05}.jpg") for number in range(500)]).close()
+    cut.mkdir()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as base:
+        base.execute("PRAGMA cache_size=1")
+        base.execute("BEGIN")
+        base.execute("UPDATE pictures SET label = 'malamute', reason = hex(randomblob(200))")
+        for file in (path, path.with_name("l.sqlite-journal")):
+            shutil.copy(file, cut / file.name)
+        base.execute("ROLLBACK")
+    for number, ways in enumerate(({"read_only": True}, {}, {"create": True})):
+        again = tmp_path / str(number)
+        shutil.copytree(cut, again)
+        library = Library(again / "l.sqlite", **ways)
+        assert library.counts() == [("husky", 500, 0)]
+        library.close()
+
+
+def test_a_library_that_was_cut_off_where_nothing_can_be_written_says_what_to_do(tmp_path: Path, monkeypatch) -> None:
+    path = tmp_path / "l.sqlite"
+    make(path, [row("first.jpg")]).close()
+
+    def refuse(base: sqlite3.Connection) -> bool:
+        raise sqlite3.OperationalError("attempt to write a readonly database")
+
+    monkeypatch.setattr("etude.runtime.library.opening.is_empty", refuse)
+    monkeypatch.setattr("etude.runtime.library.opening.sqlite_code", lambda error: sqlite3.SQLITE_READONLY)
+    with pytest.raises(MistakeError, match=r"l\.sqlite-journal beside it.*Copy both to a folder that can be written"):
+        Library(path, read_only=True)
+
+
+def test_corrections_of_a_session_that_was_cut_off_are_beside_the_library_once_it_is_opened(tmp_path: Path) -> None:
+    library = make(tmp_path / "before" / "l.sqlite", [row("a.jpg"), row("b.jpg")])
+    first, second = (found.sha256 for found in library.search())
+    library.correct(first, "malamute")
+    library.close()
+    library = Library(tmp_path / "before" / "l.sqlite")
+    library.correct(second, "malamute")
+    shutil.copytree(tmp_path / "before", tmp_path / "after")  # as a process that is killed leaves it
+    library.close()
+    kept = tmp_path / "after" / "l.corrections.csv"
+    assert second not in kept.read_text("utf-8-sig")
+    Library(tmp_path / "after" / "l.sqlite").close()
+    assert {line.split(",")[0] for line in kept.read_text("utf-8-sig").splitlines()[1:]} == {first, second}
+
+
+def test_an_empty_line_of_the_corrections_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    library = make(path, [row("a.jpg")])
+    library.correct(library.search()[0].sha256, "malamute")
+    library.close()
+    kept = tmp_path / "l.corrections.csv"
+    kept.write_text(kept.read_text("utf-8-sig") + "\n\n", "utf-8")
+    path.unlink()
+    library = Library(path, create=True)
+    assert library.taken_in == 1
+    library.close()
+
+
+def test_no_table_takes_the_place_of_the_corrections_that_are_kept(tmp_path: Path) -> None:
+    with pytest.raises(MistakeError, match="a table of another name"):
+        index_pictures(
+            tmp_path / "m.bundle", tmp_path, tmp_path / "l.corrections.csv", 0, 40.0,
+            as_json=False, replace=False, quiet=True,
+        )  # fmt: skip

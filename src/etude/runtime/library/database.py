@@ -43,8 +43,12 @@ class Library(LibraryFile):
     def __init__(self, path: Path, *, create: bool = False, read_only: bool = False) -> None:
         super().__init__(path, create=create, read_only=read_only)
         self._said: dict[str, Correction | None] = {}
+        self._is_kept = False
         try:
             self.taken_in = self._take_in() if create else 0
+            if not read_only:
+                with contextlib.suppress(MistakeError, StorageError):  # `close` says it
+                    self._keep_corrections()
         except BaseException:
             self._shut()
             raise
@@ -216,15 +220,22 @@ class Library(LibraryFile):
         return len(corrections)
 
     def _keep_corrections(self) -> None:
-        """Write the corrections beside the library, if one was made, or they are not there."""
+        """Write the corrections beside the library, where those that are there are not the same.
+
+        A library that was cut off kept them when it was opened next.
+        """
         rescued = rescue_file(self.path)
+        beside = read_rescue(rescued) if rescued.is_file() else []
         try:
             corrections = self._corrections()
         except StorageError:  # it broke while it was open: what is left lies beside it, or was said since
-            left = {row[0]: row for row in (read_rescue(rescued) if rescued.is_file() else [])}
+            if not self._is_kept:  # of those that were there before nothing is known
+                return
+            left = {row[0]: row for row in beside}
             corrections = [row for row in {**left, **self._said}.values() if row is not None]
-        if self._said or (corrections and not rescued.is_file()):
+        if sorted(corrections) != sorted(beside):
             write_rescue(rescued, corrections)
+        self._is_kept = True
 
     def _corrections(self) -> list[Correction]:
         rows = self._rows("SELECT sha256, label, at FROM corrections ORDER BY sha256")

@@ -23,8 +23,9 @@ from etude.pictures.reading import read_file
 from etude.runtime.heic import decode_heic, is_heic
 from etude.runtime.library.database import Library
 from etude.runtime.library.rows import Found, Key
+from etude.runtime.serving.app import invalid
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.guard import Guard, RefusedError
+from etude.runtime.serving.guard import Guard, RefusedError, error_form
 from etude.runtime.serving.metrics import Metrics
 from etude.runtime.serving.shell import add_shell
 
@@ -74,10 +75,10 @@ class Gallery:
         def thumb(number: Annotated[int, Path(ge=0, lt=2**63)]) -> Response:
             found = library.picture(number)
             if found is None:
-                raise RefusedError(404, "picture", "There is no such picture.")
+                raise RefusedError(404, "missing", "There is no such picture.")
             with contextlib.suppress(DataError):
                 return Response(make_thumb(found, library.max_pixels), media_type="image/jpeg")
-            raise RefusedError(404, "picture", "The picture cannot be read any more.")
+            raise RefusedError(404, "missing", "The picture cannot be read any more.")
 
         @routes.post("/api/corrections")
         async def correct(request: Request) -> list[dict[str, Any]]:
@@ -153,9 +154,10 @@ def _row(found: Found) -> dict[str, Any]:
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, RefusedError):
-        return JSONResponse({"error": {"code": error.code, "message": error.message}}, error.status)
-    if isinstance(error, HTTPException):
-        return JSONResponse({"error": {"code": "route", "message": str(error.detail)}}, error.status_code)
-    told = str(error) if isinstance(error, EtudeError) else "A parameter does not hold."
-    return JSONResponse({"error": {"code": "mistake", "message": told}}, 422)
+    if isinstance(error, RequestValidationError):
+        error = invalid(error)
+    elif isinstance(error, HTTPException):
+        error = RefusedError(error.status_code, "route", str(error.detail))
+    elif not isinstance(error, RefusedError):  # of a library that another program holds, say
+        error = RefusedError(422, "mistake", str(error))
+    return JSONResponse(error_form(error), error.status)

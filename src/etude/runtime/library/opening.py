@@ -106,7 +106,7 @@ def _check(path: Path, *, may_be_empty: bool) -> None:
     raise _no_library(path, opened.notice or "a file of another kind")
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, *, is_rolled_back: bool = False) -> Opened:
     """Open a file to read it.
 
     Others may be writing it, but where a head tells of a log and there is none: to look for one, SQLite would make it.
@@ -117,10 +117,28 @@ def _open(path: Path) -> Opened:
         is_empty(base)  # nothing is opened before something is asked
     except sqlite3.Error as error:
         base.close()
+        if sqlite_code(error) == sqlite3.SQLITE_READONLY and not is_rolled_back:
+            _roll_back(path)
+            return _open(path, is_rolled_back=True)
         if how == _UNCHANGING or sqlite_code(error) != sqlite3.SQLITE_CANTOPEN:
             raise
         how, base = _UNCHANGING, sqlite3.connect(_uri(path, _UNCHANGING), uri=True, check_same_thread=False)
     return Opened(base, _notice(path) if how == _UNCHANGING else "", mark if how == _UNCHANGING else None)
+
+
+def _roll_back(path: Path) -> None:
+    """Take back what a writer that was cut off had begun, which a journal beside the file knows.
+
+    Raises:
+        MistakeError: if that cannot be written.
+    """
+    try:
+        with contextlib.closing(sqlite3.connect(_uri(path, "mode=rw"), uri=True, timeout=_WAIT_S)) as base:
+            is_empty(base)
+    except sqlite3.Error as error:
+        remedy = "Copy both to a folder that can be written, and open it there."
+        found = f"a writer that was cut off, and {shown(_beside(path, '-journal').name)} beside it ({error})"
+        raise MistakeError(sentence("library", shown(path), "one that is whole", found, remedy)) from error
 
 
 def _how_to_read(path: Path) -> str:

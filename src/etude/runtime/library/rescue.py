@@ -54,7 +54,7 @@ def read_rescue(path: Path) -> list[Correction]:
             head, *rows = list(csv.reader(file)) or [[]]
         if head != _HEAD:
             raise ValueError(f"the columns {', '.join(head)[:100]!r}")
-        return [_correction(row) for row in rows]
+        return [_correction(row) for row in rows if row]  # an editor may leave an empty line
     except (OSError, ValueError, csv.Error) as error:
         rule = f"the corrections of a library, with commas and the columns {', '.join(_HEAD)}"
         remedy = "Mend it, or move it away: no correction is taken in then."

@@ -86,7 +86,8 @@ class TrainingFolder:
                 continue
             if os.path.lexists(file):
                 is_ours = _digest(file) == entry.content
-                if not (is_ours and any(_digest(picture.file) == entry.picture for picture in found)):
+                elsewhere = (picture.file for picture in found if not _is_same(picture.file, file))
+                if not (is_ours and any(_digest(other) == entry.picture for other in elsewhere)):
                     kept.append(file)
                     continue
                 _remove(file)
@@ -132,6 +133,13 @@ def _digest(path: Path) -> str:
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
     return ""
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two names are of one file, as they are once a folder to train on is indexed itself."""
+    with contextlib.suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 def _remove(file: Path) -> None:
