@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Final
 from xml.sax.saxutils import escape
 
 from markupsafe import Markup
@@ -17,6 +18,10 @@ from etude.report.words import Words
 
 _MOST_LINES = 44
 _LINE_PX, _TOP_PX = 22, 26
+_SHAPE_PX: Final = 490
+"""Where shapes end on a wide page."""
+_LETTER_PX: Final = 7.0
+"""The width of a letter, of the widest font that the drawing may be written in."""
 _COLORS: dict[Kind, str] = {
     **dict.fromkeys(("convolution", "depthwise convolution", "pointwise convolution", "patch embedding"), "--series-0"),
     **dict.fromkeys(("dense", "head", "attention"), "--series-1"),
@@ -136,18 +141,20 @@ def _line(
     narrow = width_px < 500
     kinds = _list_kinds(line, words)
     whole = f"{line.label}: {', '.join(kinds)}"
-    name = _fit(line.label, 24 if narrow else 30)
+    shape_x = width_px - 4 if narrow else _SHAPE_PX
+    name = _fit(line.label, int((shape_x - text_x) / _LETTER_PX) - len(shape_text(shape)) - 1)
     out = [
         f'<rect x="{middle - min(bar, widest) / 2:.1f}" y="{y}" width="{min(bar, widest):.1f}" height="{_LINE_PX - 6}" rx="3" '  # noqa: E501
         f'fill="var({color})" fill-opacity="{0.9 if record.macs and any(row.macs for row in line.rows) else 0.45}">'
         f"<title>{escape(whole)}</title></rect>",
         f'<text x="{text_x}" y="{y + 12}">{escape(name)}</text>',
     ]
-    shape_x = width_px - 4 if narrow else 470
     out.append(f'<text x="{shape_x}" y="{y + 12}" text-anchor="end" fill="var(--muted)">{shape_text(shape)}</text>')
     if not narrow:
         share = sum(row.macs for row in line.rows) / record.macs if record.macs else 0.0
-        out.append(f'<text x="484" y="{y + 12}" fill="var(--muted)">{escape(_first_kinds(kinds, 34))}</text>')
+        out.append(
+            f'<text x="{_SHAPE_PX + 12}" y="{y + 12}" fill="var(--muted)">{escape(_first_kinds(kinds, 28))}</text>'
+        )
         if share >= 0.0005:
             out.append(f'<text x="{width_px - 4}" y="{y + 12}" text-anchor="end">{escape(words.percent(share))}</text>')
     return out

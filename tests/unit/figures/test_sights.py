@@ -113,6 +113,22 @@ def test_the_drawing_of_a_network_names_kinds_whole(language, whole):
     assert not any("…" in text for text in drawn)
 
 
+def test_long_names_of_layers_end_before_the_shapes_of_their_maps():
+    rows = tuple(
+        row("convolution", n).model_copy(
+            update={"name": f"body.encoder.model.blocks_of_stage.{n}.conv_stem", "output_shape": (320, 192, 240)}
+        )
+        for n in range(3)
+    )
+    record = LayersRecord(network="net", size_px=(360, 480), rows=rows, params=1, macs=3)
+    for svg in (draw_network(record, Words("en")).wide, draw_network(record, Words("en")).narrow):
+        names = re.findall(r'<text x="([\d.]+)" y="\d+">(body[^<]*)</text>', str(svg))
+        shapes = re.findall(r'<text x="([\d.]+)" y="\d+" text-anchor="end"[^>]*>(320[^<]*)</text>', str(svg))
+        assert len(names) == len(shapes) == 3
+        for (name_x, name), (shape_x, shape) in zip(names, shapes, strict=True):
+            assert float(name_x) + 7 * len(name) <= float(shape_x) - 7 * len(shape)
+
+
 def test_a_single_bright_pixel_does_not_leave_the_others_black():
     faint_HW = np.zeros((40, 40))
     faint_HW[10:20, 10:20] = 0.02
