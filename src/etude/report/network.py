@@ -153,7 +153,7 @@ def _line(
     if not narrow:
         share = sum(row.macs for row in line.rows) / record.macs if record.macs else 0.0
         out.append(
-            f'<text x="{_SHAPE_PX + 12}" y="{y + 12}" fill="var(--muted)">{escape(_first_kinds(kinds, 28))}</text>'
+            f'<text x="{_SHAPE_PX + 12}" y="{y + 12}" fill="var(--muted)">{escape(_first_kinds(kinds, 30))}</text>'
         )
         if share >= 0.0005:
             out.append(f'<text x="{width_px - 4}" y="{y + 12}" text-anchor="end">{escape(words.percent(share))}</text>')
