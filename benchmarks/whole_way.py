@@ -120,8 +120,8 @@ def go(arguments: argparse.Namespace, folder: Path) -> Transcript:
     plain, small = f"{study}.bundle", f"{study}-int8.bundle"
     command = told.plain(shlex.join(["python", "benchmarks/whole_way.py", *sys.argv[1:]]))
     told.say(
-        f"# {study}: from the study to its users\n\nWhat was typed, and what came back, on {machine_words()}. Written by "
-        f"`{command}`; `results` is the folder of the studies and `photos` that of the pictures."
+        f"# {study}: from the study to its users\n\nWhat was typed, and what came back, on {machine_words()}. Written "
+        f"by `{command}`; `results` is the folder of the studies and `photos` that of the pictures."
     )
     told.say("## A file without PyTorch")
     of_run = ("--run", arguments.run) if arguments.run else ()
