@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from etude.cli.main import app
+from etude.pictures import bounds
 from etude.runtime.serving.config import ServeConfig
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +18,7 @@ TOLD = (
     "from etude import load", "/v1/predict", "/v1/segment", "/v1/generate", "/healthz", "/readyz", "/metrics", "413",
     "422", "429", "503", "bundle.json", "CONTRACT.md", "reference.npz", "--stop-timeout=40", "chgrp 10001",
     "systemctl restart etude-serve", "--memory=2g", "etude-serve --threads 2", "--connections", "--rate 0", "--none", "pip install pillow-heif", "pip install pyarrow",
+    "`class`", "`first`", "ulimit -n", "`It may be made to keep a machine busy`",
 )  # fmt: skip
 
 
@@ -36,6 +38,54 @@ def test_french_signs_do_not_part_from_their_words() -> None:
     prose = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", GUIDES["deploy.fr.md"], flags=re.DOTALL)
     assert re.findall(r".{0,20}[ \n][:;?»%](?!-)", prose) == []
     assert re.findall(r".{0,20} !", prose) == []
+    assert re.findall(r".{0,20}\d[ \n](?:Mo|Go)\b", prose) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "comma", "point", "mega"), [("deploy.md", ",", ".", "MB"), ("deploy.fr.md", "\u00a0", ",", "Mo")]
+)
+def test_a_guide_names_the_limits_that_hold(name: str, comma: str, point: str, mega: str) -> None:
+    told = " ".join(GUIDES[name].split("\n"))
+    for most in (bounds.MAX_SCANS, bounds.MAX_MARKERS, bounds.MAX_TILES):
+        assert f" {most:,} ".replace(",", comma) in told
+    assert f" {bounds.MAX_RUN_LENGTH / 1e6:g} m".replace(".", point) in told
+    for most in (bounds.MAX_RUN_BYTES, bounds.MAX_EXIF):
+        assert re.search(rf" {most / 1e6:g}[ \u00a0]{mega}\b", told)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "deploy.md",
+            ("Both were written for current systems", "where all are being answered, the new one", "share one rate"),
+        ),
+        (
+            "deploy.fr.md",
+            (
+                "Les deux ont été écrits pour des systèmes récents",
+                "si toutes reçoivent une réponse, la nouvelle",
+                "se partagent un seul débit",
+            ),
+        ),
+    ],
+)
+def test_a_guide_says_who_gives_way_and_who_shares_a_rate(name: str, said: tuple[str, ...]) -> None:
+    told = " ".join(GUIDES[name].split("\n"))
+    for words in said:
+        assert words in told
+
+
+def test_what_a_thread_needs_is_what_was_measured_everywhere() -> None:
+    texts = [(ROOT / "deploy" / name).read_text("utf-8") for name in ("etude-serve.service", "Containerfile")]
+    for text in (*texts, *GUIDES.values()):
+        assert re.search(r"0[.,]7[ \u00a0]G[Bo] ", text)
+        assert not re.search(r"half a GB|demi-Go", text)
+
+
+def test_the_image_claims_no_more_than_the_lock_holds() -> None:
+    assert "that were tested" not in (ROOT / "deploy/Containerfile").read_text("utf-8")
+    assert 'name = "hatchling"' not in (ROOT / "uv.lock").read_text("utf-8"), "else the comment says too little"
 
 
 @pytest.mark.parametrize("name", GUIDES)

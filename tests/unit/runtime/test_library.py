@@ -10,11 +10,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import time
 import tracemalloc
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -703,8 +705,11 @@ def test_the_gallery_shows_and_keeps_corrections_and_nothing_else(model, disk: P
     assert len(rows) == 3
     thumb = Image.open(io.BytesIO(client.get(f"/api/thumbs/{rows[0]['id']}").content))
     assert max(thumb.size) <= 192
-    assert client.get("/api/thumbs/99999").status_code == 404
-    assert client.get(f"/api/thumbs/{10**20}").status_code == 422
+    absent = client.get("/api/thumbs/99999")
+    assert (absent.status_code, absent.json()["error"]["code"]) == (404, "missing")
+    odd = client.get(f"/api/thumbs/{10**20}")
+    assert (odd.status_code, odd.json()["error"]["code"]) == (422, "parameter")
+    assert odd.json()["error"]["message"].startswith("number: ")
     assert client.get("/api/pictures", params={"after": '[true, 1, "\\ud800"]'}).status_code == 422
     assert client.get("/api/thumbs/..%2f..%2fetc%2fpasswd").status_code in (404, 422)
     kept = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
@@ -764,8 +769,32 @@ def test_the_gallery_of_a_library_that_cannot_be_written_shows_it_and_says_so(
     rows = client.get("/api/pictures").json()
     assert len(rows) == 11
     refused = client.post("/api/corrections", json={"sha256": rows[0]["sha256"], "label": "red"})
-    assert refused.status_code == 422
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "mistake")
     assert "one that can be written" in refused.json()["error"]["message"]
+
+
+def test_a_gallery_whose_terminal_is_closed_ends_in_order(model, disk: Path, tmp_path: Path) -> None:
+    path = tmp_path / "l.sqlite"
+    found = run(model, disk, path)
+    sha256 = found[1].search(label="blue")[0].sha256
+    found[1].close()
+    words = [sys.executable, "-m", "etude", "gallery", str(path), "--no-browse"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, preexec_fn=_hear_hangups) as gallery:
+        [address] = re.findall(r"http://\S+", gallery.stderr.readline())
+        body = json.dumps({"sha256": sha256, "label": "red"}).encode()
+        asked = urllib.request.Request(
+            f"{address}/api/corrections", body, {"content-type": "application/json"}
+        )  # fmt: skip
+        assert urllib.request.urlopen(asked, timeout=20).status == 200
+        gallery.send_signal(signal.SIGHUP)
+        assert gallery.wait(20) == 0
+    assert sorted(tmp_path.glob("l.sqlite-*")) == []
+    assert sha256 in (tmp_path / "l.corrections.csv").read_text("utf-8")
+
+
+def _hear_hangups() -> None:
+    """As from a terminal; tests may run under `nohup`."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def test_a_library_that_another_program_holds_or_whose_disk_is_full_says_so(model, disk: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -25,9 +26,26 @@ def _found(pattern: str, *folders: str) -> set[str]:
     return {word for file in files for word in re.findall(pattern, file.read_text("utf-8"))}
 
 
+def _codes() -> set[str]:
+    """Return every code that the runtime refuses with; each is written out where it is given."""
+    codes = set()
+    for file in sorted((ROOT / "runtime").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("RefusedError"):
+                code = node.args[1]
+                assert isinstance(code, ast.Constant), f"{file.name}, line {node.lineno}"
+                codes.add(str(code.value))
+            elif isinstance(node, ast.Dict):
+                pairs = zip(node.keys, node.values, strict=True)
+                told = {key.value: value for key, value in pairs if isinstance(key, ast.Constant)}
+                codes |= {str(code.value) for code in [told.get("code")] if isinstance(code, ast.Constant)}
+    return codes
+
+
 def test_every_code_of_a_refusal_has_words_in_both_languages() -> None:
-    codes = _found(r'RefusedError\(\s*[\w.]+,\s*"(\w+)"', "runtime")
+    codes = _codes()
     assert codes >= {"busy", "late", "rate", "key", "slow", "large", "several", "request", "route", "fault"}
+    assert codes >= {"mistake", "missing", "parameter", "form", "type", "picture"}
     for words in WORDS.values():
         assert {f"error_{code}" for code in codes | OF_THE_PAGE} <= words.keys()
 
@@ -37,11 +55,11 @@ def test_every_cause_of_a_picture_that_cannot_be_read_has_words_in_both_language
     for pattern in (
         r'_too_many\(\s*\w+,\s*"(\w+)"',
         r'return "(\w+)", f?"',
-        r'cause = "(\w+)"',
+        r'cause(?:: str)? = "(\w+)"',
         r'cause = .*else "(\w+)"',
     ):
         causes |= _found(pattern, "pictures")
-    listed = "kind empty heic pixels scans markers parts damaged depth memory box"
+    listed = "kind empty heic pixels tiles run_lengths scans markers parts damaged depth memory box"
     assert causes >= set(listed.split())
     for words in WORDS.values():
         assert {f"error_picture_{cause}" for cause in causes} <= words.keys()
@@ -53,6 +71,7 @@ def test_words_hold_the_same_places_in_both_languages() -> None:
     for key, text in english.items():
         assert sorted(re.findall(r"\{\w+\}", text)) == sorted(re.findall(r"\{\w+\}", french[key])), key
         assert not re.search(r"[^\u00a0][!?;%»]|[^\u00a0]:(?!\w)", french[key]), key
+        assert not re.search(r"\} (Mo|s|pixels|×)\b|× ", french[key]), key
 
 
 def test_the_places_of_a_limit_are_facts_that_the_server_gives() -> None:
@@ -67,7 +86,8 @@ def test_the_places_of_a_limit_are_facts_that_the_server_gives() -> None:
     for words in WORDS.values():
         for code, place in given.items():
             assert re.findall(r"\{(\w+)\}", words[f"error_{code}"]) == [place]
-        assert set(re.findall(r"\{(\w+)\}", words["error_picture_pixels"])) == {"width", "height", "most"}
+        for cause in ("pixels", "run_lengths"):
+            assert set(re.findall(r"\{(\w+)\}", words[f"error_picture_{cause}"])) == {"width", "height", "most"}
 
 
 SCRIPT = """
@@ -118,6 +138,16 @@ def test_the_most_specific_word_is_taken_else_the_servers_own() -> None:
     assert said[3:] == [message, message]
 
 
+@pytest.mark.parametrize("code", ["parameter", "form", "type", "mistake"])
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_what_the_server_says_exactly_is_told_with_the_phrase(code: str, language: str) -> None:
+    message = "seed: Input should be at most {most}; got <b>."
+    error = {"code": code, "message": message}
+    [said] = _say(f'language = "{language}"; told.push(why({json.dumps(error)}))')
+    assert said == WORDS[language][f"error_{code}"].replace("{reason}", message)
+    assert said.endswith(message)
+
+
 def test_what_was_told_of_an_error_follows_a_later_change_of_language() -> None:
     said = _say(
         'const error = failure("no", { code: "large", facts: { most: 20000000, mb: 20 } });'
@@ -147,3 +177,30 @@ def test_what_is_refused_is_thrown_with_its_code_its_cause_and_its_facts() -> No
     assert said[0] == {**refusal, "status": 503, "retryS": 7}
     assert (said[1]["code"], said[1]["facts"], said[1]["message"]) == ("status", {"status": 502}, "Bad")
     assert said[2]["code"] == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "asked"),
+    [
+        (503, {"code": "busy", "facts": {"seconds": 1}}, 6),
+        (429, {"code": "rate", "facts": {"seconds": 1}}, 6),
+        (503, {"code": "picture", "cause": "memory"}, 1),
+        (422, {"code": "picture", "cause": "pixels"}, 1),
+    ],
+)
+def test_a_busy_server_is_asked_again_but_not_where_memory_is_short(
+    status: int, told: dict[str, Any], asked: int
+) -> None:
+    page = (PAGE / "page.js").read_text("utf-8")
+    ask = page[page.index("async function ask(") : page.index("// At the start")]
+    answer = (
+        f"({{ ok: false, status: {status}, headers: {{ get: () => '1' }}, "
+        f"json: async () => ({{ error: {json.dumps(told)} }}) }})"
+    )
+    said = _say(
+        f"let asked = 0; fetch = async () => {{ asked += 1; return {answer}; }};"
+        "sessionStorage = { getItem: () => null }; setTimeout = (go) => go();"
+        f"document.getElementById = () => ({{ dataset: {{}}, setAttribute() {{}} }});{ask}"
+        "ask('/v1/predict').catch((error) => told.push([asked, error.code]))"
+    )
+    assert said == [[asked, told["code"]]]

@@ -111,11 +111,16 @@ class _Api(FastAPI):
         return super().openapi()
 
 
+def invalid(error: RequestValidationError) -> RefusedError:
+    """Return the refusal that tells which parameter does not hold, without its value."""
+    told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
+    return RefusedError(422, "parameter", told)
+
+
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     """Tell which parameter does not hold, without its value."""
     assert isinstance(error, RequestValidationError)
-    told = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())
-    return JSONResponse(error_form(RefusedError(422, "parameter", told)), 422)
+    return JSONResponse(error_form(invalid(error)), 422)
 
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:

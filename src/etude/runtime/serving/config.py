@@ -45,7 +45,9 @@ class ServeConfig(Config):
     write_timeout_s: Seconds = 60.0
     """Seconds that a client may take to read an answer; then the connection is cut."""
     connections: Annotated[int, Field(ge=1, le=100_000)] = 512
-    """Connections that may be open; each takes a file descriptor, of which a process often has 1,024."""
+    """Connections that may be open; for one more, the one idle longest is closed, else the one that has left an answer
+    unread for longest; where all are being answered, the new one. Each takes a file descriptor: where the system allows
+    fewer, there are fewer, and the log says so."""
     rate: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None = None
     """Requests a minute that one key, or one address without keys, may make; 0: as many as are answered. By default
     600, and on a loopback address as many as are answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import struct
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from etude.runtime.serving.guard import RefusedError, error_body
+from etude.runtime.serving.logs import log
 
+_SPARE = 128
+"""File descriptors beside those of connections: bundles, keys, the log, the loop's own, connections just coming in."""
 _AT_ONCE = struct.pack("ii", 1, 0)
 """A socket that lingers for no time drops what it has not sent when it is closed."""
 
@@ -24,10 +28,11 @@ def bounded(head_s: float, write_s: float, most: int) -> type[H11Protocol]:
     Args:
         head_s: seconds that the head of a request may take to arrive.
         write_s: seconds that what is sent may take to be read.
-        most: connections that may be open. For one more, that which has been idle longest is closed; where all of
-            them are being answered, the new one is.
+        most: connections that may be open. For one more, that which has been idle longest is closed; where none is
+            idle, that whose client has left an answer unread for longest; where all are being answered, the new one.
     """
     idle: dict[Bounded, None] = {}  # of all connections, in the order in which they fell idle
+    unread: dict[Bounded, None] = {}  # and in the order in which their clients stopped taking what is sent
 
     class Bounded(H11Protocol):
         """A connection that is not kept for nothing."""
@@ -39,7 +44,7 @@ def bounded(head_s: float, write_s: float, most: int) -> type[H11Protocol]:
             self._head_timer = _Timer(self.loop, head_s, self.transport.close)
             self._write_timer = _Timer(self.loop, write_s, self._hang_up)
             if len(self.connections) > most:
-                next(iter(idle), self)._give_way()
+                self._make_room()
             self._watch_head()
             self._watch_idle()
 
@@ -55,11 +60,13 @@ def bounded(head_s: float, write_s: float, most: int) -> type[H11Protocol]:
         def pause_writing(self) -> None:
             super().pause_writing()
             self._write_timer.start()
+            unread[self] = None
             self._watch_idle()
 
         def resume_writing(self) -> None:
             super().resume_writing()
             self._write_timer.stop()
+            unread.pop(self, None)
             self._watch_idle()
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -67,6 +74,7 @@ def bounded(head_s: float, write_s: float, most: int) -> type[H11Protocol]:
             self._write_timer.stop()
             super().connection_lost(exc)
             idle.pop(self, None)
+            unread.pop(self, None)
 
         def send_400_response(self, msg: str) -> None:
             """Refuse what is no request in the form of every other error."""
@@ -100,16 +108,49 @@ def bounded(head_s: float, write_s: float, most: int) -> type[H11Protocol]:
             else:
                 idle.setdefault(self)
 
+        def _make_room(self) -> None:
+            """Close the connection that is missed least; this new one where all others are being answered."""
+            if idle:
+                next(iter(idle))._give_way()
+            elif unread:
+                next(iter(unread))._hang_up()
+            else:
+                self._give_way()
+
         def _give_way(self) -> None:
             idle.pop(self, None)
             self.transport.close()
 
         def _hang_up(self) -> None:
             """Let go of what was not read, here and in the system's buffers: `close` would wait for the client."""
+            unread.pop(self, None)  # at once: the loss is told later, and another connection may come before
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             self.transport.abort()
 
     return Bounded
+
+
+def affordable(wanted: int) -> int:
+    """Return how many of so many connections there are file descriptors for, after asking the system for more.
+
+    Without a descriptor no connection could be taken at all, not even to close an idle one for it.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows counts otherwise
+        return wanted
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _SPARE
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        asked = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        with contextlib.suppress(OSError, ValueError):  # where more is refused, there is what there is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (asked, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= needed:
+        return wanted
+    found = max(1, soft - _SPARE)
+    log("fewer connections", level=logging.WARNING, wanted=wanted, connections=found, descriptors=soft)
+    return found
 
 
 class _Timer:

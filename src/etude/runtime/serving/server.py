@@ -20,7 +20,7 @@ from etude.core.errors import EtudeError, MistakeError
 from etude.runtime.library.database import Library
 from etude.runtime.serving.app import Service
 from etude.runtime.serving.config import ServeConfig
-from etude.runtime.serving.connections import bounded
+from etude.runtime.serving.connections import affordable, bounded
 from etude.runtime.serving.logs import log, start_logging
 from etude.runtime.serving.shelf import Shelf
 
@@ -76,9 +76,10 @@ def _run(
 ) -> None:
     """Listen, run until a signal comes, and put the signals back."""
     listening = _listen(config)
+    config = config.model_copy(update={"connections": affordable(config.connections)})
     server = _Server(app, config, lambda: ready(_address(listening)), reloads)
     log("started", address=_address(listening), **told)
-    before = _hold_signals(server)
+    before = _hold_signals(server, ends_on_hangup=reloads is None)
     try:
         server.run(sockets=[listening])
     finally:
@@ -186,10 +187,14 @@ def _can_hear() -> bool:
     return hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread()
 
 
-def _hold_signals(server: uvicorn.Server) -> dict[int, Any]:
+def _hold_signals(server: uvicorn.Server, *, ends_on_hangup: bool) -> dict[int, Any]:
     """Let the signals that end the server in order end nothing else: uvicorn raises them again when it is done.
 
     One that comes before uvicorn listens to them ends the server as soon as it has started.
+
+    Args:
+        server: what they end.
+        ends_on_hangup: whether SIGHUP, which comes when a terminal is closed, is one of them; not under `nohup`.
     """
     if threading.current_thread() is not threading.main_thread():
         return {}
@@ -197,4 +202,7 @@ def _hold_signals(server: uvicorn.Server) -> dict[int, Any]:
     def note(number: int, frame: FrameType | None) -> None:
         server.should_exit = True
 
-    return {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT)}
+    held = [signal.SIGTERM, signal.SIGINT]
+    if ends_on_hangup and _can_hear() and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        held.append(signal.SIGHUP)
+    return {number: signal.signal(number, note) for number in held}

@@ -13,7 +13,9 @@ async function ask(path, options = {}) {
     try { return await request(path, { ...options, headers }); }
     catch (error) {
       if (error.status === 401) askForKey();
-      if ((error.status !== 429 && error.status !== 503) || attempt === 5) throw error;
+      // A picture that memory is short for is not sent again at once: it would take the memory that others need.
+      const mayPass = (error.status === 429 || error.status === 503) && error.cause !== "memory";
+      if (!mayPass || attempt === 5) throw error;
       tell(at("status"), "busy");
       await new Promise((go) => setTimeout(go, 1000 * Math.min(10, error.retryS)));
     }

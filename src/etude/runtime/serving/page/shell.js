@@ -50,12 +50,12 @@ function hush(element) {
 
 const causes = ({ code, cause, facts, message }) => ({ code, cause, facts, message });
 
-// What went wrong, in the most specific words that there are; else in the server's own.
+// What went wrong, in the most specific words that there are, which may quote the server's own; else in these.
 function why({ code, cause, facts, message }) {
   const word = [`error_${code}_${cause}`, `error_${code}`].find((each) => each in words[language]);
   const number = (fact) => (typeof fact === "number" ? new Intl.NumberFormat(language).format(fact) : fact);
   const told = Object.fromEntries(Object.entries(facts ?? {}).map(([name, fact]) => [name, number(fact)]));
-  return word ? say(word, told) : message;
+  return word ? say(word, { reason: message, ...told }) : message;
 }
 
 const failure = (message, fields) => Object.assign(new Error(message), fields);
