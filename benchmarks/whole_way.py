@@ -116,7 +116,9 @@ def pick(pictures: Path, n: int) -> list[Path]:
 def go(arguments: argparse.Namespace, folder: Path) -> Transcript:
     """Go the whole way in a folder."""
     study, results, pictures, to = arguments.study, arguments.results, arguments.pictures, arguments.to
-    told = Transcript(folder, {str(results): "results", str(pictures): "photos", str(folder) + os.sep: ""})
+    told = Transcript(
+        folder, {str(results): "results", str(pictures): "photos", str(to): to.name, str(folder) + os.sep: ""}
+    )
     plain, small = f"{study}.bundle", f"{study}-int8.bundle"
     command = told.plain(shlex.join(["python", "benchmarks/whole_way.py", *sys.argv[1:]]))
     told.say(
