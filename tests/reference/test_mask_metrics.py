@@ -9,6 +9,8 @@ import pytest
 import torch
 from scipy import ndimage
 
+from etude.data.sources.cityscapes import CLASSES
+from etude.evaluate.categories import CATEGORY_OF, category_ious
 from etude.metrics.boundaries import boundary_counts, boundary_f1_from
 from etude.metrics.confusion import f1_per_class, iou_per_class
 from etude.metrics.segmentation import SEGMENTATION_METRICS, pixel_confusion
@@ -47,6 +49,24 @@ def test_overlaps_agree_with_torchmetrics(n_classes):
     np.testing.assert_allclose(f1_per_class(counts), theirs.numpy(), atol=1e-6)
     theirs = multiclass_accuracy(*given, n_classes, average="micro", ignore_index=255)
     np.testing.assert_allclose(SEGMENTATION_METRICS["pixel_accuracy"].from_confusion(counts), theirs.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("names", [tuple(CLASSES), ("sky", "building", "pole", "road", "car", "cyclist")])
+def test_categories_agree_with_torchmetrics_of_masks_of_categories(names):
+    """Ids are put together before anything is counted; the last class is neither there nor answered."""
+    from torchmetrics.functional.classification import multiclass_jaccard_index
+
+    truth, answer = draw(1, len(names) - 1)
+    categories = list(dict.fromkeys(CATEGORY_OF[name] for name in names))
+    table = np.full(256, 255, np.int64)
+    table[: len(names)] = [categories.index(CATEGORY_OF[name]) for name in names]
+    given = torch.from_numpy(table[answer]), torch.from_numpy(table[truth])
+    theirs = multiclass_jaccard_index(*given, len(categories), average="none", ignore_index=255)
+    counts = sum(pixel_confusion(t, a, len(names)) for t, a in zip(truth, answer, strict=True))
+    ours = category_ious(counts, names)
+    assert list(ours) == categories
+    for name, iou in zip(categories, theirs.tolist(), strict=True):
+        assert (ours[name] or 0.0) == pytest.approx(iou, abs=1e-6)
 
 
 def contours(mask, number, is_void):
