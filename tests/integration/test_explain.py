@@ -269,7 +269,7 @@ def test_the_most_exciting_pictures_are_sought_some_at_a_time(results, monkeypat
     """However many pictures there are, few of them are held as floats."""
     monkeypatch.chdir(results)
     monkeypatch.setattr("etude.explain.why._PIXELS_AT_ONCE", 16 * 16 * 8)
-    monkeypatch.setattr("etude.study.answered._at_once", lambda _prepared: 8)
+    monkeypatch.setattr("etude.study.answered.answered_at_once", lambda _height_px, _width_px: 8)
     held, images = [], OpenedRun.images
 
     def count(opened, prepared, chosen=None):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.machine import answered_at_once
 from etude.models.weights import file_sha256, local_file
 from etude.pictures.prepare import normalisation
 from etude.pictures.prepare_config import Prepare
@@ -27,7 +28,6 @@ PREFERRED: Final = (
     "mobilenetv2_100",
 )
 """Networks whose weights are looked for, the most telling first."""
-_BATCH: Final = 128
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
@@ -57,14 +57,15 @@ class Embedder:
 
         model = open_embedder(self.name, self.file)
         mean, std = (torch.tensor(values) for values in statistics_for(self.name, model, pictures_NHWC))
+        at_once = answered_at_once(*pictures_NHWC.shape[1:3])
         found: list[npt.NDArray[np.float32]] = []
         with torch.inference_mode():
-            for start in range(0, len(pictures_NHWC), _BATCH):
-                chosen = torch.from_numpy(np.ascontiguousarray(pictures_NHWC[start : start + _BATCH]))
+            for start in range(0, len(pictures_NHWC), at_once):
+                chosen = torch.from_numpy(np.ascontiguousarray(pictures_NHWC[start : start + at_once]))
                 images_BCHW = ((chosen.float() / 255 - mean) / std).permute(0, 3, 1, 2)
                 found.append(torch.nn.functional.normalize(model(images_BCHW)).numpy())
                 if progress is not None:
-                    progress(min(start + _BATCH, len(pictures_NHWC)), len(pictures_NHWC))
+                    progress(min(start + at_once, len(pictures_NHWC)), len(pictures_NHWC))
         return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from etude.core.machine import answered_at_once
 from etude.explain.records import PictureRef
 from etude.metrics.calibration import with_temperature
 from etude.metrics.classification import predicted_labels
@@ -60,8 +61,9 @@ def answer_pictures(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) 
     """Let the network of a run answer some pictures of a set, a batch at a time."""
     masks_NHW = prepared.masks_NHW
     parts = []
+    at_once = answered_at_once(*prepared.pictures_NHWC.shape[1:3])
     with _heard(opened, prepared, chosen) as held:
-        for places in np.array_split(chosen, max(1, -(-len(chosen) // _at_once(prepared)))):
+        for places in np.array_split(chosen, max(1, -(-len(chosen) // at_once))):
             held.clear()
             logits = _ask(opened, prepared, places)
             features_BD = held[0] if held else None
@@ -80,12 +82,6 @@ def dominant(ids_BHW: npt.NDArray[np.uint8], n_classes: int) -> Integers:
     """
     counts_BK = np.stack([np.bincount(ids.ravel(), minlength=VOID + 1)[:n_classes] for ids in ids_BHW])
     return np.where(counts_BK.any(1), counts_BK.argmax(1), -1)
-
-
-def _at_once(prepared: PreparedSet) -> int:
-    """Return how many pictures go through together."""
-    height_px, width_px = prepared.pictures_NHWC.shape[1:3]
-    return max(1, min(128, 2**20 // int(height_px * width_px)))
 
 
 def _ask(opened: OpenedRun, prepared: PreparedSet, places: Integers) -> torch.Tensor:

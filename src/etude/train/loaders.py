@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from etude.core.machine import usable_threads
+from etude.core.machine import answered_at_once, usable_threads
 from etude.core.seeds import derive
 from etude.data.augment import AugmentConfig
 from etude.data.augment.crop import Crop
@@ -18,8 +18,8 @@ from etude.train.copies import multiply
 from etude.train.features import FeatureLoader, FeatureStore
 from etude.train.job import Job
 
-_ANSWERED_PX = 2**20
-"""Pixels that are answered at once, where masks are: logits take a number a pixel and class."""
+_FEATURES_AT_ONCE = 512
+"""A line of features is small: the more at once, the less each costs."""
 
 
 class Loader(Protocol):
@@ -42,9 +42,9 @@ def training_loader(job: Job, train_set: PreparedSet) -> ImageLoader:
 
 def plain_loader(job: Job, prepared: PreparedSet) -> ImageLoader:
     """Return a loader in order, without augmentation."""
-    batch = max(job.train.batch, 512)
-    if job.task == "segmentation":
-        batch = max(1, _ANSWERED_PX // (job.prepare.height_px * job.prepare.width_px))
+    # Logits of masks take a number a pixel and class: of them a GPU is given no more than a processor.
+    on_cpu = job.execution.device.type == "cpu" or job.task == "segmentation"
+    batch = answered_at_once(job.prepare.height_px, job.prepare.width_px, on_cpu=on_cpu)
     return _loader(job, prepared, None, batch, shuffle=False, crop=None)
 
 
@@ -88,5 +88,5 @@ def plain_or_features(job: Job, prepared: PreparedSet, store: FeatureStore | Non
         return pictures
     features_NC = store.of(prepared, pictures)
     return FeatureLoader(
-        features_NC, prepared.labels_N, batch=pictures.batch, seed=0, shuffle=False, device=job.execution.device
+        features_NC, prepared.labels_N, batch=_FEATURES_AT_ONCE, seed=0, shuffle=False, device=job.execution.device
     )
