@@ -75,6 +75,16 @@ def test_it_is_ranked_by_kid_the_lowest_first(finished: Path) -> None:
     assert ratio.interval.low < ratio.value < ratio.interval.high
 
 
+def test_records_are_strict_json(finished: Path) -> None:
+    """What compares with training and held-out pictures at once has no value against training ones alone."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    for path in finished.glob("runs/*/*.json"):
+        json.loads(path.read_text(), parse_constant=refuse)
+
+
 def test_every_run_leaves_what_a_person_wants_to_see(finished: Path) -> None:
     for folder, run in runs(finished).values():
         names = {path.name for path in (folder / "samples").iterdir()}

@@ -32,7 +32,7 @@ class TrivialGenerator(Config):
     name: str
     """training (the training pictures themselves), blurred (the same, blurred) or noise (uniform)."""
     n: int | None = None
-    """Its pictures; none in records of earlier versions. FID and coverage hang on how many there are."""
+    """Its pictures; none in records of earlier versions. FID hangs on how many there are, and to format 4 coverage."""
     scores: dict[str, float]
     """Its measures against held-out real pictures, by name."""
     intervals: dict[str, Interval] = {}
@@ -52,10 +52,11 @@ class GenerationRecord(Record):
     """What a finished generator was found to give.
 
     Nearness is by pixels from format 3 on; before by features: by their distance alone in format 1, by its ratio in 2.
-    From format 4 on near copies are counted by ranks, and intervals contain their value.
+    From format 4 on near copies are counted by ranks, and intervals contain their value; from format 5 on coverage is
+    that of as many generated pictures as there are held-out ones.
     """
 
-    FORMAT: ClassVar[int] = 4
+    FORMAT: ClassVar[int] = 5
 
     format: int = FORMAT
     """The number of the format that this record was written in."""

@@ -15,9 +15,9 @@ import numpy.typing as npt
 from etude.core.generation_record import GeneratedMeasure, TrivialGenerator
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.pictures import interval_of
-from etude.metrics.generation import GENERATION_METRICS, NEAR_COPIES, FeatureSets
+from etude.metrics.generation import COPY_LIMITS, GENERATION_METRICS, FeatureSets
 
-_OF_BOTH: Final = (NEAR_COPIES,)
+_OF_BOTH: Final = tuple(COPY_LIMITS)
 """Measures that compare with training and held-out pictures at once."""
 _BLUR_SHARE: Final = 1 / 16
 """Radius of the blur, as a share of the side."""

@@ -13,7 +13,7 @@ class GenerationConfig(Config):
     """How many pictures are measured, and over which features."""
 
     pictures: Annotated[int, Field(ge=20, le=50_000)] = 1000
-    """Generated pictures that are measured; coverage and FID depend on their number."""
+    """Generated pictures that are measured; FID depends on their number."""
     features: str = "auto"
     """The network whose features are compared: a timm name whose weights are at hand, `pixels`, or auto: the most
     telling network that is at hand, pixels where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from etude.core.study_record import LeaderboardRow
@@ -18,7 +19,8 @@ class Gap:
     gain: float
     """How much better training is than test, signed so that more is better."""
     is_overfit: bool
-    """Whether the training score is better than both 95 % intervals of the test score allow for."""
+    """Whether the training score is better than both 95 % intervals of the test score allow for, were it of as many
+    pictures itself: a difference of two such scores is uncertain by the root of two more."""
 
 
 def gap_of(row: LeaderboardRow, higher_is_better: bool) -> Gap | None:
@@ -26,9 +28,9 @@ def gap_of(row: LeaderboardRow, higher_is_better: bool) -> Gap | None:
     if row.train_score is None or row.score is None:
         return None
     sign = 1.0 if higher_is_better else -1.0
-    ends = [sign * row.score]
+    reaches = [0.0]
     for interval in (row.interval_runs, row.interval_pictures):
         if interval is not None:
-            ends += [sign * interval.low, sign * interval.high]
+            reaches += [sign * (end - row.score) for end in (interval.low, interval.high)]
     gain = sign * (row.train_score - row.score)
-    return Gap(row.train_score, row.score, gain, sign * row.train_score > max(ends))
+    return Gap(row.train_score, row.score, gain, gain > math.sqrt(2) * max(reaches))

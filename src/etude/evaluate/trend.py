@@ -10,7 +10,7 @@ import numpy as np
 from etude.core.run_record import Epoch
 from etude.evaluate.scores import metric_of
 
-_LEAST, _MOST, _SHARE = 5, 10, 0.2
+LEAST_EPOCHS, _MOST, _SHARE = 5, 10, 0.2
 """Epochs that are looked at: a fifth of the training, at least 5, as a line through fewer says nothing, and at most 10,
 so that a curve that rose and then lay flat is not taken for one that rises."""
 _FALLS = 0.9
@@ -45,7 +45,7 @@ def trend_of(histories: Sequence[Sequence[Epoch]], metric: str) -> Trend | None:
     alike = [history for history in histories if history and len(history) == len(histories[0])]
     if not alike:
         return None
-    n_epochs = min(_MOST, max(_LEAST, round(_SHARE * len(alike[0]))))
+    n_epochs = min(_MOST, max(LEAST_EPOCHS, round(_SHARE * len(alike[0]))))
     last = [[epoch for epoch in run[-n_epochs:] if epoch.stage == run[-1].stage] for run in alike]
     if len(alike[0]) <= n_epochs or any(len(run) < n_epochs for run in last):
         return None

@@ -31,6 +31,7 @@ from etude.metrics.statistics import (
     paired_t,
     sequential_t,
     smallest_detectable,
+    standard_errors,
     verdict,
 )
 
@@ -60,7 +61,7 @@ class Comparison:
     sd: float | None
     """Standard deviation of the differences that were averaged, over runs or over pictures."""
     n: int
-    """How many were averaged."""
+    """How many were averaged; of dependent pictures, the groups or blocks that are drawn."""
     test_to_train: float = 0.0
     """For folds, the size of a test part over that of the training part."""
     level: float = ALPHA
@@ -232,12 +233,13 @@ def _over_pictures(candidate: Sequence[RunResult], baseline: Sequence[RunResult]
             ours.score(metric) - theirs.score(metric) for ours, theirs in zip(candidate, baseline, strict=True)
         )
         return Comparison(method, len(candidate), gain, None, None, None, None, 0)
-    n_pictures = len(candidate[0].open_test().ids)
-    # Half the interval is 1.96 standard errors: a score that is no mean has no deviation of its own.
-    sd = (found.high - found.low) / (2 * 1.96) * n_pictures**0.5
-    over_pictures = Comparison(method, len(candidate), found.gain, found.low, found.high, found.p, sd, n_pictures)
+    resampling = resampling_of([*candidate, *baseline])
+    n_drawn = len(candidate[0].open_test().ids) if resampling is None else resampling.drawn
+    # A score that is no mean has no deviation of its own: half the interval is so many standard errors.
+    sd = (found.high - found.low) / 2 / standard_errors(n_drawn) * n_drawn**0.5
+    over_pictures = Comparison(method, len(candidate), found.gain, found.low, found.high, found.p, sd, n_drawn)
     # The exact test takes pictures for independent of each other.
-    if metric == "accuracy" and len(candidate) == 1 and resampling_of([*candidate, *baseline]) is None:
+    if metric == "accuracy" and len(candidate) == 1 and resampling is None:
         values = aligned_values(candidate[0], baseline[0], metric)
         if values is not None:
             return _by_mcnemar(over_pictures, values[0] > 0, values[1] > 0)

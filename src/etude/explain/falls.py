@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from etude.core.interval import Interval
+from etude.core.machine import answered_at_once
 from etude.core.seeds import derive
 from etude.evaluate.pictures import loss_of
 from etude.evaluate.scores import Answers
 from etude.explain.tracing import Traced
 
-_BATCH = 128
 _SHUFFLES = 3
 ToAnswers = Callable[[Tensor], Answers]
 """Takes the logits (N, K) of the first N pictures and makes of them what can be scored."""
@@ -107,7 +107,7 @@ def _compare(whole: Answers, found: list[Answers], asked: Asked) -> Fall:
 
 def _affordable(model: nn.Module, images_NCHW: Tensor, n_passes: int, asked: Asked) -> int:
     """Return how many pictures can be answered so often in the time."""
-    some = images_NCHW[:_BATCH]
+    some = images_NCHW[: _at_once(images_NCHW)]
     _answer(model, some[:1])  # the first pass of all is slower
     started = time.perf_counter()
     _answer(model, some)
@@ -115,6 +115,10 @@ def _affordable(model: nn.Module, images_NCHW: Tensor, n_passes: int, asked: Ask
         wait()
     each_s = (time.perf_counter() - started) / len(some)
     return min(len(images_NCHW), max(asked.least_scored, int(asked.most_seconds / (each_s * n_passes))))
+
+
+def _at_once(images_NCHW: Tensor) -> int:
+    return answered_at_once(images_NCHW.shape[2], images_NCHW.shape[3], on_cpu=images_NCHW.device.type == "cpu")
 
 
 def waiting_for(device: torch.device) -> Callable[[], None] | None:
@@ -137,7 +141,7 @@ def _answer(model: nn.Module, images_NCHW: Tensor) -> Tensor:
     model.eval()
     try:
         with torch.no_grad():
-            return torch.cat([model(batch).float() for batch in torch.split(images_NCHW, _BATCH)])
+            return torch.cat([model(batch).float() for batch in torch.split(images_NCHW, _at_once(images_NCHW))])
     finally:
         model.train(was_training)
 
@@ -146,16 +150,22 @@ def _answer(model: nn.Module, images_NCHW: Tensor) -> Tensor:
 def _bypassed(module: nn.Module) -> Iterator[list[bool]]:
     """Let a module pass on what it takes; the list says whether the shapes allowed it."""
     done = [False]
+    taken: list[Tensor] = []
 
-    def pass_on(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        done[0] = isinstance(output, Tensor) and bool(inputs) and inputs[0].shape == output.shape
-        return inputs[0] if done[0] else output
+    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        # What works in place, as activations do, has changed its input by the time it is through.
+        taken[:] = [inputs[0].clone()] if inputs and isinstance(inputs[0], Tensor) else []
 
-    handle = module.register_forward_hook(pass_on)
+    def pass_on(_: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        done[0] = isinstance(output, Tensor) and bool(taken) and taken[0].shape == output.shape
+        return taken.pop() if done[0] else output
+
+    handles = [module.register_forward_pre_hook(keep), module.register_forward_hook(pass_on)]
     try:
         yield done
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 @contextlib.contextmanager

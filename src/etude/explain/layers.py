@@ -6,11 +6,13 @@ Shapes: B and N pictures, C channels, H and W pixels.
 from __future__ import annotations
 
 import statistics
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
+from etude.core.machine import answered_at_once
 from etude.explain.channels import channel_axis
 from etude.explain.falls import Asked, Falls, measure_falls, waiting_for
 from etude.explain.records import LayerRow, LayersRecord, Member, Role
@@ -146,32 +148,58 @@ def _probe(model: nn.Module, image_1CHW: Tensor, n_rows: int) -> list[bool]:
     return reached if len(reached) == n_rows else [False] * n_rows
 
 
-def _watch_activity(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> dict[int, tuple[float, float]]:
+@dataclass
+class _Activity:
+    """What an activation gave, over batches."""
+
+    most_C: Tensor
+    """The largest number of each channel."""
+    least_C: Tensor
+    """The smallest."""
+    n_idle: int
+    """Numbers that are zero or below."""
+    n: int
+    """Numbers."""
+
+    @classmethod
+    def of(cls, output: Tensor, axis: int) -> Self:
+        """Look at what an activation gives; `axis` is that along which its channels lie."""
+        flat_NC = output.movedim(axis, -1).reshape(-1, output.shape[axis])
+        return cls(flat_NC.amax(0).float(), flat_NC.amin(0).float(), int((output <= 0).sum()), output.numel())
+
+    def __add__(self, other: _Activity) -> _Activity:
+        most_C, least_C = torch.maximum(self.most_C, other.most_C), torch.minimum(self.least_C, other.least_C)
+        return _Activity(most_C, least_C, self.n_idle + other.n_idle, self.n + other.n)
+
+    @property
+    def shares(self) -> tuple[float, float]:
+        """The share of channels that gave one number everywhere, and that of numbers that are zero or below."""
+        return (self.most_C == self.least_C).float().mean().item(), self.n_idle / self.n
+
+
+def _watch_activity(model: nn.Module, images_NCHW: Tensor, n_rows: int) -> dict[int, tuple[float, float]]:
     """Return, for each activation, the shares of dead channels and of numbers that are not above zero."""
-    found: dict[int, tuple[float, float]] = {}
+    found: dict[int, _Activity] = {}
+    at_once = answered_at_once(images_NCHW.shape[2], images_NCHW.shape[3], on_cpu=images_NCHW.device.type == "cpu")
+    for images_BCHW in torch.split(images_NCHW, at_once):
+        for place, activity in _watch_batch(model, images_BCHW, n_rows).items():
+            found[place] = found[place] + activity if place in found else activity
+    return {place: activity.shares for place, activity in found.items()}
+
+
+def _watch_batch(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> dict[int, _Activity]:
+    found: dict[int, _Activity] = {}
 
     def watch(row: Traced, output: Tensor) -> None:
         is_activation = row.kind == "activation" or (row.kind is None and "activation" in row.kinds)
         if is_activation and output.is_floating_point() and output.ndim > 1:
-            found[id(row)] = _activity(output, channel_axis(tracer.rows, row, tuple(output.shape)))
+            found[id(row)] = _Activity.of(output, channel_axis(tracer.rows, row, tuple(output.shape)))
 
     tracer = Tracer(model, watch=watch)
     tracer.run(images_BCHW)
     if len(tracer.rows) != n_rows:
         return {}
     return {place: found[id(row)] for place, row in enumerate(tracer.rows) if id(row) in found}
-
-
-def _activity(output: Tensor, axis: int) -> tuple[float, float]:
-    """Return the share of channels that give one number everywhere, and that of numbers that are zero or below.
-
-    Args:
-        output: what the activation gives.
-        axis: that along which its channels lie.
-    """
-    flat_NC = output.movedim(axis, -1).reshape(-1, output.shape[axis]).float()
-    dead = (flat_NC.amax(0) == flat_NC.amin(0)).float().mean().item()
-    return dead, (output <= 0).float().mean().item()
 
 
 def _own_parameters(model: nn.Module, rows: list[Traced]) -> dict[int, list[nn.Parameter]]:

@@ -6,14 +6,14 @@ Shapes: N pictures, D numbers of a picture, R of its reduced form, 2 axes.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MissingPartError
 from etude.explain.records import ClassSeparation
-from etude.metrics.statistics import wilson
+from etude.metrics.statistics import dependence_of, wilson
 
 Numbers = npt.NDArray[np.float32]
 _REDUCED = 50  # axes that are kept before t-SNE: what is left out is mostly noise
@@ -116,31 +116,76 @@ def _need() -> None:
         raise MissingPartError("explain: maps need openTSNE. Install it with `pip install 'etude[explain]'`.")
 
 
-def nearest_others(values_ND: Numbers) -> npt.NDArray[np.int64]:
-    """Return, for each picture, the place of its nearest other picture (Euclidean), (N,)."""
+@dataclass(frozen=True)
+class Kin:
+    """Which pictures are no evidence for each other: of one patient, or neighbours of a film."""
+
+    groups_N: npt.NDArray[np.int64]
+    """Number of the group of each picture."""
+    ranks_N: npt.NDArray[np.int64]
+    """Place of each picture in its group."""
+    apart: int | None
+    """Pictures of one group that lie at least so far apart are no kin; none: all of a group are."""
+
+    @classmethod
+    def of(cls, groups_N: npt.NDArray[np.int64]) -> Self | None:
+        """Find it as `dependence_of` resamples; none where no two pictures are of one group.
+
+        Args:
+            groups_N: number of the group of each picture; those of a group stand in the order in which they were taken.
+        """
+        found = dependence_of(groups_N)
+        if found.unit == "pictures":
+            return None
+        ranks_N = np.empty(len(groups_N), np.int64)
+        for number in np.unique(groups_N):
+            own = np.flatnonzero(groups_N == number)
+            ranks_N[own] = np.arange(len(own))
+        return cls(groups_N, ranks_N, found.length)
+
+    def of_pictures(self, places_C: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Say which pictures are kin of some, themselves among them: (C, N)."""
+        alike_CN: npt.NDArray[np.bool_] = self.groups_N[places_C, None] == self.groups_N[None, :]
+        if self.apart is not None:
+            alike_CN &= np.abs(self.ranks_N[places_C, None] - self.ranks_N[None, :]) < self.apart
+        return alike_CN
+
+    def count(self, chosen_N: npt.NDArray[np.bool_]) -> int:
+        """Count the groups, or blocks of neighbours, that some pictures are of."""
+        blocks_N = self.ranks_N // self.apart if self.apart is not None else np.zeros_like(self.ranks_N)
+        return len(np.unique(np.stack([self.groups_N, blocks_N], 1)[chosen_N], axis=0))
+
+
+def nearest_others(values_ND: Numbers, kin: Kin | None = None) -> npt.NDArray[np.int64]:
+    """Return, for each picture, the place of its nearest other picture (Euclidean) that is no kin of it, (N,)."""
     squares_N = (values_ND.astype(np.float64) ** 2).sum(1)
     nearest = np.empty(len(values_ND), np.int64)
     for start in range(0, len(values_ND), _CHUNK):
         chunk = values_ND[start : start + _CHUNK]
         distances = squares_N[None, :] - 2 * (chunk.astype(np.float64) @ values_ND.T.astype(np.float64))
-        distances[np.arange(len(chunk)), np.arange(start, start + len(chunk))] = np.inf
+        places_C = np.arange(start, start + len(chunk))
+        distances[np.arange(len(chunk)), places_C] = np.inf
+        if kin is not None:
+            distances[kin.of_pictures(places_C)] = np.inf
         nearest[start : start + len(chunk)] = distances.argmin(1)
     return nearest
 
 
 def separate_classes(
-    values_ND: Numbers, labels_N: npt.NDArray[np.int64], classes: tuple[str, ...]
+    values_ND: Numbers, labels_N: npt.NDArray[np.int64], classes: tuple[str, ...], kin: Kin | None = None
 ) -> tuple[ClassSeparation, ...]:
     """Return how well each class stands apart: the share of its pictures whose nearest other one is of it too.
 
     The interval is Wilson's, over the pictures of the class as they are neighbours: one of the bootstrap would have no
-    width where all are alike, however few they are.
+    width where all are alike, however few they are. Kin are no neighbours, as the next frame of a film says nothing of
+    a class, and Wilson's interval is over as many as there are groups or blocks of them.
     """
-    is_alike = labels_N[nearest_others(values_ND)] == labels_N
+    is_alike = labels_N[nearest_others(values_ND, kin)] == labels_N
     found = []
     for label, name in enumerate(classes):
         own = is_alike[labels_N == label].astype(np.float64)
         if len(own):
             share = float(own.mean())
-            found.append(ClassSeparation(name=name, n=len(own), share=share, interval=wilson(share, len(own))))
+            n_independent = len(own) if kin is None else kin.count(labels_N == label)
+            found.append(ClassSeparation(name=name, n=len(own), share=share, interval=wilson(share, n_independent)))
     return tuple(found)

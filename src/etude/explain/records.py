@@ -266,7 +266,8 @@ class ClassSeparation(Config):
     share: float
     """Share of its pictures whose nearest neighbour (itself left out) is of the class too, 0 to 1."""
     interval: Interval
-    """95 % interval over pictures (Wilson's; in records of before by the bootstrap)."""
+    """95 % interval: Wilson's, over groups or blocks of neighbours where pictures know groups; in records of before by
+    the bootstrap."""
 
 
 class MapRecord(Config):
@@ -296,6 +297,10 @@ class DataMapRecord(Record):
     the space itself, not on the flat map."""
     chance: dict[str, float]
     """By class, the share that would be reached by chance: its share of the test pictures."""
+    has_kin: bool = False
+    """Whether test pictures of one group were no neighbours of each other in that measure."""
+    kin_apart: int | None = None
+    """Of films, those that lie at least so many test pictures apart were; none: all of a group were left out."""
     n_judged: int = 0
     """Test pictures on which that was measured; 0 in records from before it was kept."""
     n_test: int = 0

@@ -160,12 +160,17 @@ def _top(values_N: Tensor, channel: int, pictures: int) -> tuple[int, list[int],
     return channel, places.tolist(), values.tolist()
 
 
+def _kept(output: Tensor) -> Tensor:
+    """Return numbers of their own: an activation behind the layer may work in place."""
+    return output.detach().to("cpu", torch.float32, copy=True)
+
+
 def _outputs(model: nn.Module, images_BCHW: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
     """Return what layers give for a batch, on the CPU."""
     found: dict[str, Tensor] = {}
     handles = [
         model.get_submodule(name).register_forward_hook(
-            lambda _module, _inputs, output, name=name: found.update({name: output.detach().float().cpu()})
+            lambda _module, _inputs, output, name=name: found.update({name: _kept(output)})
         )
         for name in layers
     ]

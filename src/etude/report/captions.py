@@ -102,5 +102,5 @@ def caption_pixels(words: Words) -> str:
     """Return what stands below the shares of pixels by class."""
     return words.say(
         "Share of the pixels of each part by class, void left out, and the weight of each class in the loss that "
-        "train.class_weights would make of the training part (mean 1)."
+        "train.class_weights would make of the training part (mean 1; the largest at most 20 times the smallest)."
     )

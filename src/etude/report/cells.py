@@ -314,7 +314,8 @@ class Book:
     def machine(self) -> None:
         """Show on what the runs were made, with which versions."""
         versions = ", ".join(f"{name} {version}" for name, version in self.told["versions"].items())
-        self._list([*self.told["devices"], versions, self.words.duration(self.study.record.seconds)])
+        took = self.words.say("{time} in all", time=self.words.duration(self.study.record.seconds))
+        self._list([*self.told["devices"], versions, took])
 
     def _define(self, name: str, what: str) -> str:
         """Return a name and what it is for a page, the name set off."""

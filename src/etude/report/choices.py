@@ -137,6 +137,9 @@ def read_card(study: StudyResults, words: Words) -> Card | None:
     if card is None:
         return None
     model = config.get("model") or {}
+    encoder = find_card(study.folder, str(model["encoder"])) if model.get("encoder") else None
+    if encoder is not None:  # of its weights the network around it knows no licence
+        card = card.model_copy(update={"licence_weights": encoder.licence_weights})
     if not (model.get("weights") or model.get("checkpoint")):  # what is said of pretrained weights is not of these
         card = card.model_copy(update={"licence_weights": "", "notes": tuple(filter(is_of_network, card.notes))})
     return tell_card(card, words)
@@ -173,7 +176,15 @@ def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]
         scores += say("; {score} on validation", score=metric.score(row.validation_score))
     source = str(record.config.get("data", {}).get("source") or "")
     trained = words.say_count("{n} picture", "{n} pictures", runs[0].n_train)
+    model = runs[0].config.get("model", {})
+    encoder, weights = model.get("encoder"), model.get("weights")
+    told = say("{encoder}, pretrained ({weights})", encoder=encoder, weights=weights)
     return [
+        *(
+            [(say("encoder"), told if weights else say("{encoder}, from random weights", encoder=encoder))]
+            if encoder
+            else []
+        ),
         (say("scores"), scores),
         (
             say("trained on"),

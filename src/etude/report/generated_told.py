@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, Ratio
-from etude.metrics.generation import CLOSEST_COPIES, GENERATION_METRICS, NEAR_COPIES
+from etude.metrics.generation import CLOSEST_COPIES, GENERATION_METRICS, NEAR_COPIES, covered_by_fresh
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.words import METRIC_NAMES, Words
@@ -141,9 +141,10 @@ def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
             yield from _tell_nearness(interval, {name: scores["kid"] for name, scores in of.trivial().items()}, words)
     if "coverage" in of.values:
         yield say(
-            "Of the held-out photographs, {share} have a generated picture near them: that much of the variety is "
-            "there.",
+            "Of the held-out photographs, {share} have one near them of as many generated pictures; of as many other "
+            "photographs {fresh} would.",
             share=words.percent(of.values["coverage"], 0),
+            fresh=words.percent(statistics.fmean(covered_by_fresh(record.n_real) for record in of.records), 0),
         )
     if "near_copies" in of.values:
         yield from _tell_copies(of, words)

@@ -56,8 +56,8 @@ KIND_SENTENCES: dict[Kind, str] = {
         "Brings the map to a smaller size by interpolation, so that it fits what it is put together with."
     ),
     "dense": mark(
-        "Weighs all numbers that it is given to make each number that it gives; it knows no neighbourhood, and holds many "  # noqa: E501
-        "weights for it."
+        "Weighs all numbers of the picture, or of each place by itself, to make each number that it gives; it knows no "
+        "neighbourhood."
     ),
     "head": mark("Turns the last features into one number a class, of which the answer is made."),
     "batch norm": mark(
@@ -69,8 +69,8 @@ KIND_SENTENCES: dict[Kind, str] = {
         "keeps its scale through many layers."
     ),
     "activation": mark(
-        "Bends the signal: without it layers in a row would amount to one. What is below zero is cut or damped, so each "  # noqa: E501
-        "channel says where its pattern is, and nothing elsewhere."
+        "The non-linearity: it bends the signal, as layers in a row would else amount to a single one. What is below zero is "  # noqa: E501
+        "cut or damped, so each channel says where its pattern is, and nothing elsewhere."
     ),
     "pooling": mark(
         "Keeps one number of each small window: the map gets smaller, what follows sees more of the picture, and small "
@@ -114,7 +114,7 @@ PLACE_SENTENCES: dict[Kind, str] = {
     "dense": mark("mixes the features, as many out as in ({shape})"),
     "batch norm": mark("brings what {previous} gives to one scale, for {next}"),
     "layer norm": mark("brings what {previous} gives to one scale, for {next}"),
-    "activation": mark("bends what {previous} gives, so that {next} adds more than another sum"),
+    "activation": mark("makes what {previous} gives non-linear, for {next}"),
     "pooling": mark("gathers what lies near, at the same size ({shape})"),
     "dropout": mark("hides part of what {previous} gives while training, so that {next} leans on no single feature"),
     "gate": mark("turns what the block found up or down, before {next}"),
@@ -157,12 +157,15 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
         return words.say("condenses the features, from {before} to {after}", **places)
     if row.kind == "global pooling":
         return words.say("goes from {before} to {after}", **places)
-    return words.say(
-        PLACE_SENTENCES[row.kind],
-        shape=after,
-        previous=previous.name if previous else words.say("the picture"),
-        next=following.name if following else words.say("the answer"),
-    )
+    # The layer that is called next need not be the one that takes what this one gives: only of one shape is it named.
+    first, last = words.say("the picture"), words.say("the answer")
+    given_by = first if previous is None else previous.name
+    taken_by = last if following is None else following.name
+    if previous is not None and previous.output_shape != row.input_shape:
+        given_by = words.say("the layer before it")
+    if following is not None and following.input_shape != row.output_shape:
+        taken_by = words.say("what follows")
+    return words.say(PLACE_SENTENCES[row.kind], shape=after, previous=given_by, next=taken_by)
 
 
 def tell_member(member: Member | None, words: Words) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -232,7 +232,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "settings": settings,
-        "changes": _list_changes(settings, reference),
+        "changes": _list_changes(settings, record.names_without_variants, reference),
         "failures": [
             (row.candidate, tell_failure(sentence, words)) for row in record.leaderboard for sentence in row.failed
         ],
@@ -341,10 +341,14 @@ def _find_errors(
     return Errors(candidate, len(runs), artist.draw_confusion(counts_KK, name), Table(columns, rows))
 
 
-def _list_changes(settings: dict[str, dict[str, str]], reference: str | None) -> dict[str, list[Change]]:
-    """Return what each candidate changes in the reference's configuration."""
+def _list_changes(
+    settings: dict[str, dict[str, str]], names: Sequence[str], reference: str | None
+) -> dict[str, list[Change]]:
+    """Return what each of some candidates changes in the reference's configuration."""
     before = settings.get(reference or "", {})
-    return {name: list_changes(before, after) for name, after in settings.items() if name != reference}
+    return {
+        name: list_changes(before, after) for name, after in settings.items() if name in names and name != reference
+    }
 
 
 def _list_notes(study: StudyResults) -> list[tuple[str, list[str]]]:

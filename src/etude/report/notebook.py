@@ -29,6 +29,7 @@ from etude.report.packing import (
     pack,
 )
 from etude.report.reading import StudyResults, read_study, read_versions
+from etude.report.training_told import tell_weights_needed
 from etude.report.transfer import has_transfer
 from etude.report.words import Words
 
@@ -192,7 +193,8 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
     yield "text", "## " + say("The source of the networks and of the training loop") + "\n\n" + shown
     for name, text in _list_sources(study):
         yield "code", f"%%module {name}\n" + text.rstrip()
-    yield "text", "## " + say("Training")
+    needs = tell_weights_needed(list(study.runs.values()), words)
+    yield "text", "\n\n".join(["## " + say("Training"), *needs])
     yield "code", _RETRAIN.format(name=record.name, language=words.language, sets=settings_elsewhere(study))
     for heading, text, code in _chapters(study, words):
         yield "text", f"## {heading}" + (f"\n\n{text}" if text else "")

@@ -98,7 +98,8 @@ def gather_records(study: StudyResults, words: Words, room: int = ROOM) -> Parce
             of the room is left out, and smaller things after it still come along.
     """
     files, n_spare, left_out = _read(study.folder, _records(study)), 0, []
-    files[CARDS_FILE] = dump_cards(study.folder, {_network(run.config) for run in study.runs.values()})
+    networks = {name for run in study.runs.values() for name in _networks(run.config)}
+    files[CARDS_FILE] = dump_cards(study.folder, networks)
     for load in _loads(study, words):
         if n_spare + load.n_bytes > room:
             left_out.append(load.name)
@@ -113,9 +114,10 @@ def list_own_networks(study: StudyResults) -> list[Path]:
     return sorted((study.folder / OWN_NETWORKS).rglob("*.py"))
 
 
-def _network(config: dict[str, object]) -> str:
+def _networks(config: dict[str, object]) -> list[str]:
+    """Return the names of a run's network and of its encoder."""
     model = config.get("model")
-    return str(model.get("name", "")) if isinstance(model, dict) else ""
+    return [str(model.get(field) or "") for field in ("name", "encoder")] if isinstance(model, dict) else []
 
 
 def _read(folder: Path, paths: Iterable[Path]) -> dict[str, bytes]:

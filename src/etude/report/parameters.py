@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
 from etude.report.messages import mark
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
+from etude.train.schedules import WARMUPS
 
 PARAMETER_SENTENCES = {
     "prepare.size_px": mark(
@@ -137,6 +139,7 @@ LOSS_SENTENCES = {
 }  # fmt: skip
 """By loss, what it makes small."""
 
+_START = "train.schedule.start"
 _OF_GENERATORS = ("non-saturating", "hinge")
 _IDLE: dict[str, tuple[str, frozenset[str]]] = {
     "train.optimizer.nesterov": ("train.optimizer.name", frozenset({"adamw"})),
@@ -158,6 +161,7 @@ _IDLE: dict[str, tuple[str, frozenset[str]]] = {
         ("finetune.name", frozenset({"all", "head", "last"})),
     ),
     "combine.average": ("combine.members", frozenset({"null"})),
+    "model.new_head": ("model.checkpoint", frozenset({"null", ""})),
 }  # fmt: skip
 """By field or group of fields, another field and its values with which it does nothing: it is left out then."""
 
@@ -220,12 +224,22 @@ def tabulate_other_parameters(
 
 def _told_of(settings: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return the parameters of a configuration that do something, with their values."""
+    settings = {**settings, **_warmup(settings)}
     others = [name for name in settings if name.startswith("model.") and name not in PARAMETER_SENTENCES]
     return [
         (name, settings[name])
         for name in (*PARAMETER_SENTENCES, *others)
         if name in settings and settings[name] not in ("null", "", "{}") and not _is_idle(name, settings)
     ]
+
+
+def _warmup(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the warm-up that a schedule has where the study file does not say; without any, start does nothing."""
+    name, field = settings.get("train.schedule.name", ""), "train.schedule.warmup"
+    found = settings.get(field, "null")
+    if found == "null" and name in WARMUPS:
+        found = json.dumps(WARMUPS[name])
+    return {field: "null", _START: "null"} if found in ("null", "0", "0.0") else {field: found}
 
 
 def tell_parameter(name: str, value: str, words: Words) -> str:
@@ -240,4 +254,4 @@ def _is_idle(name: str, settings: Mapping[str, str]) -> bool:
     if name == "train.epochs" and settings.get("train.steps", "null") != "null":
         return True
     groups = (field for field in _IDLE if name == field or name.startswith(f"{field}."))
-    return any(settings.get(_IDLE[field][0]) in _IDLE[field][1] for field in groups)
+    return any(settings.get(_IDLE[field][0], "null") in _IDLE[field][1] for field in groups)

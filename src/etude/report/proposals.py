@@ -7,7 +7,7 @@ import numpy as np
 from etude.core.study_record import StudyRecord
 from etude.evaluate.final import final_row
 from etude.evaluate.overfitting import gap_of
-from etude.evaluate.trend import trend_of
+from etude.evaluate.trend import LEAST_EPOCHS, trend_of
 from etude.figures.confusion import list_confusions
 from etude.report.data_told import is_leak
 from etude.report.reading import StudyResults
@@ -123,11 +123,29 @@ def _tell_mending(study: StudyResults, words: Words) -> list[str]:
     return said
 
 
+def _tell_short(study: StudyResults, candidate: str, n_epochs: int, words: Words) -> list[str]:
+    """Write that a time budget ended the training before its histories can tell of a trend; nothing otherwise."""
+    is_timed = any(run.config.get("train", {}).get("budget") for run in study.runs_of(candidate))
+    if not is_timed or not 0 < n_epochs <= LEAST_EPOCHS:
+        return []
+    return [
+        words.say_count(
+            "The time that {candidate} was given made {n} epoch, too few to say whether it was still improving: a longer "  # noqa: E501
+            "training would tell.",
+            "The time that {candidate} was given made {n} epochs, too few to say whether it was still improving: a longer "  # noqa: E501
+            "training would tell.",
+            n_epochs,
+            candidate=candidate,
+        )
+    ]
+
+
 def _tell_trend(study: StudyResults, candidate: str, words: Words, metric: MetricWords) -> list[str]:
     """Write that a candidate was still improving where its histories show it; which epoch was kept shows nothing."""
-    trend = trend_of(study.histories_of(candidate), study.record.metric)
+    histories = study.histories_of(candidate)
+    trend = trend_of(histories, study.record.metric)
     if trend is None:
-        return []
+        return _tell_short(study, candidate, max(map(len, histories), default=0), words)
     validated = MetricWords(words, trend.metric) if trend.metric else metric
     places = {
         "candidate": candidate,

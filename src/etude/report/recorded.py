@@ -220,7 +220,16 @@ def tell_finding(sentence: str, kind: str, count: int | None, words: Words) -> s
     """Tell what the data check found: in English as it said it, in another language by its kind and its count."""
     if words.language == "en" or kind not in FINDINGS or count is None:
         return sentence
-    return str(words.say(FINDINGS[kind], n=words.count(count)))
+    told = str(words.say(FINDINGS[kind], n=words.count(count)))
+    if not kind.startswith("leak-"):
+        return told
+    parts = {name: re.search(rf"([\d,]+) of the {name} part", sentence) for name in ("test", "validation")}
+    counts = {name: words.count(int(found[1].replace(",", ""))) for name, found in parts.items() if found}
+    if len(counts) == 2:
+        told += " " + words.say("Of the test part: {test}; of the validation part: {validation}.", **counts)
+    if "test" in counts:
+        return f"{told} " + words.say("The test score is too good.")
+    return f"{told} " + words.say("Choices on validation are too hopeful.") if counts else told
 
 
 def tell_recorded(sentence: str, words: Words) -> str:

@@ -54,6 +54,7 @@ _OF_METHOD = {
     "paired t": "Student. The probable error of a mean, Biometrika 6, 1908",
     "sequential paired t": "Jennison, Turnbull. Interim analyses: the repeated confidence interval approach, Journal of the Royal Statistical Society B 51, 1989",
 }  # fmt: skip
+_IMAGENET = "Russakovsky et al. ImageNet large scale visual recognition challenge, 2015, arXiv:1409.0575"
 _HOLM = "Holm. A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979"
 _BOOTSTRAP = "Efron. Bootstrap methods: another look at the jackknife, Annals of Statistics 7, 1979"
 _EXPANDED = "Hesterberg. What teachers should know about the bootstrap, The American Statistician 69, 2015"
@@ -117,10 +118,13 @@ def list_references(study: StudyResults, settings: Mapping[str, Mapping[str, str
 
 
 def _of_networks(study: StudyResults, settings: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
-    for name in dict.fromkeys(config.get("model.name", "") for config in settings.values()):
+    fields = ("model.name", "model.encoder")
+    for name in dict.fromkeys(config.get(field, "") for field in fields for config in settings.values()):
         card = find_card(study.folder, name) if name else None
         if card is not None and card.paper:
             yield card.paper
+    if any(config.get("model.weights") == "imagenet" for config in settings.values()):
+        yield _IMAGENET
 
 
 def _of_settings(config: Mapping[str, str], task: str) -> Iterator[str]:

@@ -164,6 +164,16 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
                 of=words.count(record.n_test),
             )
         )
+    if record.has_kin and record.kin_apart is not None:
+        told.append(
+            say(
+                "Of one group, such as a film, pictures fewer than {n} test pictures apart are no neighbours here: the "
+                "next frame says nothing of a class. The intervals are over blocks of so many.",
+                n=words.count(record.kin_apart),
+            )
+        )
+    elif record.has_kin:
+        told.append(say("Pictures of one group are no neighbours here, and the intervals are over groups."))
     caption = say(
         "Share of a class's test pictures whose nearest other test picture is of the class too, with its 95% interval; "
         "measured in the whole space, not on the flat map."

@@ -95,7 +95,7 @@ def _tell_size(row: LeaderboardRow, words: Words) -> str:
 _BOX = (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN)
 _LEFT = (MARGIN_IN, TOP_IN, 5.2, BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
-_MOST_NOTED, _MOST_SEARCHES, _MOST_ABLATIONS = 60, 4, 6
+_MOST_NOTED, _MOST_SEARCHES, _MOST_ABLATIONS, _MOST_LIMITS = 60, 4, 6, 6
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
@@ -241,6 +241,10 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         [told["answer"][0] if is_first else facts[0], tell_choice(record, words), *costs],
         _BOX,
     )
+    if told["limits"]:
+        shown = told["limits"][:_MOST_LIMITS]
+        left = _tell_left(len(told["limits"]) - len(shown), words)
+        deck.bullets(deck.slide(say("Limits"), told["limits"]), [*shown, *left], _BOX)
     if told["explained"]:
         explained = told["explained"]
         if explained.layers:

@@ -20,7 +20,7 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
     columns = [
         Column(say("candidate"), numeric=False),
         Column(say("network"), numeric=False),
-        Column(say("pictures' size"), hint=say("height × width in training, in pixels")),
+        Column(say("size in training"), hint=say("height × width in pixels: of windows, where those are learnt from")),
         Column(say("training pictures")),
         Column(say("steps"), hint=say("optimiser steps, mean of a run")),
     ]
@@ -80,7 +80,10 @@ def tell_chosen(record: StudyRecord, finished: Sequence[RunRecord], words: Words
         *([say("the settings that were searched")] if record.searches else []),
     ]
     if not chosen:
-        return say("The weights of the last epoch are kept: nothing was chosen on the validation part.") + " " + opened
+        kept = say(
+            "The weights of the last epoch are kept: no epoch, threshold or setting was chosen on the validation part."
+        )
+        return f"{kept} {opened}"
     return say("Chosen on the validation part: {things}.", things=words.listing(chosen)) + " " + opened
 
 
@@ -99,15 +102,20 @@ def tell_needs(record: StudyRecord, finished: Sequence[RunRecord], words: Words)
                 source=source,
             )
         )
+    return told + tell_weights_needed(finished, words)
+
+
+def tell_weights_needed(finished: Sequence[RunRecord], words: Words) -> list[str]:
+    """Say where pretrained weights are looked for; empty where no run starts from any."""
     weights = {run.config.get("model", {}).get("weights") for run in finished} - {None, ""}
-    if any(_is_name(str(name)) for name in weights):
-        told.append(
-            words.say(
-                "Pretrained weights are looked for in the folder that ETUDE_WEIGHTS names, if it is set, and then on "
-                "the hub."
-            )
+    if not any(_is_name(str(name)) for name in weights):
+        return []
+    return [
+        words.say(
+            "Pretrained weights are looked for in the folder that ETUDE_WEIGHTS names, if it is set, and then on "
+            "the hub."
         )
-    return told
+    ]
 
 
 def _is_name(text: str) -> bool:

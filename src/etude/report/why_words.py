@@ -138,7 +138,8 @@ def _tell_likeness(way: str, likeness: float | None, interval: Interval | None, 
         return [
             words.say(
                 "{way}: the maps are unlike those of the same network with random weights (rank correlation {likeness}): "  # noqa: E501
-                "they tell of what was learnt.",
+                "they depend on the weights that were learnt; whether they mark what the answer rests on is another "
+                "question.",
                 **places,
             )
         ]

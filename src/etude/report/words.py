@@ -234,9 +234,11 @@ class MetricWords:
             return self.words.say("gain in {metric} (points)", metric=self.name)
         return self.words.say("gain in {metric}", metric=self.name)
 
-    def bare(self, value: float) -> str:
+    def bare(self, value: float, decimals: int | None = None) -> str:
         """Write a value without its unit."""
-        return self.words.number(100 * value if self.in_percent else value, self._decimals)
+        return self.words.number(
+            100 * value if self.in_percent else value, self._decimals if decimals is None else decimals
+        )
 
     def tick(self, value: float) -> str:
         """Write a value on an axis."""
@@ -247,8 +249,17 @@ class MetricWords:
         return self.words.percent(value, self._decimals) if self.in_percent else self.bare(value)
 
     def interval(self, low: float | None, high: float | None) -> str:
-        """Write an interval without unit; nothing where it has no ends."""
-        return "" if low is None or high is None else self.words.interval(self.bare(low), self.bare(high))
+        """Write an interval without unit; nothing where it has no ends.
+
+        An end that is not zero is not written as zero where the interval leaves zero out.
+        """
+        if low is None or high is None:
+            return ""
+        decimals = self._decimals
+        if low > 0 or high < 0:
+            while decimals < self._decimals + 2 and any(_is_zero(self.bare(end, decimals)) for end in (low, high)):
+                decimals += 1
+        return self.words.interval(self.bare(low, decimals), self.bare(high, decimals))
 
     def points(self, value: float) -> str:
         """Write the size of a difference with its unit, without sign."""
@@ -260,7 +271,7 @@ class MetricWords:
 
     def reads_zero(self, value: float) -> bool:
         """Whether nothing is left of a value once it is rounded."""
-        return not any(digit in "123456789" for digit in self.bare(value))
+        return _is_zero(self.bare(value))
 
     def signed_points(self, value: float) -> str:
         """Write a difference with its sign and its unit."""
@@ -271,6 +282,10 @@ class MetricWords:
         """Write a difference with its sign, without unit."""
         text = self.bare(value)
         return "+" + text if value > 0 and not self.reads_zero(value) else text
+
+
+def _is_zero(number: str) -> bool:
+    return not any(digit in "123456789" for digit in number)
 
 
 def _fill(text: str, values: dict[str, object]) -> str:

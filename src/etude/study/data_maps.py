@@ -43,7 +43,7 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
     Of masks, the features of a picture are the means of the maps at the layer at which Grad-CAM is taken, and its class
     is the one that most of its pixels have; pictures that are void all over are left out.
     """
-    from etude.explain.maps import draw_tsne, first_two, reduce_space, separate_classes
+    from etude.explain.maps import Kin, draw_tsne, first_two, reduce_space, separate_classes
 
     started = time.perf_counter()
     classes = opened.job.classes
@@ -65,6 +65,8 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
     judged = np.flatnonzero(parts_N == Part.TEST)  # those that nothing was learnt from
     indices_N = np.concatenate([parts[name].indices_N[own] for name, own in chosen.items()])
     groups, groups_N = _groups(opened, indices_N)
+    known = opened.workspace.source.items.groups
+    kin = None if known is None else Kin.of(number_texts(np.array(known[indices_N[judged]].tolist()))[1])
     maps, separation, group_separation = [], {}, {}
     arrays: dict[str, np.ndarray] = {"labels": labels_N, "answers": answers_N, "parts": parts_N, "groups": groups_N}
     arrays["ids"] = np.array(opened.workspace.item_ids(indices_N).tolist())
@@ -78,7 +80,7 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
         arrays[f"{space}.tsne"] = draw_tsne(reduced_NR, threads=usable_threads())
         maps.append(MapRecord(space=space, method="pca", explained=float(reduced.explained_R[:2].sum())))
         maps.append(MapRecord(space=space, method="tsne"))
-        separation[space] = separate_classes(values_ND[judged], labels_N[judged], classes)
+        separation[space] = separate_classes(values_ND[judged], labels_N[judged], classes, kin)
         if groups:
             group_separation[space] = separate_classes(values_ND, groups_N, groups)
     save_arrays(target / "map.npz", arrays)
@@ -92,6 +94,8 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
         n_judged=len(judged),
         n_test=len(parts["test"]),
         chance={name: float((labels_N[judged] == label).mean()) for label, name in enumerate(classes)},
+        has_kin=kin is not None,
+        kin_apart=None if kin is None else kin.apart,
         seconds=time.perf_counter() - started,
         pixels_px=_PIXELS_PX,
         of_masks=opened.record.task == "segmentation",

@@ -50,10 +50,11 @@ def _kept_bytes(job: Job, model: nn.Module, size_px: tuple[int, int]) -> float:
     seen: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
+        kept = tensor.detach()  # an output that its own operation keeps would hold itself, and the whole way, for good
+        storage = kept.untyped_storage()
         seen[storage.data_ptr()] = storage.nbytes()
-        held.append(tensor)  # as long as it is held, no other memory has its address
-        return tensor
+        held.append(kept)  # as long as it is held, no other memory has its address
+        return kept
 
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     held: list[torch.Tensor] = []

@@ -6,7 +6,8 @@ import math
 
 from etude.train.config import ScheduleConfig
 
-_WARMUP = {"onecycle": 0.23, "cosine": 0.05, "poly": 0.0, "step": 0.0, "constant": 0.0}
+WARMUPS = {"onecycle": 0.23, "cosine": 0.05, "poly": 0.0, "step": 0.0, "constant": 0.0}
+"""By schedule, the share of the steps in which the learning rate rises where the study file does not say."""
 
 
 def lr_factor(config: ScheduleConfig, step: int, steps: int) -> float:
@@ -20,7 +21,7 @@ def lr_factor(config: ScheduleConfig, step: int, steps: int) -> float:
     >>> [round(lr_factor(config, step, 4), 2) for step in range(5)]
     [0.0, 0.5, 1.0, 0.5, 0.0]
     """
-    warmup = _WARMUP[config.name] if config.warmup is None else config.warmup
+    warmup = WARMUPS[config.name] if config.warmup is None else config.warmup
     share = step / max(1, steps)
     if warmup > 0 and share < warmup:
         return config.start + (1 - config.start) * share / warmup

@@ -14,7 +14,7 @@ from etude.evaluate.generation import measure_generated
 from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.pictures import interval_of, interval_over_pictures, ratio_over_pictures
 from etude.evaluate.verdicts import compare
-from etude.metrics.generation import GENERATION_METRICS, FeatureSets
+from etude.metrics.generation import GENERATION_METRICS, FeatureSets, coverage, covered_by_fresh
 
 WIDTH, FOLDS = 16, 3
 PAIR = {"plain": 0.2, "better": 0.9}
@@ -103,6 +103,15 @@ def test_intervals_of_33_photographs_cover_what_so_many_give_on_average(metric, 
     mean = np.mean(values)
     covered = np.mean([one is not None and one.low <= mean <= one.high for one in found])
     assert covered >= least, covered
+
+
+def test_fresh_photographs_cover_as_many_as_chance_has_it_however_many_are_given():
+    """Of a thousand generated pictures to 33 photographs nearly any generator covered all."""
+    rng = np.random.default_rng(9)
+    expected = covered_by_fresh(33)
+    for count in (33, 400):
+        found = [coverage(photographs(count, rng), photographs(33, rng)) for _ in range(60)]
+        assert np.mean(found) == pytest.approx(expected, abs=0.012), count
 
 
 def test_the_bootstrap_would_not_contain_the_fid_of_wide_features_and_the_jackknife_does():

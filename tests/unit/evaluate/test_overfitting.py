@@ -43,6 +43,13 @@ def test_both_intervals_count() -> None:
     assert not broad.is_overfit
 
 
+def test_the_training_score_is_uncertain_too() -> None:
+    """A training score 0.009 points above the interval of test was told as overfitting."""
+    found = gap_of(row(0.812, 0.80), True)
+    assert found is not None
+    assert not found.is_overfit
+
+
 def test_without_a_finished_run_there_is_no_gap() -> None:
     assert gap_of(row(None, None), True) is None
 

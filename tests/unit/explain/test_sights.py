@@ -8,7 +8,7 @@ from torch import nn
 
 from etude.core.words import Part
 from etude.evaluate.mask_counts import MaskCounts
-from etude.explain.maps import draw_tsne, nearest_others, place_on_tsne, reduce_space, separate_classes
+from etude.explain.maps import Kin, draw_tsne, nearest_others, place_on_tsne, reduce_space, separate_classes
 from etude.explain.mask_mistakes import find_mask_mistakes
 from etude.explain.mistakes import find_mistakes
 from etude.explain.questions import OfPicture, OfPixels
@@ -323,6 +323,39 @@ def test_separability_tells_a_heap_from_a_mixture():
     for entry in (fox, tiger):
         assert entry.interval.low < 0.5 < entry.interval.high
         assert entry.n == 60
+
+
+def test_the_next_frame_of_a_film_says_nothing_of_a_class():
+    """Two films of one class each wander slowly through the same places: only neighbouring frames tell them apart."""
+    rng = np.random.default_rng(4)
+    films = np.repeat([0, 1], 200)
+    values = np.concatenate([np.cumsum(rng.normal(size=(200, 2)), 0) for _ in range(2)]).astype(np.float32)
+    values -= np.repeat([values[:200].mean(0), values[200:].mean(0)], 200, axis=0)
+    frames = separate_classes(values, films, ("a", "b"))
+    assert all(entry.share > 0.8 and entry.interval.low > 0.7 for entry in frames)
+    kin = Kin.of(films)
+    assert kin is not None
+    assert kin.apart is not None
+    nearest = nearest_others(values, kin)
+    same = films[nearest] == films
+    assert (np.abs(nearest - np.arange(400))[same] >= kin.apart).all()
+    blocks = separate_classes(values, films, ("a", "b"), kin)
+    assert all(entry.share < 0.7 and entry.interval.high - entry.interval.low > 0.3 for entry in blocks)
+    assert [entry.n for entry in blocks] == [200, 200]
+
+
+def test_pictures_of_one_patient_are_no_evidence_for_each_other():
+    patients = np.repeat(np.arange(10), 5)
+    values = (patients * 10.0 + np.tile(np.arange(5), 10) * 0.1)[:, None].astype(np.float32)
+    classes = patients % 2
+    alone = separate_classes(values, classes, ("a", "b"))
+    assert [entry.share for entry in alone] == [1, 1]
+    kin = Kin.of(patients)
+    assert (patients[nearest_others(values, kin)] != patients).all()
+    found = separate_classes(values, classes, ("a", "b"), kin)
+    assert [entry.share for entry in found] == [0, 0]
+    assert found[0].interval == wilson(0.0, 5)
+    assert Kin.of(np.arange(6)) is None
 
 
 def test_of_two_pictures_nothing_is_told_apart_though_they_are_alike():

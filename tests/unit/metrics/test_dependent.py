@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from etude.metrics.statistics import Dependence, dependence_of, dependent_weights, resampling_weights
+from etude.metrics.statistics.redrawing import Redrawing
 
 
 def weights_of(groups, replicates=3000):
@@ -56,3 +57,35 @@ def test_the_p_value_fits_the_interval():
     found = Dependence("groups", 9)
     assert found.expand_p(2 * found.expand_tail(0.025)) == pytest.approx(0.05)
     assert found.expand_tail(0.025) < 0.025
+
+
+def drawn_gains(gain, seed=0, n=101):
+    """Draw the gains of the frames of one film, whose neighbours correlate by 0.9, about a mean."""
+    rng = np.random.default_rng(seed)
+    noise = np.empty(n)
+    noise[0] = rng.normal()
+    for place in range(1, n):
+        noise[place] = 0.9 * noise[place - 1] + np.sqrt(1 - 0.81) * rng.normal()
+    values_N = gain + noise - noise.mean()
+    drawn = Redrawing(n, groups_N=np.zeros(n, np.int64)).draw(lambda weights_RN: weights_RN @ values_N / n)
+    return drawn, float(values_N.mean())
+
+
+def test_a_large_gain_over_few_blocks_has_a_small_p_value():
+    """Of five blocks and 5,000 replicates p was never below 0.034: of two comparisons none could be shown."""
+    p_values = [drawn.p(value) for drawn, value in (drawn_gains(gain) for gain in (1, 2, 4, 8))]
+    assert p_values == sorted(p_values, reverse=True)
+    assert p_values[-1] < 0.002
+
+
+@pytest.mark.parametrize("gain", [0.3, 0.6, 0.9, 1.2, 1.5, 2, 3])
+def test_the_p_value_is_below_a_twentieth_where_the_interval_leaves_zero_out(gain):
+    for seed in range(5):
+        drawn, value = drawn_gains(gain, seed)
+        interval = drawn.interval(value)
+        assert (drawn.p(value) < 0.05) == (interval.low > 0) or abs(interval.low) < 0.05
+
+
+def test_without_spread_a_gain_has_the_p_value_of_its_replicates():
+    drawn = Redrawing(20).draw(lambda weights_RN: np.full(len(weights_RN), 0.5))
+    assert drawn.p(0.5) == pytest.approx(2 / (len(drawn.bootstrapped_R) + 1))

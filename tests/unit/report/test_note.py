@@ -173,7 +173,7 @@ def test_an_ablation_has_its_own_part_and_stays_out_of_the_verdicts(study_folder
     assert "augment.use varied in cnn" in page.text
     assert "on its training pictures" in page.text
     assert "it overfits" in page.text, "80.0% on training lies above both intervals of 74.0%"
-    assert "augment.use varié dans cnn, un gain est montré pour : +flip" in answer(study_folder, "fr")
+    assert "Quand augment.use varie dans cnn, un gain est montré pour : +flip" in answer(study_folder, "fr")
     verdicts, ablations = read(study_folder).split('<section id="ablations"')
     assert "+flip" not in verdicts.split('<section id="verdicts"')[1]
     assert "+noise" in ablations

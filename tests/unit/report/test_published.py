@@ -155,7 +155,7 @@ def test_the_pdf_leads_to_the_source(published_folder, tmp_path):
 def test_a_metric_that_all_share_stands_in_the_head_and_another_one_is_shown_as_given(study_folder):
     publish(study_folder, value(), value(name="SegNet", value=0.5))
     table = gather_published(read_study(study_folder).record, Words("fr")).table
-    assert [column.heading for column in table.columns] == ["nom", "IoU moyen (%)", "mesuré sur", "source"]
+    assert [column.heading for column in table.columns] == ["nom", "IoU moyenne (%)", "mesuré sur", "source"]
     metric = {"en": "quality of {things}", "fr": "qualité de {choses}"}
     publish(study_folder, value(metric=metric, value=1234.5))
     table = gather_published(read_study(study_folder).record, Words("fr")).table

@@ -14,7 +14,7 @@ from etude.metrics.statistics.bootstrap import (
     resampled_means,
     resampling_weights,
 )
-from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, verdict
+from etude.metrics.statistics.decisions import ALPHA, POWER, holm, smallest_detectable, standard_errors, verdict
 from etude.metrics.statistics.dependent import (
     SEVERAL_GROUPS,
     Dependence,
@@ -69,6 +69,7 @@ __all__ = [
     "resampling_weights",
     "sequential_t",
     "smallest_detectable",
+    "standard_errors",
     "t_interval",
     "t_intervals",
     "t_p_values",

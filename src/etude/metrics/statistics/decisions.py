@@ -79,6 +79,17 @@ def smallest_detectable(
     return sd_of_differences * math.sqrt(1 / n + test_to_train) * _noncentrality(n - 1, alpha, power)
 
 
+def standard_errors(n: int, confidence: float = 0.95) -> float:
+    """Return how many standard errors of a mean of n values half its t interval has; infinite of one value.
+
+    >>> round(standard_errors(5), 3), round(standard_errors(1000), 3)
+    (2.776, 1.962)
+    """
+    from scipy.special import stdtrit
+
+    return float(stdtrit(n - 1.0, (1 + confidence) / 2)) if n > 1 else math.inf
+
+
 def _noncentrality(degrees: int, alpha: float, power: float) -> float:
     """Solve for the noncentrality at which a two-sided t-test has the power, by bisection.
 
