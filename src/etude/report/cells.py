@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from etude.figures.theme import WIDE_IN, assign_looks
+from etude.report.card_words import tell_card
+from etude.report.cards import find_card
 from etude.report.drawings import Drawing
 from etude.report.explanations import read_explanations, set_out
 from etude.report.note import gather
@@ -94,12 +96,13 @@ class Book:
                 continue
             shown.append(network)
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
-            self._list(explained.told)
+            self._list([*self._introduce(explanation.ref.candidate), *explained.told])
             show_table(explained.layers)
             self._list(explained.lacking)
             _show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
         named = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
         if shown and (left := [name for name in named if self._network_of(name) not in shown]):
+            self._list([f"{name}: {told}" for name in left for told in self._introduce(name)])
             self._list(
                 [
                     self.words.say(
@@ -110,6 +113,15 @@ class Book:
                     )
                 ]
             )
+
+    def _introduce(self, candidate: str) -> list[str]:
+        """Return what a candidate's network is, in a sentence; empty where nothing is known of it."""
+        model = self.study.runs_of(candidate)[0].config.get("model", {})
+        card = find_card(self.study.folder, str(model.get("name", "")))
+        if card is None:
+            return []
+        told = tell_card(card, self.words).sentence
+        return [f"{told} {self.words.say('Encoder: {name}.', name=model['encoder'])}" if model.get("encoder") else told]
 
     def _network_of(self, candidate: str) -> object:
         """Return what a candidate's network is built of, without what its weights start from."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
+from etude.data.augment.catalog import AUGMENTATIONS
 from etude.report.messages import mark
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
@@ -139,7 +141,7 @@ LOSS_SENTENCES = {
 }  # fmt: skip
 """By loss, what it makes small."""
 
-_START = "train.schedule.start"
+_START, _AUGMENT = "train.schedule.start", "augment.use"
 _OF_GENERATORS = ("non-saturating", "hinge")
 _IDLE: dict[str, tuple[str, frozenset[str]]] = {
     "train.optimizer.nesterov": ("train.optimizer.name", frozenset({"adamw"})),
@@ -202,6 +204,9 @@ def tabulate_other_parameters(
     for settings in candidates.values():
         for name, value in _told_of(settings):
             is_new = name not in told or (name == "train.loss" and value != reference.get(name))
+            if name == _AUGMENT and name in told:  # of a list only what the reference lacks
+                value = ", ".join(name_ for name_ in _operations(value) if name_ not in _operations(reference[name]))
+                is_new = bool(value)
             if is_new:
                 key = (name, value if name == "train.loss" else "")
                 values.setdefault(key, []).append(value)
@@ -215,7 +220,7 @@ def tabulate_other_parameters(
         (
             Cell(name, kind="code"),
             Cell(", ".join(dict.fromkeys(values[name, loss]))),
-            Cell(tell_parameter(name, loss or values[name, loss][0], words)),
+            Cell(tell_parameter(name, loss or ", ".join(values[name, loss]), words)),
         )
         for name, loss in sorted(values, key=lambda key: order.get(key[0], len(order)))
     )
@@ -246,8 +251,34 @@ def tell_parameter(name: str, value: str, words: Words) -> str:
     """Say what a parameter is; of the loss, what that very loss makes small."""
     if name == "train.loss" and value in LOSS_SENTENCES:
         return f"{words.say(PARAMETER_SENTENCES[name])} {words.say(LOSS_SENTENCES[value])}"
+    if name == _AUGMENT:
+        return " ".join([words.say(PARAMETER_SENTENCES[name]), *tell_augmentations(value, words)])
     text = PARAMETER_SENTENCES.get("model.options" if name.startswith("model.options.") else name)
     return words.say(text) if text else words.say("A parameter of this network.")
+
+
+def tell_augmentations(value: str, words: Words) -> list[str]:
+    """Say what each augmentation of a list does, and how far it goes at strength 1.
+
+    Args:
+        value: the list as a configuration has it, or names with commas between.
+        words: the language.
+    """
+    cards = [AUGMENTATIONS[name] for name in _operations(value)]
+    return [
+        words.say(
+            "{name}: {what} At strength 1: {range}.",
+            name=card.name,
+            what=words.messages.get(card.summary),
+            range=words.messages.get(card.at_strength_1),
+        )
+        for card in cards
+    ]
+
+
+def _operations(value: str) -> list[str]:
+    """Return the names of augmentations that a text holds, each once."""
+    return [name for name in dict.fromkeys(re.findall(r"[a-z]+", value)) if name in AUGMENTATIONS]
 
 
 def _is_idle(name: str, settings: Mapping[str, str]) -> bool:

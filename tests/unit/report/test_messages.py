@@ -9,6 +9,7 @@ from babel.messages.pofile import read_po
 
 import etude.report
 from etude.core.errors import MistakeError
+from etude.data.augment.catalog import AUGMENTATIONS
 from etude.metrics import METRICS, SEGMENTATION_METRICS
 from etude.metrics.generation import GENERATION_METRICS
 from etude.models import MODELS
@@ -29,6 +30,9 @@ def extract():
     found = extract_from_dir(ROOM, METHODS, options, keywords=KEYWORDS)
     messages = {tuple(text[:2]) if isinstance(text, tuple) else text for _, _, text, _, _ in found}
     messages |= {text for name in MODELS for text in list_messages(MODELS[name].card)}
+    messages |= {
+        text for name in AUGMENTATIONS for card in [AUGMENTATIONS[name]] for text in (card.summary, card.at_strength_1)
+    }
     counted = {text[0] for text in messages if isinstance(text, tuple)}
     return {text for text in messages if text not in counted}
 

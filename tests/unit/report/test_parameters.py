@@ -140,3 +140,43 @@ def test_a_parameter_of_a_network_of_ones_own_is_not_dropped():
     rows = told({"model.name": "python", "model.petals": "5", "model.options.embed_dim": "48"})
     assert rows["model.petals"] == "A parameter of this network."
     assert rows["model.options.embed_dim"] == PARAMETER_SENTENCES["model.options"]
+
+
+def test_each_augmentation_of_a_list_is_told_once():
+    reference = {"augment.use": '["flip", "scale"]'}
+    (row,) = tabulate_parameters(reference, Words("fr")).rows
+    assert "flip : Retourne l’image" in row[2].text.replace("\u00a0", " ")
+    assert "À l’intensité 1" in row[2].text
+    others = {
+        "a": {"augment.use": '["flip", "night"]'},
+        "b": {"augment.use": '["flip"]'},
+        "c": {"augment.use": '["haze"]'},
+    }
+    (row,) = tabulate_other_parameters(reference, others, Words("en")).rows
+    assert row[1].text == "night, haze"
+    assert "night: Takes light away" in row[2].text
+    assert "haze: Veils" in row[2].text
+    assert "flip" not in row[2].text
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"name": "cosine", "warmup": "null"}, {"warmup": "0.05", "start": "0.2"}),
+        ({"name": "cosine", "warmup": "0.1"}, {"warmup": "0.1", "start": "0.2"}),
+        ({"name": "constant", "warmup": "null"}, {}),  # nothing rises from start
+        ({"name": "cosine", "warmup": "0.0"}, {}),
+    ],
+)
+def test_the_warm_up_that_a_schedule_has_is_told(given, told):
+    settings = {f"train.schedule.{name}": value for name, value in (given | {"start": "0.2"}).items()}
+    rows = tabulate_parameters(settings, Words("en")).rows
+    found = {row[0].text.removeprefix("train.schedule."): row[1].text for row in rows}
+    assert {name: value for name, value in found.items() if name != "name"} == told
+
+
+def test_a_new_head_is_told_of_where_there_is_a_file_that_has_another():
+    assert not tabulate_parameters({"model.new_head": "false", "model.checkpoint": "null"}, Words("en")).rows
+    assert (
+        len(tabulate_parameters({"model.new_head": "true", "model.checkpoint": "a.safetensors"}, Words("en")).rows) == 2
+    )

@@ -174,3 +174,12 @@ def test_a_note_of_one_picture_is_told_in_the_singular():
 def test_a_machine_is_told_in_the_language_but_for_its_own_name(device, french):
     assert tell_device(device, Words("en")).replace("\xa0", " ") == device
     assert tell_device(device, Words("fr")).replace("\xa0", " ") == french
+
+
+def test_a_leak_is_told_with_its_parts_and_what_it_does():
+    sentence = "1,101 of the test part and 36 of the validation part have the same pixels as a picture in another part"
+    told = tell_finding(sentence, "leak-exact", 1137, Words("fr")).replace("\u00a0", " ").replace("\u202f", " ")
+    assert "De la partie de test : 1 101 ; de la partie de validation : 36." in told
+    assert told.endswith("Le score de test est trop bon.")
+    only = tell_finding("36 of the validation part have the same pixels", "leak-exact", 36, Words("fr"))
+    assert only.endswith("Les choix faits sur la validation sont trop optimistes.")

@@ -90,3 +90,17 @@ def test_items_are_set_apart_with_the_space_of_the_language():
 def test_a_setting_is_told_with_the_decimals_of_the_language(value, english, french):
     assert tell_setting(value, EN) == english
     assert tell_setting(value, FR) == french
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "told"),
+    [
+        (0.0003, 0.0058, "[0.03, 0.58]"),
+        (-0.0003, 0.0058, "[0.0, 0.6]"),
+        (-0.02, -0.0004, "[-2.00, -0.04]"),
+        (0.0, 0.01, "[0.0, 1.0]"),
+    ],
+)
+def test_an_interval_that_leaves_zero_out_does_not_end_in_it(low, high, told):
+    written = MetricWords(Words("en"), "accuracy").interval(low, high).replace("\N{MINUS SIGN}", "-")
+    assert written.replace("-0.0,", "0.0,") == told
