@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
+from etude.core.machine import usable_threads
 from etude.core.registry import Registry
 from etude.core.seeds import derive
 
@@ -56,14 +58,20 @@ def compress(picture_HWC: Picture, severity: int, _chance: np.random.Generator) 
 
 
 def corrupt(pictures_NHWC: Picture, name: str, severity: int) -> Picture:
-    """Return all pictures corrupted, (N, H, W, 3) uint8; the same pictures always give the same.
+    """Return all pictures corrupted, (N, H, W, 3) uint8; the same pictures always give the same, on all threads.
 
     Raises:
         MistakeError: if there is no corruption of that name.
     """
     corruption = CORRUPTIONS[name]
     corrupted = np.empty_like(pictures_NHWC)
-    for number, picture_HWC in enumerate(pictures_NHWC):
-        chance = np.random.default_rng(derive(0, "corruption", name, severity, number))
-        corrupted[number] = corruption(picture_HWC, severity, chance)
+
+    def corrupt_some(numbers: npt.NDArray[np.int64]) -> None:
+        for number in numbers.tolist():
+            chance = np.random.default_rng(derive(0, "corruption", name, severity, number))
+            corrupted[number] = corruption(pictures_NHWC[number], severity, chance)
+
+    threads = usable_threads()
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(corrupt_some, np.array_split(np.arange(len(pictures_NHWC)), threads)))
     return corrupted
