@@ -47,14 +47,14 @@ def answered_at_once(height_px: int, width_px: int, *, on_cpu: bool = True) -> i
     """Return how many pictures a network best answers together, without gradients.
 
     On a processor what lies between two layers is to stay in its caches: MobileNetV2 answers more than twice as many
-    pictures of 192 px a second by 28 at once as by 512 (benchmarks/answering.py). A GPU wants many.
+    pictures of 192 px a second by 14 at once as by 512 (benchmarks/answering.py). A GPU wants many.
 
     >>> answered_at_once(32, 32), answered_at_once(192, 192), answered_at_once(1024, 2048)
-    (128, 28, 1)
+    (128, 14, 1)
     >>> answered_at_once(32, 32, on_cpu=False), answered_at_once(224, 224, on_cpu=False)
     (512, 167)
     """
-    most, most_px = (128, 2**20) if on_cpu else (512, 2**23)
+    most, most_px = (128, 2**19) if on_cpu else (512, 2**23)
     return max(1, min(most, most_px // (height_px * width_px)))
 
 
