@@ -189,6 +189,8 @@ def test_a_run_that_is_not_there_is_said(results):
 
 def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_for(results, monkeypatch):
     monkeypatch.chdir(results)
+    for path in (results / "told").glob("runs/*/explain/layers.json"):
+        path.unlink()  # falls that were measured are kept
     options = ["--results", str(results), "--quiet", "--language", "en", "--part", "layers", "--seconds", "0"]
     done = CliRunner().invoke(app, ["explain", "told", "--all-candidates", *options], catch_exceptions=False)
     assert done.exit_code == 0
@@ -205,6 +207,16 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
         CliRunner().invoke(
             app, ["explain", "told", "--all-candidates", "--run", "a", *options], catch_exceptions=False
         )  # fmt: skip
+
+
+def test_falls_that_were_measured_are_kept_where_none_are_asked_for(results, monkeypatch):
+    """All candidates without falls, after the final one with them: its falls were gone."""
+    monkeypatch.chdir(results)
+    options = ["--results", str(results), "--quiet", "--language", "en", "--part", "layers", "--seconds"]
+    CliRunner().invoke(app, ["explain", "told", *options, "1"], catch_exceptions=False)
+    CliRunner().invoke(app, ["explain", "told", "--all-candidates", *options, "0"], catch_exceptions=False)
+    found = [LayersRecord.load(path) for path in (results / "told").glob("runs/*/explain/layers.json")]
+    assert sum(layers.n_pictures > 0 for layers in found) >= 1
 
 
 def test_an_unknown_language_is_refused_before_anything_is_explained(results, monkeypatch):

@@ -173,7 +173,11 @@ def explain(
         typer.Option(metavar="FOLDER", help="New pictures to place on the maps; maps that are drawn stay as they are."),
     ] = None,
     seconds: Annotated[
-        float, typer.Option(min=0, help="About how long the falls of layers may take; 0: none is measured.")
+        float,
+        typer.Option(
+            min=0,
+            help="About how long the falls of layers may take; 0: none is measured, and those that were are kept.",
+        ),
     ] = 60.0,
     all_candidates: Annotated[
         bool, typer.Option("--all-candidates", help="Explain the first run of every candidate.")

@@ -18,6 +18,7 @@ from etude.core.words import Part
 from etude.evaluate.final import final_candidate
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
+from etude.explain.records import LayersRecord
 from etude.metrics import SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.study.attributions import explain_why
@@ -178,10 +179,16 @@ def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
 
 
 def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
-    """Write `layers.json`; of a network without layers, return why there is none."""
+    """Write `layers.json`; of a network without layers, return why there is none.
+
+    Where no falls are asked for, a table that has them is kept as it is.
+    """
     from etude.explain.falls import Asked
     from etude.explain.layers import describe_layers
 
+    path = target / "layers.json"
+    if wishes.most_seconds <= 0 and path.is_file() and LayersRecord.load(path).n_pictures:
+        return None
     prepared = opened.part("validation", "train")
     of_masks = prepared.masks_NHW is not None
     least = _LEAST_SCORED_OF_MASKS if of_masks else _LEAST_SCORED
@@ -209,7 +216,7 @@ def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | Non
     )
     if not record.rows:
         return f"{opened.network_name} has no layer."
-    record.save(target / "layers.json")
+    record.save(path)
     return None
 
 
