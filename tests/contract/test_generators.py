@@ -174,6 +174,19 @@ def test_a_look_shows_the_generator_that_would_be_kept_and_leaves_nothing_behind
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "samples/step-000002.png")), grid(last, None))
 
 
+@pytest.mark.parametrize("rung", ["dcgan-sn", "fastgan"])
+def test_a_spectral_norm_is_taken_once_for_the_pictures_of_both_kinds(rung):
+    duel = Duel(make_job(RUNGS[rung], adversarial={"r1": 0.0}))
+    duel.begin(0)
+    duel.step(0)
+    norm = duel.model.discriminator.last.parametrizations.weight
+    seen = []
+    hook = norm[0].register_forward_hook(lambda *_: seen.append(None))
+    duel.step(1)
+    hook.remove()
+    assert len(seen) == 2  # when the discriminator learns, and once more when the generator does, from its new weights
+
+
 def test_how_much_training_pictures_differ_is_seen_on_no_more_than_memory_allows(monkeypatch):
     duel = Duel(make_job(RUNGS["dcgan"]))
     whole = duel.some_pictures()

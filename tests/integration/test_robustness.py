@@ -11,6 +11,7 @@ from PIL import Image
 from etude import Study
 from etude.core.robustness_record import RobustnessRecord
 from etude.core.run_record import RunRecord
+from etude.evaluate.corruptions import corrupt
 from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 from etude.report.words import Words
@@ -30,10 +31,18 @@ protocol: {robustness: true}
 
 
 def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
+    made = []
+
+    def noted(pictures, name, severity):
+        made.append((name, severity))
+        return corrupt(pictures, name, severity)
+
+    monkeypatch.setattr("etude.study.robustness.corrupt", noted)
     Study.from_text(STUDY).run(tmp_path)
     folder = tmp_path / "sturdy"
     record = RobustnessRecord.load(folder / "robustness.json")
     assert {run.candidate for run in record.runs} <= {"linear", "cnn"}
+    assert len(made) == len(set(made)) == 20  # once for all networks
     assert "linear" in {run.candidate for run in record.runs}
     for run in record.runs:
         trained = RunRecord.load(folder / "runs" / run.identity / "run.json")
@@ -58,7 +67,7 @@ def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
     def no_more(*_args):
         raise AssertionError("it was measured again")
 
-    monkeypatch.setattr("etude.study.robustness._measure", no_more)
+    monkeypatch.setattr("etude.study.robustness._open", no_more)
     Study.from_text(STUDY).run(tmp_path)
     assert RobustnessRecord.load(folder / "robustness.json") == record
 

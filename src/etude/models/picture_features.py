@@ -16,7 +16,7 @@ from etude.models.weights import FOLDER_VARIABLE, file_sha256
 PIXELS: Final = "pixels"
 _PIXELS_PX: Final = 16
 _BATCH: Final = 64
-_SIDE_PX: Final = {"vit_small_patch14_dinov2": 224}
+_SIDE_PX: Final = {"vit_small_patch14_dinov2": 224, "inception_v3": 299}
 """Side to which pictures are brought for a network; the same for real and generated ones."""
 _USUAL_SIDE_PX: Final = 128
 

@@ -32,7 +32,8 @@ from etude.train.config import TrainConfig
 
 _PARTS = {"train": Part.TRAIN, "validation": Part.VALIDATION, "test": Part.TEST}
 _KEPT_PARTS = 6  # prepared parts that are kept in memory: two candidates' worth
-_KEPT_BYTES = 4 * 2**30  # prepared sets that are kept beyond the one in use
+_PARTS_IN_USE = 3  # of them, those of one run, which stay however large they are
+_KEPT_BYTES = 4 * 2**30  # prepared sets, and parts of them, that are kept beyond those in use
 
 
 class Workspace:
@@ -201,6 +202,9 @@ class Workspace:
         self._prepared.move_to_end(key)
         return self._prepared[key]
 
+    def _bytes_of_parts(self) -> int:
+        return sum(part.pictures_NHWC.nbytes for part in self._parts.values())
+
     def _kept_bytes(self) -> int:
         return sum(made.pictures_NHWC.nbytes for made in self._prepared.values())
 
@@ -222,7 +226,7 @@ class Workspace:
                         f"{self.source.name}: the {name} part must have pictures. Got none. Change data.split."
                     )
                 self._parts[key] = take_rows(made, chosen)
-                while len(self._parts) > _KEPT_PARTS:
+                while len(self._parts) > (_KEPT_PARTS if self._bytes_of_parts() <= _KEPT_BYTES else _PARTS_IN_USE):
                     self._parts.popitem(last=False)
             self._parts.move_to_end(key)
             return self._parts[key]

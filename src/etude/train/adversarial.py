@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from etude.core.errors import DivergenceError
 from etude.core.run_record import AdversarialLook, Epoch
@@ -142,7 +143,8 @@ class Duel:
         config, model = self.config.adversarial, self.model
         real_BCHW, classes_B = self._draw_real()
         real_BCHW = augment(real_BCHW, config.augment)
-        with self.execution.autocast():
+        # One spectral norm for both passes: a step has one power iteration, as its source says, and half of its cost.
+        with self.execution.autocast(), parametrize.cached():
             real: Judged = model.discriminator(self._laid(real_BCHW), classes_B, redraw=config.redraw > 0)
             fake: Judged = model.discriminator(self._laid(fake_BCHW), wanted_B)
         loss = self.loss.of_discriminator(real.logits_BP, fake.logits_BP)

@@ -6,7 +6,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixe
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -197,9 +197,13 @@ def some_of(count: int, seed: int, most: int) -> npt.NDArray[np.int64]:
 def generate_pictures(
     job: Job, model: Adversaries, count: int, seed: int
 ) -> tuple[Pixels, npt.NDArray[np.int64] | None]:  # fmt: skip
-    """Return generated pictures (count, H, W, 3), and their classes, in the training part's proportions, if any."""
+    """Return generated pictures (count, H, W, 3), and their classes, in the training part's proportions, if any.
+
+    They are drawn in full precision, as an exported generator draws them.
+    """
+    execution = replace(job.execution, precision="fp32")
     wanted = draw_wanted(model, count, seed, torch.from_numpy(np.asarray(job.parts("train").labels_N)))
-    pictures = to_bytes(generate(model, wanted, job.execution))
+    pictures = to_bytes(generate(model, wanted, execution))
     return pictures, None if wanted.classes_N is None else wanted.classes_N.numpy()
 
 

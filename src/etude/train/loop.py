@@ -50,7 +50,7 @@ from etude.train.stepping import Stepper
 from etude.train.validation import Validated, infer, validate
 
 _PROBE_EVERY = 16  # steps between looks at the loss; each look waits for the device
-_SAVE_EVERY_S = 1.0  # an epoch over cached features takes less time than writing the state: it is written now and then
+_SAVE_SHARE = 1 / 30  # of the time of a training, at most, that its state may take to be written: epochs can be short
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
     progress.seconds += time.perf_counter() - started
     if saved is None and progress.stage > 0:  # from here on the best weights may be this stage's
         save_state(folder / "state", progress, model, optimizer, average)
-    saved_at, best = time.perf_counter(), dict[str, torch.Tensor]()
+    saved_at, save_s, best = time.perf_counter(), 0.0, dict[str, torch.Tensor]()
 
     while not progress.finished:
         # One epoch: every draw that it makes (order, augmentation, dropout) has its own seed.
@@ -257,10 +257,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         if _is_kept(config, validated, progress, is_better, is_last):
             progress.best_epoch, progress.best_score, progress.best_stage = progress.epoch, score, progress.stage
             progress.seconds_to_best = progress.seconds + time.perf_counter() - started
-            if store is None:
-                save_tensors(folder / "state" / BEST_FILE, model.state_dict())
-            else:
-                best = _head_weights(store)
+            best = _weights(model, store)
         if job.keep_epochs and (
             config.early_stopping or progress.stage_start + epochs - progress.epoch < job.keep_epochs
         ):
@@ -272,17 +269,21 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         progress.own_memory_mb = larger_mb(progress.own_memory_mb, own_memory_mb(execution.device))
         progress.finished = is_last or _is_stale(config, progress)
         progress.stopped = "complete" if is_last else "early"
-        if store is None or progress.finished or time.perf_counter() - saved_at > _SAVE_EVERY_S:
+        started = time.perf_counter()
+        if progress.finished or _SAVE_SHARE * (started - saved_at) >= save_s:
             if best:
                 save_tensors(folder / "state" / BEST_FILE, best)
             save_state(folder / "state", progress, model, optimizer, average)
             write_history(folder, progress)
             saved_at, best = time.perf_counter(), {}
+            save_s = saved_at - started
         watch.epoch_done(epoch)
 
 
-def _head_weights(store: FeatureStore) -> dict[str, torch.Tensor]:
-    """Return a copy of the head's weights under their names in the whole network."""
+def _weights(model: nn.Module, store: FeatureStore | None) -> dict[str, torch.Tensor]:
+    """Return a copy of the weights that are trained, under their names in the whole network: of the head, or of all."""
+    if store is None:
+        return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
     head, name = store.trunk.head.head, store.trunk.head_name
     return {f"{name}.{key}": tensor.detach().clone() for key, tensor in head.state_dict().items()}
 

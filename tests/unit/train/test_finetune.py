@@ -263,10 +263,11 @@ def outcome(fitted) -> list:
     return [timeless, *(tensor.tolist() for tensor in fitted.model.state_dict().values())]
 
 
-def test_killed_at_any_write_it_ends_the_same(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("share", "least"), [(1e9, 8), (1e-9, 4)], ids=["each-epoch", "first-and-last"])
+def test_killed_at_any_write_it_ends_the_same(tmp_path, monkeypatch, share, least):
     """A process that dies before or after any file of the state is written goes on and ends bit for bit the same."""
     train = TrainConfig(epochs=3, batch=16, optimizer={"name": "adamw", "lr": 0.01}, average="ema")
-    monkeypatch.setattr(loop, "_SAVE_EVERY_S", 0.0)
+    monkeypatch.setattr(loop, "_SAVE_SHARE", share)
     job = make_job(HEAD_FIRST.model_copy(update={"head_epochs": 2}), train=train)
     whole = outcome(fit(job, tmp_path / "whole", Silent()))
     writes = 0
@@ -296,7 +297,25 @@ def test_killed_at_any_write_it_ends_the_same(tmp_path, monkeypatch):
             except Killed:
                 killed += 1
         assert outcome(fit(job, folder, Silent())) == whole, deadly
-    assert killed > 8
+    assert killed > least
+
+
+def test_where_epochs_are_short_the_state_is_written_after_some_of_them(tmp_path, monkeypatch):
+    told, real = [], loop.save_state
+
+    def slow(folder, progress, *rest):
+        real(folder, progress, *rest)
+        time.sleep(0.2)
+        told.append(progress.epoch)
+
+    monkeypatch.setattr(loop, "save_state", slow)
+    job = make_job(FinetuneConfig(), epochs=30)
+    fitted = fit(job, tmp_path, Silent())
+    assert told[0] == 1
+    assert told[-1] == 30
+    assert len(told) < 10  # an epoch takes some ms, and a write that takes 0.2 s is worth 6 s of training
+    kept, _ = state.load_tensors(tmp_path / "state" / state.BEST_FILE)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in fitted.model.state_dict().items())
 
 
 def test_rates_fall_with_depth():
