@@ -172,7 +172,7 @@ class Teller:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference.")]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
             sentences += self._tell_comparisons(own, record.baseline)
-        return sentences + [told for group in record.ablations for told in self._tell_ablation(group, record)]
+        return sentences + list(self._tell_ablations(record))
 
     def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:
         """Write what the comparisons with the study's baseline came to."""
@@ -184,18 +184,25 @@ class Teller:
             sentences.append(self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse)))
         return sentences
 
-    def _tell_ablation(self, group: AblationGroup, record: StudyRecord) -> Iterator[str]:
-        """Write which variants of an ablation gain."""
-        verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
-        if group.all_of:
-            yield from self._tell_left_out(verdicts, group)
-            return
-        places = {"field": group.vary, "baseline": self.name(group.of)}
-        if better := _by_word(verdicts)["better"]:
-            names = self._name_gains(better)
-            yield self.words.say("Of {field} varied in {baseline}, shown to gain: {names}.", **places, names=names)
-        else:
-            yield self.words.say("Of {field} varied in {baseline}, nothing was shown to gain.", **places)
+    def _tell_ablations(self, record: StudyRecord) -> Iterator[str]:
+        """Write which variants of each ablation gain, then of which fields none does."""
+        without_gain: dict[str, list[str]] = {}
+        for group in record.ablations:
+            verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+            if group.all_of:
+                yield from self._tell_left_out(verdicts, group)
+            elif better := _by_word(verdicts)["better"]:
+                yield self.words.say(
+                    "Of {field} varied in {baseline}, shown to gain: {names}.",
+                    field=group.vary, baseline=self.name(group.of), names=self._name_gains(better),
+                )  # fmt: skip
+            else:
+                without_gain.setdefault(group.of, []).append(group.vary)
+        for baseline, fields in without_gain.items():
+            many = mark("Of {field}, each varied in {baseline}, nothing was shown to gain.")
+            one = mark("Of {field} varied in {baseline}, nothing was shown to gain.")
+            told = self.words.listing(fields)
+            yield self.words.say(many if len(fields) > 1 else one, field=told, baseline=self.name(baseline))
 
     def _tell_left_out(self, verdicts: Iterable[Verdict], group: AblationGroup) -> Iterator[str]:
         """Write which augmentations are missed where they alone are left out, and which are better left out."""
