@@ -63,6 +63,9 @@ def test_it_is_measured_once_and_told(tmp_path, monkeypatch):
         part = part.partition("\n## ")[0]
         assert told in part
         assert part.count("\n| linear |") == 4  # a row a corruption
+        together = "'Under corruption' is the mean over all corruptions and severities."  # all runs were measured
+        assert Words(language).say(together) in part
+        assert Words(language).say("Score by corruption and severity, mean over the runs that were measured.") in part
 
     def no_more(*_args):
         raise AssertionError("it was measured again")

@@ -54,9 +54,9 @@ class LeaderboardRow(Config):
     macs: int | None = None
     """Multiply-adds of one picture."""
     memory_mb: float | None = None
-    """Largest peak memory of its runs in MiB: on a CPU of the whole process, which grows with the runs before."""
+    """Peak memory in training in MiB, median over its runs: on a CPU that of the process, which grows with each run."""
     own_memory_mb: float | None = None
-    """Largest peak memory of its runs in MiB above what was held when each began; none where it is not known."""
+    """The same above what was held when each run began; none where it is not known."""
     latency_ms: float | None = None
     """Median milliseconds a picture at batch 1, of several runs the median of theirs."""
     latency_q1_ms: float | None = None
@@ -341,6 +341,8 @@ class StudyRecord(Record):
     """Training seconds of all its runs."""
     data_fingerprint: str = ""
     """Hash of pictures and labels; empty in records of earlier versions."""
+    split_kind: str = ""
+    """How the pictures were parted, `auto` resolved; empty in records of earlier versions."""
     split_digests: tuple[str, ...] = ()
     """For each fold, the hash of which picture is in which part; empty in records of earlier versions."""
     times: tuple[CandidateTime, ...] = ()

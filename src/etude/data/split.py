@@ -102,7 +102,7 @@ class _Draw:
             labels, usable = np.zeros(len(items), np.int32), np.arange(len(items))
         if len(usable) == 0:
             raise DataError(sentence("split", "the source", "a source with pictures", 0, "Add pictures."))
-        return cls(items, labels, usable, names, config, _resolve(items, config.kind))
+        return cls(items, labels, usable, names, config, resolve_kind(items, config.kind))
 
     def splits(self) -> Iterator[Parts]:
         """Draw one array of parts after another."""
@@ -294,8 +294,12 @@ class _Draw:
         return self._draw(train, wanted, f"train_items/{word}")
 
 
-def _resolve(items: Items, kind: SplitKind) -> SplitKind:
-    """Choose the kind for `auto`, and check that the source has what the kind needs."""
+def resolve_kind(items: Items, kind: SplitKind) -> SplitKind:
+    """Choose the kind for `auto`, and check that the source has what the kind needs.
+
+    Raises:
+        DataError: naming what the source lacks.
+    """
     has_parts = items.official is not None and bool(np.isin(items.official, (Part.TEST, Part.VALIDATION)).any())
     if kind == "auto":
         return "official" if has_parts else "random" if items.groups is None else "group"

@@ -73,8 +73,8 @@ def leaderboard_row(
         # Where each fold has searched its own, the networks of a candidate differ.
         params=round(statistics.fmean(cost.params for cost in costs)),
         macs=round(statistics.fmean(cost.macs for cost in costs)),
-        memory_mb=max(cost.memory_mb for cost in costs),
-        own_memory_mb=_largest([cost.own_memory_mb for cost in costs]),
+        memory_mb=statistics.median(cost.memory_mb for cost in costs),
+        own_memory_mb=_middle([cost.own_memory_mb for cost in costs]),
         latency_ms=_median([cost.latency_ms for cost in costs]),
         latency_q1_ms=_median([cost.latency_q1_ms for cost in costs]),
         latency_q3_ms=_median([cost.latency_q3_ms for cost in costs]),
@@ -171,10 +171,10 @@ def _mean_each(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     return {name: _mean([entry.get(name) for entry in scores]) for name in names}
 
 
-def _largest(values: Sequence[float | None]) -> float | None:
-    """Return the largest; none where any is not known, which might be larger."""
+def _middle(values: Sequence[float | None]) -> float | None:
+    """Return the median; none where any is not known."""
     known = [value for value in values if value is not None]
-    return max(known) if known and len(known) == len(values) else None
+    return statistics.median(known) if known and len(known) == len(values) else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:

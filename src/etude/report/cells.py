@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from etude.figures.theme import WIDE_IN, assign_looks
 from etude.report.card_words import tell_card
 from etude.report.cards import find_card
 from etude.report.drawings import Drawing
-from etude.report.explanations import read_explanations, set_out
+from etude.report.explanations import Explained, read_explanations, set_out
 from etude.report.note import gather
 from etude.report.parameters import tabulate_other_parameters, tabulate_parameters
 from etude.report.path import tell_path
@@ -19,10 +20,11 @@ from etude.report.proposals import tell_proposals
 from etude.report.reading import read_study
 from etude.report.references import list_references
 from etude.report.settings import read_settings
-from etude.report.tables import Cell, Column, Table
+from etude.report.tables import Cell, Column, Table, tell_columns
 from etude.report.words import Words
 
 _DPI = 96
+_SET_OFF = ' style="font-weight:bold"'
 
 
 class Book:
@@ -46,13 +48,13 @@ class Book:
             self._list(filter(None, items))
 
     def table(self, name: str) -> None:
-        """Show a table by its name, such as `leaderboard`."""
-        show_table(self.told[name])
+        """Show a table by its name, such as `leaderboard`, with what the note says of it."""
+        self._table(self.told[name], self._caption(name))
 
     def draw(self, name: str) -> None:
-        """Show a figure by its name; nothing where the study has none."""
+        """Show a figure by its name, with what the note says below it; nothing where the study has none."""
         if self.told[name] is not None:
-            show_drawing(self.told[name])
+            self._draw(self.told[name], self._caption(name))
         if name == "curves_drawing":
             looks = assign_looks([row.candidate for row in self.study.record.leaderboard], self.study.record.baseline)
             names = [swatch.name for swatch in self.told["swatches"]]
@@ -61,11 +63,9 @@ class Book:
     def data(self) -> None:
         """Show what is known of the pictures, and how many there are of each class and part."""
         self._list(self.words.say("{name}: {told}", name=name, told=told) for name, told in self.told["data_sheet"])
-        show_table(self.told["counts"])
-        self._list([self.told["counts_told"]])
+        self._table(self.told["counts"], self.told["counts_told"])
         if self.told["pixels"] is not None:
-            show_table(self.told["pixels"])
-            self._list([self.told["captions"]["pixels"]])
+            self._table(self.told["pixels"], self.told["captions"]["pixels"])
 
     def findings(self) -> None:
         """Show what the data check found."""
@@ -96,8 +96,10 @@ class Book:
                 continue
             shown.append(network)
             _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
+            self._list(self._name_alike(explanation.ref.candidate))
             self._list([*self._introduce(explanation.ref.candidate), *explained.told])
-            show_table(explained.layers)
+            say = self.words.say
+            self._table(explained.layers, say("Layer by layer, in the order in which a picture goes through."))
             self._list(explained.lacking)
             _show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
         named = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
@@ -123,6 +125,13 @@ class Book:
         told = tell_card(card, self.words).sentence
         return [f"{told} {self.words.say('Encoder: {name}.', name=model['encoder'])}" if model.get("encoder") else told]
 
+    def _name_alike(self, candidate: str) -> list[str]:
+        """Say which other candidates have a candidate's network; empty where none has."""
+        network = self._network_of(candidate)
+        names = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
+        alike = [name for name in names if name != candidate and self._network_of(name) == network]
+        return [self.words.say("The same network: {names}.", names=self.words.listing(alike))] if alike else []
+
     def _network_of(self, candidate: str) -> object:
         """Return what a candidate's network is built of, without what its weights start from."""
         runs = self.study.runs_of(candidate)
@@ -132,44 +141,62 @@ class Book:
     def sights(self) -> None:
         """Show what was explained of the best network that was: what it sees, why it answers, its data, its errors."""
         explained = self.told["explained"]
-        for chapter in explained.chapters if explained else ():
+        if explained is None or not explained.chapters:
+            return
+        self._list(self._tell_whose(explained))
+        for chapter in explained.chapters:
             _show_html(f"<h3>{html.escape(chapter.heading)}</h3>")
             self._list(chapter.told)
             for exhibit in chapter.exhibits:
-                show_drawing(exhibit.drawing)
-                self._list([exhibit.caption])
-            for table, _ in chapter.tables:
-                show_table(table)
+                self._draw(exhibit.drawing, exhibit.caption)
+            for table, caption in chapter.tables:
+                self._table(table, caption)
+
+    def _tell_whose(self, explained: Explained) -> list[str]:
+        """Say of which run an explanation is, and where it is not of the final candidate, that one of it is missing."""
+        ref, say = explained.source.ref, self.words.say
+        places = {"candidate": ref.candidate, "seed": ref.seed, "fold": ref.fold}
+        whose = (
+            say("What follows is of {candidate}, run of seed {seed}.", **places)
+            if ref.fold is None
+            else say("What follows is of {candidate}, run of seed {seed}, fold {fold}.", **places)
+        )
+        is_told_later = explained.layers is None  # then the first chapter opens with it, else the layers
+        return [whose] if explained.source.is_of_final or is_told_later else [whose, explained.told[0]]
 
     def generated(self) -> None:
         """Show what each generator draws, its measures beside trivial generators, and whether it copies."""
         told = self.told["generated"]
         if told is None:
             return
-        show_drawing(told.samples)
-        self._list(
-            [
-                self.words.say(
-                    "Samples of the first run of each candidate, drawn once and not chosen. None is a photograph."
-                )
-            ]
+        say = self.words.say
+        self._draw(
+            told.samples,
+            say("Samples of the first run of each candidate, drawn once and not chosen. None is a photograph."),
         )
         self._list(told.plain)
-        show_table(told.measures)
+        self._table(
+            told.measures,
+            say(
+                "Candidates, mean of their runs, beside what everyone could do; in brackets 95% intervals over the held-out pictures, "  # noqa: E501
+                "where there is an honest one. KID and FID: lower is better; density, coverage and diversity: higher. FID and coverage "  # noqa: E501
+                "compare only between equal numbers of pictures. Near copies: 5% is what fresh photographs show on average."  # noqa: E501
+            ),
+        )
         self._list(told.ratios)
-        show_table(told.training)
-        self._list([told.training_told])
+        self._table(told.training, told.training_told)
         if told.classes is not None:
-            show_table(told.classes)
-        show_drawing(told.nearest)
-        self._list(
-            [
-                self.words.say(
-                    "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, "
-                    "above that picture.",
-                    candidate=told.candidate,
-                )
-            ]
+            caption = say(
+                "Each class that a conditional generator was asked for, against held-out photographs of that class, mean of the runs."  # noqa: E501
+            )
+            self._table(told.classes, caption)
+        self._draw(
+            told.nearest,
+            say(
+                "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, "
+                "above that picture.",
+                candidate=told.candidate,
+            ),
         )
 
     def judged(self) -> None:
@@ -178,8 +205,8 @@ class Book:
         if told is None:
             return
         self._list([told.told])
-        show_table(told.table)
-        self._list([told.caption, told.caution])
+        self._table(told.table, told.caption)
+        self._list([told.caution])
 
     def published(self) -> None:
         """Show what others published beside the leaderboard; nothing where the study states none of it."""
@@ -187,7 +214,7 @@ class Book:
         if told is None:
             return
         self._list([told.told])
-        show_table(told.table)
+        self._table(told.table, told.caption)
 
     def transfer(self) -> None:
         """Show what networks with pretrained weights gain over those that start from chance, and their time."""
@@ -195,7 +222,7 @@ class Book:
         if told is None:
             return
         self._list([told.told, *(sentence for _, sentence in told.sentences)])
-        show_table(told.table)
+        self._table(told.table, told.caption)
 
     def combinations(self) -> None:
         """Show what several answers, networks or epochs together gain, and what that costs."""
@@ -203,17 +230,16 @@ class Book:
         if told is None:
             return
         self._list([told.told, *(sentence for _, sentence in told.sentences)])
-        show_table(told.table)
-        self._list([told.caption])
+        self._table(told.table, told.caption)
 
     def parameters(self) -> None:
         """Show every training parameter of the reference candidate, explained, and what others have besides."""
         reference = self.told["reference_settings"]
-        show_table(tabulate_parameters(reference, self.words))
+        self._table(tabulate_parameters(reference, self.words))
         others = tabulate_other_parameters(reference, self.told["settings"], self.words)
         if others.rows:
             self._list([self.words.say("What other candidates are trained with besides:")])
-            show_table(others)
+            self._table(others)
 
     def changes(self) -> None:
         """Show what each candidate changes in the reference's configuration."""
@@ -230,7 +256,13 @@ class Book:
             for change in changes
         )
         if rows:
-            show_table(Table(columns, rows))
+            self._table(
+                Table(columns, rows),
+                say(
+                    "What each candidate changes in the configuration of {baseline}; all else is the same.",
+                    baseline=self.told["reference"],
+                ),
+            )
         else:
             self._list([say("No candidate changes any of it.")])
 
@@ -242,10 +274,10 @@ class Book:
             _show_html(f"<h3>{html.escape(ablation.title)}</h3>")
             told = [ablation.gap, *(sentence for _, sentence in ablation.sentences)]
             self._list(filter(None, told))
-            show_drawing(ablation.drawing)
+            self._draw(ablation.drawing, self._caption("verdicts_drawing", ablation.group.of))
             if ablation.influence is not None:
-                show_drawing(ablation.influence)
-            show_table(ablation.table)
+                self._draw(ablation.influence, self._caption("influence"))
+            self._table(ablation.table, self._caption("verdicts", ablation.group.of))
         if not self.told["ablations"]:
             self._list([self.words.say("The study holds none.")])
 
@@ -257,11 +289,9 @@ class Book:
             title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
             _show_html(f"<h3>{html.escape(title)}</h3>")
             self._list([search.cost, *([search.gain[1]] if search.gain else [])])
-            show_table(search.settings)
-            self._list([say("The fields that were searched, and what was found.")])
+            self._table(search.settings, say("The fields that were searched, and what was found."))
             for drawing, caption in search.drawings:
-                show_drawing(drawing)
-                self._list([caption])
+                self._draw(drawing, caption)
 
     def errors(self) -> None:
         """Show what the final candidate takes for what, and of a segmentation its masks; else that nothing is known."""
@@ -281,12 +311,9 @@ class Book:
         for name in names:
             exhibit = getattr(shown, name)
             if isinstance(exhibit, Table) and exhibit.rows:
-                show_table(exhibit)
+                self._table(exhibit, captions[name])
             elif isinstance(exhibit, Drawing):
-                show_drawing(exhibit)
-            else:
-                continue
-            self._list([captions[name]])
+                self._draw(exhibit, captions[name])
 
     def robustness(self) -> None:
         """Show how much worse pictures lower the score; nothing where that was not measured."""
@@ -310,9 +337,8 @@ class Book:
         say = self.words.say
         columns = (Column("#"), Column(say("run"), numeric=False), Column(say("what came of it"), numeric=False))
         told = tell_path(self.study, self.words, self.told["metric"])
-        show_table(
-            Table(columns, tuple((Cell(str(n)), Cell(label), Cell(said)) for n, (label, said) in enumerate(told, 1)))
-        )
+        rows = tuple((Cell(str(n)), Cell(label), Cell(said)) for n, (label, said) in enumerate(told, 1))
+        self._table(Table(columns, rows))
 
     def proposals(self) -> None:
         """Show what to try next."""
@@ -329,12 +355,55 @@ class Book:
         took = self.words.say("{time} in all", time=self.words.duration(self.study.record.seconds))
         self._list([*self.told["devices"], versions, took])
 
+    def _caption(self, name: str, baseline: str | None = None) -> str:
+        """Return what the note says of a table or a figure by its name; empty where its own cell says it."""
+        say, metric = self.words.say, self.told["metric"].name
+        against = {"baseline": baseline or self.study.record.baseline}
+        return {
+            "leaderboard": say("Candidates by {metric} on the test part. The baseline is in bold.", metric=metric)
+            if self.study.record.baseline
+            else say("Candidates by {metric} on the test part.", metric=metric),
+            "leaderboard_drawing": say(
+                "Score on the test part: mean, single runs and intervals, as far as they exist."
+            ),
+            "verdicts": say("The comparisons with {baseline}.", **against),
+            "verdicts_drawing": say(
+                "Gain over {baseline} with its 95% interval, signed so that right of the line is better.", **against
+            ),
+            "influence": say(
+                "Score at each value, with its interval over runs (over pictures where there is one run)."
+            ),
+            "pareto_drawing": say(
+                "Score against cost, with the interval over runs (over pictures where there is one run). No candidate is both cheaper "  # noqa: E501
+                "and better than those on the dashed line (filled dots)."
+            ),
+            "training": say("What each candidate was trained on, and for how long."),
+            "runs": say("Every run of the plan, in order."),
+        }.get(name, "")
+
+    def _table(self, table: Table, caption: str = "") -> None:
+        """Show a table, below it what it holds and what those of its columns hold whose headings are short."""
+        show_table(table)
+        self._list(filter(None, [caption, self._tell_columns(table)]))
+
+    def _tell_columns(self, table: Table) -> str:
+        """Say what columns hold whose headings are short; neighbours that hold the same are named together."""
+        alike = [(hint, list(columns)) for hint, columns in groupby(table.columns, key=lambda column: column.hint)]
+        named = [Column(self.words.listing(each.heading for each in columns), hint=hint) for hint, columns in alike]
+        return tell_columns(Table(tuple(named), ()), self.words)
+
+    def _draw(self, drawing: Drawing, caption: str) -> None:
+        """Show a figure, with what is said below it."""
+        show_drawing(drawing)
+        self._list(filter(None, [caption]))
+
     def _define(self, name: str, what: str) -> str:
         """Return a name and what it is for a page, the name set off."""
         return self.words.say("{name}: {told}", name=f"<b>{html.escape(name)}</b>", told=html.escape(what))
 
     def _list(self, items: Iterable[str]) -> None:
-        _show_html("".join(f"<p>{html.escape(item)}</p>" for item in items))
+        if text := "".join(f"<p>{html.escape(item)}</p>" for item in items):
+            _show_html(text)
 
 
 def show_drawing(drawing: Drawing) -> None:
@@ -345,18 +414,18 @@ def show_drawing(drawing: Drawing) -> None:
 
 
 def show_table(table: Table) -> None:
-    """Show a table."""
+    """Show a table, the rows that are set off in bold."""
     heads = "".join(
         f'<th style="text-align:{_side(column)}">{html.escape(column.heading)}</th>' for column in table.columns
     )
     rows = "".join(
-        "<tr>"
+        f"<tr{_SET_OFF if place in table.marked else ''}>"
         + "".join(
             f'<td style="text-align:{_side(c)}">{_text_of(cell)}</td>'
             for c, cell in zip(table.columns, row, strict=True)
         )
         + "</tr>"
-        for row in table.rows
+        for place, row in enumerate(table.rows)
     )
     _show_html(
         f"<div style='overflow-x:auto'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"

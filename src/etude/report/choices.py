@@ -17,7 +17,7 @@ from etude.report.words import MetricWords, Words
 METRIC_SENTENCES = {
     "accuracy": mark(
         "Accuracy is the share of pictures that are answered rightly. It is right where classes are about equally many and "  # noqa: E501
-        "all mistakes cost alike; where one class is rare, always answering the others would look good."
+        "all mistakes cost alike; where one class is rare, never answering it would look good."
     ),
     "balanced_accuracy": mark(
         "Balanced accuracy is the mean, over classes, of the share of their pictures that are answered rightly: each class "  # noqa: E501
@@ -89,6 +89,12 @@ def tell_metric(record: StudyRecord, words: Words) -> str:
             "of a class would count as much as one that is full of it, and one that shows none would have no value."
         )]  # fmt: skip
     return " ".join(told)
+
+
+def tell_also(record: StudyRecord, words: Words) -> str:
+    """Say what the other measures of the leaderboard are; empty where there is nothing to say of any."""
+    names = dict.fromkeys(name for row in record.leaderboard for name in row.also)
+    return " ".join(words.say(METRIC_SENTENCES[name]) for name in names if name in METRIC_SENTENCES)
 
 
 def _tell_large_classes(record: StudyRecord, words: Words) -> str:

@@ -25,6 +25,7 @@ LICENCES = (
 _CLEANED = ("(on_leak: ", "(data.unreadable: ", " passed over", " left out")
 """What a recorded note holds that tells what was done with pictures."""
 _TWINS = ("duplicates", "near-duplicates")
+_MOST_FOUND = 6
 
 
 def tell_licence(licence: str, words: Words) -> str:
@@ -122,6 +123,16 @@ def tell_cleaning(study: StudyResults, words: Words) -> list[str]:
     elif study.findings is not None:
         told.append(words.say("No picture was left out."))
     return told
+
+
+def tell_check(study: StudyResults, words: Words) -> list[str]:
+    """Say what the data check found, and what was done about it; empty where it is not known to have looked."""
+    findings = [finding.sentence for finding in study.findings or ()]
+    if study.findings == ():
+        findings = [words.say("The data check found nothing amiss.")]
+    left = len(findings) - _MOST_FOUND
+    more = [words.say_count("{n} other finding", "{n} other findings", left) + "."] if left > 0 else []
+    return [*findings[:_MOST_FOUND], *more, *tell_cleaning(study, words)]
 
 
 def tell_leaks(study: StudyResults, words: Words) -> str:

@@ -317,8 +317,8 @@ def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
         return []
     said = [
         words.say_count(
-            "On {n} validation picture the score is {score} ({metric}).",
-            "On {n} validation pictures the score is {score} ({metric}).",
+            "On {n} picture drawn from validation the score is {score} ({metric}).",
+            "On {n} pictures drawn from validation the score is {score} ({metric}).",
             record.n_pictures,
             score=metric.score(record.score),
             metric=metric.name,

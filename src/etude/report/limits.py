@@ -8,6 +8,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.final import final_row
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
+from etude.report.training_told import size_of
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
 _FOUND = 0.0005
@@ -82,6 +83,7 @@ def list_limits(
         tell_small_test(record, words, metric),
         tell_few_groups(record, words),
         _tell_never_found(record, words),
+        _tell_sizes(record, finished, words),
         words.say_count(
             "{n} of {planned} runs is finished: the rest of the plan is missing here.",
             "{n} of {planned} runs are finished: the rest of the plan is missing here.",
@@ -119,6 +121,28 @@ def _tell_never_found(record: StudyRecord, words: Words) -> str:
         "{n} classes are found by no candidate (their IoU is 0): {names}.",
         len(names),
         names=words.listing(names),
+    )
+
+
+def _tell_sizes(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> str:
+    """Say which candidates are given pictures of which size, where they differ; empty where all are given one."""
+    named, sizes = record.names_without_variants, dict[tuple[int, int], list[str]]()
+    for run in finished:
+        size = size_of(run.config) if run.steps else None
+        if size is not None and run.candidate in named and run.candidate not in sizes.setdefault(size, []):
+            sizes[size].append(run.candidate)
+    if len(sizes) < 2:
+        return ""
+    told = [
+        words.say(
+            "{size} px ({names})", size=" × ".join(words.count(side) for side in size), names=", ".join(sizes[size])
+        )
+        for size in sorted(sizes)
+    ]
+    return words.say(
+        "Candidates are given pictures of different sizes, and part of what tells them apart may lie there: {sizes}. "
+        "Pictures that are smaller themselves are enlarged, and show no more detail.",
+        sizes=words.listing(told),
     )
 
 

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from statistics import fmean
+from typing import Any
 
 from jinja2 import Environment
 
 from etude.core.files import write_bytes, write_text
+from etude.core.run_record import RunRecord
+from etude.core.study_record import Combination
 from etude.figures.theme import WIDE_IN, to_svg
+from etude.models.card import Card
+from etude.report.card_words import tell_card
+from etude.report.cards import find_card
+from etude.report.combinations import tell_combined
+from etude.report.data_told import tell_check
 from etude.report.drawings import Drawing
+from etude.report.messages import mark
 from etude.report.note import gather, make_environment
-from etude.report.reading import read_study
+from etude.report.reading import StudyResults, read_study
+from etude.report.settings import list_changes
+from etude.report.transfer import tell_way
 from etude.report.words import Words
 
 _COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
+_BESIDE = {
+    "note.{}.pdf": mark("technical note"),
+    "notebook.{}.ipynb": mark("notebook"),
+    "slides.{}.pptx": mark("slides"),
+}
+"""The other formats that a page points to where they lie beside it, and what they are called."""
 
 
 def write_markdown(study_folder: Path, language: str, *, to: Path | None = None) -> list[Path]:
-    """Write leaderboard, verdicts, what was searched, detected, generated and seen in masks, with figures beside.
+    """Write candidates, leaderboard, verdicts and what else the note says first, with figures beside.
+
+    Where PDF, notebook or slides of the language lie in the folder already, the page points to them.
 
     Args:
         study_folder: what `etude run` left: the folder that holds `study.json`.
@@ -38,12 +59,130 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
     folder = to or study_folder / "report"
     figures = _Figures(folder, language)
     page = folder / ("README.md" if language == "en" else f"README.{language}.md")
+    told = gather(study, words, name="`{}`".format)
     text = _environment().get_template("results.md.j2").render(
         _=words.say, ngettext=words.say_count, words=words, colon=_COLON[language], figure=figures.write,
-        **gather(study, words, name="`{}`".format),
+        candidates=list_candidates(study, words, told["settings"]), checked=tell_check(study, words),
+        beside=_link_beside(folder, words), **told,
     )  # fmt: skip
     write_text(page, re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n")
     return [page, *figures.written]
+
+
+def _link_beside(folder: Path, words: Words) -> str:
+    """Link to the other formats that lie in a folder; empty where none does."""
+    names = {name.format(words.language): label for name, label in _BESIDE.items()}
+    return words.listing(f"[{words.say(label)}]({name})" for name, label in names.items() if (folder / name).is_file())
+
+
+def list_candidates(
+    study: StudyResults, words: Words, settings: Mapping[str, Mapping[str, str]]
+) -> list[tuple[str, str]]:
+    """Return each candidate that the study file names and what it is, in the order of the plan.
+
+    Variants of ablations are left out, as are candidates without a finished run. Of two that read the same, the later
+    one tells which settings it has of its own.
+
+    Args:
+        study: the study, read.
+        words: the language.
+        settings: the flat configuration of each candidate.
+    """
+    variants = {name for group in study.record.ablations for name in group.candidates}
+    listed: dict[str, str] = {}
+    for name in dict.fromkeys(ref.candidate for ref in study.record.runs if ref.candidate not in variants):
+        runs = [run for run in study.runs_of(name) if run.config]
+        if not runs:
+            continue
+        parts = list(_tell_candidate(study, name, runs, words))
+        alike = next((other for other, told in listed.items() if told == _join(parts, words)), None)
+        if alike is not None:
+            parts += _tell_apart(alike, settings.get(alike, {}), settings.get(name, {}), words)
+        listed[name] = _join(parts, words)
+    return list(listed.items())
+
+
+def _join(parts: Sequence[str], words: Words) -> str:
+    return words.apart(part.removesuffix(".") for part in parts) + "."
+
+
+def _tell_candidate(study: StudyResults, name: str, runs: Sequence[RunRecord], words: Words) -> Iterator[str]:
+    """Say what a candidate is, piece by piece; of one that combines another's trainings, what it makes of them."""
+    entry = next((entry for entry in study.record.combinations if entry.candidate == name), None)
+    if entry is not None:
+        yield words.say("like {candidate}", candidate=as_code(entry.of))
+        yield words.say("what is averaged: {what}", what=tell_combined(entry, words))
+        return
+    config = runs[0].config
+    card = find_card(study.folder, str(config.get("model", {}).get("name", "")))
+    card = tell_card(card, words) if card else None
+    if card is not None and not any(run.steps for run in runs):
+        yield card.sentence
+        return
+    yield from _tell_network(config.get("model", {}), card, words)
+    yield from _tell_training(config, runs, words)
+    yield from (
+        words.say("its settings were searched, from those of {candidate}", candidate=as_code(search.of))
+        for search in study.record.searches
+        if search.candidate == name
+    )
+    own = Combination(candidate=name, of=name, combine=config.get("combine") or {})
+    if combined := tell_combined(own, words):
+        yield words.say("what is averaged: {what}", what=combined)
+
+
+def _tell_network(model: Mapping[str, Any], card: Card | None, words: Words) -> Iterator[str]:
+    """Say what a network is called, what its encoder is, and which weights it starts from."""
+    name = str(model.get("name", ""))
+    if card is None:
+        yield as_code(name)
+    else:
+        yield card.title if name in card.title else f"{card.title} ({as_code(name)})"
+    if model.get("encoder"):
+        yield words.say("encoder {name}", name=as_code(model["encoder"]))
+    start = str(model.get("weights") or model.get("checkpoint") or "")
+    if start:
+        yield words.say(
+            "pretrained weights ({weights})", weights="ImageNet" if start == "imagenet" else Path(start).name
+        )
+    else:
+        yield words.say("random weights at the start")
+
+
+def _tell_training(config: Mapping[str, Any], runs: Sequence[RunRecord], words: Words) -> Iterator[str]:
+    """Say what a network was shown, for how long, and what of one with pretrained weights is trained."""
+    train, model = config.get("train", {}), config.get("model", {})
+    if size := config.get("prepare", {}).get("size_px"):
+        yield words.say("pictures of {size} pixels", size=_write_size(size, words))
+    if crop := train.get("crop_px"):
+        yield words.say("learnt from in windows of {size}", size=_write_size(crop, words))
+    if (items := config.get("data", {}).get("split", {}).get("train_items")) is not None:
+        yield words.say_count("{n} training picture", "{n} training pictures", int(items))
+    used = config.get("augment", {}).get("use") or (train.get("adversarial") or {}).get("augment")
+    if used:
+        yield words.say("augmentation: {names}", names=", ".join(map(as_code, used)))
+    else:
+        yield words.say("no augmentation")
+    epochs = round(fmean(run.epochs for run in runs))
+    if epochs:
+        yield words.say_count("{n} epoch", "{n} epochs", epochs)
+    else:
+        yield words.say_count("{n} step", "{n} steps", round(fmean(run.steps for run in runs)))
+    if model.get("weights") or model.get("checkpoint"):
+        yield words.say("what is trained: {what}", what=tell_way(config, words))
+
+
+def _write_size(size: int | Sequence[int], words: Words) -> str:
+    """Write height × width."""
+    return " × ".join(words.count(side) for side in ((size, size) if isinstance(size, int) else size))
+
+
+def _tell_apart(other: str, before: Mapping[str, str], after: Mapping[str, str], words: Words) -> Iterator[str]:
+    """Say which settings tell a candidate from another one; nothing where none is known."""
+    changes = list_changes(before, after)
+    if changes:
+        fields = words.listing(as_code(f"{change.field}={change.after}") for change in changes)
+        yield words.say("unlike {candidate} in {fields}", candidate=as_code(other), fields=fields)
 
 
 @dataclass

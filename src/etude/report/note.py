@@ -26,7 +26,7 @@ from etude.report.captions import (
     caption_pixels,
     caption_robustness,
 )
-from etude.report.choices import list_card_facts, read_card, tell_metric, tell_sizes, tell_use
+from etude.report.choices import list_card_facts, read_card, tell_also, tell_metric, tell_sizes, tell_use
 from etude.report.combinations import gather_combinations
 from etude.report.data_told import list_data_sheet, tell_leaks
 from etude.report.detectors import gather_detectors
@@ -157,6 +157,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     settings = read_settings(study)
     reference = record.baseline if record.baseline in settings else next(iter(settings), None)
     split = record.config.get("data", {}).get("split")
+    split = {**split, "kind": record.split_kind or split.get("kind", "auto")} if isinstance(split, dict) else None
     finished = sorted((run for run in study.runs.values()), key=lambda run: run.finished_at)
     verdicts = [verdict for verdict in record.verdicts if not verdict.group]
     swatches = artist.swatches()
@@ -224,7 +225,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "pixels": tabulate_pixels(record, words),
         "data": {"source": None, "split": None} | record.config.get("data", {}),
         "split_told": [
-            *(tell_split(split, words, of_masks=record.task == "segmentation") if isinstance(split, dict) else []),
+            *(tell_split(split, words, of_masks=record.task == "segmentation") if split else []),
             tell_leaks(study, words),
         ],
         "data_sheet": list_data_sheet(study, words),
@@ -247,6 +248,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "final": final,
         "metric_why": tell_metric(record, words),
+        "also_why": tell_also(record, words),
         "card": read_card(study, words),
         "card_facts": list_card_facts(study, teller),
         "sizes": tell_sizes(study, words),

@@ -19,6 +19,7 @@ from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.data.source import SOURCES
 from etude.models.registry import MODELS, Family
 from etude.report.again import portable
+from etude.report.explanations import read_explanations
 from etude.report.needed import list_requirements, settings_elsewhere
 from etude.report.packing import (
     OWN_NETWORKS,
@@ -29,6 +30,7 @@ from etude.report.packing import (
     pack,
 )
 from etude.report.reading import StudyResults, read_study, read_versions
+from etude.report.sights import has_chapters
 from etude.report.training_told import tell_weights_needed
 from etude.report.transfer import has_transfer
 from etude.report.words import Words
@@ -144,7 +146,8 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
         + say(
             "This notebook stands alone. The records of the study and the source that made them travel inside it: run all cells and "  # noqa: E501
             "every table and figure is made again from the records; set `retrain = True` and everything is trained again from the "  # noqa: E501
-            "pictures. Nothing was tidied away: the section on the path lists every run."
+            "pictures. Nothing was tidied away: the section on the path lists every trial and every run of the plan; networks that "  # noqa: E501
+            "were trained only to answer together stand in one line."
         ),
     )
     yield "text", "## " + say("What is needed")
@@ -244,11 +247,11 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
             "The test part is opened once, by a finished run, and judges alone. Two intervals are told apart: over pictures (others "  # noqa: E501
             "could have been drawn) and over runs (other seeds could have been)."
         ),
-        'book.tell("chosen_told", "metric_why")',
+        'book.tell("chosen_told", "also_why")',
     )
     of_pictures = study.record.task != "generation"
     if of_pictures:
-        yield say("Each model, layer by layer"), "", "book.networks()\nbook.sights()"
+        yield say("Each model, layer by layer"), "", "book.networks()"
     yield say("Every training parameter"), "", "book.parameters()\nbook.changes()"
     yield (
         say("Results"),
@@ -282,17 +285,26 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         yield say("Score and cost"), "", 'book.draw("pareto_drawing")'
     if of_pictures:
         yield say("Errors"), "", "book.errors()"
+        if _has_sights(study):
+            yield say("One network, looked at closely"), "", "book.sights()"
         if (study.folder / "robustness.json").is_file():
             yield say("Robustness"), "", "book.robustness()"
     yield (
         say("The path"),
-        say("Every run in order, the trials of searches first, with what each decided: failed and pruned ones too."),
+        say(
+            "Every run of the plan in order, the trials of searches first, with what each decided: failed and pruned ones too."  # noqa: E501
+        ),
         "book.path()",
     )
     yield say("Limits"), "", "book.limits()"
     yield say("What to try next"), "", "book.proposals()"
     yield say("How to reproduce"), f"`{portable(study.record.command)}`", "book.machine()"
     yield say("References"), "", "book.references()"
+
+
+def _has_sights(study: StudyResults) -> bool:
+    """Return whether more than the layers was explained of the run whose explanation comes first."""
+    return any(has_chapters(found.folder) for found in read_explanations(study.folder, study.record)[:1])
 
 
 def _list_sources(study: StudyResults) -> Iterator[tuple[str, str]]:

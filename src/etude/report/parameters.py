@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from etude.data.augment.catalog import AUGMENTATIONS
 from etude.report.messages import mark
@@ -14,7 +14,7 @@ from etude.train.schedules import WARMUPS
 
 PARAMETER_SENTENCES = {
     "prepare.size_px": mark(
-        "Side, in pixels, that every picture is brought to. Larger shows more detail, and costs time and memory with its square."  # noqa: E501
+        "Side, in pixels, that every picture is brought to. Larger shows more detail, as far as the pictures have it, and costs time and memory with its square."  # noqa: E501
     ),
     "prepare.fit": mark("How a picture comes to that shape: stretched, cropped, or with a border added."),
     "prepare.crop_to_box": mark("Whether only the annotated box of each picture is kept: less to look at, and nothing around it to learn from."),  # noqa: E501
@@ -82,7 +82,7 @@ PARAMETER_SENTENCES = {
     "finetune.last_share": mark("Share of the epochs that trains the last blocks; the rest trains all."),
     "finetune.last_lr_scale": mark("Highest learning rate while the last blocks are trained, as a share of the optimiser's."),  # noqa: E501
     "finetune.all_lr_scale": mark("Highest learning rate while all is trained, as a share of the optimiser's: small, so that what the weights know is not lost."),  # noqa: E501
-    "combine.tta": mark("Views of a picture over which answers are averaged: more of them answer better and take as many times longer."),  # noqa: E501
+    "combine.tta": mark("Views of a picture over which answers are averaged: more of them may steady the answer, and take as many times longer."),  # noqa: E501
     "combine.windows": mark("Whether a picture is answered whole, or in overlapping windows of the size that was trained on."),  # noqa: E501
     "combine.members": mark("Networks of other seeds that answer together: steadier answers, at the cost of all of them."),  # noqa: E501
     "combine.average": mark("What of these networks is averaged: their probabilities, or their weights, which makes one network of them."),  # noqa: E501
@@ -110,7 +110,7 @@ PARAMETER_SENTENCES = {
     "model.head.pool": mark("How the last maps become one vector."),
     "model.head.hidden": mark("Units of a hidden layer in the new head; 0: none."),
     "model.head.dropout": mark("Share of features put to zero by chance before each layer of the new head, in training."),  # noqa: E501
-    "model.drop_blocks": mark("Last blocks that are left out: a shorter network is quicker, and knows less that is particular."),  # noqa: E501
+    "model.drop_blocks": mark("Last levels of resolution that are left out, with all of their blocks and what stands behind them: a shorter network is quicker, and knows less that is particular."),  # noqa: E501
     "model.drop_path": mark("Share of residual branches skipped by chance in training."),
     "model.options": mark("What else the network's library was asked for."),
     "model.encoder": mark("The network that reads the picture, before masks are drawn from what it found."),
@@ -219,12 +219,18 @@ def tabulate_other_parameters(
     rows = tuple(
         (
             Cell(name, kind="code"),
-            Cell(", ".join(dict.fromkeys(values[name, loss]))),
+            Cell(_join(dict.fromkeys(values[name, loss]))),
             Cell(tell_parameter(name, loss or ", ".join(values[name, loss]), words)),
         )
         for name, loss in sorted(values, key=lambda key: order.get(key[0], len(order)))
     )
     return Table(columns, rows)
+
+
+def _join(values: Iterable[str]) -> str:
+    """Join values, and set lists apart."""
+    texts = list(values)
+    return ("; " if any(", " in text for text in texts) else ", ").join(texts)
 
 
 def _told_of(settings: Mapping[str, str]) -> list[tuple[str, str]]:

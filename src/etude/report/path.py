@@ -119,23 +119,44 @@ def _tell_run(ref: RunRef, run: RunRecord | None, words: Words, metric: MetricWo
     if run is None:
         return words.say("Not finished.") if ref.status == "running" else words.say("Not begun.")
     score = run.test.get(metric.metric)
+    places = {"score": "–" if score is None else metric.score(score)}
     if run.steps == 0:
-        return words.say(
-            "{score} on the test part; there is nothing to train.", score="–" if score is None else metric.score(score)
-        )
+        return words.say("{score} on the test part; there is nothing to train.", **places)
+    places["duration"] = words.duration(run.cost.seconds)
     if counts_steps:
         return words.say_count(
             "{score} on the test part after {n} step, in {duration}.",
             "{score} on the test part after {n} steps, in {duration}.",
             run.steps,
-            score="–" if score is None else metric.score(score),
-            duration=words.duration(run.cost.seconds),
+            **places,
         )
-    return words.say_count(
+    return _tell_combined(run, words, places) or words.say_count(
         "{score} on the test part after {n} epoch, epoch {kept} kept, in {duration}.",
         "{score} on the test part after {n} epochs, epoch {kept} kept, in {duration}.",
         run.epochs,
-        score="–" if score is None else metric.score(score),
         kept=words.count(run.best_epoch),
-        duration=words.duration(run.cost.seconds),
+        **places,
     )
+
+
+def _tell_combined(run: RunRecord, words: Words, places: dict[str, str]) -> str:
+    """Write what a run came to of which no single epoch is kept; empty where one is.
+
+    The record of several networks has the epochs of the first one, that of averaged epochs the last one.
+    """
+    combine = run.config.get("combine") or {}
+    if several := combine.get("members") or combine.get("folds"):
+        return words.say(
+            "{score} on the test part, in {duration} (of {n} networks, each with an epoch of its own).",
+            n=words.count(several),
+            **places,
+        )
+    if last := combine.get("last_epochs"):
+        return words.say_count(
+            "{score} on the test part after {n} epoch, in {duration}.",
+            "{score} on the test part after {n} epochs, the weights of the last {averaged} averaged, in {duration}.",
+            run.epochs,
+            averaged=words.count(min(last, run.epochs)),
+            **places,
+        )
+    return ""

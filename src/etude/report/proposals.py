@@ -68,7 +68,7 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
                 "{n} comparison showed no difference, though one of {least} could have gone unseen: {more}",
                 "{n} comparisons showed no difference, though one of {least} could have gone unseen: {more}",
                 len(missed),
-                least=metric.points(max(v.smallest_detectable or 0.0 for v in missed)),
+                least=_tell_ends([v.smallest_detectable or 0.0 for v in missed], words, metric),
                 more=more,
             )
         )
@@ -138,6 +138,14 @@ def _tell_short(study: StudyResults, candidate: str, n_epochs: int, words: Words
             candidate=candidate,
         )
     ]
+
+
+def _tell_ends(values: list[float], words: Words, metric: MetricWords) -> str:
+    """Write the least and the largest of some differences; one of them where both read alike."""
+    least, largest = metric.points(min(values)), metric.points(max(values))
+    if least == largest:
+        return largest
+    return words.say("{least} to {largest}, by comparison,", least=least, largest=largest)
 
 
 def _tell_trend(study: StudyResults, candidate: str, words: Words, metric: MetricWords) -> list[str]:

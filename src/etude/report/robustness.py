@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,7 +40,7 @@ class Robustness:
 
     table: Table
     sentences: list[str]
-    """For each candidate, the class and the group that suffer most."""
+    """Of which runs the scores are means; then for each candidate, the class and the group that suffer most."""
 
 
 def gather_robustness(study: StudyResults, words: Words, metric: MetricWords) -> Robustness | None:
@@ -58,8 +58,34 @@ def gather_robustness(study: StudyResults, words: Words, metric: MetricWords) ->
     }
     if not candidates:
         return None
-    sentences = [told for name, runs in candidates.items() for told in _tell_worst(name, runs, words)]
-    return Robustness(_tabulate(candidates, words, metric), sentences)
+    finished = {row.candidate: row.n_runs for row in study.record.leaderboard}
+    counts = {name: (len(runs), finished.get(name, len(runs))) for name, runs in candidates.items()}
+    worst = [told for name, runs in candidates.items() for told in _tell_worst(name, runs, words)]
+    return Robustness(_tabulate(candidates, words, metric), [_tell_measured(counts, words), *worst])
+
+
+def _tell_measured(counts: Mapping[str, tuple[int, int]], words: Words) -> str:
+    """Say of how many runs the scores are means, where it is not all of them, and what corruption is taken together.
+
+    Args:
+        counts: of each candidate the runs that were measured, and those of the leaderboard.
+        words: the language.
+    """
+    if all(measured >= finished for measured, finished in counts.values()):
+        return words.say("'Under corruption' is the mean over all corruptions and severities.")
+    if len(set(counts.values())) == 1:
+        measured, finished = next(iter(counts.values()))
+        return words.say(
+            "Means of the first {n} of {of} runs of each, so the scores as they are differ a little from the "
+            "leaderboard; 'under corruption' is the mean over all corruptions and severities.",
+            n=words.count(measured),
+            of=words.count(finished),
+        )
+    return words.say(
+        "Means of the first runs of each ({counts}), so the scores as they are differ a little from the leaderboard; "
+        "'under corruption' is the mean over all corruptions and severities.",
+        counts=words.apart(f"{name} {measured}/{finished}" for name, (measured, finished) in counts.items()),
+    )
 
 
 def _tabulate(candidates: dict[str, list[RunRobustness]], words: Words, metric: MetricWords) -> Table:

@@ -203,7 +203,16 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                         width_in=width_in,
                     ),
                 ),
-                say("The share of each field in what tells the good trials from the others (PED-ANOVA)."),
+                say("The share of each field in what tells the good trials from the others (PED-ANOVA).")
+                + (
+                    " "
+                    + say(
+                        "Over the trials that were drawn at random: those around the best keep most fields at its "
+                        "values, and would make these fields seem to matter."
+                    )
+                    if records[0].sampler == "random-then-grid"
+                    else ""
+                ),
             )
         )
     return drawings

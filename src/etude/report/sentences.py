@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from etude.core.study_record import AblationGroup, LeaderboardRow, StudyRecord, Verdict, VerdictWord, cost_ratio
+from etude.evaluate.final import final_row
 from etude.evaluate.overfitting import Gap
 from etude.metrics.statistics import ALPHA
 from etude.report.messages import mark
@@ -19,6 +20,8 @@ VERDICT_WORDS: dict[VerdictWord, str] = {
 
 _MOST_NAMED = 6
 """Of more candidates than this, a sentence names the first and counts the rest."""
+_TOLD_RATIO = 1.2
+"""Training times that differ by less are not told in the answer."""
 
 METHOD_WORDS = {
     "paired t": mark("paired t"),
@@ -33,6 +36,17 @@ METHOD_WORDS = {
 def shorten(verdict: Verdict, group: AblationGroup) -> Verdict:
     """Name a variant by what it varies alone, such as '+flip' for 'plain+flip'."""
     return verdict.model_copy(update={"candidate": verdict.candidate.removeprefix(group.varied).strip()})
+
+
+def _ratio_with_search(board: list[LeaderboardRow], verdict: Verdict) -> float | None:
+    """Return the training time of a candidate and its search over that of a baseline that was not searched."""
+    rows = {row.candidate: row for row in board}
+    candidate, baseline = rows.get(verdict.candidate), rows.get(verdict.baseline)
+    if candidate is None or baseline is None or not candidate.search_seconds or baseline.search_seconds:
+        return None
+    if candidate.seconds is None or not baseline.seconds:
+        return None
+    return (candidate.seconds + candidate.search_seconds) / baseline.seconds
 
 
 def _by_word(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
@@ -89,9 +103,11 @@ class Teller:
         if any(row.params == 0 for row in board if row.candidate in sides):
             return ""  # what has no parameters costs next to nothing, and a ratio to nothing says nothing
         time = self.words.times(cost_ratio(board, verdict, "seconds"))
+        searched = self.words.times(_ratio_with_search(board, verdict))
         latency = self.words.times(cost_ratio(board, verdict, "latency_ms"))
         costs = [
             *([say("training time {ratio}", ratio=time)] if time else []),
+            *([say("{ratio} with its search", ratio=searched)] if time and searched else []),
             *([say("latency of one picture {ratio}", ratio=latency)] if latency else []),
         ]
         if not costs:
@@ -167,12 +183,13 @@ class Teller:
         first = next((row for row in record.leaderboard if row.score is not None), None)
         if first is None:
             return [self.words.say("No run is finished yet: there is nothing to compare.")]
-        sentences = [self._tell_first(record)]
+        sentences = [self._tell_first(record), *self._tell_final(record, first)]
+        times = list(self._tell_times(record, first))
         if not record.verdicts:
-            return [*sentences, self.words.say("No comparison was made: the order alone shows no difference.")]
+            return [*sentences, self.words.say("No comparison was made: the order alone shows no difference."), *times]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
             sentences += self._tell_comparisons(own, record.baseline)
-        return sentences + list(self._tell_ablations(record))
+        return [*sentences, *self._tell_ablations(record), *times]
 
     def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:
         """Write what the comparisons with the study's baseline came to."""
@@ -186,7 +203,7 @@ class Teller:
 
     def _tell_ablations(self, record: StudyRecord) -> Iterator[str]:
         """Write which variants of each ablation gain, then of which fields none does."""
-        without_gain: dict[str, list[str]] = {}
+        without_gain: dict[str, list[tuple[str, list[Verdict]]]] = {}
         for group in record.ablations:
             verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
             if group.all_of:
@@ -197,12 +214,15 @@ class Teller:
                     field=group.vary, baseline=self.name(group.of), names=self._name_gains(better),
                 )  # fmt: skip
             else:
-                without_gain.setdefault(group.of, []).append(group.vary)
-        for baseline, fields in without_gain.items():
+                without_gain.setdefault(group.of, []).append((group.vary, _by_word(verdicts)["worse"]))
+        for baseline, found in without_gain.items():
+            fields = [field for field, _ in found]
             many = mark("Of {field}, each varied in {baseline}, nothing was shown to gain.")
             one = mark("Of {field} varied in {baseline}, nothing was shown to gain.")
             told = self.words.listing(fields)
             yield self.words.say(many if len(fields) > 1 else one, field=told, baseline=self.name(baseline))
+            if worse := [verdict for _, lost in found for verdict in lost]:
+                yield self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
 
     def _tell_left_out(self, verdicts: Iterable[Verdict], group: AblationGroup) -> Iterator[str]:
         """Write which augmentations are missed where they alone are left out, and which are better left out."""
@@ -282,6 +302,39 @@ class Teller:
             metric=self.metric.name,
             intervals=self.tell_intervals(first),
         )
+
+    def _tell_final(self, record: StudyRecord, first: LeaderboardRow) -> Iterator[str]:
+        """Write which candidate validation chooses, where another stands first on the test part."""
+        final = final_row(record)
+        if final is None or final.candidate == first.candidate or None in (final.validation_score, final.score):
+            return
+        assert final.score is not None
+        yield self.words.say(
+            "The final candidate, which validation chooses, is {candidate} with {score} on the test part{intervals}.",
+            candidate=self.name(final.candidate),
+            score=self.metric.score(final.score),
+            intervals=self.tell_intervals(final),
+        )
+
+    def _tell_times(self, record: StudyRecord, first: LeaderboardRow) -> Iterator[str]:
+        """Write how long the first, the final, the baseline and what was searched train, where that differs."""
+        final = final_row(record)
+        named = [first.candidate, *([final.candidate] if final else []), record.baseline]
+        rows = {row.candidate: row for row in record.leaderboard if row.seconds}
+        named += [name for name, row in rows.items() if row.search_seconds and name in record.names_without_variants]
+        chosen = [rows[name] for name in dict.fromkeys(named) if name in rows]
+        seconds = [row.seconds or 0.0 for row in chosen]
+        if len(chosen) < 2 or (max(seconds) < _TOLD_RATIO * min(seconds) and not any(r.search_seconds for r in chosen)):
+            return
+        yield self.words.say("One run trains for {times}.", times=self.words.listing(map(self._tell_time, chosen)))
+
+    def _tell_time(self, row: LeaderboardRow) -> str:
+        """Write how long a run of a candidate trains, with the search before it."""
+        places = {"time": self.words.duration(row.seconds or 0.0), "candidate": self.name(row.candidate)}
+        if not row.search_seconds:
+            return self.words.say("{time} ({candidate})", **places)
+        search = self.words.duration(row.search_seconds)
+        return self.words.say("{time} ({candidate}, after {search} of search)", search=search, **places)
 
     def tell_intervals(self, row: LeaderboardRow) -> str:
         """Write the intervals of a score, each with what it is over; empty where there is none."""

@@ -212,6 +212,8 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
     if apart:
         return words.say("{opening}, these classes stand apart: {apart}.", **places)
     if mixed:
+        if len(mixed) == len(found):
+            return words.say("{opening}, no class stands apart.", opening=opening)
         return words.say("{opening}, no class was shown to stand apart; these do not: {mixed}.", **places)
     return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
 

@@ -103,7 +103,7 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
         say("memory (MiB)"),
         lambda row: row.own_memory_mb,
         words.count_rounded,
-        say("peak in training, above what the process held before"),
+        say("peak in training above what the process held before, median over runs"),
     )
     columns.append(
         (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
@@ -34,15 +34,11 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
         if not runs:
             continue
         config = runs[0].config
-        size = _training_size(config)
         rows.append(
             (
                 Cell(name),
                 Cell(str(config.get("model", {}).get("name", "")) or ABSENT, kind="code"),
-                Cell(
-                    " × ".join(words.count(side) for side in size) if size else ABSENT,
-                    size[0] * size[1] if size else None,
-                ),
+                training_size(config, words),
                 *(_mean(runs, pick, words) for pick in picks),
             )
         )
@@ -54,7 +50,15 @@ def _mean(runs: Sequence[RunRecord], pick: Callable[[RunRecord], int], words: Wo
     return Cell(words.count_rounded(mean), mean)
 
 
-def _training_size(config: dict[str, Any]) -> tuple[int, int] | None:
+def training_size(config: Mapping[str, Any], words: Words) -> Cell:
+    """Return the height and width that a network was trained at, as a table shows them."""
+    size = size_of(config)
+    if size is None:
+        return Cell(ABSENT)
+    return Cell(" × ".join(words.count(side) for side in size), size[0] * size[1])
+
+
+def size_of(config: Mapping[str, Any]) -> tuple[int, int] | None:
     """Return the height and width that a network was trained at: of windows, where those were trained on."""
     size = config.get("train", {}).get("crop_px") or config.get("prepare", {}).get("size_px")
     if not size:
@@ -98,7 +102,7 @@ def tell_needs(record: StudyRecord, finished: Sequence[RunRecord], words: Words)
     if _is_name(source) and source not in SOURCES:
         told.append(
             words.say(
-                "The pictures of {source} are looked for in the folder that ETUDE_DATA names, if it is set.",
+                "The pictures of the source {source} are looked for in the folder that ETUDE_DATA names, if it is set.",
                 source=source,
             )
         )

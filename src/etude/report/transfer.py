@@ -1,4 +1,4 @@
-"""The part of a report on transfer: networks that start from pretrained weights beside those that start from chance."""
+"""The part of a report on transfer: networks that start from pretrained weights beside those that do not."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.sentences import Teller
 from etude.report.tables import ABSENT, Cell, Column, Table
+from etude.report.training_told import training_size
 from etude.report.words import MetricWords, Words
 
 WAYS = {
@@ -49,8 +50,8 @@ def gather_transfer(study: StudyResults, words: Words, metric: MetricWords, tell
     alone = [rows[name] for name in configs if not _combines(combine_of(record, name))]
     return TransferPart(
         words.say(
-            "Networks that start from pretrained weights beside those that start from chance, with what of them is "
-            "trained and how long that takes."
+            "Networks that start from pretrained weights beside those that start from random weights, with what of "
+            "them is trained and how long that takes."
         ),
         [(verdict.verdict, teller.tell_with_costs(verdict, record.leaderboard)) for verdict in verdicts],
         _tabulate(alone, configs, words, metric),
@@ -77,6 +78,10 @@ def _start_of(config: Mapping[str, Any]) -> str:
     return str(model.get("weights") or model.get("checkpoint") or "")
 
 
+def _tell_start(weights: str) -> str:
+    return "ImageNet" if weights == "imagenet" else Path(weights).name
+
+
 def _combines(combine: Mapping[str, Any]) -> bool:
     return bool(combine.get("members") or combine.get("folds") or combine.get("last_epochs")) or (
         combine.get("tta", "none") != "none"
@@ -91,6 +96,7 @@ def _tabulate(
         Column(say("candidate"), numeric=False),
         Column(say("starts from"), numeric=False),
         Column(say("what is trained"), numeric=False),
+        Column(say("size in training"), hint=say("height × width in pixels: of windows, where those are learnt from")),
         Column(metric.heading, hint=say("mean on the test part")),
         Column(say("training time"), hint=say("mean of a run")),
         Column(say("parameters")),
@@ -104,8 +110,9 @@ def _tabulate(
         body.append(
             (
                 Cell(row.candidate),
-                Cell(Path(start).name if start else say("chance")),
-                Cell(_tell_way(configs[row.candidate], words)),
+                Cell(_tell_start(start) if start else say("random weights")),
+                Cell(tell_way(configs[row.candidate], words)),
+                training_size(configs[row.candidate], words),
                 Cell(metric.bare(row.score or 0.0), row.score),
                 Cell(ABSENT if row.seconds is None else words.duration(row.seconds), row.seconds),
                 Cell(ABSENT if row.params is None else words.short(row.params), row.params),
@@ -114,7 +121,7 @@ def _tabulate(
     return Table(columns, tuple(body), frozenset(marked))
 
 
-def _tell_way(config: Mapping[str, Any], words: Words) -> str:
+def tell_way(config: Mapping[str, Any], words: Words) -> str:
     """Say what of a network is trained."""
     finetune = config.get("finetune") or {}
     name = str(finetune.get("name", "all"))

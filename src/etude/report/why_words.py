@@ -42,11 +42,11 @@ def tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter
     told += [
         say(
             "Made grey, the fifth of a picture that Grad-CAM marks takes {marked} points from the probability of the answer, "  # noqa: E501
-            "that which integrated gradients mark {integrated}, a fifth chosen by chance {chance} (means over {n} pictures).",  # noqa: E501
+            "that which integrated gradients mark {integrated}, a fifth chosen by chance {chance} (means over {pictures}).",  # noqa: E501
             marked=words.number(100 * record.mean_drop_grad_cam, 1),
             integrated=words.number(100 * record.mean_drop_integrated, 1),
             chance=words.number(100 * record.mean_drop_random, 1),
-            n=words.count(len(record.pictures)),
+            pictures=_tell_pictures(record, words),
         )
     ]
     cam, integrated = "Grad-CAM", say("Integrated gradients")
@@ -93,6 +93,22 @@ def tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter
         else []
     )
     return Chapter("why", say("Why this answer"), told, exhibits)
+
+
+def _tell_pictures(record: WhyRecord, words: Words) -> str:
+    """Say how many pictures there are and that they are no sample: some right answers, and the surest mistakes.
+
+    Of masks the classes that were missed are not chosen by how sure the answer is.
+    """
+    told = words.say_count("{n} picture", "{n} pictures", len(record.pictures))
+    right = sum(entry.is_right for entry in record.pictures)
+    wrong = len(record.pictures) - right
+    if any(entry.picture.covers is not None for entry in record.pictures):
+        return told
+    chosen = [words.say_count("{n} right answer", "{n} right answers", right)] if right else []
+    if wrong:
+        chosen.append(words.say("{n} of the surest mistakes", n=words.count(wrong)))
+    return words.say("{name}: {told}", name=told, told=words.listing(chosen))
 
 
 def _tell_gain(way: str, gain: float, interval: Interval | None, words: Words) -> list[str]:

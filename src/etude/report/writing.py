@@ -33,11 +33,6 @@ def _write_note(study_folder: Path, language: str, done: Done) -> list[Path]:
     return written
 
 
-@FORMATS.register("markdown")
-def _write_markdown(study_folder: Path, language: str, done: Done) -> list[Path]:
-    return write_markdown(study_folder, language)
-
-
 @FORMATS.register("slides")
 def _write_slides(study_folder: Path, language: str, done: Done) -> list[Path]:
     return [write_slides(study_folder, language)]
@@ -52,6 +47,12 @@ def _write_notebook(study_folder: Path, language: str, done: Done) -> list[Path]
 def _write_project(study_folder: Path, language: str, done: Done) -> list[Path]:
     made = {name: done[name][0] for name in ("note", "notebook") if done.get(name)}
     return [write_project(study_folder, language, made=made)]
+
+
+@FORMATS.register("markdown")
+def _write_markdown(study_folder: Path, language: str, done: Done) -> list[Path]:
+    """Write the page last: it points to the others that lie beside it."""
+    return write_markdown(study_folder, language)
 
 
 _NEEDS = {"slides": "pptx", "notebook": "nbformat"}
@@ -77,7 +78,7 @@ def write_reports(
         MissingPartError: if a format needs something that is not installed.
     """
     asked = [name for entry in formats for name in (FORMATS.names() if entry == "all" else (entry,))]
-    writers = {name: FORMATS[name] for name in asked}
+    writers = {name: FORMATS[name] for name in sorted(asked, key="markdown".__eq__)}  # the page last: it has links
     require(f"report {', '.join(writers)}", "report", [_NEEDS[name] for name in writers if name in _NEEDS])
     catalogues = [read_messages(language) for language in languages]  # an unknown one is refused before any is written
     written = []
@@ -86,7 +87,13 @@ def write_reports(
         for name, write in writers.items():
             done[name] = write(study_folder, language, done)
             written += done[name]
-    return written if to is None else _copy([*written, *_beside(study_folder)], to)
+    if to is None:
+        return written
+    copies = _copy([*written, *_beside(study_folder)], to)
+    if "markdown" in writers:  # anew, to point to what lies there
+        for language in (catalogue.language for catalogue in catalogues):
+            write_markdown(study_folder, language, to=to)
+    return copies
 
 
 def _beside(study_folder: Path) -> list[Path]:

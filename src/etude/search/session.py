@@ -133,7 +133,8 @@ class Search:
     def record(self) -> SearchRecord:
         """Return the record of the search as it stands."""
         task, trials = self.task, self.trials()
-        shares = importances(self._study, task.space)
+        around = task.config.sampler == "random-then-grid"
+        shares = importances(self._study, task.space, task.n_random if around else None)
         best = self._best(trials)
         return SearchRecord(
             study=task.study,
@@ -264,7 +265,7 @@ class Search:
         if best is None:  # nothing was complete: there is nothing to look around
             drawn = (random_point(task.space, task.config.seed, n) for n in range(task.n_random, task.n_trials))
             return [stored(task.space, point) for point in drawn]
-        shares = importances(self._study, task.space)
+        shares = importances(self._study, task.space, task.n_random)
         order = sorted(shares, key=lambda name: -shares[name])
         centre = restored(task.space, first[best.number].params)
         points = points_around(task.space, centre, order, task.n_trials - task.n_random)

@@ -139,15 +139,24 @@ def restored(space: Space, params: dict[str, Any]) -> Point:
     return point
 
 
-def importances(study: optuna.Study, space: Space) -> dict[str, float]:
+def importances(study: optuna.Study, space: Space, first: int | None = None) -> dict[str, float]:
     """Return for each parameter its share in what tells the good trials from the others, from 0 to 1.
 
     PED-ANOVA (Watanabe, Bansal, Hutter 2023, arXiv:2304.10255), over the complete trials that have the parameter; the
     shares add up to 1. Empty where there are fewer than four such trials, or all scored the same.
+
+    Args:
+        study: the search.
+        space: its parameters.
+        first: count so many trials from the first only: those around the best keep most parameters at its values, which
+            would seem to matter.
     """
     optuna = _import_optuna()
     found: dict[str, float] = {}
     with _quiet(optuna):
+        if first is not None:
+            whole, study = study, optuna.create_study(direction=study.direction)
+            study.add_trials(whole.get_trials(deepcopy=False)[:first])
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
         complete = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
         for parameter in space:

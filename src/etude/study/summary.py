@@ -26,6 +26,7 @@ from etude.core.study_record import (
     Verdict,
 )
 from etude.core.words import Part
+from etude.data.split import resolve_kind
 from etude.data.split_file import read_groups
 from etude.evaluate.answers import read_answers
 from etude.evaluate.clean import add_clean_scores
@@ -100,6 +101,7 @@ def summarize(
         versions=versions(),
         seconds=training_seconds(workspace, folder, candidates, refs) + sum(search.seconds for search in searches),
         data_fingerprint=workspace.fingerprint,
+        split_kind=resolve_kind(workspace.source.items, study.data.split.kind),
         split_digests=tuple(workspace.digest(fold) for fold in range(len(workspace.splits))),
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules, rows),

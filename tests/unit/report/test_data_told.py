@@ -15,7 +15,7 @@ from etude.data.source import open_source
 from etude.data.sources.cifar import CifarSource
 from etude.data.split_file import write_split
 from etude.report.contact import draw_contact
-from etude.report.data_told import tell_balance, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
+from etude.report.data_told import tell_balance, tell_check, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
 from etude.report.note import render_note
 from etude.report.pdf import render_typst
 from etude.report.proposals import tell_proposals
@@ -136,6 +136,20 @@ def test_what_was_done_with_the_pictures_is_told_and_what_was_not(study_folder):
     change(study_folder, notes=(note, "One run a candidate: what another seed would give is not known."),
            counts=record.counts | {"left_out": {"cat": 7}})  # fmt: skip
     assert tell_cleaning(read_study(study_folder), words) == [note, "7 pictures belong to no part."]
+
+
+def test_what_was_done_follows_what_was_found(study_folder):
+    words = Words("en")
+    assert tell_check(read_study(study_folder), words) == []
+    check(study_folder)
+    assert tell_check(read_study(study_folder), words) == [
+        "The data check found nothing amiss.", "No picture was left out.",
+    ]  # fmt: skip
+    check(study_folder, *[(f"kind{n}", "note") for n in range(7)], ("near-duplicates", "warning"))
+    told = tell_check(read_study(study_folder), words)
+    assert told[5:] == [
+        "kind5!", "2 other findings.", "None of these twins stands in two parts of the split.", "No picture was left out.",
+    ]  # fmt: skip
 
 
 def test_two_dark_pictures_are_no_reason_to_run_a_study_again(study_folder):

@@ -206,6 +206,24 @@ def test_random_weights_are_told_of_both_ways_where_their_interval_decides(tmp_p
     assert "Grad-CAM: whether the maps are like those" in said  # no interval: one picture, or a record of before
 
 
+def test_pictures_that_were_chosen_are_not_told_as_a_sample(tmp_path):
+    def found(is_right, covers=None):
+        return Attribution(
+            picture=PICTURE.model_copy(update={"covers": covers}), is_right=is_right, drop_grad_cam=0.3,
+            drop_integrated=0.1, drop_random=0.1, likeness=0.1,
+        )  # fmt: skip
+
+    write_why(tmp_path, pictures=(found(True), found(True), found(False)))
+    (tmp_path / "why.npz").unlink()
+    assert "(means over 3 pictures: 2 right answers and 1 of the surest mistakes)." in tell_why(tmp_path)
+    assert "(moyennes sur 3 images : 2 réponses justes et 1 des erreurs les plus assurées)." in tell_why(tmp_path, "fr")
+    write_why(tmp_path)
+    assert "(means over 1 picture: 1 right answer)." in tell_why(tmp_path)
+    write_why(tmp_path, pictures=(found(True, 0.2), found(False, 0.1)))  # of masks, the largest misses
+    (tmp_path / "why.npz").unlink()
+    assert "(means over 2 pictures)." in tell_why(tmp_path)
+
+
 def test_maps_that_cannot_be_compared_pass_no_check(tmp_path):
     write_why(tmp_path, mean_likeness=None, mean_likeness_integrated=None)
     said = tell_why(tmp_path)

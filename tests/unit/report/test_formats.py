@@ -189,8 +189,9 @@ def test_comparisons_that_could_show_nothing_are_counted_apart(study_folder):
     ]
     mutate(study_folder, verdicts=tuple(missed))
     said = " ".join(tell_proposals(read_study(study_folder), words, MetricWords(words, "accuracy")))
+    said = said.replace("\xa0", " ")
     assert "1 comparison showed no difference, and so few runs could hardly" in said
-    assert "2 comparisons showed no difference, though one of 2.0" in said
+    assert "2 comparisons showed no difference, though one of 1.0 points to 2.0 points, by comparison, could" in said
 
 
 def test_a_candidate_that_was_renamed_is_told_by_its_new_name(study_folder, tmp_path):
@@ -404,3 +405,25 @@ def test_no_page_breaks_a_table_after_its_header_or_its_first_row(tmp_path):
         assert "caption" not in text or rows
         assert len(rows) != 1 or rows == [0], rows
         assert rows != [0] or "row1" not in "".join(pages[pages.index(text) + 1 : pages.index(text) + 2])
+
+
+def test_a_copy_of_the_page_points_to_what_was_copied_beside_it(study_folder, tmp_path):
+    write_reports(study_folder, ["markdown", "slides"], ["en"], to=tmp_path / "kept")
+    page = (tmp_path / "kept" / "README.md").read_text("utf-8")
+    assert "[slides](slides.en.pptx)" in page
+    assert "note.en.pdf" not in page
+    assert "(slides.en.pptx)" in (study_folder / "report" / "README.md").read_text("utf-8")
+
+
+def test_a_split_is_told_as_it_was_drawn(study_folder, tmp_path):
+    config = StudyRecord.load(study_folder / "study.json").config
+    drawn = {**config, "data": {**config["data"], "split": {"kind": "auto", "test": 0.2}}}
+    mutate(study_folder, config=drawn)
+    (page, *_) = write_markdown(study_folder, "en", to=tmp_path)
+    assert "where it has none" in page.read_text("utf-8")  # of a record that does not say
+    mutate(study_folder, split_kind="random")
+    (page, *_) = write_markdown(study_folder, "en", to=tmp_path)
+    assert "where it has none" not in page.read_text("utf-8")
+    assert "20% of the pictures of each class are drawn for the test part" in page.read_text("utf-8").replace(
+        "\xa0", " "
+    )

@@ -55,6 +55,12 @@ def test_the_table_has_the_interval_beside_the_fall():
     assert "31.0 [21.0, 41.0]" in [cell.text for cell in table.rows[0]]
 
 
+def test_the_pictures_of_the_score_are_called_a_sample():
+    text = tell(row("a", fall=0.31, within=0.1))
+    assert "On 64 pictures drawn from validation the score is 80.0% (accuracy)." in text
+    assert "tirées de la validation" in tell(row("a", fall=0.31, within=0.1), language="fr")
+
+
 def test_a_record_of_before_without_intervals_ranks_nothing_but_the_largest_fall():
     text = tell(row("hidden", fall=0.31), row("head", "head", fall=-0.071))
     assert "Shuffling the weights of hidden costs most: 31.0 points." in text

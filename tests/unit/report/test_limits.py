@@ -8,6 +8,7 @@ from etude.core.interval import Interval
 from etude.core.study_record import Resampling, StudyRecord, Verdict
 from etude.report.limits import (
     list_board_notes,
+    list_limits,
     tell_correction,
     tell_few_groups,
     tell_few_runs,
@@ -208,3 +209,17 @@ def test_a_gain_of_these_runs_alone_is_told_beside_a_verdict_that_shows_nothing(
     unsure = {**changes, "pictures": Interval(low=-0.005, high=0.09)}
     assert told not in teller.tell_verdict(entry.model_copy(update=unsure))
     assert told not in teller.tell_verdict(entry.model_copy(update={**changes, "verdict": "better"}))
+
+
+def test_pictures_of_different_sizes_are_a_limit(study_folder):
+    study = read_study(study_folder)
+    runs = [run for row in study.record.leaderboard for run in study.runs_of(row.candidate)]
+
+    def tell(words=EN):
+        return " ".join(list_limits(study.record, runs, words, MetricWords(words, "accuracy"))).replace("\xa0", " ")
+
+    assert "different sizes" not in tell()
+    larger = {**runs[0].config, "prepare": {**runs[0].config["prepare"], "size_px": 64}}
+    runs = [run.model_copy(update={"config": larger}) if run.candidate == "resnet" else run for run in runs]
+    assert "32 × 32 px (cnn-flip-shift, cnn-noise, cnn, mlp) and 64 × 64 px (resnet)" in tell()
+    assert "et ne montrent pas plus de détails" in tell(Words("fr"))

@@ -14,6 +14,7 @@ from etude.metrics import METRICS, SEGMENTATION_METRICS
 from etude.metrics.generation import GENERATION_METRICS
 from etude.models import MODELS
 from etude.models.card import Card
+from etude.models.timm_ideas import IDEAS
 from etude.report.card_words import list_messages, tell_card
 from etude.report.messages import LANGUAGES, read_messages
 from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
@@ -30,6 +31,7 @@ def extract():
     found = extract_from_dir(ROOM, METHODS, options, keywords=KEYWORDS)
     messages = {tuple(text[:2]) if isinstance(text, tuple) else text for _, _, text, _, _ in found}
     messages |= {text for name in MODELS for text in list_messages(MODELS[name].card)}
+    messages |= {idea.sentence for idea in IDEAS.values()}
     messages |= {
         text for name in AUGMENTATIONS for card in [AUGMENTATIONS[name]] for text in (card.summary, card.at_strength_1)
     }

@@ -179,6 +179,46 @@ def test_an_ablation_has_its_own_part_and_stays_out_of_the_verdicts(study_folder
     assert "+noise" in ablations
 
 
+def test_fields_of_which_nothing_gains_are_told_together_with_what_loses(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    missed, worse = record.verdicts[2], record.verdicts[3]
+    groups = [
+        AblationGroup(name=f"cnn: {field}", of="cnn", vary=field, candidates=(f"cnn {field}=1",))
+        for field in ("model.dropout", "train.batch")
+    ]
+    own = [
+        verdict.model_copy(update={"candidate": group.candidates[0], "group": group.name})
+        for verdict, group in zip((missed, worse), groups, strict=True)
+    ]
+    mutate(study_folder, verdicts=(*record.verdicts, *own), ablations=tuple(groups))
+    told = "Of model.dropout and train.batch, each varied in cnn, nothing was shown to gain. Shown to be worse: "
+    assert told + "train.batch=1 (−21.1 points" in answer(study_folder)
+    assert "Quand model.dropout et train.batch varient tour à tour dans cnn" in answer(study_folder, "fr")
+    mutate(study_folder, verdicts=(*record.verdicts, own[0]), ablations=(groups[0],))
+    assert "Of model.dropout varied in cnn, nothing was shown to gain." in answer(study_folder)
+
+
+def test_the_answer_names_the_final_candidate_and_what_training_takes(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    assert "which validation chooses" not in answer(study_folder)  # it stands first
+    assert "One run trains for 5 min 18 s (resnet) and 1 min 31 s (cnn)." in answer(study_folder)
+    rows = [
+        row.model_copy(
+            update={"validation_score": 0.9, "search_seconds": 912.0} if row.candidate == "cnn-noise" else {}
+        )
+        for row in record.leaderboard
+    ]
+    mutate(study_folder, leaderboard=tuple(rows))
+    text = answer(study_folder)
+    assert "The final candidate, which validation chooses, is cnn-noise with 74.2% on the test part (95%: " in text
+    assert "1 min 35 s (cnn-noise, after 15 min 12 s of search)" in text
+    words = Words("en")
+    teller = Teller(words, MetricWords(words, "accuracy"))
+    costs = {v.candidate: teller.tell_costs(v, rows).replace("\xa0", " ") for v in record.verdicts}
+    assert "training time ×1.0, ×11 with its search" in costs["cnn-noise"]
+    assert "search" not in costs["resnet"]
+
+
 def test_what_leaves_one_augmentation_out_is_told_against_the_one_that_has_all(study_folder):
     record = StudyRecord.load(study_folder / "study.json")
     better, missed, worse = record.verdicts[1], record.verdicts[2], record.verdicts[3]

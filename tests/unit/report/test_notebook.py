@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from etude.core.errors import EtudeError
+from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
-from etude.core.study_record import StudyRecord
-from etude.explain.records import LayerRow, LayersRecord
+from etude.core.study_record import AblationGroup, StudyRecord
+from etude.explain.records import ErrorsRecord, GroupScore, LayerRow, LayersRecord
 from etude.models.card import Card
 from etude.report import cells, notebook, packing
 from etude.report.arrays import PACKED
@@ -209,6 +210,116 @@ def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_fold
     sheet = [value for _, value in told["data_sheet"]]
     for sentence in [*told["limits"], *sheet, told["gaps_told"], told["counts_told"], told["captions"]["pixels"]]:
         assert sentence in text
+
+
+def read_through(folder, monkeypatch):
+    """Return all that the chapters show, figures by their label, in order."""
+    shown = []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(f"[{drawing.label}]"))
+    book = cells.Book(folder, "en")
+    for heading, _, code in notebook._chapters(book.study, book.words):
+        shown.append(f"## {heading}")
+        exec(code, {"book": book})
+    return re.sub(r"\s", " ", html.unescape("".join(shown)))
+
+
+def write_sights(target):
+    """Let the errors of a run have been looked at."""
+    score = GroupScore(name="cat", n=20, share=0.7, interval=Interval(low=0.5, high=0.9))
+    found = ErrorsRecord(candidate="resnet", n_runs=2, confident=(), hardest=(), mislabelled=(), classes=(score,))
+    found.save(target / "errors.json")
+
+
+def test_tables_have_their_legends_and_figures_their_captions(study_folder, monkeypatch):
+    target = explain(study_folder)
+    record = LayersRecord.load(target / "layers.json")
+    act = record.rows[0].model_copy(update={"name": "act", "kind": "activation", "dead": 0.5, "sparsity": 0.4})
+    record.model_copy(update={"rows": (act, *record.rows)}).save(target / "layers.json")
+    write_sights(target)
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("cnn-noise",))
+    verdicts = StudyRecord.load(study_folder / "study.json").verdicts
+    varied = [v.model_copy(update={"group": group.name, "candidate": "cnn-noise"}) for v in verdicts[:1]]
+    mutate(study_folder, ablations=(group,), verdicts=(*verdicts, *varied))
+    text = read_through(study_folder, monkeypatch)
+    for legend in (
+        "Columns: ",
+        "over pictures: 95% interval over the pictures of the test part",
+        "dead channels: share of channels that say the same to every picture",
+        "not above zero: share of the numbers that it gives",
+        "smallest detectable gain: shown 8 times out of 10 by so many runs",
+        "Candidates by accuracy on the test part. The baseline is in bold.",
+        "Right answers by class, the worst first.",
+        "Score on the test part: mean, single runs and intervals",
+        "Score against cost, with the interval over runs",
+    ):
+        assert legend in text, legend
+    assert text.count("Gain over cnn with its 95% interval, signed so that right of the line is better.") == 2
+    assert "The comparisons with cnn." in text
+
+
+def test_rows_that_captions_call_set_off_are(study_folder, monkeypatch):
+    shown = []
+    monkeypatch.setattr(cells, "_show_html", shown.append)
+    cells.Book(study_folder, "en").table("leaderboard")
+    assert re.findall(r'<tr style="font-weight:bold"><td [^>]*>([\w-]+)', shown[0]) == ["cnn"]
+
+
+@pytest.mark.parametrize(("fold", "whose"), [(None, "run of seed 0."), (2, "run of seed 0, fold 2.")])
+def test_what_was_explained_of_one_network_stands_apart_and_says_whose_it_is(study_folder, monkeypatch, fold, whose):
+    target = explain(study_folder)
+    explain(study_folder, "cnn")
+    assert not any("book.sights()" in text for text in sources(study_folder))  # nothing beyond layers was explained
+    write_sights(target)
+    refs = StudyRecord.load(study_folder / "study.json").runs
+    mutate(
+        study_folder, runs=tuple(r.model_copy(update={"fold": fold}) if r.candidate == "resnet" else r for r in refs)
+    )
+    text = read_through(study_folder, monkeypatch)
+    places = [text.index(said) for said in ("<h3>cnn</h3>", "## Results", "## Errors", "Errors, looked at")]
+    assert places == sorted(places)
+    assert f"What follows is of resnet, {whose}</p><h3>Errors, looked at" in text
+
+
+def test_what_was_explained_in_place_of_the_final_network_says_so(study_folder, monkeypatch):
+    write_sights(explain(study_folder, "cnn"))
+    text = read_through(study_folder, monkeypatch)
+    assert "What follows is of cnn, run of seed 0." in text
+    assert text.count("the final candidate, resnet, was not explained") == 1
+
+
+def test_candidates_of_one_network_are_named_where_it_is_shown(study_folder, monkeypatch):
+    explain(study_folder)
+    explain(study_folder, "cnn")
+    text = read_through(study_folder, monkeypatch)
+    assert "<h3>cnn</h3><p>The same network: cnn-flip-shift and cnn-noise.</p>" in text
+    assert text.count("The same network") == 1
+
+
+@pytest.mark.parametrize(
+    ("combine", "told"),
+    [
+        ({"folds": 5}, "(of 5 networks, each with an epoch of its own)."),
+        ({"members": 3, "folds": None}, "(of 3 networks, each with an epoch of its own)."),
+        ({"last_epochs": 4}, "after 12 epochs, the weights of the last 4 averaged, in"),
+        ({"tta": "flip", "members": None}, "after 12 epochs, epoch 11 kept, in"),
+    ],
+)
+def test_the_path_gives_no_network_the_epoch_of_another(study_folder, combine, told):
+    ref = next(ref for ref in StudyRecord.load(study_folder / "study.json").runs if ref.candidate == "resnet")
+    path = study_folder / "runs" / ref.identity / "run.json"
+    run = RunRecord.load(path)
+    run.model_copy(update={"config": run.config | {"combine": combine}}).save(path)
+    study, words = read_study(study_folder), Words("en")
+    said = dict(tell_path(study, words, MetricWords(words, "accuracy")))["resnet, seed 0"]
+    assert told in said
+    assert ("epoch 11 kept" in said) == ("tta" in combine)
+
+
+def test_it_promises_of_the_path_what_the_path_holds(study_folder):
+    opening = sources(study_folder)[0]
+    assert "lists every run." not in opening
+    assert "networks that were trained only to answer together stand in one line" in opening
 
 
 def test_where_no_prediction_is_left_it_is_said(study_folder, monkeypatch):

@@ -68,6 +68,16 @@ def test_random_then_grid_looks_around_the_best_of_the_random_ones(tmp_path):
     assert len({(trial.settings["x"], str(trial.settings["kind"])) for trial in trials}) == 20
 
 
+def test_what_matters_is_told_by_the_trials_that_were_drawn_at_random(tmp_path):
+    search = make_search(tmp_path, sampler="random-then-grid", trials=20, random_share=0.6)
+    run(search)
+    random = make_search(tmp_path / "random", sampler="random", trials=12)
+    run(random)
+    shares, alone = ([entry.importance for entry in found.record().parameters] for found in (search, random))
+    assert [trial.settings for trial in search.trials()[:12]] == [trial.settings for trial in random.trials()]
+    assert shares == pytest.approx(alone)  # those around the best would change them
+
+
 def test_a_grid_has_its_own_length(tmp_path):
     search = make_search(tmp_path, sampler="grid")
     trials = run(search)

@@ -75,8 +75,10 @@ def pool_maps(maps: Tensor, pool: str, body: nn.Module) -> Tensor:
         maps_BLC = maps.flatten(1, 2)
     else:
         maps_BLC = maps.flatten(2).transpose(1, 2)
-    mean_BC, maximum_BC = maps_BLC.mean(1), maps_BLC.amax(1)
-    return maximum_BC if pool == "max" else (mean_BC + maximum_BC) / 2 if pool == "avgmax" else mean_BC
+    if pool == "max":
+        return maps_BLC.amax(1)
+    mean_BC = maps_BLC.mean(1)
+    return (mean_BC + maps_BLC.amax(1)) / 2 if pool == "avgmax" else mean_BC
 
 
 def hidden_head(width: int, head: HeadParams, n_outputs: int) -> nn.Sequential:

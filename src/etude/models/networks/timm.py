@@ -19,6 +19,7 @@ from etude.models.model_spec import ModelSpec
 from etude.models.networks.depth import find_head
 from etude.models.networks.layers import draw_head
 from etude.models.networks.shortened import Shortened, hidden_head
+from etude.models.timm_ideas import find_idea
 from etude.models.weights import locate_imagenet, missing_weights
 
 HUB_FILE = "model.safetensors"
@@ -44,19 +45,19 @@ def timm_card(name: str) -> Card:
     notes = [f"Its weights were trained on pictures of {side_px} px, {pretrained.get('interpolation', '')} resizing."]
     if pretrained.get("fixed_input_size"):
         notes.append("It is built for one size of pictures, that of prepare.size_px.")
-    paper = pretrained.get("paper_ids", "")
+    paper, idea = pretrained.get("paper_ids", ""), find_idea(name)
     return Card(
         name=name,
         title=f"{name} (timm)",
         sentence=f"{name.split('.')[0]} as timm {timm.__version__} defines it.",
-        paper=paper if isinstance(paper, str) else ", ".join(paper),
+        paper=idea.paper if idea else paper if isinstance(paper, str) else ", ".join(paper),
         licence_code="Apache-2.0",
         licence_weights=licence,
         input_px=side_px,
         min_px=side_px if pretrained.get("fixed_input_size") else 32,
         pretrained=("imagenet",) if pretrained.get("hf_hub_id") else (),
         normalize=STATISTICS.get(statistics),
-        notes=tuple(notes),
+        notes=(*([idea.sentence] if idea else []), *notes),
     )
 
 
