@@ -172,7 +172,8 @@ class Stop(Silent):
             raise KeyboardInterrupt
 
 
-def test_an_interrupted_trial_goes_on_from_its_last_epoch(tmp_path):
+def test_an_interrupted_trial_goes_on_from_its_last_epoch(tmp_path, monkeypatch):
+    monkeypatch.setattr("etude.train.loop._SAVE_SHARE", 1e9)  # after every epoch
     whole = searching_of(TEXT, tmp_path / "whole").run().records[0]
     with pytest.raises(KeyboardInterrupt):
         searching_of(TEXT, tmp_path / "cut", Stop(5)).run()

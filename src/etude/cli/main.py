@@ -55,8 +55,8 @@ def run(
 ) -> None:
     """Run a study: train what is missing, compare, and write the note.
 
-    What was trained before is not trained again; what was interrupted goes on from its last epoch. All that it gives
-    lies in results/NAME: leaderboard.csv, verdicts.json, the note in report/, the trained networks in runs/.
+    What was trained before is not trained again; what was interrupted goes on from its last saved epoch. All that it
+    gives lies in results/NAME: leaderboard.csv, verdicts.json, the note in report/, the trained networks in runs/.
     """
     from etude.cli.running import run_target
 

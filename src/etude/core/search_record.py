@@ -88,6 +88,8 @@ class SearchRecord(Record):
     """Seed of every trial's training."""
     parameters: tuple[ParameterRecord, ...]
     """The space, with the importance of each parameter."""
+    importances_of: str = ""
+    """The trials that importances are counted over: all, or those drawn at random; empty in earlier records."""
     trials: tuple[TrialRecord, ...]
     """All trials so far, in the order in which they were started."""
     best: int | None = None

@@ -46,7 +46,8 @@ class LeaderboardRow(Config):
     seconds_to_best: float | None = None
     """Mean training time in seconds up to the epoch that was kept."""
     search_seconds: float | None = None
-    """Training time in seconds of the search that found its settings, all trials together; none without a search."""
+    """Training time in seconds of the search that found its settings, all trials together, with folds the mean of their
+    searches; none without a search."""
     images_per_s: float | None = None
     """Mean training pictures a second."""
     params: int | None = None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 
@@ -41,7 +42,7 @@ IDEAS: Final = {
         "Each layer is given the maps of all layers before it: few channels are new, and none is learnt twice.",
         "Huang, Liu, van der Maaten, Weinberger, Densely connected convolutional networks, 2016, arXiv 1608.06993",
     ),
-    "inception": Idea(
+    "inception_v3": Idea(
         "Convolutions of several sizes side by side, their maps put together.",
         "Szegedy, Vanhoucke, Ioffe, Shlens, Wojna, Rethinking the Inception architecture for computer vision, 2015, arXiv 1512.00567",
     ),
@@ -62,7 +63,9 @@ IDEAS: Final = {
         "Liu et al., Swin Transformer: hierarchical vision transformer using shifted windows, 2021, arXiv 2103.14030",
     ),
 }
-"""By the start of a name, before its first underscore, digits of a size left out."""
+"""By the start of a name, before its first underscore, digits of a size left out; or by a whole name."""
+_OTHERS: Final = re.compile(r"inception_|deit3|efficientnet_(lite|e[sml]\b)|swin_s3|vit_\w*_r\d+")
+"""Networks whose names begin alike, and which are made otherwise."""
 
 
 def find_idea(name: str) -> Idea | None:
@@ -72,6 +75,13 @@ def find_idea(name: str) -> Idea | None:
     ('Sandler', 'He')
     >>> find_idea("vit_small_patch14_dinov2") is IDEAS["vit"], find_idea("resnetv2_50x1_bit")
     (True, None)
+    >>> [name for name in ("inception_v4", "deit3_base_patch16_224", "vit_base_r50_s16_224") if find_idea(name)]
+    []
     """
-    stem = name.partition(".")[0].partition("_")[0]
+    bare = name.partition(".")[0]
+    if bare in IDEAS:
+        return IDEAS[bare]
+    if _OTHERS.match(bare):
+        return None
+    stem = bare.partition("_")[0]
     return IDEAS.get(stem) or IDEAS.get(stem.rstrip("0123456789"))

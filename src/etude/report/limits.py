@@ -128,7 +128,7 @@ def _tell_sizes(record: StudyRecord, finished: Sequence[RunRecord], words: Words
     """Say which candidates are given pictures of which size, where they differ; empty where all are given one."""
     named, sizes = record.names_without_variants, dict[tuple[int, int], list[str]]()
     for run in finished:
-        size = size_of(run.config) if run.steps else None
+        size = size_of(run.config, windows=False) if run.steps else None
         if size is not None and run.candidate in named and run.candidate not in sizes.setdefault(size, []):
             sizes[size].append(run.candidate)
     if len(sizes) < 2:

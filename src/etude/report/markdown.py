@@ -120,7 +120,7 @@ def _tell_candidate(study: StudyResults, name: str, runs: Sequence[RunRecord], w
         yield card.sentence
         return
     yield from _tell_network(config.get("model", {}), card, words)
-    yield from _tell_training(config, runs, words)
+    yield from _tell_training(config, runs, words, has_epochs=study.record.task != "generation")
     yield from (
         words.say("its settings were searched, from those of {candidate}", candidate=as_code(search.of))
         for search in study.record.searches
@@ -149,7 +149,9 @@ def _tell_network(model: Mapping[str, Any], card: Card | None, words: Words) -> 
         yield words.say("random weights at the start")
 
 
-def _tell_training(config: Mapping[str, Any], runs: Sequence[RunRecord], words: Words) -> Iterator[str]:
+def _tell_training(
+    config: Mapping[str, Any], runs: Sequence[RunRecord], words: Words, *, has_epochs: bool
+) -> Iterator[str]:
     """Say what a network was shown, for how long, and what of one with pretrained weights is trained."""
     train, model = config.get("train", {}), config.get("model", {})
     if size := config.get("prepare", {}).get("size_px"):
@@ -158,13 +160,16 @@ def _tell_training(config: Mapping[str, Any], runs: Sequence[RunRecord], words: 
         yield words.say("learnt from in windows of {size}", size=_write_size(crop, words))
     if (items := config.get("data", {}).get("split", {}).get("train_items")) is not None:
         yield words.say_count("{n} training picture", "{n} training pictures", int(items))
-    used = config.get("augment", {}).get("use") or (train.get("adversarial") or {}).get("augment")
-    if used:
+    judged = (train.get("adversarial") or {}).get("augment") or ()
+    if used := config.get("augment", {}).get("use"):
         yield words.say("augmentation: {names}", names=", ".join(map(as_code, used)))
-    else:
+    elif not judged:
         yield words.say("no augmentation")
+    if judged:
+        names = ", ".join(map(as_code, judged))
+        yield words.say("augmentation of all that the discriminator sees: {names}", names=names)
     epochs = round(fmean(run.epochs for run in runs))
-    if epochs:
+    if epochs and has_epochs:
         yield words.say_count("{n} epoch", "{n} epochs", epochs)
     else:
         yield words.say_count("{n} step", "{n} steps", round(fmean(run.steps for run in runs)))

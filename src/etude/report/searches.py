@@ -210,7 +210,7 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                         "Over the trials that were drawn at random: those around the best keep most fields at its "
                         "values, and would make these fields seem to matter."
                     )
-                    if records[0].sampler == "random-then-grid"
+                    if records[0].importances_of == "random"
                     else ""
                 ),
             )

@@ -206,22 +206,25 @@ class Teller:
         without_gain: dict[str, list[tuple[str, list[Verdict]]]] = {}
         for group in record.ablations:
             verdicts = [shorten(verdict, group) for verdict in record.verdicts if verdict.group == group.name]
+            by_word = _by_word(verdicts)
             if group.all_of:
                 yield from self._tell_left_out(verdicts, group)
-            elif better := _by_word(verdicts)["better"]:
+            elif better := by_word["better"]:
                 yield self.words.say(
                     "Of {field} varied in {baseline}, shown to gain: {names}.",
                     field=group.vary, baseline=self.name(group.of), names=self._name_gains(better),
                 )  # fmt: skip
+                if worse := by_word["worse"][::-1]:
+                    yield self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
             else:
-                without_gain.setdefault(group.of, []).append((group.vary, _by_word(verdicts)["worse"]))
+                without_gain.setdefault(group.of, []).append((group.vary, by_word["worse"]))
         for baseline, found in without_gain.items():
             fields = [field for field, _ in found]
             many = mark("Of {field}, each varied in {baseline}, nothing was shown to gain.")
             one = mark("Of {field} varied in {baseline}, nothing was shown to gain.")
             told = self.words.listing(fields)
             yield self.words.say(many if len(fields) > 1 else one, field=told, baseline=self.name(baseline))
-            if worse := [verdict for _, lost in found for verdict in lost]:
+            if worse := sorted((verdict for _, lost in found for verdict in lost), key=lambda verdict: verdict.gain):
                 yield self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
 
     def _tell_left_out(self, verdicts: Iterable[Verdict], group: AblationGroup) -> Iterator[str]:

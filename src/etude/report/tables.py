@@ -95,7 +95,12 @@ def tabulate_leaderboard(record: StudyRecord, words: Words, metric: MetricWords)
         words.duration,
         say("mean training time up to the epoch that was kept"),
     )
-    add(say("search"), lambda row: row.search_seconds, words.duration, say("training time of all trials of its search"))
+    add(
+        say("search"),
+        lambda row: row.search_seconds,
+        words.duration,
+        say("training time of all trials of its search, with folds the mean of their searches"),
+    )
     add(say("training pictures/s"), lambda row: row.images_per_s, words.significant)
     add(say("parameters"), lambda row: row.params, words.short)
     add(say("multiply-adds"), lambda row: row.macs, words.short, say("one picture"))

@@ -58,9 +58,10 @@ def training_size(config: Mapping[str, Any], words: Words) -> Cell:
     return Cell(" × ".join(words.count(side) for side in size), size[0] * size[1])
 
 
-def size_of(config: Mapping[str, Any]) -> tuple[int, int] | None:
-    """Return the height and width that a network was trained at: of windows, where those were trained on."""
-    size = config.get("train", {}).get("crop_px") or config.get("prepare", {}).get("size_px")
+def size_of(config: Mapping[str, Any], *, windows: bool = True) -> tuple[int, int] | None:
+    """Return the height and width that a network was trained at: of windows, where those count and are trained on."""
+    crop = config.get("train", {}).get("crop_px") if windows else None
+    size = crop or config.get("prepare", {}).get("size_px")
     if not size:
         return None
     height, width = (size, size) if isinstance(size, int) else size

@@ -144,6 +144,7 @@ class Search:
             metric=task.metric,
             higher_is_better=task.higher_is_better,
             sampler=task.config.sampler,
+            importances_of="random" if around else "all",
             pruner=task.config.pruner.name,
             n_trials=task.n_trials,
             seed=task.config.seed,

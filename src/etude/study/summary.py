@@ -148,7 +148,7 @@ def sum_up_searches(folder: StudyFolder, searches: Sequence[SearchRecord]) -> tu
 
 
 def _with_search_time(row: LeaderboardRow, searches: Sequence[SearchSummary]) -> LeaderboardRow:
-    spent = [search.seconds for search in searches if search.candidate == row.candidate]
+    spent = [search.seconds / len(search.settings) for search in searches if search.candidate == row.candidate]
     return row.model_copy(update={"search_seconds": spent[0]}) if spent else row
 
 

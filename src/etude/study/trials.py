@@ -42,7 +42,7 @@ class Trials:
         """Train one configuration, or take what is known of the same training; the test part stays closed.
 
         The run's folder is that of the same configuration and seed anywhere in the study, so nothing is trained twice,
-        and a trial that was interrupted goes on from its last epoch.
+        and a trial that was interrupted goes on from its last saved epoch.
         """
         try:
             candidate = self._candidate(turn)
@@ -101,7 +101,7 @@ class Trials:
             job = make_job(self.workspace, candidate, order, (turn.number + 1, self.task.n_trials))
             progress = fit(job, folder, watch).progress
         except Pruned:
-            saved = read_state(folder / "state")  # features go by faster than the state is written
+            saved = read_state(folder / "state")  # short epochs go by faster than the state is written
             progress = saved.progress if saved is not None else Progress()
             progress.history = [*progress.history[: watch.epochs[0].epoch - 1], *map(_line, watch.epochs)]
             write_history(folder, progress)

@@ -22,3 +22,10 @@ def keep_epoch(folder: Path, epoch: int, model: nn.Module, count: int) -> None:
 def kept_epochs(folder: Path) -> list[Path]:
     """Return the files of the weights that a run has kept, in the order of their epochs."""
     return sorted((folder / EPOCHS_FOLDER).glob("*.safetensors"))
+
+
+def drop_after(folder: Path, epoch: int) -> None:
+    """Drop the weights of later epochs than that of the state from which a killed run goes on."""
+    for path in kept_epochs(folder):
+        if int(path.stem) > epoch:
+            path.unlink()

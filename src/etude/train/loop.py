@@ -34,7 +34,7 @@ from etude.tasks.segmentation import Segmentation, pixel_weights
 from etude.tasks.task import Task
 from etude.train.averaging import WeightAverage
 from etude.train.config import TrainConfig
-from etude.train.epochs import keep_epoch
+from etude.train.epochs import drop_after, keep_epoch
 from etude.train.features import FEATURES_FOLDER, FeatureStore
 from etude.train.finetune import Stage, plan_stages
 from etude.train.footprint import estimate_memory_mb, tell_memory
@@ -51,6 +51,7 @@ from etude.train.validation import Validated, infer, validate
 
 _PROBE_EVERY = 16  # steps between looks at the loss; each look waits for the device
 _SAVE_SHARE = 1 / 30  # of the time of a training, at most, that its state may take to be written: epochs can be short
+_SAVE_WITHIN_S = 60.0  # however long a write takes, no more than this and an epoch is lost where the process is killed
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def fit(job: Job, folder: Path, watch: Watcher) -> Fitted:
     saved = read_state(folder / "state")
     progress = saved.progress if saved is not None else Progress(started_at=now())
     progress.interruptions += saved is not None
+    drop_after(folder, progress.epoch)
     if saved is None:
         progress.seconds += seconds_of_generators
         progress.notes += notes_of_generators
@@ -229,6 +231,7 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         train_loss = loss_sum.item() / max(1, seen)
         seconds = time.perf_counter() - started
         if not math.isfinite(train_loss):
+            write_history(folder, progress)
             raise DivergenceError(_divergence(job, progress.epoch + 1, peak.peak_lr * factor))
 
         # The end of the epoch: validate, keep the best weights, save the state.
@@ -254,10 +257,16 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
             stage=stage.name,
         )
         progress.history.append(epoch.model_dump())
-        if _is_kept(config, validated, progress, is_better, is_last):
+        if is_kept := _is_kept(config, validated, progress, is_better, is_last):
             progress.best_epoch, progress.best_score, progress.best_stage = progress.epoch, score, progress.stage
             progress.seconds_to_best = progress.seconds + time.perf_counter() - started
-            best = _weights(model, store)
+        progress.finished = is_last or _is_stale(config, progress)
+        progress.stopped = "complete" if is_last else "early"
+        waited = time.perf_counter() - saved_at
+        is_due = progress.finished or _SAVE_SHARE * waited >= save_s or waited >= _SAVE_WITHIN_S
+        if is_kept:
+            best = _weights(model, store)  # of the average, where there is one: it is about to be put away
+            best = best if is_due and not is_averaged else _copied(best)
         if job.keep_epochs and (
             config.early_stopping or progress.stage_start + epochs - progress.epoch < job.keep_epochs
         ):
@@ -267,10 +276,8 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
         progress.seconds += time.perf_counter() - started
         progress.memory_mb = max(progress.memory_mb, device_memory_mb(execution.device))
         progress.own_memory_mb = larger_mb(progress.own_memory_mb, own_memory_mb(execution.device))
-        progress.finished = is_last or _is_stale(config, progress)
-        progress.stopped = "complete" if is_last else "early"
-        started = time.perf_counter()
-        if progress.finished or _SAVE_SHARE * (started - saved_at) >= save_s:
+        if is_due:
+            started = time.perf_counter()
             if best:
                 save_tensors(folder / "state" / BEST_FILE, best)
             save_state(folder / "state", progress, model, optimizer, average)
@@ -281,11 +288,16 @@ def _train_stage(training: _Training, saved: SavedState | None) -> None:
 
 
 def _weights(model: nn.Module, store: FeatureStore | None) -> dict[str, torch.Tensor]:
-    """Return a copy of the weights that are trained, under their names in the whole network: of the head, or of all."""
+    """Return the weights that are trained, under their names in the whole network: of the head, or of all."""
     if store is None:
-        return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+        return model.state_dict()
     head, name = store.trunk.head.head, store.trunk.head_name
-    return {f"{name}.{key}": tensor.detach().clone() for key, tensor in head.state_dict().items()}
+    return {f"{name}.{key}": tensor for key, tensor in head.state_dict().items()}
+
+
+def _copied(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return copies in the memory of the CPU: that of a device is what is measured."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
 
 
 def open_store(job: Job, model: nn.Module, stages: tuple[Stage, ...], folder: Path) -> FeatureStore | None:

@@ -138,14 +138,12 @@ def test_of_candidates_that_read_the_same_the_later_one_tells_its_own_settings(s
 
 def test_the_page_points_to_the_other_formats_that_lie_beside_it_and_to_no_others(study_folder, tmp_path):
     page, *_ = write_markdown(study_folder, "en", to=tmp_path)
-    assert "Errors, layers" not in page.read_text("utf-8")
+    assert "The whole report" not in page.read_text("utf-8")
     for name in ("note.en.pdf", "note.fr.pdf", "slides.en.pptx"):
         (tmp_path / name).touch()
     page, *_ = write_markdown(study_folder, "en", to=tmp_path)
     last = page.read_text("utf-8").splitlines()[-1]
-    assert last == (
-        "Errors, layers, curves and references: [technical note](note.en.pdf) and [slides](slides.en.pptx)."
-    )
+    assert last == ("The whole report: [technical note](note.en.pdf) and [slides](slides.en.pptx).")
 
 
 def measure(folder, **n_runs):

@@ -45,12 +45,16 @@ def timm_card(name: str) -> Card:
     notes = [f"Its weights were trained on pictures of {side_px} px, {pretrained.get('interpolation', '')} resizing."]
     if pretrained.get("fixed_input_size"):
         notes.append("It is built for one size of pictures, that of prepare.size_px.")
-    paper, idea = pretrained.get("paper_ids", ""), find_idea(name)
+    paper, idea = pretrained.get("paper_ids") or "", find_idea(name)
+    papers = [paper] if isinstance(paper, str) else [*paper]
+    if idea:
+        number = idea.paper.rpartition(" ")[2]
+        papers = [idea.paper, *(entry for entry in papers if number not in entry)]
     return Card(
         name=name,
         title=f"{name} (timm)",
         sentence=f"{name.split('.')[0]} as timm {timm.__version__} defines it.",
-        paper=idea.paper if idea else paper if isinstance(paper, str) else ", ".join(paper),
+        paper="; ".join(filter(None, papers)),
         licence_code="Apache-2.0",
         licence_weights=licence,
         input_px=side_px,
