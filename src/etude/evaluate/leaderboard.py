@@ -74,7 +74,7 @@ def leaderboard_row(
         params=round(statistics.fmean(cost.params for cost in costs)),
         macs=round(statistics.fmean(cost.macs for cost in costs)),
         memory_mb=statistics.median(cost.memory_mb for cost in costs),
-        own_memory_mb=_middle([cost.own_memory_mb for cost in costs]),
+        own_memory_mb=_median_of_all([cost.own_memory_mb for cost in costs]),
         latency_ms=_median([cost.latency_ms for cost in costs]),
         latency_q1_ms=_median([cost.latency_q1_ms for cost in costs]),
         latency_q3_ms=_median([cost.latency_q3_ms for cost in costs]),
@@ -171,10 +171,9 @@ def _mean_each(scores: Sequence[Mapping[str, float | None]]) -> dict[str, float 
     return {name: _mean([entry.get(name) for entry in scores]) for name in names}
 
 
-def _middle(values: Sequence[float | None]) -> float | None:
+def _median_of_all(values: Sequence[float | None]) -> float | None:
     """Return the median; none where any is not known."""
-    known = [value for value in values if value is not None]
-    return statistics.median(known) if known and len(known) == len(values) else None
+    return None if None in values else _median(values)
 
 
 def _median(values: Sequence[float | None]) -> float | None:

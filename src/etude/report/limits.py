@@ -8,7 +8,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.final import final_row
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
-from etude.report.training_told import size_of
+from etude.report.training_told import size_of, tell_size
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
 _FOUND = 0.0005
@@ -134,9 +134,7 @@ def _tell_sizes(record: StudyRecord, finished: Sequence[RunRecord], words: Words
     if len(sizes) < 2:
         return ""
     told = [
-        words.say(
-            "{size} px ({names})", size=" × ".join(words.count(side) for side in size), names=", ".join(sizes[size])
-        )
+        words.say("{size} px ({names})", size=tell_size(size, words), names=", ".join(sizes[size]))
         for size in sorted(sizes)
     ]
     return words.say(

@@ -26,7 +26,8 @@ from etude.report.messages import mark
 from etude.report.note import gather, make_environment
 from etude.report.reading import StudyResults, read_study
 from etude.report.settings import list_changes
-from etude.report.transfer import tell_way
+from etude.report.training_told import size_of, tell_size
+from etude.report.transfer import start_of, tell_start, tell_way
 from etude.report.words import Words
 
 _COLON = {"en": ":", "fr": "\N{NO-BREAK SPACE}:"}
@@ -119,7 +120,7 @@ def _tell_candidate(study: StudyResults, name: str, runs: Sequence[RunRecord], w
     if card is not None and not any(run.steps for run in runs):
         yield card.sentence
         return
-    yield from _tell_network(config.get("model", {}), card, words)
+    yield from _tell_network(config, card, words)
     yield from _tell_training(config, runs, words, has_epochs=study.record.task != "generation")
     yield from (
         words.say("its settings were searched, from those of {candidate}", candidate=as_code(search.of))
@@ -131,8 +132,9 @@ def _tell_candidate(study: StudyResults, name: str, runs: Sequence[RunRecord], w
         yield words.say("what is averaged: {what}", what=combined)
 
 
-def _tell_network(model: Mapping[str, Any], card: Card | None, words: Words) -> Iterator[str]:
+def _tell_network(config: Mapping[str, Any], card: Card | None, words: Words) -> Iterator[str]:
     """Say what a network is called, what its encoder is, and which weights it starts from."""
+    model = config.get("model", {})
     name = str(model.get("name", ""))
     if card is None:
         yield as_code(name)
@@ -140,11 +142,8 @@ def _tell_network(model: Mapping[str, Any], card: Card | None, words: Words) -> 
         yield card.title if name in card.title else f"{card.title} ({as_code(name)})"
     if model.get("encoder"):
         yield words.say("encoder {name}", name=as_code(model["encoder"]))
-    start = str(model.get("weights") or model.get("checkpoint") or "")
-    if start:
-        yield words.say(
-            "pretrained weights ({weights})", weights="ImageNet" if start == "imagenet" else Path(start).name
-        )
+    if start := start_of(config):
+        yield words.say("pretrained weights ({weights})", weights=tell_start(start))
     else:
         yield words.say("random weights at the start")
 
@@ -153,11 +152,11 @@ def _tell_training(
     config: Mapping[str, Any], runs: Sequence[RunRecord], words: Words, *, has_epochs: bool
 ) -> Iterator[str]:
     """Say what a network was shown, for how long, and what of one with pretrained weights is trained."""
-    train, model = config.get("train", {}), config.get("model", {})
-    if size := config.get("prepare", {}).get("size_px"):
-        yield words.say("pictures of {size} pixels", size=_write_size(size, words))
-    if crop := train.get("crop_px"):
-        yield words.say("learnt from in windows of {size}", size=_write_size(crop, words))
+    train = config.get("train", {})
+    if size := size_of(config, windows=False):
+        yield words.say("pictures of {size} pixels", size=tell_size(size, words))
+    if train.get("crop_px") and (window := size_of(config)):
+        yield words.say("learnt from in windows of {size}", size=tell_size(window, words))
     if (items := config.get("data", {}).get("split", {}).get("train_items")) is not None:
         yield words.say_count("{n} training picture", "{n} training pictures", int(items))
     judged = (train.get("adversarial") or {}).get("augment") or ()
@@ -173,13 +172,8 @@ def _tell_training(
         yield words.say_count("{n} epoch", "{n} epochs", epochs)
     else:
         yield words.say_count("{n} step", "{n} steps", round(fmean(run.steps for run in runs)))
-    if model.get("weights") or model.get("checkpoint"):
+    if start_of(config):
         yield words.say("what is trained: {what}", what=tell_way(config, words))
-
-
-def _write_size(size: int | Sequence[int], words: Words) -> str:
-    """Write height × width."""
-    return " × ".join(words.count(side) for side in ((size, size) if isinstance(size, int) else size))
 
 
 def _tell_apart(other: str, before: Mapping[str, str], after: Mapping[str, str], words: Words) -> Iterator[str]:

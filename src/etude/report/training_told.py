@@ -55,7 +55,12 @@ def training_size(config: Mapping[str, Any], words: Words) -> Cell:
     size = size_of(config)
     if size is None:
         return Cell(ABSENT)
-    return Cell(" × ".join(words.count(side) for side in size), size[0] * size[1])
+    return Cell(tell_size(size, words), size[0] * size[1])
+
+
+def tell_size(size: Sequence[int], words: Words) -> str:
+    """Write height × width."""
+    return " × ".join(words.count(side) for side in size)
 
 
 def size_of(config: Mapping[str, Any], *, windows: bool = True) -> tuple[int, int] | None:

@@ -44,7 +44,7 @@ def gather_transfer(study: StudyResults, words: Words, metric: MetricWords, tell
     if not has_transfer(study):
         return None
     rows = {row.candidate: row for row in record.leaderboard}
-    pretrained = {name for name, config in configs.items() if _start_of(config)}
+    pretrained = {name for name, config in configs.items() if start_of(config)}
     verdicts = [v for v in record.verdicts if (v.candidate in pretrained) != (v.baseline in pretrained)]
     verdicts = [v for v in verdicts if not v.group and v.candidate in configs and v.baseline in configs]
     alone = [rows[name] for name in configs if not _combines(combine_of(record, name))]
@@ -61,7 +61,7 @@ def gather_transfer(study: StudyResults, words: Words, metric: MetricWords, tell
 
 def has_transfer(study: StudyResults) -> bool:
     """Whether some of the study's networks start from pretrained weights, and others do not."""
-    return len({bool(_start_of(config)) for config in _trained(study).values()}) == 2
+    return len({bool(start_of(config)) for config in _trained(study).values()}) == 2
 
 
 def _trained(study: StudyResults) -> dict[str, dict[str, Any]]:
@@ -72,13 +72,14 @@ def _trained(study: StudyResults) -> dict[str, dict[str, Any]]:
     return {name: own[0].config for name, own in runs.items() if own}
 
 
-def _start_of(config: Mapping[str, Any]) -> str:
+def start_of(config: Mapping[str, Any]) -> str:
     """Return the weights that a network starts from; empty where they are drawn."""
     model = config.get("model") or {}
     return str(model.get("weights") or model.get("checkpoint") or "")
 
 
-def _tell_start(weights: str) -> str:
+def tell_start(weights: str) -> str:
+    """Name the weights that a network starts from."""
     return "ImageNet" if weights == "imagenet" else Path(weights).name
 
 
@@ -104,13 +105,13 @@ def _tabulate(
     body: list[tuple[Cell, ...]] = []
     marked = set[int]()
     for row in rows:
-        start = _start_of(configs[row.candidate])
+        start = start_of(configs[row.candidate])
         if start:
             marked.add(len(body))
         body.append(
             (
                 Cell(row.candidate),
-                Cell(_tell_start(start) if start else say("random weights")),
+                Cell(tell_start(start) if start else say("random weights")),
                 Cell(tell_way(configs[row.candidate], words)),
                 training_size(configs[row.candidate], words),
                 Cell(metric.bare(row.score or 0.0), row.score),

@@ -143,7 +143,7 @@ class Duel:
         config, model = self.config.adversarial, self.model
         real_BCHW, classes_B = self._draw_real()
         real_BCHW = augment(real_BCHW, config.augment)
-        # One spectral norm for both passes: a step has one power iteration, as its source says, and half of its cost.
+        # One spectral norm for both passes: a step has one power iteration, as its source says, in place of two.
         with self.execution.autocast(), parametrize.cached():
             real: Judged = model.discriminator(self._laid(real_BCHW), classes_B, redraw=config.redraw > 0)
             fake: Judged = model.discriminator(self._laid(fake_BCHW), wanted_B)
