@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,10 +32,13 @@ def export_study(
 ) -> None:
     """Export a run and print what the bundle is and can do."""
     from etude.export.exporting import export_bundle
+    from etude.report.class_names import call_classes
     from etude.study.deploying import export_request
+    from etude.study.folder import find_study
 
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     request = export_request(target, results, run=run, name=name, data=data)
+    request = replace(request, called=call_classes(find_study(target, results).load_study()))
     record = export_bundle(request, wishes, lambda text: console.print(text, highlight=False, markup=False))
     if as_json:
         sys.stdout.write(record.text(indent=1) + "\n")

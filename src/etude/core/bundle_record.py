@@ -241,6 +241,9 @@ class BundleRecord(Plain):
     """One class a picture, one class a pixel, or new pictures."""
     classes: tuple[str, ...]
     """Names of the classes, in the order of their ids; of a generator, those that it was trained on."""
+    called: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What pages call the classes in a language, by their names: called['fr']['cat']; those that keep theirs, and all
+    in bundles of earlier versions, are left out."""
     latent: int | None = None
     """For a generator, the numbers that a picture is drawn from: a standard normal vector."""
     conditional: bool = False

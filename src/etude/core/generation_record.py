@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final, Literal
 
+from etude.core.class_names import ClassName
 from etude.core.interval import Interval
 from etude.core.records import Config, Record
 
@@ -78,7 +79,7 @@ class GenerationRecord(Record):
     """Every measure."""
     trivial: tuple[TrivialGenerator, ...]
     """What trivial generators get."""
-    classes: dict[str, dict[str, float]] = {}
+    classes: dict[ClassName, dict[str, float]] = {}
     """For a conditional generator, measures by class that was asked for, against held-out pictures of that class, and
     of near copies by training pictures of that class (in records of earlier versions by all)."""
     near_by: Literal["distance", "ratio", "pixels", "zooms"] = "zooms"

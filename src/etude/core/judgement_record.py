@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal
 
+from etude.core.class_names import ClassName
 from etude.core.interval import Interval
 from etude.core.records import Config, Record
 
@@ -19,9 +20,9 @@ class JudgedPictures(Config):
     """generated; real: photographs of the class that is asked about; other: photographs of other classes."""
     candidate: str = ""
     """For generated pictures, the generator's name; empty for photographs."""
-    label: str = ""
+    label: ClassName = ""
     """For generated pictures, the class that was asked for; empty where the generator is not told one."""
-    target: str
+    target: ClassName
     """The class that is asked about."""
     size_px: int | None = None
     """Side of the pictures that were judged; none in records of earlier versions, which have one size alone."""

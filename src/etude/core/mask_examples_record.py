@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from etude.core.class_names import ClassName
 from etude.core.records import Config, Record
 
 
@@ -25,7 +26,7 @@ class MaskExamples(Record):
 
     FORMAT: ClassVar[int] = 1
 
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     """Names of the classes, in the order of the ids."""
     examples: tuple[MaskExample, ...]
     """The pictures: those evenly spread in the order of the part, the worst first, the best first."""

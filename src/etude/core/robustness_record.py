@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from etude.core.class_names import CLASS_NAMES
 from etude.core.records import Config, Record
 
 
@@ -42,7 +43,7 @@ class RunRobustness(Config):
     """Score on the pictures as they are."""
     scores: tuple[CorruptedScore, ...]
     """One score a corruption and severity."""
-    classes: tuple[SliceScore, ...]
+    classes: Annotated[tuple[SliceScore, ...], CLASS_NAMES]
     """Every class that has test pictures, the worst under corruption first."""
     groups: tuple[SliceScore, ...] = ()
     """Groups of at least five test pictures, the worst under corruption first, at most fifty."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Literal
 
+from etude.core.class_names import ClassName
 from etude.core.records import Config, Record
 
 
@@ -102,7 +103,7 @@ class RunRecord(Record):
     """Fold that was held out as the test part, from 0; none without folds."""
     config: dict[str, Any]
     """The whole resolved configuration, defaults included."""
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     """Names of the classes, in the order of their ids."""
     device: str
     """The device in words, such as 'cpu: AMD EPYC, 2 threads'."""
@@ -134,9 +135,9 @@ class RunRecord(Record):
     """Scores on the test part, opened once at the end, by metric."""
     train: dict[str, float] = {}
     """Scores on the training part without augmentation, by metric: the gap to test tells overfitting."""
-    test_classes: dict[str, float | None] = {}
+    test_classes: dict[ClassName, float | None] = {}
     """For masks, the IoU of each class on the test part; none for a class neither there nor predicted."""
-    test_categories: dict[str, float | None] = {}
+    test_categories: dict[ClassName, float | None] = {}
     """The same of each category of classes, where the classes have some: Cityscapes' construction, nature, vehicle."""
     test_opened_at: str
     """ISO 8601 date and time, UTC, of the one time the test part was read."""

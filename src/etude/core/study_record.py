@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
+from etude.core.class_names import ClassName
 from etude.core.interval import Interval
 from etude.core.published import PublishedValue
 from etude.core.records import Config, Record
@@ -37,9 +38,9 @@ class LeaderboardRow(Config):
     of_photographs: dict[str, Interval] = {}
     """Of those of them that are read against what photographs show (near copies), between what ends the mean of as many
     runs would lie in 95 of 100 draws if they gave fresh photographs. Records of earlier versions have none."""
-    class_scores: dict[str, float | None] = {}
+    class_scores: dict[ClassName, float | None] = {}
     """For masks, the mean IoU over the runs of each class on the test part; none for a class that is not there."""
-    category_scores: dict[str, float | None] = {}
+    category_scores: dict[ClassName, float | None] = {}
     """The same of each category of classes, where the classes have some."""
     seconds: float | None = None
     """Mean training time in seconds."""
@@ -298,14 +299,14 @@ class StudyRecord(Record):
     """The candidate that the others are compared with."""
     config: dict[str, Any]
     """The whole resolved study file, defaults included."""
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     """Names of the classes."""
-    counts: dict[str, dict[str, int]]
+    counts: dict[str, dict[ClassName, int]]
     """Pictures by part and class: counts['train']['cat']; of masks, those in which the class is seen."""
-    pixels: dict[str, dict[str, int]] = {}
+    pixels: dict[str, dict[ClassName, int]] = {}
     """Of masks, pixels by part and class as the first candidate sees them, void left out; empty for others, and in
     records of earlier versions."""
-    class_weights: dict[str, dict[str, float]] = {}
+    class_weights: dict[str, dict[ClassName, float]] = {}
     """Of masks, by way of `train.class_weights` the weight of each class that the training part's pixels give."""
     n_pictures: dict[str, int] = {}
     """Pictures by part; empty in records of earlier versions."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from etude.core.class_names import CLASS_NAMES, ClassName
 from etude.core.interval import Interval
 from etude.core.records import Config, Record
 
@@ -150,9 +151,9 @@ class PictureRef(Config):
 
     item: str
     """Its id in the source, or the file that was given."""
-    truth: str
+    truth: ClassName
     """Its class, empty where that is not known; of masks, the class that most of the pixels in question are of."""
-    answer: str
+    answer: ClassName
     """The class that was answered; of masks, to the pixels in question."""
     probability: float
     """Probability of the answer; of masks, the mean over the pixels in question."""
@@ -292,10 +293,10 @@ class DataMapRecord(Record):
     """The maps."""
     n: int
     """Pictures on each."""
-    separation: dict[str, tuple[ClassSeparation, ...]]
+    separation: dict[str, Annotated[tuple[ClassSeparation, ...], CLASS_NAMES]]
     """By space, how well each class stands apart, measured on the test pictures, from which nothing was learnt, and in
     the space itself, not on the flat map."""
-    chance: dict[str, float]
+    chance: dict[ClassName, float]
     """By class, the share that would be reached by chance: its share of the test pictures."""
     has_kin: bool = False
     """Whether test pictures of one group were no neighbours of each other in that measure."""
@@ -356,7 +357,7 @@ class ErrorsRecord(Record):
     """Pictures whose label got the least probability in the mean over the runs."""
     mislabelled: tuple[Doubtful, ...]
     """Pictures that every run answers alike, confidently, and unlike their label."""
-    classes: tuple[GroupScore, ...]
+    classes: Annotated[tuple[GroupScore, ...], CLASS_NAMES]
     """Right answers by class, the worst first."""
     groups: tuple[GroupScore, ...] = ()
     """Right answers by group of at least five pictures, the worst first, at most fifty."""
@@ -376,9 +377,9 @@ class MaskDoubt(Config):
 
     item: str
     """Id of the picture."""
-    truth: str
+    truth: ClassName
     """The class of the label."""
-    answer: str
+    answer: ClassName
     """The class that every run answers."""
     share: float
     """Share of the class's pixels that the run which agrees least gives to it, 0 to 1."""
@@ -395,7 +396,7 @@ class MaskErrorsRecord(Record):
     """The candidate."""
     n_runs: int
     """Runs whose answers were taken together."""
-    classes: tuple[str, ...]
+    classes: tuple[ClassName, ...]
     """Names of the classes, in the order of their ids."""
     metric: str
     """The metric of the scores."""

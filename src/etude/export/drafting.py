@@ -48,6 +48,7 @@ def make_draft(request: Request, graph: bytes, **own: Any) -> Draft:  # noqa: AN
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         task=cast("Task", request.task),  # a study has no other
         classes=request.classes,
+        called={language: dict(names) for language, names in request.called.items()},
         graph=GRAPH_FILE,
         prepare=request.prepare.model_dump(mode="json"),
         scores=tuple(score for score in request.scores if math.isfinite(score.value)),  # JSON has no NaN

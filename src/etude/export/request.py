@@ -54,6 +54,8 @@ class Request:
     """What the run's logits were divided by."""
     threshold: float | None = None
     """A detector's threshold, at the run's temperature."""
+    called: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What pages call the classes, by language and name, where it is not the name."""
     palette: tuple[Rgb, ...] = field(default=())
     """Colours of the classes, for masks."""
     views: str = "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from etude.report.words import Words
+from etude.report.words import MetricWords, Words
 
 if TYPE_CHECKING:
     from etude.report.detectors import Detectors
@@ -104,3 +104,31 @@ def caption_pixels(words: Words) -> str:
         "Share of the pixels of each part by class, void left out, and the weight of each class in the loss that "
         "train.class_weights would make of the training part (mean 1; the largest at most 20 times the smallest)."
     )
+
+
+def caption_results(metric: MetricWords, baseline: str | None, words: Words) -> dict[str, str]:
+    """Return what stands below the tables and figures of a study's results.
+
+    Args:
+        metric: the metric that ranks.
+        baseline: what candidates are compared with; none where nothing is.
+        words: the language.
+    """
+    say = words.say
+    return {
+        "leaderboard": say("Candidates by {metric} on the test part. The baseline is in bold.", metric=metric.name)
+        if baseline
+        else say("Candidates by {metric} on the test part.", metric=metric.name),
+        "leaderboard_drawing": say("Score on the test part: mean, single runs and intervals, as far as they exist."),
+        "verdicts": say("The comparisons with {baseline}.", baseline=baseline),
+        "verdicts_drawing": say(
+            "Gain over {baseline} with its 95% interval, signed so that right of the line is better.", baseline=baseline
+        ),
+        "influence": say("Score at each value, with its interval over runs (over pictures where there is one run)."),
+        "pareto_drawing": say(
+            "Score against cost, with the interval over runs (over pictures where there is one run). No candidate is both cheaper "  # noqa: E501
+            "and better than those on the dashed line (filled dots)."
+        ),
+        "training": say("What each candidate was trained on, and for how long."),
+        "runs": say("Every run of the plan, in order."),
+    }

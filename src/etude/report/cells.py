@@ -6,9 +6,9 @@ import html
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
-from etude.figures.theme import WIDE_IN, assign_looks
+from etude.figures.theme import assign_looks
+from etude.report.captions import caption_results
 from etude.report.card_words import tell_card
 from etude.report.cards import find_card
 from etude.report.drawings import Drawing
@@ -17,14 +17,11 @@ from etude.report.note import gather
 from etude.report.parameters import tabulate_other_parameters, tabulate_parameters
 from etude.report.path import tell_path
 from etude.report.proposals import tell_proposals
-from etude.report.reading import read_study
+from etude.report.reading import read_results
 from etude.report.references import list_references
 from etude.report.settings import read_settings
+from etude.report.showing import mark_english, show_drawing, show_html, write_table
 from etude.report.tables import Cell, Column, Table, tell_columns
-from etude.report.words import Words
-
-_DPI = 96
-_SET_OFF = ' style="font-weight:bold"'
 
 
 class Book:
@@ -36,8 +33,7 @@ class Book:
     """
 
     def __init__(self, folder: Path | str, language: str) -> None:
-        self.words = Words(language)
-        self.study = read_study(Path(folder), language)
+        self.study, self.words = read_results(Path(folder), language)
         self.told = gather(self.study, self.words, name=str)
 
     def tell(self, *what: str) -> None:
@@ -49,16 +45,16 @@ class Book:
 
     def table(self, name: str) -> None:
         """Show a table by its name, such as `leaderboard`, with what the note says of it."""
-        self._table(self.told[name], self._caption(name))
+        self._table(self.told[name], self._captions().get(name, ""))
 
     def draw(self, name: str) -> None:
         """Show a figure by its name, with what the note says below it; nothing where the study has none."""
         if self.told[name] is not None:
-            self._draw(self.told[name], self._caption(name))
+            self._draw(self.told[name], self._captions().get(name, ""))
         if name == "curves_drawing":
             looks = assign_looks([row.candidate for row in self.study.record.leaderboard], self.study.record.baseline)
             names = [swatch.name for swatch in self.told["swatches"]]
-            _show_html(" ".join(f'<b style="color:{looks[entry].color}">— {html.escape(entry)}</b>' for entry in names))
+            show_html(" ".join(f'<b style="color:{looks[entry].color}">— {html.escape(entry)}</b>' for entry in names))
 
     def data(self) -> None:
         """Show what is known of the pictures, and how many there are of each class and part."""
@@ -95,13 +91,13 @@ class Book:
             if explained.layers is None or network in shown:
                 continue
             shown.append(network)
-            _show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
+            show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
             self._list(self._name_alike(explanation.ref.candidate))
             self._list([*self._introduce(explanation.ref.candidate), *explained.told])
             say = self.words.say
             self._table(explained.layers, say("Layer by layer, in the order in which a picture goes through."))
             self._list(explained.lacking)
-            _show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
+            show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
         named = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
         if shown and (left := [name for name in named if self._network_of(name) not in shown]):
             self._list([f"{name}: {told}" for name in left for told in self._introduce(name)])
@@ -145,7 +141,7 @@ class Book:
             return
         self._list(self._tell_whose(explained))
         for chapter in explained.chapters:
-            _show_html(f"<h3>{html.escape(chapter.heading)}</h3>")
+            show_html(f"<h3>{html.escape(chapter.heading)}</h3>")
             self._list(chapter.told)
             for exhibit in chapter.exhibits:
                 self._draw(exhibit.drawing, exhibit.caption)
@@ -271,13 +267,13 @@ class Book:
         if self.told["ablation_correction"]:
             self._list([self.told["ablation_correction"]])
         for ablation in self.told["ablations"]:
-            _show_html(f"<h3>{html.escape(ablation.title)}</h3>")
+            show_html(f"<h3>{html.escape(ablation.title)}</h3>")
             told = [ablation.gap, *(sentence for _, sentence in ablation.sentences)]
             self._list(filter(None, told))
-            self._draw(ablation.drawing, self._caption("verdicts_drawing", ablation.group.of))
+            self._draw(ablation.drawing, self._captions(ablation.group.of).get("verdicts_drawing", ""))
             if ablation.influence is not None:
-                self._draw(ablation.influence, self._caption("influence"))
-            self._table(ablation.table, self._caption("verdicts", ablation.group.of))
+                self._draw(ablation.influence, self._captions().get("influence", ""))
+            self._table(ablation.table, self._captions(ablation.group.of).get("verdicts", ""))
         if not self.told["ablations"]:
             self._list([self.words.say("The study holds none.")])
 
@@ -287,7 +283,7 @@ class Book:
         for search in self.told["searches"]:
             summary = search.summary
             title = say("{candidate}, searched from {baseline}", candidate=summary.candidate, baseline=summary.of)
-            _show_html(f"<h3>{html.escape(title)}</h3>")
+            show_html(f"<h3>{html.escape(title)}</h3>")
             self._list([search.cost, *([search.gain[1]] if search.gain else [])])
             self._table(search.settings, say("The fields that were searched, and what was found."))
             for drawing, caption in search.drawings:
@@ -326,11 +322,11 @@ class Book:
         self._list(self.told["limits"])
         for candidate, pieces in self.told["failures"]:
             failed = self.words.say("A run of {candidate} failed:", candidate=candidate)
-            why = "".join(_in_english(piece.text, piece.is_quoted) for piece in pieces)
-            _show_html(f"<p>{html.escape(failed)} {why}</p>")
+            why = "".join(mark_english(piece.text, piece.is_quoted) for piece in pieces)
+            show_html(f"<p>{html.escape(failed)} {why}</p>")
         for note, names, is_english in self.told["notes"]:
             of = f" ({self.words.listing(names)})" if names else ""
-            _show_html(f"<p>{_in_english(note, is_english)}{html.escape(of)}</p>")
+            show_html(f"<p>{mark_english(note, is_english)}{html.escape(of)}</p>")
 
     def path(self) -> None:
         """Show every trial and every run in order, pruned and failed ones too, with what each decided."""
@@ -355,35 +351,13 @@ class Book:
         took = self.words.say("{time} in all", time=self.words.duration(self.study.record.seconds))
         self._list([*self.told["devices"], versions, took])
 
-    def _caption(self, name: str, baseline: str | None = None) -> str:
-        """Return what the note says of a table or a figure by its name; empty where its own cell says it."""
-        say, metric = self.words.say, self.told["metric"].name
-        against = {"baseline": baseline or self.study.record.baseline}
-        return {
-            "leaderboard": say("Candidates by {metric} on the test part. The baseline is in bold.", metric=metric)
-            if self.study.record.baseline
-            else say("Candidates by {metric} on the test part.", metric=metric),
-            "leaderboard_drawing": say(
-                "Score on the test part: mean, single runs and intervals, as far as they exist."
-            ),
-            "verdicts": say("The comparisons with {baseline}.", **against),
-            "verdicts_drawing": say(
-                "Gain over {baseline} with its 95% interval, signed so that right of the line is better.", **against
-            ),
-            "influence": say(
-                "Score at each value, with its interval over runs (over pictures where there is one run)."
-            ),
-            "pareto_drawing": say(
-                "Score against cost, with the interval over runs (over pictures where there is one run). No candidate is both cheaper "  # noqa: E501
-                "and better than those on the dashed line (filled dots)."
-            ),
-            "training": say("What each candidate was trained on, and for how long."),
-            "runs": say("Every run of the plan, in order."),
-        }.get(name, "")
+    def _captions(self, baseline: str = "") -> dict[str, str]:
+        """Return what the note says of tables and figures by their names; those are left out whose own cell says it."""
+        return caption_results(self.told["metric"], baseline or self.study.record.baseline, self.words)
 
     def _table(self, table: Table, caption: str = "") -> None:
         """Show a table, below it what it holds and what those of its columns hold whose headings are short."""
-        show_table(table)
+        show_html(write_table(table))
         self._list(filter(None, [caption, self._tell_columns(table)]))
 
     def _tell_columns(self, table: Table) -> str:
@@ -403,51 +377,4 @@ class Book:
 
     def _list(self, items: Iterable[str]) -> None:
         if text := "".join(f"<p>{html.escape(item)}</p>" for item in items):
-            _show_html(text)
-
-
-def show_drawing(drawing: Drawing) -> None:
-    """Show a figure as PNG."""
-    from IPython.display import Image, display
-
-    display(Image(drawing.png(WIDE_IN, _DPI), alt=drawing.label))
-
-
-def show_table(table: Table) -> None:
-    """Show a table, the rows that are set off in bold."""
-    heads = "".join(
-        f'<th style="text-align:{_side(column)}">{html.escape(column.heading)}</th>' for column in table.columns
-    )
-    rows = "".join(
-        f"<tr{_SET_OFF if place in table.marked else ''}>"
-        + "".join(
-            f'<td style="text-align:{_side(c)}">{_text_of(cell)}</td>'
-            for c, cell in zip(table.columns, row, strict=True)
-        )
-        + "</tr>"
-        for place, row in enumerate(table.rows)
-    )
-    _show_html(
-        f"<div style='overflow-x:auto'><table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _text_of(cell: Cell) -> str:
-    text = html.escape(cell.text)
-    return f'<a href="{html.escape(cell.link)}">{text}</a>' if cell.link else text
-
-
-def _in_english(text: str, is_english: bool) -> str:
-    """Return a text for a page, marked where it is English in whatever report."""
-    return f'<span lang="en">{html.escape(text)}</span>' if is_english else html.escape(text)
-
-
-def _side(column: Column) -> str:
-    return "right" if column.numeric else "left"
-
-
-def _show_html(text: str) -> None:
-    from IPython.display import HTML, display
-
-    shown: Any = HTML(text)
-    display(shown)
+            show_html(text)

@@ -39,7 +39,7 @@ def draw_contact(study: StudyResults, words: Words) -> ContactSheet | None:
     try:
         train = np.flatnonzero(read_split(study.folder / "split.parquet", source.items)[0] == Part.TRAIN)
         labels = source.items.labels[train]
-        names = list(source.classes) if (labels >= 0).any() else ["", "", ""]
+        names = list(study.record.classes) if (labels >= 0).any() else ["", "", ""]
         shown = names[:_MOST_CLASSES]
         chosen = [
             _spread(train[labels == place] if any(names) else train[place :: len(names)]) for place in range(len(shown))
@@ -72,7 +72,7 @@ def _open(study: StudyResults) -> Source | None:
             str(data["source"]), task=record.task, positive=data.get("positive"),
             labels=data.get("labels", "classes"), classes=data.get("classes"),
         )  # fmt: skip
-        if tuple(source.classes) != record.classes:
+        if tuple(map(study.called, source.classes)) != record.classes:
             return None
         if record.data_fingerprint and len(source.items) <= _MOST_HASHED:
             return source if source.fingerprint() == record.data_fingerprint else None

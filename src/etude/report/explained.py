@@ -6,12 +6,11 @@ from pathlib import Path
 
 from etude.core.errors import MistakeError
 from etude.core.files import write_text
-from etude.core.study_record import StudyRecord
 from etude.report.explanations import read_explanations, set_out
 from etude.report.network import svg_file
 from etude.report.note import environment
+from etude.report.reading import read_results
 from etude.report.walk import write_walk
-from etude.report.words import Words
 
 
 def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
@@ -20,17 +19,16 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
     Raises:
         MistakeError: if the run was not explained, or the language is unknown.
     """
-    words = Words(language)
-    record = StudyRecord.load(study_folder / "study.json")
-    found = read_explanations(study_folder, record)
+    study, words = read_results(study_folder, language)
+    found = read_explanations(study_folder, study.record)
     explanation = next((entry for entry in found if entry.ref.identity == identity), None)
     if explanation is None:
         raise MistakeError(f"{study_folder / 'runs' / identity}: was not explained. Run `etude explain` first.")
     if explanation.layers is not None:
         write_text(explanation.folder / f"network.{language}.svg", svg_file(explanation.layers, words))
-    write_walk(explanation.folder, record.name, words)
+    write_walk(explanation.folder, study.record.name, words)
     path = explanation.folder / f"explain.{language}.html"
     page = environment().get_template("explain.html.j2")
-    told = {"_": words.say, "ngettext": words.say_count, "words": words, "study": record.name}
+    told = {"_": words.say, "ngettext": words.say_count, "words": words, "study": study.record.name}
     write_text(path, page.render(**told, ref=explanation.ref, explained=set_out(explanation, words)) + "\n")
     return path

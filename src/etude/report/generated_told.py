@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from etude.core.class_names import rename_classes
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, Ratio
@@ -91,7 +92,8 @@ class Measured:
 def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
     """Read what was found of a candidate's runs; none where nothing was kept."""
     paths = [study.folder / "runs" / run.identity / GENERATION_FILE for run in study.runs_of(row.candidate)]
-    records = tuple(GenerationRecord.load(path) for path in paths if path.is_file())
+    read = (GenerationRecord.load(path) for path in paths if path.is_file())
+    records = tuple(rename_classes(record, study.called) for record in read)
     if not records:
         return None
     metric, ranked = study.record.metric, {} if row.score is None else {study.record.metric: row.score}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from etude.core.class_names import rename_classes
 from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
 from etude.report.reading import StudyResults
@@ -34,7 +35,7 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
     path = study.folder / JUDGEMENT_FILE
     if not path.is_file():
         return None
-    record = JudgementRecord.load(path)
+    record = rename_classes(JudgementRecord.load(path), words.called)
     metric = MetricWords(words, record.metric, [])
     sizes = sorted({pictures.size_px for pictures in record.pictures if pictures.size_px is not None})
     told = words.say_count(

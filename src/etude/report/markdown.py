@@ -24,7 +24,7 @@ from etude.report.data_told import tell_check
 from etude.report.drawings import Drawing
 from etude.report.messages import mark
 from etude.report.note import gather, make_environment
-from etude.report.reading import StudyResults, read_study
+from etude.report.reading import StudyResults, read_results
 from etude.report.settings import list_changes
 from etude.report.training_told import size_of, tell_size
 from etude.report.transfer import start_of, tell_start, tell_way
@@ -56,7 +56,7 @@ def write_markdown(study_folder: Path, language: str, *, to: Path | None = None)
     Raises:
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
-    words, study = Words(language), read_study(study_folder, language)
+    study, words = read_results(study_folder, language)
     folder = to or study_folder / "report"
     figures = _Figures(folder, language)
     page = folder / ("README.md" if language == "en" else f"README.{language}.md")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etude.core.class_names import rename_classes
 from etude.explain.mask_mistakes import KNOWN, LEAST_COVERED, SURE
 from etude.explain.records import GroupScore, MaskDoubt, MaskErrorsRecord
 from etude.figures.masks import MaskRow, draw_masks
@@ -23,7 +24,8 @@ def tell_mask_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) ->
     Raises:
         MistakeError: if it cannot be read.
     """
-    say, record = words.say, MaskErrorsRecord.load(path)
+    say, kept = words.say, MaskErrorsRecord.load(path)
+    record, palette = rename_classes(kept, words.called), palette_of(kept.classes)  # colours go by the source's names
     metric = MetricWords(words, record.metric)
     told = [tell_runs(record.candidate, record.n_runs, words)]
     tables = []
@@ -47,11 +49,13 @@ def tell_mask_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) ->
     if record.groups:
         caption = say("The score of each group, its pictures counted together, the worst first.")
         tables.append((_tabulate_groups(record.groups, metric, words), caption))
-    return Chapter("errors", say("Errors, looked at"), told, _show_hardest(record, arrays, metric, words), tables)
+    return Chapter(
+        "errors", say("Errors, looked at"), told, _show_hardest(record, arrays, palette, metric, words), tables
+    )
 
 
 def _show_hardest(
-    record: MaskErrorsRecord, arrays: dict[str, np.ndarray], metric: MetricWords, words: Words
+    record: MaskErrorsRecord, arrays: dict[str, np.ndarray], palette: np.ndarray, metric: MetricWords, words: Words
 ) -> list[Exhibit]:
     say = words.say
     if not record.hardest or not arrays:
@@ -74,9 +78,7 @@ def _show_hardest(
             Drawing(
                 "errors-hardest",
                 label,
-                lambda width_in: draw_masks(
-                    rows, record.classes, palette_of(record.classes), headings, width_in=width_in
-                ),
+                lambda width_in: draw_masks(rows, record.classes, palette, headings, width_in=width_in),
                 is_picture=True,
             ),
             f"{label}. {caption}",

@@ -114,7 +114,7 @@ def _draw_examples(study: StudyResults, words: Words, artist: Artist, candidate:
         words.say("Pictures of the test part with truth, answer and errors"),
         lambda width_in: draw_masks(
             [_read(folder, example, words) for example in chosen],
-            record.classes,
+            [words.called(name) for name in record.classes],
             palette_of(record.classes),
             headings,
             width_in=width_in,

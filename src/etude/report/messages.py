@@ -11,6 +11,7 @@ from importlib import resources
 from etude.core.errors import MistakeError, sentence
 
 LANGUAGES = ("fr", "en")
+_IN = "\4"  # what gettext too sets between a context and a message
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,11 @@ class Messages:
         text = self.texts.get(message, message)
         return text if isinstance(text, str) else text[0]
 
+    def get_in(self, context: str, message: str) -> str | None:
+        """Return the translation of a word in a context, of which others may have the same word; none without one."""
+        text = self.texts.get(f"{context}{_IN}{message}")
+        return text if isinstance(text, str) else None
+
     def get_plural(self, singular: str, plural: str, number: int) -> str:
         """Return the form that goes with a number."""
         forms = self.texts.get(singular)
@@ -42,6 +48,11 @@ class Messages:
 
 def mark(message: str) -> str:
     """Mark a text for translation where it stands in a table of constants."""
+    return message
+
+
+def mark_in(context: str, message: str) -> str:
+    """Mark a word for translation that means something else elsewhere, such as the class 'train'."""
     return message
 
 
@@ -68,7 +79,7 @@ def read_messages(language: str) -> Messages:
     for message in catalogue:
         if isinstance(message.id, str):
             if message.id and isinstance(message.string, str) and message.string:
-                texts[message.id] = message.string
+                texts[f"{message.context}{_IN}{message.id}" if message.context else message.id] = message.string
         elif isinstance(message.string, (tuple, list)) and all(message.string):
             texts[message.id[0]] = tuple(message.string)
     return Messages(language, texts, gettext.c2py(catalogue.plural_expr))

@@ -39,7 +39,7 @@ from etude.report.limits import list_board_notes, list_limits, tell_correction
 from etude.report.masks import gather_masks
 from etude.report.messages import LANGUAGES
 from etude.report.published import gather_published
-from etude.report.reading import StudyResults, read_study
+from etude.report.reading import StudyResults, read_results
 from etude.report.recorded import tell_device, tell_recorded
 from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
@@ -80,8 +80,7 @@ def write_note(study_folder: Path, language: str, *, to: Path | None = None) -> 
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
         StorageError: if the file cannot be written.
     """
-    words = Words(language)
-    study = read_study(study_folder, language)
+    study, words = read_results(study_folder, language)
     path = to or study_folder / "report" / f"note.{language}.html"
     write_text(path, render_note(study, words))
     return path

@@ -29,7 +29,7 @@ from etude.report.packing import (
     list_own_networks,
     pack,
 )
-from etude.report.reading import StudyResults, read_study, read_versions
+from etude.report.reading import StudyResults, read_results, read_versions
 from etude.report.sights import has_chapters
 from etude.report.training_told import tell_weights_needed
 from etude.report.transfer import has_transfer
@@ -68,7 +68,7 @@ def write_notebook(study_folder: Path, language: str, *, to: Path | None = None,
     except ImportError:
         raise MissingPartError("report: a notebook needs Jupyter's parts: `pip install 'etude[report]'`.") from None
     path = to or study_folder / "report" / f"notebook.{language}.ipynb"
-    study, words = read_study(study_folder, language), Words(language)
+    study, words = read_results(study_folder, language)
     parcel = gather_records(study, words)
     while True:
         book = build_notebook(study, words, parcel)

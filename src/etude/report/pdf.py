@@ -17,7 +17,7 @@ from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
 from etude.report.network import svg_file
 from etude.report.note import gather, make_environment
-from etude.report.reading import StudyResults, read_study
+from etude.report.reading import StudyResults, read_results
 from etude.report.tables import Table
 from etude.report.words import Words
 
@@ -41,7 +41,7 @@ def write_pdf(study_folder: Path, language: str, *, to: Path | None = None) -> P
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     path = to or study_folder / "report" / f"note.{language}.pdf"
-    words, study = Words(language), read_study(study_folder, language)
+    study, words = read_results(study_folder, language)
     with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
         page = Path(scratch) / "note.typ"
         page.write_text(render_typst(study, words, Path(scratch)), "utf-8")

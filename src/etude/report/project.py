@@ -24,7 +24,7 @@ from etude.report.needed import list_models, list_requirements, settings_elsewhe
 from etude.report.note import write_note
 from etude.report.notebook import write_notebook
 from etude.report.project_scripts import MAKE_DATASET, MANIFEST, PREDICT, SETUP, TRAIN, VISUALIZE
-from etude.report.reading import StudyResults, read_study, read_versions
+from etude.report.reading import StudyResults, read_results, read_versions
 from etude.report.words import Words
 from etude.study.kept import rename_texts
 
@@ -55,7 +55,7 @@ def write_project(
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     folder = to or study_folder / "report" / f"project.{language}"
-    words, study = Words(language), read_study(study_folder, language)
+    study, words = read_results(study_folder, language)
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = made or {}
     with tempfile.TemporaryDirectory(prefix=".project.", dir=folder.parent) as scratch:

@@ -107,15 +107,14 @@ VISUALIZE = f'''\
 
 {_HEAD.replace("{", "{{").replace("}", "}}")}
 from etude.report.note import gather  # noqa: E402
-from etude.report.reading import read_study  # noqa: E402
-from etude.report.words import Words  # noqa: E402
+from etude.report.reading import read_results  # noqa: E402
 
 NAMES = ("leaderboard_drawing", "verdicts_drawing", "curves_drawing", "gaps_drawing", "pareto_drawing")
 
 if __name__ == "__main__":
     trained = ROOT / "models" / "runs" / "{{name}}"
     folder = trained if (trained / "study.json").is_file() else ROOT / "reports"
-    told = gather(read_study(folder, "{{language}}"), Words("{{language}}"), name=str)
+    told = gather(*read_results(folder, "{{language}}"), name=str)
     for name in NAMES:
         if told[name] is not None:
             path = ROOT / "reports" / "figures" / (name.removesuffix("_drawing") + ".png")

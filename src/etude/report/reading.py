@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from etude.core.class_names import rename_classes
 from etude.core.errors import MistakeError
 from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.translated import in_language
 from etude.core.words import Part
+from etude.report.class_names import call_classes
 from etude.report.recorded import tell_finding
 from etude.report.words import Words
 
@@ -57,6 +59,12 @@ class StudyResults:
     """Pictures by size, such as 64x48 (width × height), the most frequent ones; empty where they were not checked."""
     twins_sought: bool = True
     """Whether the data check compared all pictures with each other, near twins and parts of others included."""
+    class_names: dict[str, str] = field(default_factory=dict)
+    """What classes are called in the records here, by their own names; those that keep theirs are not there."""
+
+    def called(self, name: str) -> str:
+        """Return what a class is called here; any other text as it is."""
+        return self.class_names.get(name, name)
 
     def runs_of(self, candidate: str) -> list[RunRecord]:
         """Return the finished runs of a candidate, in the order of the plan."""
@@ -106,7 +114,8 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
 
     Args:
         folder: what `etude run` left.
-        language: of the question, where the study asks it in several, and of the findings; none: as recorded.
+        language: of the question, where the study asks it in several, of the findings and of the classes' names; none:
+            as recorded.
 
     Raises:
         MistakeError: if there is no study in it, or a record of it cannot be read.
@@ -118,6 +127,7 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
     record = record.model_copy(
         update={"question": in_language(record.questions, language) if record.questions else record.question}
     )
+    names = call_classes(record).get(language, {})
     runs: dict[str, RunRecord] = {}
     histories: dict[str, list[Epoch]] = {}
     for ref in record.runs:
@@ -127,10 +137,22 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
         if (run_folder / "history.jsonl").is_file():
             histories[ref.identity] = read_history(run_folder / "history.jsonl")
     findings, sizes, twins_sought = _read_check(folder / "check.json")
-    if findings is not None and language:
-        words = Words(language)
-        findings = tuple(_in_language(finding, words) for finding in findings)
-    return StudyResults(folder, record, runs, histories, findings, sizes, twins_sought)
+    if language:
+        words = Words(language, names)
+        record = rename_classes(record, words.called)
+        runs = {identity: rename_classes(run, words.called) for identity, run in runs.items()}
+        findings = findings and tuple(_in_language(finding, words) for finding in findings)
+    return StudyResults(folder, record, runs, histories, findings, sizes, twins_sought, names)
+
+
+def read_results(folder: Path, language: str) -> tuple[StudyResults, Words]:
+    """Read a study's folder for a report, with the words of a language, which know what its classes are called.
+
+    Raises:
+        MistakeError: as `read_study`, or if the language is unknown.
+    """
+    study = read_study(folder, language)
+    return study, Words(language, study.class_names)
 
 
 def _in_language(finding: Finding, words: Words) -> Finding:

@@ -250,7 +250,11 @@ def find_pattern(sentence: str, patterns: Iterable[Pattern]) -> tuple[Pattern, d
 
 def say_pattern(pattern: Pattern, places: Mapping[str, str], words: Words) -> str:
     """Say a known sentence with what stands in its places."""
-    told = {name: _number(text, words) for name, text in places.items() if isinstance(pattern, str) or name != "n"}
+    told = {
+        name: _number(words.called(text), words)
+        for name, text in places.items()
+        if isinstance(pattern, str) or name != "n"
+    }
     if isinstance(pattern, str):
         return str(words.say(pattern, **told))
     return str(words.say_count(*pattern, int(places["n"].replace(",", "")), **told))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from etude.core.class_names import rename_classes
 from etude.core.robustness_record import RobustnessRecord, RunRobustness, SliceScore
 from etude.evaluate.corruptions import CORRUPTIONS, SEVERITIES
 from etude.report.messages import mark
@@ -52,7 +53,7 @@ def gather_robustness(study: StudyResults, words: Words, metric: MetricWords) ->
     path = study.folder / "robustness.json"
     if not path.is_file():
         return None
-    record = RobustnessRecord.load(path)
+    record = rename_classes(RobustnessRecord.load(path), words.called)
     candidates = {
         run.candidate: [other for other in record.runs if other.candidate == run.candidate] for run in record.runs
     }

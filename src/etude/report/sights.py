@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from etude.core.class_names import rename_classes
 from etude.explain.records import (
     ClassSeparation,
     DataMapRecord,
@@ -76,7 +77,7 @@ def _without_figures(chapter: Chapter, words: Words) -> Chapter:
 
 
 def _tell_sight(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
-    say, record = words.say, SightRecord.load(path)
+    say, record = words.say, rename_classes(SightRecord.load(path), words.called)
     told = [*tell_member(record.member, words), _tell_picture(record.picture, words)]
     if not arrays:
         return Chapter("sight", say("What a layer sees"), told)
@@ -133,7 +134,7 @@ def _in_parts(name: str, rows: list[Row], most: int, words: Words) -> Iterator[t
 
 
 def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
-    say, record = words.say, DataMapRecord.load(path)
+    say, record = words.say, rename_classes(DataMapRecord.load(path), words.called)
     classes = list(record.chance)
     panels = []
     for entry in record.maps if arrays else ():
@@ -248,7 +249,7 @@ def _tabulate_separation(
 
 
 def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter:
-    say, record = words.say, ErrorsRecord.load(path)
+    say, record = words.say, rename_classes(ErrorsRecord.load(path), words.called)
     exhibits = []
     kinds: list[tuple[str, list[PictureRef], str, str]] = [
         (

@@ -29,7 +29,7 @@ from etude.report.note import Errors, gather
 from etude.report.path import tell_runs, tell_trials
 from etude.report.proposals import tell_proposals
 from etude.report.published import PublishedPart
-from etude.report.reading import StudyResults, read_study
+from etude.report.reading import StudyResults, read_results
 from etude.report.searches import SearchPart
 from etude.report.tables import Table
 from etude.report.transfer import TransferPart
@@ -49,7 +49,7 @@ def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -
         MistakeError: if the folder holds no study, a record cannot be read, or the language is unknown.
     """
     path = to or study_folder / "report" / f"slides.{language}.pptx"
-    words, study = Words(language), read_study(study_folder, language)
+    study, words = read_results(study_folder, language)
     with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
         deck = Deck(words, Path(scratch))
         _tell(deck, study, gather(study, words, name=str))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from etude.core.class_names import rename_classes
 from etude.core.files import write_text
 from etude.explain.records import DataMapRecord
 from etude.figures.theme import SERIES
@@ -32,7 +33,7 @@ def write_walk(folder: Path, study: str, words: Words) -> Path | None:
     """
     if not all((folder / name).is_file() for name in ("map.json", "map.npz", "thumbs.npz")):
         return None
-    record = DataMapRecord.load(folder / "map.json")
+    record = rename_classes(DataMapRecord.load(folder / "map.json"), words.called)
     with np.load(folder / "map.npz") as arrays, np.load(folder / "thumbs.npz") as pictures:
         placed = _read_placed(folder)
         content = _content(record, dict(arrays), placed, words)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from etude.core.class_names import rename_classes
 from etude.core.interval import Interval
 from etude.explain.records import WhyRecord
 from etude.figures.sight import Look, draw_attributions
@@ -28,7 +29,7 @@ def tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter
     Raises:
         MistakeError: if the record cannot be read.
     """
-    say, record = words.say, WhyRecord.load(path)
+    say, record = words.say, rename_classes(WhyRecord.load(path), words.called)
     rows = []
     for n, entry in enumerate(record.pictures if arrays else ()):
         label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"

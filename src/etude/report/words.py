@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -61,12 +61,22 @@ _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 class Words:
-    """One language: its messages, and its ways of writing."""
+    """One language: its messages, its ways of writing, and what it calls the classes of a study.
 
-    def __init__(self, language: str) -> None:
+    Args:
+        language: fr or en.
+        classes: what classes are called, by their own names; those that are not there keep theirs.
+    """
+
+    def __init__(self, language: str, classes: Mapping[str, str] | None = None) -> None:
         self.messages: Messages = read_messages(language)
         self.language = language
         self.locale = Locale.parse(language)
+        self._classes = classes or {}
+
+    def called(self, name: str) -> str:
+        """Return what a class is called; any other text as it is."""
+        return self._classes.get(name, name)
 
     def say(self, message: str, /, **values: object) -> str:
         """Translate a message and fill its places; values that are HTML keep their tags, all else is escaped then."""

@@ -25,6 +25,7 @@ from etude.study.workspace import Workspace
 
 _PROTOCOL = ("metric", "threshold", "calibrate", "resolution", "generation")
 """What of the protocol every run depends on."""
+_TOLD = ("source", "licence", "names")  # of the data, what no result hangs on
 _MOST_TOLD = 3
 
 
@@ -93,7 +94,7 @@ def _differences(record: StudyRecord, workspace: Workspace) -> Iterator[str]:
     except (ValidationError, KeyError, TypeError, AttributeError):
         yield "fields that this version of Étude does not know"
         return
-    yield from _differing("data", _dump(data, "source", "licence"), _dump(study.data, "source", "licence"))
+    yield from _differing("data", _dump(data, *_TOLD), _dump(study.data, *_TOLD))
     yield from _differing("protocol", _kept(protocol), _kept(study.protocol))
     yield from _missing_seeds(record, study)
     yield from _candidates(record, before, resolve_candidates(study))

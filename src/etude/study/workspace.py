@@ -14,6 +14,7 @@ from etude.core.counting import how_many
 from etude.core.errors import DataError, mistakes_at
 from etude.core.files import write_json
 from etude.core.records import fingerprint
+from etude.core.registry import unknown
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.data.prepared import PreparedSet, prepare_items, take_rows
@@ -59,7 +60,7 @@ class Workspace:
         """
         data = self.study.data
         with mistakes_at("data", "source"):
-            return open_source(
+            source = open_source(
                 data.source,
                 task=self.study.task,
                 positive=data.positive,
@@ -67,6 +68,11 @@ class Workspace:
                 labels=data.labels,
                 classes=data.classes,
             )
+        known = dict.fromkeys((*getattr(source, "all_classes", ()), *source.classes))
+        for name in data.names:
+            if name not in known:
+                raise DataError(unknown("data.names", name, known)).at("data", "names", name)
+        return source
 
     @cached_property
     def fingerprint(self) -> str:

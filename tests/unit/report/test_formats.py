@@ -312,7 +312,7 @@ def test_a_setting_that_is_a_number_gets_its_curve(study_folder):
 def told_by(folder, tmp_path, chapter, monkeypatch):
     """Return what each format says, by format; the notebook only where it has the chapter."""
     shown, study, words = [], read_study(folder), Words("en")
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     getattr(cells.Book(folder, "en"), chapter)()
     sources = [source for _, _, source in _chapters(study, words)]
     return {

@@ -139,7 +139,7 @@ def read_slides(path):
 def read_notebook(folder, monkeypatch):
     """Return what a notebook says once it is executed: its words, and what its cells show."""
     study, shown = read_study(folder, "fr"), []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(drawing.label))
     book = cells.Book(folder, "fr")
     for _, _, code in _chapters(study, FR):

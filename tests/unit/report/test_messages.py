@@ -21,7 +21,7 @@ from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
 
 ROOM = Path(etude.report.__file__).parent
 KEYWORDS = {"_": None, "say": None, "mark": None, "ngettext": (1, 2), "say_count": (1, 2), "get_plural": (1, 2),
-            "mark_count": (1, 2)}  # fmt: skip
+            "mark_count": (1, 2), "mark_in": ((1, "c"), 2)}  # fmt: skip
 METHODS = [("**.py", "python"), ("templates/**.j2", "jinja2.ext:babel_extract")]
 PLACE = re.compile(r"{(\w*)}")
 
@@ -29,7 +29,9 @@ PLACE = re.compile(r"{(\w*)}")
 def extract():
     options = {"templates/**.j2": {"trim_blocks": "true", "lstrip_blocks": "true", "silent": "false"}}
     found = extract_from_dir(ROOM, METHODS, options, keywords=KEYWORDS)
-    messages = {tuple(text[:2]) if isinstance(text, tuple) else text for _, _, text, _, _ in found}
+    messages = {
+        keyed(tuple(text[:2]) if isinstance(text, tuple) else text, context) for _, _, text, _, context in found
+    }
     messages |= {text for name in MODELS for text in list_messages(MODELS[name].card)}
     messages |= {idea.sentence for idea in IDEAS.values()}
     messages |= {
@@ -41,7 +43,12 @@ def extract():
 
 def catalogue(language):
     with (ROOM / "locale" / language / "LC_MESSAGES" / "etude.po").open("rb") as file:
-        return {message.id: message for message in read_po(file, locale=language) if message.id}
+        return {keyed(message.id, message.context): message for message in read_po(file, locale=language) if message.id}
+
+
+def keyed(text, context):
+    """Set a context before its message, as gettext does."""
+    return f"{context}\4{text}" if context else text
 
 
 def test_the_extraction_sees_code_and_templates():
@@ -79,12 +86,13 @@ def test_french_is_french():
     words = {
         text
         for key in same
-        for text in ([key] if isinstance(key, str) else key)
+        for text in ([key.removeprefix("class\4")] if isinstance(key, str) else key)
         if re.search(r"[a-z]{4}", PLACE.sub("", text))
     }
     assert words == {
-        "Ablations", "Configurations", "Verdicts", "activation", "attention", "classes", "convolution", "importance", "machine", "machines", "pixels", "source", "test", "validation", "verdict",
-        "versions", "{points} point", "{points} points", "{quantity}, validation", "IoU, validation",
+        "Ablations", "Configurations", "Verdicts", "activation", "attention", "automobile", "classes", "construction",
+        "convolution", "importance", "machine", "machines", "nature", "pixels", "source", "terrain", "test", "train",
+        "triangle", "validation", "verdict", "versions", "{points} point", "{points} points", "{quantity}, validation", "IoU, validation",
     }  # fmt: skip
 
 

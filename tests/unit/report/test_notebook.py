@@ -183,7 +183,7 @@ def test_it_is_said_what_the_pictures_must_be(study_folder, source, told):
 
 def test_where_nothing_was_explained_it_is_said_how(study_folder, monkeypatch):
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     cells.Book(study_folder, "en").networks()
     assert "`etude explain cifar10-models` explains the best one" in "".join(shown)
     explain(study_folder)
@@ -196,7 +196,7 @@ def test_where_nothing_was_explained_it_is_said_how(study_folder, monkeypatch):
 
 def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_folder, monkeypatch):
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(drawing.label))
     classes = StudyRecord.load(study_folder / "study.json").classes
     mutate(study_folder, pixels={part: dict.fromkeys(classes, 9) for part in ("train", "validation", "test")})
@@ -215,7 +215,7 @@ def test_it_tells_the_data_the_curves_and_the_limits_as_the_note_does(study_fold
 def read_through(folder, monkeypatch):
     """Return all that the chapters show, figures by their label, in order."""
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", lambda drawing: shown.append(f"[{drawing.label}]"))
     book = cells.Book(folder, "en")
     for heading, _, code in notebook._chapters(book.study, book.words):
@@ -260,7 +260,7 @@ def test_tables_have_their_legends_and_figures_their_captions(study_folder, monk
 
 def test_rows_that_captions_call_set_off_are(study_folder, monkeypatch):
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     cells.Book(study_folder, "en").table("leaderboard")
     assert re.findall(r'<tr style="font-weight:bold"><td [^>]*>([\w-]+)', shown[0]) == ["cnn"]
 
@@ -324,7 +324,7 @@ def test_it_promises_of_the_path_what_the_path_holds(study_folder):
 
 def test_where_no_prediction_is_left_it_is_said(study_folder, monkeypatch):
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     cells.Book(study_folder, "en").errors()
     assert "There are no predictions to look at" in "".join(shown)
 
@@ -356,7 +356,7 @@ def test_a_search_travels_and_has_its_chapter(searched, monkeypatch):
     assert "search/cnn-searched.json" in gather_records(read_study(searched), Words("en")).files
     assert "book.searches()" in sources(searched)
     shown, drawn = [], []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     monkeypatch.setattr(cells, "show_drawing", drawn.append)
     cells.Book(searched, "en").searches()
     text = "".join(shown).replace("\xa0", " ")

@@ -74,7 +74,7 @@ def plain(text):
 
 def shown_in_notebook(folder, language, monkeypatch):
     shown = []
-    monkeypatch.setattr(cells, "_show_html", shown.append)
+    monkeypatch.setattr(cells, "show_html", shown.append)
     cells.Book(folder, language).published()
     chapters = [(heading, source) for heading, _, source in _chapters(read_study(folder, language), Words(language))]
     return "".join([*shown, *(heading for heading, source in chapters if source == "book.published()")])

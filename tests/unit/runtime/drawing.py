@@ -17,6 +17,7 @@ from etude.runtime.reference import Reference, drawn_pictures, thinned
 from etude.runtime.session import LatentSession, Session
 
 COLOURS = ("red", "green", "blue")
+CALLED = {"fr": {"red": "rouge", "green": "vert", "blue": "bleu"}}
 
 
 def make_graph(
@@ -94,6 +95,7 @@ def make_contents(task: str = "classification", size: int = 16, **changes: objec
         created_at="2026-01-01T00:00:00+00:00",
         task=task,
         classes=COLOURS,
+        called=CALLED,
         palette=((255, 0, 0), (0, 255, 0), (0, 0, 255)) if task == "segmentation" else (),
         output=output,
         prepare=prepare.model_dump(mode="json"),
@@ -164,6 +166,7 @@ def make_generator_contents(
         created_at="2026-01-01T00:00:00+00:00",
         task="generation",
         classes=COLOURS,
+        called=CALLED,
         latent=latent,
         conditional=conditional,
         input="latents",

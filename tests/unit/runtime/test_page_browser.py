@@ -201,6 +201,20 @@ def test_what_goes_wrong_is_told_in_the_readers_language_and_follows_it(visit, p
     assert status.inner_text().startswith("broken.png: This is no picture")
 
 
+def test_classes_are_called_as_the_language_of_the_page_has_them(visit, pictures) -> None:
+    page = visit(locale="fr-FR")
+    page.locator("#ask").wait_for()
+    page.set_input_files("#files", str(pictures["red"]))
+    answer, bars = page.locator("#answers .answer"), page.locator("#answers .bars")
+    answer.wait_for()
+    assert answer.inner_text().startswith("rouge")
+    assert bars.inner_text().split()[0] == "rouge"
+    assert "rouge" in page.locator("#status").inner_text()
+    page.select_option("#language", "en")
+    assert answer.inner_text().startswith("red")
+    assert bars.inner_text().split()[0] == "red"
+
+
 def test_a_server_that_has_gone_is_told_in_the_readers_language(visit, pictures) -> None:
     page = visit(locale="fr-FR")
     page.locator("#ask").wait_for()
@@ -337,7 +351,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
     image.wait_for()
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth === 22)")
     item = page.locator("#answers > li").first
-    assert item.locator("h2").inner_text().startswith("Graine 7, green")
+    assert item.locator("h2").inner_text().startswith("Graine 7, vert")
     assert "pas une photographie" in item.inner_text()
     with page.expect_download() as saved:
         item.get_by_text("Enregistrer le fichier").click()
@@ -383,8 +397,8 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     assert page.locator("#pictures li").count() == 3
     page.locator("#broken summary").click()
     assert "broken.png" in page.locator("#broken li").inner_text()
-    page.get_by_label("Classe de grey.png").select_option("green")
-    until(page, "document.getElementById('status').textContent.includes('green')")
+    page.get_by_label("Classe de grey.png").select_option("vert")
+    until(page, "document.getElementById('status').textContent.includes('vert')")
     assert "corrigée" in page.locator("#pictures li", has_text="grey.png").inner_text()
     assert [(found.path, found.label) for found in library.search(corrected=True)] == [("grey.png", "green")]
     grey = page.locator("#pictures li", has_text="grey.png")
@@ -394,10 +408,10 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     until(page, "document.getElementById('status').textContent.includes('annulé')")
     assert library.search(corrected=True) == []
     assert "33" in grey.inner_text()
-    right = page.get_by_role("button", name="red est juste pour grey.png")
+    right = page.get_by_role("button", name="rouge est juste pour grey.png")
     assert right.evaluate("button => button === document.activeElement")
     page.keyboard.press("Enter")
-    until(page, "document.getElementById('status').textContent.includes('gardée comme red')")
+    until(page, "document.getElementById('status').textContent.includes('gardée comme rouge')")
     assert "confirmée" in grey.inner_text()
     page.get_by_label("Classe de grey.png").select_option("aucune des classes")
     until(page, "document.getElementById('status').textContent.includes('aucune des classes')")

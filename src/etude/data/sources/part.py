@@ -46,6 +46,8 @@ class PartOfSource:
         self._source, self._indices = source, indices
         self.items = Items(taken.ids, labels, taken.official, taken.groups)
         self.classes = classes
+        self.all_classes: tuple[str, ...] = getattr(source, "all_classes", source.classes)
+        """Those of the whole source, which may be more."""
         self.name = f"{source.name}:{what}"
         self.licence, self.notes = source.licence, source.notes
         self.is_drawn = getattr(source, "is_drawn", False)

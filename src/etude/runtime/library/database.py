@@ -245,6 +245,10 @@ class Library(LibraryFile):
         """Return the classes of the model that indexed it last."""
         return list(json.loads(self.meta("classes") or "[]"))
 
+    def called(self) -> dict[str, dict[str, str]]:
+        """Return what pages call the classes in a language, by their names; those that keep theirs are left out."""
+        return dict(json.loads(self.meta("called") or "{}"))
+
     def counts(self) -> list[tuple[str, int, int]]:
         """Return label, pictures and unsure ones of each class that occurs, the most frequent first."""
         rows = self._rows(

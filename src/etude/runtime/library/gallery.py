@@ -55,8 +55,8 @@ class Gallery:
             causes = library.causes()
             broken = [{"path": path, "reason": reason, **causes.get(path, {})} for path, reason in library.broken()]
             return {
-                "classes": library.classes(), "counts": counts, "none": library.count_none(), "broken": broken,
-                "page": _PAGE, "read_only": library.read_only,
+                "classes": library.classes(), "called": library.called(), "counts": counts,
+                "none": library.count_none(), "broken": broken, "page": _PAGE, "read_only": library.read_only,
             }  # fmt: skip
 
         @routes.get("/api/pictures")

@@ -97,7 +97,8 @@ def index_folder(
     # stopped, no row that is shown belongs to another folder than the one that the library names.
     gone = library.mark_gone({shown(file.path) for file in files}, {shown(entry.path) for entry in shut})
     library.set_folder(folder, model.max_pixels)
-    library.set_meta(model=model.name, fingerprint=version, classes=json.dumps(model.classes))
+    called = json.dumps(model.record.called)
+    library.set_meta(model=model.name, fingerprint=version, classes=json.dumps(model.classes), called=called)
     library.write(_unread(shut, known, version))
     todo = [
         file

@@ -209,6 +209,7 @@ def describe(model: Bundled) -> dict[str, Any]:
         "name": record.name,
         "task": record.task,
         "classes": list(record.classes),
+        "called": record.called,
         "conditional": record.conditional,
         "palette": [list(colour) for colour in record.palette],
         "size_px": [model.prepare.height_px, model.prepare.width_px],

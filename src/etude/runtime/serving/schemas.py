@@ -101,6 +101,8 @@ class ModelTold(Config):
     """One class a picture, one class a pixel, or new pictures."""
     classes: list[str]
     """Names of the classes, in the order of their ids."""
+    called: dict[str, dict[str, str]]
+    """What a page calls classes in a language, by their names; those that keep theirs are left out."""
     conditional: bool
     """Whether a generator can be asked for a class."""
     palette: list[Rgb]

@@ -1,5 +1,5 @@
 // A library by class, and the corrections of the person who knows better.
-let classes = [], counts = [], broken = [], size = 60, last = null, readOnly = false;
+let classes = [], called = {}, counts = [], broken = [], size = 60, last = null, readOnly = false;
 let asked = 0;  // how many times a list was begun: an answer to an earlier choice comes too late
 const drawn = new Map();  // how to draw a picture anew, by its number
 const get = async (path) => (await request(path)).json();
@@ -16,7 +16,7 @@ async function start() {
 }
 
 async function readCounts() {
-  ({ classes, counts, broken, page: size, read_only: readOnly } = await get("/api/classes"));
+  ({ classes, called, counts, broken, page: size, read_only: readOnly } = await get("/api/classes"));
   at("protected").hidden = !readOnly;
 }
 
@@ -38,7 +38,7 @@ function reasonOf({ path, reason, cause, facts }) {
 
 function drawClasses() {
   const chosen = at("label").value;
-  const option = ({ label, pictures }) => make("option", { value: label, textContent: say("count", { label, count: pictures }) });
+  const option = ({ label, pictures }) => make("option", { value: label, textContent: say("count", { label: nameOf(called, label), count: pictures }) });
   at("label").replaceChildren(make("option", { value: "", textContent: say("all") }), ...counts.map(option));
   at("label").value = counts.some(({ label }) => label === chosen) ? chosen : "";
 }
@@ -72,7 +72,7 @@ function draw(picture) {
   choice.setAttribute("aria-label", say("class_of", picture));
   // The last one is no class; a class may have any name, so that it is told by its place.
   const options = [...classes, ...(picture.none || classes.includes(picture.label) ? [] : [picture.label])];
-  choice.append(...options.map((label) => make("option", { textContent: label })), make("option", { textContent: say("none_of_them") }));
+  choice.append(...options.map((label) => make("option", { textContent: nameOf(called, label) })), make("option", { textContent: say("none_of_them") }));
   const confirm = make("button", { type: "button", textContent: say("confirm") });
   const undo = make("button", { type: "button", textContent: say("undo") });
   const refresh = (now) => {
@@ -82,7 +82,7 @@ function draw(picture) {
     told.replaceChildren(!corrected ? percent(probability, 0) : say(label === answered ? "confirmed" : "corrected"),
       ...(unsure ? [" ", make("span", { className: "warn", textContent: say(unfamiliar ? "unfamiliar" : "unsure") })] : []),
       ...(same ? [make("br"), say("duplicate", { path: same })] : []));
-    confirm.setAttribute("aria-label", say("confirm_of", { label, path }));
+    confirm.setAttribute("aria-label", say("confirm_of", { label: nameOf(called, label), path }));
     undo.setAttribute("aria-label", say("undo_of", { path }));
     const hadFocus = [confirm, undo].includes(document.activeElement);
     confirm.hidden = corrected || readOnly;
@@ -116,7 +116,7 @@ async function correct(picture, correction) {
   for (const row of told) drawn.get(row.id)?.(row);  // its duplicates too
   const now = told.find(({ id }) => id === picture.id) ?? picture;
   const word = now.none ? "kept_none" : now.corrected ? "kept" : "undone";
-  tell(at("status"), word, { path: now.path, label: now.label });
+  tell(at("status"), word, { path: now.path, label: { called, label: now.label } });
   await readCounts();
   drawClasses();
 }

@@ -67,7 +67,7 @@ function showModel() {
   at("lead").textContent = say(at("lead").dataset.word);
   at("kind").hidden = !model.conditional;
   const inTurn = tell(make("option", { value: "" }), "in_turn");
-  at("class").replaceChildren(inTurn, ...model.classes.map((label) => make("option", { value: label, textContent: label })));
+  at("class").replaceChildren(inTurn, ...model.classes.map((label) => showClass(make("option", { value: label }), model.called, label)));
   at("about").hidden = false;
   at("card").textContent = model.card;
 }
@@ -105,7 +105,7 @@ async function generate() {
   const seed = at("seed").value;
   const label = model.conditional ? at("class").value : "";
   const query = new URLSearchParams({ model: model.name, seed, count: at("count").value, ...(label ? { class: label } : {}) });
-  const named = label ? ["made_of", { seed, label }] : ["made", { seed }];
+  const named = label ? ["made_of", { seed, label: { called: model.called, label } }] : ["made", { seed }];
   const item = make("li");
   const title = tell(make("span"), ...named);
   const remove = tell(make("button", { type: "button" }, "×"), "remove", { name: seed }, "aria-label");
@@ -134,7 +134,7 @@ async function classify(model, file, item) {
   const path = `/v1/predict?model=${encodeURIComponent(model.name)}&top=5`;
   const response = await ask(path, { method: "POST", body: file, headers: { "content-type": "application/octet-stream" } });
   const found = (await response.json()).predictions[0];
-  const told = make("p", { className: "answer" }, found.label, " ");
+  const told = make("p", { className: "answer" }, showClass(make("span"), model.called, found.label), " ");
   if ("positive" in found) told.append("(", tell(make("span"), found.positive ? "yes" : "no"), ") ");
   if (found.unsure) told.append(tell(make("span", { className: "unsure" }), found.unfamiliar ? "unfamiliar" : "unsure"));
   const bars = make("ul", { className: "bars" });
@@ -143,10 +143,10 @@ async function classify(model, file, item) {
     bar.style.width = `${100 * probability}%`;
     const share = make("span", { textContent: percent(probability) });
     share.dataset.share = probability;
-    bars.append(make("li", {}, bar, make("span", { textContent: label }), share));
+    bars.append(make("li", {}, bar, showClass(make("span"), model.called, label), share));
   }
   item.append(told, bars);
-  return `${found.label} ${percent(found.probability)}`;
+  return `${nameOf(model.called, found.label)} ${percent(found.probability)}`;
 }
 
 async function segment(model, file, name, item, frame) {
@@ -178,7 +178,7 @@ async function segment(model, file, name, item, frame) {
   frame.querySelector("img").decode().catch(() => frame.classList.add("unseen"));
   item.append(slider(canvas), legend(model, counts, ids.length, hidden, redraw));
   const largest = counts.indexOf(Math.max(...counts));
-  return `${model.classes[largest]} ${percent(counts[largest] / ids.length)}`;
+  return `${nameOf(model.called, model.classes[largest])} ${percent(counts[largest] / ids.length)}`;
 }
 
 // The mask comes as a PNG whose grey levels are the ids; what the model did not look at is no class.
@@ -209,7 +209,7 @@ function legend(model, counts, total, hidden, redraw) {
     swatch.style.background = `rgb(${model.palette[id].join(",")})`;
     const share = make("span", { textContent: percent(counts[id] / total) });
     share.dataset.share = counts[id] / total;
-    const button = make("button", { type: "button" }, swatch, make("span", { textContent: label }), share);
+    const button = make("button", { type: "button" }, swatch, showClass(make("span"), model.called, label), share);
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", () => {
       if (!hidden.delete(id)) hidden.add(id);

@@ -25,9 +25,14 @@ function labelPage(chosen) {
   document.title = say("title");
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
   for (const element of document.querySelectorAll("[data-told]")) phrase(element);
+  for (const element of document.querySelectorAll("[data-called]")) {
+    const { called, label } = JSON.parse(element.dataset.called);
+    element.textContent = nameOf(called, label);
+  }
 }
 
-// A text that follows the language, in an element or in one of its attributes. Where a field is an error, it is told why.
+// A text that follows the language, in an element or in one of its attributes. Where a field is an error, it is told why;
+// where it is a class, {called, label}, it is named.
 function tell(element, told, fields = {}, into = "") {
   const plain = ([name, value]) => [name, value instanceof Error ? { error: causes(value) } : value];
   element.dataset.told = JSON.stringify({ told, ...Object.fromEntries(Object.entries(fields).map(plain)) });
@@ -38,7 +43,10 @@ function tell(element, told, fields = {}, into = "") {
 
 function phrase(element) {
   const { told, ...fields } = JSON.parse(element.dataset.told);
-  for (const name in fields) if (fields[name]?.error) fields[name] = why(fields[name].error);
+  for (const name in fields) {
+    if (fields[name]?.error) fields[name] = why(fields[name].error);
+    else if (fields[name]?.label) fields[name] = nameOf(fields[name].called, fields[name].label);
+  }
   if (element.dataset.into) element.setAttribute(element.dataset.into, say(told, fields));
   else element.textContent = say(told, fields);
 }
@@ -49,6 +57,16 @@ function hush(element) {
 }
 
 const causes = ({ code, cause, facts, message }) => ({ code, cause, facts, message });
+
+// A class by the name that it has in the language of the page; `called` has those that differ, by language.
+const nameOf = (called, label) => called?.[language]?.[label] ?? label;
+
+// An element that is called after a class, in whatever language the page has then.
+function showClass(element, called, label) {
+  element.dataset.called = JSON.stringify({ called, label });
+  element.textContent = nameOf(called, label);
+  return element;
+}
 
 // What went wrong, in the most specific words that there are, which may quote the server's own; else in these.
 function why({ code, cause, facts, message }) {
