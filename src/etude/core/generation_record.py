@@ -25,6 +25,8 @@ class GeneratedMeasure(Config):
     None where there is no honest one (near copies), or no spread."""
     against_training: float | None = None
     """Against the training pictures in the place of held-out ones; none for what compares with both."""
+    interval_training: Interval | None = None
+    """The interval of that over the training pictures, in the same way; none in records of earlier versions."""
 
 
 class TrivialGenerator(Config):
@@ -82,6 +84,9 @@ class GenerationRecord(Record):
     classes: dict[ClassName, dict[str, float]] = {}
     """For a conditional generator, measures by class that was asked for, against held-out pictures of that class, and
     of near copies by training pictures of that class (in records of earlier versions by all)."""
+    class_intervals: dict[ClassName, dict[str, Interval]] = {}
+    """Their 95 % intervals over the held-out pictures of the class, where there is an honest one; empty in those
+    records."""
     near_by: Literal["distance", "ratio", "pixels", "zooms"] = "zooms"
     """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, that ratio of
     pixels, or the same with training pictures enlarged too (`etude.metrics.copies`)."""
@@ -105,5 +110,5 @@ class GenerationRecord(Record):
             content = content | {"near_by": content.get("near_by", "ratio"), "format": 3}
         if content["format"] == 3:
             kept = {name: content[name] for name in content if name != "comparable"}
-            content = {"near_by": "pixels"} | kept | {"format": cls.FORMAT}
+            content = {"near_by": "pixels"} | kept | {"format": 4}
         return content

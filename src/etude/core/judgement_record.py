@@ -45,6 +45,8 @@ class JudgementRecord(Record):
 
     key: str
     """Hash of the runs on both sides: the same runs are not judged twice."""
+    generators: tuple[str, ...] = ()
+    """Identities of the finished runs whose pictures were judged; empty in records of earlier versions."""
     study: str
     """Name of the study that the detector comes from."""
     candidate: str

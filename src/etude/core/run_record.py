@@ -22,7 +22,8 @@ class AdversarialLook(Config):
     discriminator_gradient: float
     """Mean length of the discriminator's gradient."""
     diversity: float
-    """Mean distance of two of the fixed samples over that of two training ones, all made small; 0: all the same."""
+    """Mean distance of two of the fixed samples over that of two training ones, all made small; 0: all the same. Of a
+    conditional generator that within the class in which it is smallest; in records of earlier versions over all."""
 
 
 class Epoch(Config):

@@ -82,6 +82,10 @@ class Ratio(Config):
     """Mean score over mean score."""
     interval: Interval
     """95 % interval over the test pictures, the trainings as they are."""
+    over_runs: Interval | None = None
+    """95 % interval over folds or seeds, which vary with the trainings too: t of the logarithms, over folds corrected
+    for the training pictures that they share. None with one pair, where a score does not lie above 0, or in records of
+    before."""
     runs: tuple[float, ...] = ()
     """The same of each pair of runs; empty where a run's divisor does not lie above 0, or in records of before."""
 

@@ -5,7 +5,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, D features, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.generation_record import GeneratedMeasure, TrivialGenerator
+from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.pictures import interval_of
 from etude.metrics.generation import COPY_LIMITS, GENERATION_METRICS, FeatureSets
@@ -28,25 +29,30 @@ Doubles = npt.NDArray[np.float64]
 
 
 def measure_generated(
-    answers: GeneratedFeatures, groups: Mapping[str, str] | None = None
+    answers: GeneratedFeatures, groups: Mapping[str, str] | None = None, *, training_ids: Sequence[str] | None = None
 ) -> tuple[GeneratedMeasure, ...]:
     """Return every measure against held-out pictures, with its interval where it has one, and against training ones.
 
     Args:
         answers: the generated pictures beside the held-out ones.
-        groups: group of each held-out picture by its id; none where there are no groups.
+        groups: group of each picture by its id; none where there are no groups.
+        training_ids: of the training pictures whose features `answers` has; none where they are of no groups.
     """
     sets = answers.sets
-    of_training = FeatureSets(sets.generated_MD, sets.training_TD, sets.training_TD)
-    return tuple(
-        GeneratedMeasure(
-            name=name,
-            value=answers.score(name),
-            interval=interval_of([answers], name, groups=groups),
-            against_training=None if name in _OF_BOTH else float(GENERATION_METRICS[name].function(of_training)),
+    beside = FeatureSets(sets.generated_MD, sets.training_TD, sets.training_TD)
+    ids = [str(number) for number in range(len(sets.training_TD))] if training_ids is None else training_ids
+    trained = GeneratedFeatures(np.asarray(ids), Part.TRAIN, beside)
+
+    def measure(name: str) -> GeneratedMeasure:
+        found = GeneratedMeasure(
+            name=name, value=answers.score(name), interval=interval_of([answers], name, groups=groups)
         )
-        for name in GENERATION_METRICS
-    )
+        if name in _OF_BOTH:
+            return found
+        interval = interval_of([trained], name, groups=groups)
+        return found.model_copy(update={"against_training": trained.score(name), "interval_training": interval})
+
+    return tuple(measure(name) for name in GENERATION_METRICS)
 
 
 def measure_trivial(

@@ -158,7 +158,8 @@ def ratio_over_pictures(
         seed: as for `interval_over_pictures`.
 
     Returns:
-        The ratio; none where the interval of what it is divided by does not lie above 0, or there is no interval.
+        The ratio; none where the interval of what it is divided by does not lie above 0, or that of the ratio has no
+        end.
 
     Raises:
         DataError: if a score does not exist.
@@ -172,7 +173,7 @@ def ratio_over_pictures(
         return None
     lowest = 0.0 if metric_of(metric).low >= 0 else -math.inf
     interval = drawn.over(drawn_divisor).interval(score / divisor, lowest)
-    if interval is None:
+    if interval is None or math.isinf(interval.high):
         return None
     pairs = [(one.score(metric), other.score(metric)) for one, other in zip(a, b, strict=True)]
     each = tuple(one / other for one, other in pairs) if all(other > 0 for _, other in pairs) else ()

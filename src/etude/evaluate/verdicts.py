@@ -32,6 +32,7 @@ from etude.metrics.statistics import (
     sequential_t,
     smallest_detectable,
     standard_errors,
+    t_interval,
     verdict,
 )
 
@@ -178,6 +179,32 @@ def compare_pairs(
     if found.p is None and (auto is None or len(ours) >= auto.first):
         return _over_pictures(candidate, baseline, metric)
     return _within_reach(found, metric)
+
+
+def ratio_over_runs(candidate: Sequence[RunResult], baseline: Sequence[RunResult], metric: str) -> Interval | None:
+    """95 % interval of a candidate's score over that of what it is compared with, over folds or seeds.
+
+    A ratio below 1 has no room that one above 1 has: the t is of the logarithms, and the interval around their mean.
+    Seeds of a fold are averaged before; over folds the variance is corrected as by `corrected_resampled_t`.
+
+    Args:
+        candidate: runs of one candidate, paired with those of `baseline`.
+        baseline: runs of the other.
+        metric: name.
+
+    Returns:
+        The interval; none with one fold or seed, or where a score does not lie above 0.
+    """
+    sides = [[run.score(metric) for run in runs] for runs in (candidate, baseline)]
+    is_folded = len({run.record.fold for run in candidate}) > 1
+    if is_folded:
+        sides = [means_by_fold(candidate, scores) for scores in sides]
+    ours, theirs = (np.array(scores) for scores in sides)
+    if len(ours) < 2 or not (np.all(ours > 0) and np.all(theirs > 0)):
+        return None
+    shared = test_to_train(candidate) if is_folded else 0.0
+    found = t_interval(np.log(ours / theirs).tolist(), test_to_train=shared)
+    return None if found is None else Interval(low=math.exp(found.low), high=math.exp(found.high))
 
 
 def _within_reach(found: Comparison, metric: str) -> Comparison:

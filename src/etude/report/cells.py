@@ -183,7 +183,7 @@ class Book:
         self._table(told.training, told.training_told)
         if told.classes is not None:
             caption = say(
-                "Each class that a conditional generator was asked for, against held-out photographs of that class, mean of the runs."  # noqa: E501
+                "Each class that a conditional generator was asked for, against held-out photographs of that class, mean of the runs; in brackets means of the ends of their 95% intervals."  # noqa: E501
             )
             self._table(told.classes, caption)
         self._draw(
@@ -200,7 +200,7 @@ class Book:
         told = self.told["judged"]
         if told is None:
             return
-        self._list([told.told])
+        self._list([told.told, *told.plain])
         self._table(told.table, told.caption)
         self._list([told.caution])
 

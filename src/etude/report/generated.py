@@ -179,7 +179,7 @@ def _tabulate_training(names: Sequence[str], found: Sequence[Measured], words: W
         tuple(
             (
                 Cell(one.candidate),
-                *_cells(shown, one.against_training(), words),
+                *_cells(shown, one.against_training(), words, one.intervals_against_training()),
                 *(Cell(words.significant(value), value) for value in map(one.mean, medians)),
             )
             for one in found
@@ -189,7 +189,7 @@ def _tabulate_training(names: Sequence[str], found: Sequence[Measured], words: W
 
 def _tabulate_classes(names: Sequence[str], found: Sequence[Measured], words: Words) -> Table | None:
     """Set out the measures of each class that a conditional generator was asked for."""
-    body = [(one.candidate, name, scores) for one in found for name, scores in one.classes().items()]
+    body = [(one, name, scores) for one in found for name, scores in one.classes().items()]
     if not body:
         return None
     shown = [name for name in names if any(name in scores for _, _, scores in body)]
@@ -200,7 +200,10 @@ def _tabulate_classes(names: Sequence[str], found: Sequence[Measured], words: Wo
     )
     return Table(
         columns,
-        tuple((Cell(candidate), Cell(name), *_cells(shown, scores, words)) for candidate, name, scores in body),
+        tuple(
+            (Cell(one.candidate), Cell(name), *_cells(shown, scores, words, one.class_intervals(name)))
+            for one, name, scores in body
+        ),
     )
 
 

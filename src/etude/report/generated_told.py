@@ -5,14 +5,15 @@ It reads what was found of a candidate's runs, and takes the means over them.
 
 from __future__ import annotations
 
+import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from etude.core.class_names import rename_classes
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.interval import Interval
-from etude.core.study_record import LeaderboardRow, Ratio
+from etude.core.study_record import LeaderboardRow, Ratio, Verdict
 from etude.metrics.generation import CLOSEST_COPIES, GENERATION_METRICS, NEAR_COPIES, covered_by_fresh
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -23,6 +24,10 @@ TRIVIAL_WORDS = {
     "blurred": mark("training pictures, blurred"),
     "noise": mark("noise"),
 }
+_BY_NUMBER = ("fid", "coverage")
+"""Measures that compare between equal numbers of real pictures alone."""
+_AT_THE_END = re.compile(r"at its end they differ by ([\d.]+) %")
+"""Of the note that a training leaves which went on after a collapse."""
 
 
 @dataclass(frozen=True)
@@ -56,15 +61,7 @@ class Measured:
 
         Pictures differ from fold to fold, so the interval of the mean is narrower: these are on the safe side.
         """
-        found = [one.intervals for record in self.records for one in record.trivial if one.name == name]
-        shared = [metric for metric in found[0] if all(metric in entry for entry in found)] if found else []
-        return {
-            metric: Interval(
-                low=statistics.fmean(entry[metric].low for entry in found),
-                high=statistics.fmean(entry[metric].high for entry in found),
-            )
-            for metric in shared
-        }
+        return _mean_ends([one.intervals for record in self.records for one in record.trivial if one.name == name])
 
     def trivial_count(self, name: str) -> float | None:
         """Return how many pictures of a trivial generator were measured, mean over the runs; none if unknown."""
@@ -72,10 +69,20 @@ class Measured:
         return statistics.fmean(counts) if counts else None
 
     def against_training(self) -> dict[str, float]:
-        """Return the measures against the training pictures, mean over the runs."""
+        """Return the measures against the training pictures, means over the runs; what hangs on their number is not."""
         return _mean_each(
             [
                 {one.name: one.against_training for one in record.measures if one.against_training is not None}
+                for record in self.records
+            ],
+            without=_BY_NUMBER,
+        )
+
+    def intervals_against_training(self) -> dict[str, Interval]:
+        """Return their intervals over the training pictures, of the ends the means over the runs."""
+        return _mean_ends(
+            [
+                {one.name: one.interval_training for one in record.measures if one.interval_training is not None}
                 for record in self.records
             ]
         )
@@ -87,6 +94,10 @@ class Measured:
             name: _mean_each([record.classes[name] for record in self.records if name in record.classes])
             for name in names
         }
+
+    def class_intervals(self, name: str) -> dict[str, Interval]:
+        """Return the intervals of a class by measure, over held-out pictures of it, of the ends the means."""
+        return _mean_ends([record.class_intervals.get(name, {}) for record in self.records if name in record.classes])
 
 
 def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
@@ -106,10 +117,22 @@ def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
     )  # fmt: skip
 
 
-def _mean_each(scores: Sequence[dict[str, float]]) -> dict[str, float]:
+def _mean_each(scores: Sequence[dict[str, float]], without: Collection[str] = ()) -> dict[str, float]:
     """Average by name over those that have it."""
-    names = dict.fromkeys(name for entry in scores for name in entry)
+    names = [name for name in dict.fromkeys(name for entry in scores for name in entry) if name not in without]
     return {name: statistics.fmean(entry[name] for entry in scores if name in entry) for name in names}
+
+
+def _mean_ends(found: Sequence[dict[str, Interval]]) -> dict[str, Interval]:
+    """Average the ends of intervals by measure, of those measures that all have."""
+    shared = [metric for metric in found[0] if all(metric in entry for entry in found)] if found else []
+    return {
+        metric: Interval(
+            low=statistics.fmean(entry[metric].low for entry in found),
+            high=statistics.fmean(entry[metric].high for entry in found),
+        )
+        for metric in shared
+    }
 
 
 def tell_trivial(best: Measured, words: Words) -> Iterator[str]:
@@ -126,21 +149,14 @@ def tell_trivial(best: Measured, words: Words) -> Iterator[str]:
 def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
     """Say what the measures of a candidate, over all its runs, come to, for people who do not know them."""
     say = words.say
-    if collapsed := sum(bool(record.note) for record in of.records):
-        yield words.say_count(
-            "{candidate} collapsed in {n} run of {runs}: for three looks in a row its samples hardly differed.",
-            "{candidate} collapsed in {n} runs of {runs}: for three looks in a row its samples hardly differed.",
-            collapsed,
-            candidate=of.candidate,
-            runs=words.count(len(of.records)),
-        )
+    yield from _tell_collapses(of, words)
     if "kid" in of.values:
         told = words.significant(of.values["kid"])
         if (interval := of.intervals.get("kid")) is not None:
             told = _over_pictures(told, interval, words.significant, words)
         yield say("{candidate} gets a KID of {kid}.", candidate=of.candidate, kid=told)
         if interval is not None:
-            yield from _tell_nearness(interval, {name: scores["kid"] for name, scores in of.trivial().items()}, words)
+            yield from _tell_nearness(interval, of, words)
     if "coverage" in of.values:
         yield say(
             "Of the held-out photographs, {share} have one near them of as many generated pictures; of as many other "
@@ -158,18 +174,50 @@ def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
     )
 
 
-def _tell_nearness(kid: Interval, trivial: dict[str, float], words: Words) -> Iterator[str]:
-    """Say where a generator stands between blurred photographs and noise, as far as its interval shows it."""
-    if not {"blurred", "noise"} <= trivial.keys():
+def _tell_collapses(of: Measured, words: Words) -> Iterator[str]:
+    """Say in how many runs a generator collapsed, and where training went on, what came of it."""
+    notes = [record.note for record in of.records if record.note]
+    if not notes:
         return
-    if kid.high < trivial["blurred"]:
+    yield words.say_count(
+        "{candidate} collapsed in {n} run of {runs}: for three looks in a row its samples hardly differed.",
+        "{candidate} collapsed in {n} runs of {runs}: for three looks in a row its samples hardly differed.",
+        len(notes),
+        candidate=of.candidate,
+        runs=words.count(len(of.records)),
+    )
+    ends = [float(found[1]) / 100 for note in notes if (found := _AT_THE_END.search(note))]
+    if ends:
+        yield words.say(
+            "Training went on; at its end they differ by {shares} of what training pictures do.",
+            shares=words.listing(words.percent(end, 0) for end in ends),
+        )
+
+
+def _tell_nearness(kid: Interval, of: Measured, words: Words) -> Iterator[str]:
+    """Say where a generator stands beside blurred photographs and noise, as far as their intervals show it.
+
+    Intervals that do not meet are more than a comparison needs: where they do meet, nothing is said to be shown.
+    """
+    beside = {name: of.trivial_intervals(name).get("kid") for name in ("blurred", "noise")}
+    blurred, noise = beside["blurred"], beside["noise"]
+    if blurred is None or noise is None:
+        return
+    if kid.high < blurred.low:
         yield words.say("Its pictures are nearer to photographs than blurred photographs are.")
-    elif kid.low > trivial["noise"]:
-        yield words.say("Its pictures are further from photographs than noise is: nothing was learnt.")
-    elif kid.high >= trivial["noise"]:
+    elif kid.low > noise.high:
+        yield words.say("Its pictures are further from photographs than noise is.")
+    elif kid.high >= noise.low:
         yield words.say("It was not shown that its pictures are nearer to photographs than noise is.")
-    elif kid.low > trivial["blurred"]:
-        yield words.say("Its pictures are further from photographs than blurred photographs are.")
+    elif kid.low > blurred.high:
+        yield words.say(
+            "Its pictures are nearer to photographs than noise is, and further from them than blurred photographs are."
+        )
+    else:
+        yield words.say(
+            "Its pictures are nearer to photographs than noise is; it was not shown that they are nearer than blurred "
+            "photographs are."
+        )
 
 
 def _tell_copies(of: Measured, words: Words) -> Iterator[str]:
@@ -214,9 +262,11 @@ def _over_pictures(value: str, interval: Interval, write: Callable[[float], str]
 def tell_training(found: Sequence[Measured], words: Words) -> str:
     """Say what the table against the training pictures holds and how it is read."""
     told = words.say(
-        "Against the training pictures in the place of the held-out ones, mean of the runs: where the KID is much "
-        "lower than above, the generator has learnt its pictures by heart. Nearness is that of the median picture to "
-        "its nearest training picture; below the limit lie 5% of the held-out photographs."
+        "Against the training pictures in the place of the held-out ones, mean of the runs; in brackets means of the "
+        "ends of their 95% intervals. Any generator fits the pictures that it was trained on more closely than others: "
+        "whether it copies them is told by near copies. FID and coverage are left out, as they hang on the number of "
+        "pictures, which is another here. Nearness is that of the median picture to its nearest training picture; "
+        "below the limit lie 5% of the held-out photographs."
     )
     near_by = {record.near_by for one in found for record in one.records}
     if near_by <= {"ratio", "pixels", "zooms"}:
@@ -250,13 +300,31 @@ def tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
                     **names,
                 )
             continue
+        ratio = verdict.ratio
         yield words.say(
-            "{metric}: {candidate} has {ratio} times the value of {baseline} (95% over pictures: {low} to {high}).",
+            "{metric}: {candidate} has {ratio} times the value of {baseline} (95% over pictures, of these very "
+            "trainings: {low} to {high}).",
             **names,
-            ratio=words.number(verdict.ratio.value, 2),
-            low=words.number(verdict.ratio.interval.low, 2),
-            high=words.number(verdict.ratio.interval.high, 2),
-        ) + _run_by_run(verdict.ratio, words)
+            ratio=words.number(ratio.value, 2),
+            **_ends(ratio.interval, words),
+        ) + "".join(f" {told}" for told in (_over_runs(study, verdict, words), _run_by_run(ratio, words)) if told)
+
+
+def _over_runs(study: StudyResults, verdict: Verdict, words: Words) -> str:
+    """Give the interval of a ratio over other splits or seeds; empty where there is none."""
+    found = verdict.ratio and verdict.ratio.over_runs
+    if found is None:
+        return ""
+    folds = {run.fold for run in study.runs_of(verdict.candidate)}
+    if len(folds) > 1:
+        return words.say(
+            "Over splits, with other trainings and other pictures: {low} to {high}.", **_ends(found, words)
+        )
+    return words.say("Over seeds, with other trainings: {low} to {high}.", **_ends(found, words))
+
+
+def _ends(interval: Interval, words: Words) -> dict[str, str]:
+    return {"low": words.number(interval.low, 2), "high": words.number(interval.high, 2)}
 
 
 def _run_by_run(ratio: Ratio, words: Words) -> str:
@@ -264,4 +332,4 @@ def _run_by_run(ratio: Ratio, words: Words) -> str:
     if len(ratio.runs) < 2:
         return ""
     each = words.apart(words.number(one, 2) for one in ratio.runs)
-    return " " + words.say("Run by run: {ratios}.", ratios=each)
+    return words.say("Run by run: {ratios}.", ratios=each)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from etude.core.class_names import rename_classes
@@ -18,6 +19,8 @@ class Judged:
 
     told: str
     """Who judges, and how good that one is."""
+    plain: list[str]
+    """What came of it for each generator, in a sentence beside photographs."""
     table: Table
     """Generated pictures by candidate, then photographs (rows)."""
     caption: str
@@ -36,13 +39,14 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
     if not path.is_file():
         return None
     record = rename_classes(JudgementRecord.load(path), words.called)
+    missing = _unjudged(study, record, words)
     metric = MetricWords(words, record.metric, [])
     sizes = sorted({pictures.size_px for pictures in record.pictures if pictures.size_px is not None})
     told = words.say_count(
-        "{n} finished network of {candidate}, the best of the study {study}, is asked; its {metric} on its own test "
-        "pictures is {score}. Photographs are brought to {size} px first.",
-        "{n} finished networks of {candidate}, the best of the study {study}, are asked; their mean {metric} on their "
+        "{n} finished network of {candidate}, the final candidate of the study {study}, is asked; its {metric} on its "
         "own test pictures is {score}. Photographs are brought to {size} px first.",
+        "{n} finished networks of {candidate}, the final candidate of the study {study}, are asked; their mean "
+        "{metric} on their own test pictures is {score}. Photographs are brought to {size} px first.",
         record.networks,
         candidate=record.candidate,
         study=record.study,
@@ -58,7 +62,8 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
         Column(words.say("probability")),
     )
     return Judged(
-        told,
+        f"{told} {missing}".rstrip(),
+        list(_tell_plainly(record, words)),
         Table(columns, tuple(_row(pictures, words, with_size=len(sizes) > 1) for pictures in record.pictures)),
         words.say(
             "How many pictures are called what was asked about, and with what mean probability; 95% intervals over "
@@ -71,6 +76,47 @@ def gather_judged(study: StudyResults, words: Words) -> Judged | None:
             "would to a person."
         ),
     )
+
+
+def _unjudged(study: StudyResults, record: JudgementRecord, words: Words) -> str:
+    """Say that runs were finished after the judgement; empty where all were judged, or it is not known which were."""
+    finished = {ref.identity for ref in study.record.runs if ref.status == "finished"}
+    judged = finished & set(record.generators)
+    if not record.generators or judged == finished:
+        return ""
+    return words.say(
+        "It was asked about {n} of the {of} finished generators: `etude run` with the judge asks about all.",
+        n=words.count(len(judged)),
+        of=words.count(len(finished)),
+    )
+
+
+def _tell_plainly(record: JudgementRecord, words: Words) -> Iterator[str]:
+    """Say of each generator how often it is taken for the class, beside photographs of it and of others."""
+    photographs = {(one.kind, one.target, one.size_px): one for one in record.pictures if one.kind != "generated"}
+    for made in record.pictures:
+        real, other = (photographs.get((kind, made.target, made.size_px)) for kind in ("real", "other"))
+        if made.kind != "generated" or real is None or other is None:
+            continue
+        told = words.say(
+            "Of the pictures of {generator}, {share} are called {target}; of photographs of that class {real} are, of "
+            "photographs of others {other}.",
+            generator=f"{made.label}, {made.candidate}" if made.label else made.candidate,
+            share=words.percent(made.called, 0),
+            target=made.target,
+            real=words.percent(real.called, 0),
+            other=words.percent(other.called, 0),
+        )
+        if made.called_interval.low <= other.called_interval.high:
+            told += " " + words.say("It was not shown that they are called so more often than photographs of others.")
+        elif made.called_interval.high < real.called_interval.low:
+            told += " " + words.say("That is more often than photographs of others, and less often than those of it.")
+        else:
+            told += " " + words.say(
+                "That is more often than photographs of others; it was not shown that it is less often than those of "
+                "it."
+            )
+        yield told
 
 
 def _row(pictures: JudgedPictures, words: Words, *, with_size: bool) -> tuple[Cell, ...]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
-from etude.evaluate.final import final_row
+from etude.evaluate.final import asks_several, final_row
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
 from etude.report.training_told import size_of, tell_size
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
 _FOUND = 0.0005
 """An IoU below it is written as 0.0 %."""
+_SAME_TIME = 0.05
+"""Times that differ from what was given by no more than this share of it count as equal."""
 _FEW_RUNS = 3
 """With fewer, an interval over runs is wider than what it is to tell apart: of two, 9 of their deviations each way."""
 
@@ -101,8 +104,30 @@ def list_limits(
         )
         if timed
         else "",
+        _tell_times_taken(record, finished, words),
     ]
     return [limit for limit in told if limit]
+
+
+def _tell_times_taken(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> str:
+    """Say what of the time that they were given candidates took, where it differs; empty where none was given one."""
+    named, taken = record.names_without_variants, dict[str, list[float]]()
+    for run in finished:
+        budget = run.config.get("train", {}).get("budget")
+        if budget and run.steps and run.candidate in named and not asks_several(run.config.get("combine") or {}):
+            taken.setdefault(run.candidate, []).append(run.cost.seconds / budget)
+    means = sorted((statistics.fmean(shares), name) for name, shares in taken.items())
+    if len(means) < 2 or (means[0][0] > 1 - _SAME_TIME and means[-1][0] < 1 + _SAME_TIME):
+        return ""
+    (least, fast), (most, slow) = means[0], means[-1]
+    return words.say(
+        "Of the time that it was given, {fast} took {least} and {slow} {most}, the others what lies between: the "
+        "number of steps was found on a few, and the machine was not always as fast.",
+        fast=fast,
+        least=words.percent(least, 0),
+        slow=slow,
+        most=words.percent(most, 0),
+    )
 
 
 def _tell_never_found(record: StudyRecord, words: Words) -> str:

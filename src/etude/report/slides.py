@@ -100,6 +100,7 @@ _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five c
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
 _LEFT_OUT_IN = 0.4  # below a table, what it leaves out
+_MOST_JUDGED = 1  # sentences on generators beside the table of a judgement; the notes have all
 _PHOTOGRAPHS = 2  # the last rows of a judgement, with which the others are compared
 _USUAL_IN, _TWO_BESIDE_IN = 7.65, 10.5
 """Widths at which figures are drawn; from the second on two pictures with their masks stand side by side."""
@@ -416,11 +417,10 @@ def _tell_combinations(deck: Deck, combined: CombinedPart) -> None:
 
 def _tell_judged(deck: Deck, judged: Judged) -> None:
     """Write the slide on what a detector calls generated pictures."""
-    slide = deck.slide(
-        deck.words.say("What a detector sees in generated pictures"), [judged.told, judged.caption, judged.caution]
-    )
+    notes = [judged.told, *judged.plain, judged.caption, judged.caution]
+    slide = deck.slide(deck.words.say("What a detector sees in generated pictures"), notes)
     _lay(deck, slide, judged.table, 4.2, most_rows=9, last=_PHOTOGRAPHS)
-    deck.bullets(slide, [judged.told, judged.caution], (MARGIN_IN, 5.5, FULL_IN, 1.4))
+    deck.bullets(slide, [*judged.plain[:_MOST_JUDGED], judged.caution], (MARGIN_IN, 5.5, FULL_IN, 1.4))
 
 
 def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
@@ -443,7 +443,7 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     if generated.classes:
         held = say(
             "Each class that a conditional generator was asked for, against held-out photographs of that class, mean "
-            "of the runs."
+            "of the runs; in brackets means of the ends of their 95% intervals."
         )
         slide = deck.slide(say("Each class that was asked for"), [held])
         _lay(deck, slide, generated.classes, BODY_IN)

@@ -55,8 +55,9 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
-    measured: frozenset[tuple[str, str, int, str]] = frozenset()
-    """Of generators, over which features of what weights how many pictures were measured, by what nearness."""
+    measured: frozenset[tuple[str, str, int, str, int]] = frozenset()
+    """Of generators, over which features of what weights how many pictures were measured, by what nearness and the
+    rules of which format of the record."""
     sizes: frozenset[str] = frozenset()
     """Of generators, the sizes of their pictures, beside photographs of which they were measured."""
 
@@ -114,7 +115,7 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
         return _Opened(label, record, runs, split)
     records = [run.record for entries in runs.values() for run in entries]
     found = [GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE) for one in records]
-    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by) for one in found)
+    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by, one.format) for one in found)
     sizes = frozenset(str(one.config.get("prepare", {}).get("size_px")) for one in records)
     return _Opened(label, record, runs, split, measured, sizes)
 

@@ -12,7 +12,7 @@ from etude.core.records import Config
 from etude.core.registry import unknown
 from etude.models import ModelSpec
 from etude.study.merging import merge
-from etude.study.tasks import training_defaults
+from etude.study.tasks import check_generator_training, training_defaults
 from etude.train.config import TrainConfig
 
 _STEPS = 4000
@@ -62,8 +62,8 @@ class GeneratedConfig(Config):
     def _can_be_made(self) -> Self:
         if self.train.budget is not None:
             raise ValueError("train.budget must be left out for generated pictures: give train.steps.")
-        if self.train.loss not in ("hinge", "non-saturating"):
-            raise ValueError(f"train.loss must be hinge or non-saturating for a generator. Got {self.train.loss!r}.")
+        if mistakes := list(check_generator_training(self.train)):
+            raise ValueError(" ".join(mistakes))
         return self
 
     def labels(self, classes: Sequence[str], positive: str | None) -> list[int]:

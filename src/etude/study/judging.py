@@ -105,8 +105,9 @@ def judge_generators(
     ]
     row = next(row for row in judged_by.leaderboard if row.candidate == judges[0].candidate)
     found = JudgementRecord(
-        key=key, study=judged_by.name, candidate=row.candidate, metric=judged_by.metric, score=row.score or 0.0,
-        networks=len(judges), size_px=next(iter(prepares)), pictures=tuple(pictures),
+        key=key, generators=tuple(ref.identity for ref in refs), study=judged_by.name, candidate=row.candidate,
+        metric=judged_by.metric, score=row.score or 0.0, networks=len(judges), size_px=next(iter(prepares)),
+        pictures=tuple(pictures),
     )  # fmt: skip
     found.save(path)
     return found

@@ -35,7 +35,7 @@ from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.pictures import ratio_over_pictures, resampling_of
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
-from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs
+from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs, ratio_over_runs
 from etude.study.ablations import expand_ablations, written_candidates
 from etude.study.combining import count_members, list_combinations
 from etude.study.effort import training_seconds
@@ -175,7 +175,11 @@ def _compare_groups(
 def _with_ratio(verdict: Verdict, runs: Mapping[str, list[RunResult]], metric: str) -> Verdict:
     """Add the score of a candidate over that of its baseline, over the runs that both have."""
     ours, theirs = pair_runs(runs[verdict.candidate], runs[verdict.baseline])
-    return verdict.model_copy(update={"ratio": ratio_over_pictures(ours, theirs, metric)})
+    ratio = ratio_over_pictures(ours, theirs, metric)
+    if ratio is None:
+        return verdict
+    over_runs = ratio_over_runs(ours, theirs, metric)
+    return verdict.model_copy(update={"ratio": ratio.model_copy(update={"over_runs": over_runs})})
 
 
 def _sides(

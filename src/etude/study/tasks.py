@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from etude.study.file import StudyConfig
     from etude.study.resolve import Candidate
     from etude.study.yaml_text import Path as FieldPath
+    from etude.train.config import TrainConfig
 
 LADDERS: Final[dict[TaskName, dict[str, dict[str, Any]]]] = {
     "classification": {
@@ -217,33 +218,38 @@ def check_candidate(candidate: Candidate, task: TaskName) -> Iterator[str]:
 def _check_generator(candidate: Candidate) -> Iterator[str]:
     """Find what the training of a generator cannot have, sentence by sentence."""
     name, train = candidate.name, candidate.train
-    if train.loss not in _OF_GENERATORS:
-        yield f"{name}: train.loss must be {' or '.join(_OF_GENERATORS)} for a generation. Got {train.loss!r}."
+    yield from (f"{name}: {told}" for told in check_generator_training(train))
     sides = (candidate.prepare.height_px, candidate.prepare.width_px)
     if candidate.model.name in MODELS and (sides[0] != sides[1] or sides[0] not in SIDES_PX):
         known = ", ".join(map(str, SIDES_PX[:-1]))
         yield f"{name}: prepare.size_px must be a square of {known} or {SIDES_PX[-1]}. Got {list(sides)}."
     if candidate.prepare.normalize != "half":
         yield f"{name}: prepare.normalize must be half: a generator gives values from -1 to 1."
-    if train.average.name == "lookahead":
-        yield f"{name}: train.average must be none or ema for a generation. Got 'lookahead'."
-    if train.precision == "fp16":
-        yield f"{name}: train.precision must be auto, fp32 or bf16 for a generation. Got 'fp16'."
-    if train.keep != "last" or train.early_stopping is not None:
-        yield (
-            f"{name}: train.keep must be last, and early_stopping left out, for a generation: "
-            f"a dozen validation pictures cannot choose among its looks."
-        )
     if mixing := sorted({"mixup", "cutmix"} & set(candidate.augment.use)):
         yield f"{name}: augment must not mix pictures for a generation: it would learn the mixtures. Got {mixing}."
     if candidate.augment.copies:
         yield f"{name}: augment.copies must be left out for a generation: its pictures are changed anew at every step."
-    for field in ("label_smoothing", "accumulate", "class_weights", "crop_px"):
-        if getattr(train, field) != type(train).model_fields[field].default:
-            yield f"{name}: train.{field} must be left out for a generation."
     for field in ("combine", "finetune"):
         if (given := getattr(candidate, field)) != type(given)():
             yield f"{name}: {field} must be left out for a generation."
+
+
+def check_generator_training(train: TrainConfig) -> Iterator[str]:
+    """Find which fields of `train` the training of a generator cannot have, sentence by sentence."""
+    if train.loss not in _OF_GENERATORS:
+        yield f"train.loss must be {' or '.join(_OF_GENERATORS)} for a generation. Got {train.loss!r}."
+    if train.average.name == "lookahead":
+        yield "train.average must be none or ema for a generation. Got 'lookahead'."
+    if train.precision == "fp16":
+        yield "train.precision must be auto, fp32 or bf16 for a generation. Got 'fp16'."
+    if train.keep != "last" or train.early_stopping is not None:
+        yield (
+            "train.keep must be last, and early_stopping left out, for a generation: a dozen validation pictures "
+            "cannot choose among its looks."
+        )
+    for field in ("label_smoothing", "accumulate", "class_weights", "crop_px"):
+        if getattr(train, field) != type(train).model_fields[field].default:
+            yield f"train.{field} must be left out for a generation."
 
 
 def _check_generated(candidate: Candidate, task: TaskName) -> Iterator[str]:

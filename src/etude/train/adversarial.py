@@ -37,7 +37,7 @@ from etude.train.job import Job
 from etude.train.loop import now, write_history
 from etude.train.memory import device_memory_mb, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.optimizers import build_optimizer
-from etude.train.samples import spread, watched_samples, write_samples
+from etude.train.samples import Variety, watched_classes, watched_samples, write_samples
 from etude.train.schedules import lr_factor
 from etude.train.state import (
     STATE_FILE,
@@ -244,10 +244,14 @@ class Duel:
         self.swap_average()
         return samples_NCHW
 
-    def some_pictures(self) -> Tensor:
-        """Return training pictures (N, 3, H, W) in 0..255 to see how much they differ: all, or evenly spread ones."""
+    def variety(self) -> Variety:
+        """Return how much training pictures differ, by class where the generator is told it: of all, or evenly spread.
+
+        What a look saw is held against it.
+        """
         step = math.ceil(len(self.pictures_NCHW) / _COMPARED)
-        return self.pictures_NCHW[::step].float().cpu()
+        labels_N = self.labels_N[::step].cpu() if self.model.n_classes else None
+        return Variety.of_pictures(self.pictures_NCHW[::step].float().cpu() / 127.5 - 1, labels_N)
 
     @torch.no_grad()
     def settle(self) -> None:
@@ -291,7 +295,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
     step, steps = progress.history[-1]["step"] if progress.history else 0, duel.steps
     looks = math.ceil(steps / config.look_every)
     watch.run_started(job.label, *job.position, looks, steps, step)
-    real_spread = spread(duel.some_pictures() / 127.5 - 1)
+    variety, classes_N = duel.variety(), watched_classes(model, job.seed)
     note, counted = "", time.perf_counter()
 
     while step < steps and not progress.finished:
@@ -324,7 +328,7 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
                 fake_logit=fake,
                 generator_gradient=generator_gradient,
                 discriminator_gradient=discriminator_gradient,
-                diversity=spread(samples_NCHW) / real_spread if real_spread > 0 else 1.0,
+                diversity=variety.measure(samples_NCHW, classes_N),
             ),
         )
         progress.history.append(epoch.model_dump())

@@ -91,7 +91,8 @@ def _train(extra: Extra, watch: Watcher) -> None:
     job, folder = extra.job, extra.folder
     fitted = fit_generator(job, folder, watch)
     wanted = draw_wanted(fitted.model, extra.count, derive(job.seed, "training data"))
-    pictures_MHWC = torch.from_numpy(to_bytes(generate(fitted.model, wanted, job.execution)))
+    exact = replace(job.execution, precision="fp32")  # as generated pictures are measured and exported
+    pictures_MHWC = torch.from_numpy(to_bytes(generate(fitted.model, wanted, exact)))
     samples = watched_samples(fitted.model, job.execution, job.seed)
     write_samples(folder, FINAL_FILE, samples, f"{job.label} ({folder.name})")
     if fitted.note:

@@ -6,6 +6,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixe
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair
+from etude.core.interval import Interval
 from etude.core.run_record import Cost, RunRecord
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
@@ -23,6 +25,7 @@ from etude.data.prepared import PreparedSet
 from etude.evaluate.cost import measure_latency
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
+from etude.evaluate.pictures import interval_of
 from etude.figures.samples import write_grid
 from etude.metrics.copies import nearness
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
@@ -100,8 +103,8 @@ def is_measured(folder: Path, count: int, features: PictureFeatures) -> bool:
     if not path.exists():
         return False
     known = GenerationRecord.load(path)
-    measured = (known.features, known.weights, known.n_generated, known.near_by)
-    return measured == (features.name, features.weights, count, "zooms")
+    measured = (known.features, known.weights, known.n_generated, known.near_by, known.format)
+    return measured == (features.name, features.weights, count, "zooms", GenerationRecord.FORMAT)
 
 
 def measure_again(job: Job, folder: Path, features: PictureFeatures) -> None:
@@ -148,7 +151,7 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     test_set = job.parts("test")
     answers, at_N = beside(test_set, Part.TEST)
     answers.write(folder / "predictions.parquet", nearest=(ids_T[at_N].tolist(), ids_T[at_M].tolist()))
-    measures = measure_generated(answers, job.groups)
+    measures = measure_generated(answers, job.groups, training_ids=ids_T[looked_at].tolist())
     by_name = {measure.name: measure for measure in measures}
     scores["test"] = {name: by_name[name].value for name in names}
     scores["train"] = {
@@ -168,6 +171,7 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         derive(job.seed, "noise"),
         job.groups,
     )
+    by_class = dict(_by_class(job, answers, (pictures_MHWC, classes_M), test_set, train_set, looked_at))
     record = GenerationRecord(
         features=features.name,
         weights=features.weights,
@@ -177,7 +181,8 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         n_training_measured=len(training_TD),
         measures=measures,
         trivial=tuple(trivial),
-        classes=_by_class(job, answers, (pictures_MHWC, classes_M), test_set, train_set, looked_at),
+        classes={name: scores for name, (scores, _) in by_class.items()},
+        class_intervals={name: intervals for name, (_, intervals) in by_class.items()},
         near_limit=near_limit(near_N),
         nearest_generated=float(np.median(near_M)),
         nearest_real=float(np.median(near_N)),
@@ -226,12 +231,14 @@ def _by_class(
     test_set: PreparedSet,
     train_set: PreparedSet,
     looked_at: npt.NDArray[np.int64],
-) -> dict[str, dict[str, float]]:
-    """Measure each class that was asked for against held-out and training pictures of that class, if it has some."""
-    found: dict[str, dict[str, float]] = {}
+) -> Iterator[tuple[str, tuple[dict[str, float], dict[str, Interval]]]]:
+    """Measure each class that was asked for against held-out and training pictures of that class, if it has some.
+
+    Gives its name, its scores, and the intervals of those that have an honest one.
+    """
     pictures_MHWC, classes_M = generated
     if classes_M is None:
-        return found
+        return
     photographs_THWC, sets = np.asarray(train_set.pictures_NHWC), answers.sets
     for label, name in enumerate(job.classes):
         made, held_out, trained = (rows == label for rows in (classes_M, test_set.labels_N, train_set.labels_N))
@@ -246,8 +253,14 @@ def _by_class(
             sets.generated_MD[made], sets.real_ND[held_out], sets.training_TD[measured], near_M, near_N
         )  # fmt: skip
         part = GeneratedFeatures(answers.ids[held_out], answers.part, own)
-        found[name] = {metric: part.score(metric) for metric in GENERATION_METRICS}
-    return found
+        intervals = {metric: interval_of([part], metric, groups=job.groups) for metric in GENERATION_METRICS}
+        yield (
+            name,
+            (
+                {metric: part.score(metric) for metric in GENERATION_METRICS},
+                {metric: interval for metric, interval in intervals.items() if interval is not None},
+            ),
+        )
 
 
 def _record(job: Job, fitted: Generated, folder: Path, measured: _Measured) -> RunRecord:

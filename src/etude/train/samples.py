@@ -6,6 +6,7 @@ Shapes: B and N pictures, Z latent numbers, H and W pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -91,9 +92,55 @@ def spread(images_NCHW: Tensor) -> float:
     return total / (count * (count - 1)) / math.sqrt(small_ND.shape[1])
 
 
+@dataclass(frozen=True)
+class Variety:
+    """How much training pictures differ, to hold samples against: all of them, or those of each class."""
+
+    of_real: Mapping[int | None, float]
+    """Mean distance of two training pictures by class id; under None that of all."""
+
+    @classmethod
+    def of_pictures(cls, images_NCHW: Tensor, labels_N: Tensor | None) -> Variety:
+        """Take training pictures in -1..1; with labels where the generator is told the class."""
+        return cls({label: spread(images_NCHW[own]) for label, own in _classes_apart(len(images_NCHW), labels_N)})
+
+    def measure(self, samples_NCHW: Tensor, classes_N: Tensor | None) -> float:
+        """Return the mean distance of two samples over that of two training pictures.
+
+        Where samples are of classes, it is that of the class in which they differ least: a generator that gives one
+        picture for each class has collapsed, however its classes differ.
+        """
+        shares = [
+            spread(samples_NCHW[own]) / self.of_real[label]
+            for label, own in _classes_apart(len(samples_NCHW), classes_N)
+            if self.of_real.get(label, 0.0) > 0
+        ]
+        return min(shares, default=1.0)
+
+
+def _classes_apart(count: int, classes_N: Tensor | None) -> Iterator[tuple[int | None, Tensor]]:
+    """Give which pictures are of a class, for each that has two or more; without classes all of them."""
+    if classes_N is None:
+        yield None, torch.ones(count, dtype=torch.bool)
+        return
+    for label in classes_N.unique().tolist():
+        own = classes_N == label
+        if int(own.sum()) > 1:
+            yield label, own
+
+
 def watched_samples(model: Adversaries, execution: Execution, seed: int) -> Tensor:
     """Return the samples that every look shows: the same latent vectors from the first step to the last."""
-    return generate(model, draw_wanted(model, _WATCHED, derive(seed, "watched")), execution)
+    return generate(model, _watched(model, seed), execution)
+
+
+def watched_classes(model: Adversaries, seed: int) -> Tensor | None:
+    """Return the class ids of these samples; none where the generator is not conditional."""
+    return _watched(model, seed).classes_N
+
+
+def _watched(model: Adversaries, seed: int) -> Wanted:
+    return draw_wanted(model, _WATCHED, derive(seed, "watched"))
 
 
 def write_film_of(path: Path, model: Adversaries, execution: Execution, seed: int, made_by: str) -> None:

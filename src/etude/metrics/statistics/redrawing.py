@@ -48,11 +48,15 @@ class Redrawn:
     """Its values without each group in turn; none where that was not done."""
 
     def over(self, other: Self) -> Self:
-        """Return this divided by another statistic of the same draws; NaN where that is not above 0."""
+        """Return this divided by another statistic of the same draws.
+
+        Where that is not above 0 a ratio of the bootstrap is infinite, as it has grown beyond all others: to leave such
+        draws out would lower the upper end of the interval. One of the jackknife is NaN.
+        """
         return replace(
             self,
-            bootstrapped_R=_divide(self.bootstrapped_R, other.bootstrapped_R),
-            without_G=_divide(self.without_G, other.without_G),
+            bootstrapped_R=_divide(self.bootstrapped_R, other.bootstrapped_R, math.inf),
+            without_G=_divide(self.without_G, other.without_G, math.nan),
         )
 
     @classmethod
@@ -170,7 +174,9 @@ def _p_beyond_zero(value: float, drawn_R: Doubles) -> float:
     return min(p, math.erfc(abs(value) / deviation / math.sqrt(2))) if deviation > 0 else p
 
 
-def _divide(values: Doubles | None, by: Doubles | None) -> Doubles | None:
+def _divide(values: Doubles | None, by: Doubles | None, without: float) -> Doubles | None:
     if values is None or by is None:
         return None
-    return np.divide(values, by, out=np.full_like(values, np.nan), where=by > 0)
+    ratios = np.divide(values, by, out=np.full_like(values, without), where=by > 0)
+    ratios[np.isnan(values) | np.isnan(by)] = np.nan
+    return ratios
