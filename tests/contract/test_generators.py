@@ -24,7 +24,7 @@ from etude.train.adversarial import Duel, collapse_note, fit_generator, passed_c
 from etude.train.config import TrainConfig
 from etude.train.differentiable import DIFFERENTIABLE
 from etude.train.job import Job
-from etude.train.samples import draw_wanted, generate, spread, to_bytes, watched_samples
+from etude.train.samples import Variety, draw_wanted, generate, spread, to_bytes, watched_samples
 
 SMALL = {"width": 4, "most_width": 16, "latent": 8}
 RUNGS = {
@@ -189,10 +189,12 @@ def test_a_spectral_norm_is_taken_once_for_the_pictures_of_both_kinds(rung):
 
 def test_how_much_training_pictures_differ_is_seen_on_no_more_than_memory_allows(monkeypatch):
     duel = Duel(make_job(RUNGS["dcgan"]))
-    whole = duel.some_pictures()
-    assert len(whole) == len(duel.pictures_NCHW)
+    real = duel.pictures_NCHW.float() / 127.5 - 1
+    assert duel.variety().of_real == {None: spread(real)}
     monkeypatch.setattr("etude.train.adversarial._COMPARED", 4)
-    assert torch.equal(duel.some_pictures(), whole[:: -(-len(whole) // 4)])
+    assert duel.variety().of_real == {None: spread(real[:: -(-len(real) // 4)])}
+    told_classes = Duel(make_job(RUNGS["conditional"])).variety().of_real
+    assert set(told_classes) <= {0, 1, 2}
 
 
 @pytest.mark.parametrize("size_px", [8, 32])
@@ -266,6 +268,20 @@ def history(*diversities):
         Epoch.model_validate({**line, "step": 10 * number, "adversarial": {**look, "diversity": diversity}})
         for number, diversity in enumerate(diversities, 1)
     ]
+
+
+def test_one_picture_for_each_class_is_a_collapse_though_the_classes_differ():
+    real = torch.rand(60, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    labels = torch.arange(60) % 3
+    classes = torch.arange(30) * 3 // 30
+    constant = torch.tensor([-1.0, 0.0, 1.0])[classes][:, None, None, None].expand(30, 3, 16, 16)
+    assert Variety.of_pictures(real, None).measure(constant, None) > 1
+    assert Variety.of_pictures(real, labels).measure(constant, classes) == 0
+    one_collapsed = torch.where((classes == 1)[:, None, None, None], constant, real[:30])
+    apart = Variety.of_pictures(real, labels)
+    assert apart.measure(real[:30], classes) == pytest.approx(1, abs=0.2)
+    assert apart.measure(one_collapsed, classes) == 0
+    assert apart.measure(real[:1], torch.tensor([0])) == 1.0  # nothing is known of one sample
 
 
 def test_collapse_is_told_after_three_looks_and_not_before_anything_was_learnt():

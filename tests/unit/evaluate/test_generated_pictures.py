@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,8 +14,9 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated
 from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.pictures import interval_of, interval_over_pictures, ratio_over_pictures
-from etude.evaluate.verdicts import compare
+from etude.evaluate.verdicts import compare, ratio_over_runs
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets, coverage, covered_by_fresh
+from etude.metrics.statistics import Redrawing
 
 WIDTH, FOLDS = 16, 3
 PAIR = {"plain": 0.2, "better": 0.9}
@@ -78,6 +80,59 @@ def test_no_ratio_to_what_is_not_shown_to_lie_above_zero(one):
     far = runs(one, 1.0, 100.0, seed=3)  # no generated picture near any photograph
     assert ratio_over_pictures(ours, far, "density") is None
     assert ratio_over_pictures(ours, far, "near_copies") is None
+
+
+def test_a_ratio_over_folds_is_that_of_the_corrected_t_of_its_logarithms(one):
+    ours, theirs = runs(one, 0.8, 0.3, seed=1), runs(one, 0.6, 1.0, seed=2)
+    logs = [math.log(a.score("kid") / b.score("kid")) for a, b in zip(ours, theirs, strict=True)]
+    half = 4.302653 * np.std(logs, ddof=1) * math.sqrt(1 / 3 + 33 / 66)  # t of 2 degrees; a test part is half the rest
+    found = ratio_over_runs(ours, theirs, "kid")
+    assert (found.low, found.high) == pytest.approx(
+        (math.exp(np.mean(logs) - half), math.exp(np.mean(logs) + half)), rel=1e-5
+    )
+    assert ratio_over_runs(ours[:1], theirs[:1], "kid") is None
+    assert ratio_over_runs(runs(one, 1.0, 0.0, seed=2), theirs, "kid") is None  # a KID below 0 has no logarithm
+
+
+def test_seeds_of_a_fold_are_averaged_before_folds_are_compared(one):
+    ours, theirs = runs(one, 0.8, 0.3, seed=1), runs(one, 0.6, 1.0, seed=2)
+    assert ratio_over_runs([*ours, *ours], [*theirs, *theirs], "kid") == ratio_over_runs(ours, theirs, "kid")
+
+
+def test_a_draw_without_a_divisor_counts_as_a_ratio_beyond_all():
+    redrawn = Redrawing(4).draw(lambda weights_RN: weights_RN.mean(1))
+    values, divisors = np.ones(2000), np.ones(2000)
+    divisors[:60] = 0.0
+    ours, theirs = replace(redrawn, bootstrapped_R=values), replace(redrawn, bootstrapped_R=divisors)
+    assert ours.over(theirs).interval(1.0).high == math.inf
+    divisors[40:60] = 1.0  # fewer than a fortieth: the end lies below them
+    assert ours.over(theirs).interval(1.0).high == 1.0
+
+
+def test_intervals_of_ratios_cover_what_other_photographs_give(one):
+    """Three folds of 33 photographs, the trainings as they are: of 100 draws of photographs about 95 are to be met."""
+    found, values = [], []
+    rng = np.random.default_rng(4)
+    generated = {name: [scale * photographs(60, rng) + 1.0 for _ in range(FOLDS)] for name, scale in PAIR.items()}
+    for draw in range(100):
+        sides = []
+        for name in PAIR:
+            made = [
+                answers(fold, photographs(33, np.random.default_rng((draw, fold))), generated[name][fold])
+                for fold in range(FOLDS)
+            ]
+            sides.append(
+                [
+                    replace(one(np.ones(33), fold=at, ids=each.ids, recorded=False), test=each)
+                    for at, each in enumerate(made)
+                ]
+            )
+        ratio = ratio_over_pictures(*sides, "kid")
+        found.append(ratio.interval)
+        values.append(ratio.value)
+    mean = np.mean(values)
+    covered = np.mean([each.low <= mean <= each.high for each in found])
+    assert covered >= 0.88, covered
 
 
 @pytest.mark.parametrize("metric", ["kid", "fid", "density", "coverage", "diversity"])
