@@ -411,7 +411,7 @@ def test_the_gallery_corrects_by_hand_and_speaks_french(browser, bundles, pictur
     right = page.get_by_role("button", name="rouge est juste pour grey.png")
     assert right.evaluate("button => button === document.activeElement")
     page.keyboard.press("Enter")
-    until(page, "document.getElementById('status').textContent.includes('gardée comme rouge')")
+    until(page, "document.getElementById('status').textContent.includes('enregistrée comme rouge')")
     assert "confirmée" in grey.inner_text()
     page.get_by_label("Classe de grey.png").select_option("aucune des classes")
     until(page, "document.getElementById('status').textContent.includes('aucune des classes')")
