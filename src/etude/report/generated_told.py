@@ -312,7 +312,7 @@ def tell_ratios(study: StudyResults, words: Words) -> Iterator[str]:
 
 def _over_runs(study: StudyResults, verdict: Verdict, words: Words) -> str:
     """Give the interval of a ratio over other splits or seeds; empty where there is none."""
-    found = verdict.ratio and verdict.ratio.over_runs
+    found = None if verdict.ratio is None else verdict.ratio.over_runs
     if found is None:
         return ""
     folds = {run.fold for run in study.runs_of(verdict.candidate)}

@@ -123,7 +123,7 @@ def _classes_apart(count: int, classes_N: Tensor | None) -> Iterator[tuple[int |
     if classes_N is None:
         yield None, torch.ones(count, dtype=torch.bool)
         return
-    for label in classes_N.unique().tolist():
+    for label in sorted(set(classes_N.tolist())):
         own = classes_N == label
         if int(own.sum()) > 1:
             yield label, own

@@ -85,7 +85,8 @@ def test_no_ratio_to_what_is_not_shown_to_lie_above_zero(one):
 def test_a_ratio_over_folds_is_that_of_the_corrected_t_of_its_logarithms(one):
     ours, theirs = runs(one, 0.8, 0.3, seed=1), runs(one, 0.6, 1.0, seed=2)
     logs = [math.log(a.score("kid") / b.score("kid")) for a, b in zip(ours, theirs, strict=True)]
-    half = 4.302653 * np.std(logs, ddof=1) * math.sqrt(1 / 3 + 33 / 66)  # t of 2 degrees; a test part is half the rest
+    shared = 33 / ours[0].record.n_train
+    half = 4.302653 * np.std(logs, ddof=1) * math.sqrt(1 / 3 + shared)  # the t of two degrees of freedom
     found = ratio_over_runs(ours, theirs, "kid")
     assert (found.low, found.high) == pytest.approx(
         (math.exp(np.mean(logs) - half), math.exp(np.mean(logs) + half)), rel=1e-5
@@ -127,7 +128,7 @@ def test_intervals_of_ratios_cover_what_other_photographs_give(one):
                     for at, each in enumerate(made)
                 ]
             )
-        ratio = ratio_over_pictures(*sides, "kid")
+        ratio = ratio_over_pictures(*reversed(sides), "kid")
         found.append(ratio.interval)
         values.append(ratio.value)
     mean = np.mean(values)

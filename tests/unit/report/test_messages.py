@@ -146,7 +146,10 @@ def test_a_card_made_from_timms_own_record_is_told_in_french_too():
     )  # fmt: skip
     told = tell_card(card, Words("fr"))
     assert told.sentence == "some_net tel que le définit timm 1.0.31."
-    assert told.notes[0] == "Ses poids ont été appris sur des images de 224 px, redimensionnées par interpolation bicubique."
+    assert (
+        told.notes[0]
+        == "Ses poids ont été appris sur des images de 224 px, redimensionnées par interpolation bicubique."
+    )
     assert not any(ENGLISH.search(note) for note in told.notes)
 
 
