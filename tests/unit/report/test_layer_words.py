@@ -41,7 +41,7 @@ def test_a_cost_that_its_interval_does_not_show_is_not_claimed():
     assert "No cost is shown of shuffling those of a and b." in text
     assert "better" not in text
     assert "gain" not in text
-    assert "Mêler ceux de a et b n’a pas de coût qui soit montré." in tell(*rows, language="fr")
+    assert "Aucun coût n’est montré quand on permute ceux de a et b." in tell(*rows, language="fr")
     assert "of any one layer costs anything is not shown" in tell(row("a", fall=0.05, within=0.06))
     assert "costs least: 5.0 points [4.0, 6.0]" in tell(
         row("a", fall=0.31, within=0.1), row("b", fall=0.05, within=0.01)

@@ -299,7 +299,7 @@ def test_each_comparison_tells_what_the_candidate_costs_beside_its_baseline(stud
         ["×3.5", "×3.6"], ["×1.1", "×0.99"], ["×1.0", "×1.0"], ["×0.16", "×0.13"]
     ]  # fmt: skip
     assert "Beside cnn : training time ×3.5, latency of one picture ×3.6." in Page(read(study_folder)).text
-    assert "À côté de cnn : durée d’entraînement ×3,5" in Page(read(study_folder, "fr")).text
+    assert "Par rapport à cnn : durée d’entraînement ×3,5" in Page(read(study_folder, "fr")).text
     free = [row.model_copy(update={"seconds": 0.0, "latency_ms": None}) for row in record.leaderboard]
     mutate(study_folder, leaderboard=tuple(free))
     assert "Beside cnn" not in Page(read(study_folder)).text
