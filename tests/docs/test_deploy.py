@@ -64,7 +64,7 @@ def test_a_guide_names_the_limits_that_hold(name: str, comma: str, point: str, m
             "deploy.fr.md",
             (
                 "Les deux ont été écrits pour des systèmes récents",
-                "si toutes reçoivent une réponse, la nouvelle",
+                "si toutes reçoivent une réponse, c’est la nouvelle qui est fermée",
                 "se partagent un seul débit",
             ),
         ),

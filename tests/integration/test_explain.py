@@ -111,7 +111,7 @@ def test_everything_of_the_final_run_is_explained_and_stands_in_the_note(results
     right = sum(entry.n * entry.share for entry in errors.classes) / sum(entry.n for entry in errors.classes)
     assert right == pytest.approx(final_row(study).score, abs=1e-9)
     page = (folder / "explain.fr.html").read_text("utf-8")
-    for heading in ("Cartes des données", "Les erreurs, regardées"):
+    for heading in ("Cartes des données", "Les erreurs, vues de près"):
         assert heading in page
     assert "data:image/png" in page
     assert not re.search(r'(?:src|href)="https?:', (folder / "map.fr.html").read_text("utf-8"))

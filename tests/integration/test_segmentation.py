@@ -28,7 +28,7 @@ from etude.report.drawings import Artist
 from etude.report.markdown import write_markdown
 from etude.report.masks import gather_masks
 from etude.report.note import write_note
-from etude.report.reading import read_study
+from etude.report.reading import read_results, read_study
 from etude.report.words import MetricWords, Words
 from etude.study.attributions import choose_regions
 from etude.tasks.segmentation import tell_weights
@@ -101,7 +101,7 @@ def test_the_kept_page_shows_the_masks(finished: Path, tmp_path: Path, language:
     chapter = page.read_text("utf-8").partition({"en": "## Masks", "fr": "## Masques"}[language])[2]
     chapter = chapter.partition("\n## ")[0]
     names = {f"masks.{language}.webp", f"confusion.{language}.svg"}
-    study, words = read_study(finished, language), Words(language)
+    study, words = read_results(finished, language)
     masks = gather_masks(study, words, Artist(study, words, MetricWords(words, "miou")))
     if masks.curves is not None:  # none where the best is the one that does not learn
         names.add(f"classes.{language}.svg")
@@ -114,8 +114,8 @@ def test_the_kept_page_shows_the_masks(finished: Path, tmp_path: Path, language:
     record = StudyRecord.load(finished / "study.json")
     share = record.leaderboard[0].class_scores["road"]
     told = words.percent(share)
-    assert any(line.startswith("| road | " + told) for line in chapter.splitlines())
-    assert any(line.startswith("| vehicle |") for line in chapter.splitlines())
+    assert any(line.startswith(f"| {words.called('road')} | {told}") for line in chapter.splitlines())
+    assert any(line.startswith(f"| {words.called('vehicle')} |") for line in chapter.splitlines())
     first = [path.read_bytes() for path in figures]
     again = write_markdown(finished, language, to=tmp_path)[1:]
     assert [path.read_bytes() for path in again] == first

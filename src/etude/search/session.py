@@ -112,14 +112,19 @@ class Search:
         """
         self._told |= {trial.number for trial in self.trials() if trial.state != "running"}
         while True:
+            was_held = self._is_any_held()
             with self._take(may_start) as trial:
                 if trial is not None:
                     self._try(trial, evaluate)
             self._hear(heard)
             if trial is None:
-                if not any(self._is_held_here(frozen) for frozen in self._frozen()):
+                # What is held may end between the two looks, and the trials that waited for it can then be taken.
+                if not was_held and not self._is_any_held():
                     return
                 time.sleep(_POLL_S)
+
+    def _is_any_held(self) -> bool:
+        return any(self._is_held_here(frozen) for frozen in self._frozen())
 
     def trials(self) -> list[TrialRecord]:
         """Return all trials so far, in the order in which they were started."""
@@ -128,7 +133,7 @@ class Search:
     def is_over(self) -> bool:
         """Say whether all its trials are done; those of processes whose study lies elsewhere are not waited for."""
         frozen = self._frozen()
-        return not any(self._is_held_here(trial) for trial in frozen) and not self._is_left(len(frozen))
+        return not self._is_any_held() and not self._is_left(len(frozen))
 
     def record(self) -> SearchRecord:
         """Return the record of the search as it stands."""

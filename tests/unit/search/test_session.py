@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -180,6 +181,40 @@ def test_two_on_one_storage_share_the_trials(tmp_path, sampler):
         thread.join()
     assert sorted(tried) == list(range(16))
     assert searches[0].record() == searches[1].record()
+
+
+def test_a_trial_of_another_that_ends_between_two_looks_leaves_nothing_undone(tmp_path, monkeypatch):
+    """The grid waits for the random trials: the last of them may end just after one more was asked for."""
+    ours, theirs = (make_search(tmp_path, sampler="random-then-grid", trials=10) for _ in range(2))
+    begun, may_end = threading.Event(), threading.Event()
+    last = ours.task.n_random - 1
+
+    def slow_at_last(turn):
+        if turn.number == last:
+            begun.set()
+            may_end.wait(20)
+        return evaluate(turn)
+
+    def until_the_last():
+        theirs.work(slow_at_last, lambda trial: None, lambda: not begun.is_set())
+
+    thread = threading.Thread(target=until_the_last)
+    thread.start()
+    assert begun.wait(20)
+    take = ours._take
+
+    @contextlib.contextmanager
+    def take_late(may_start):
+        with take(may_start) as trial:
+            if trial is None and not may_end.is_set():
+                may_end.set()
+                thread.join()
+            yield trial
+
+    monkeypatch.setattr(ours, "_take", take_late)
+    run(ours)
+    assert ours.is_over()
+    assert ours.record().count("complete") == 10
 
 
 def test_a_storage_of_ones_own_takes_any_url(tmp_path):
