@@ -72,10 +72,18 @@ _NOT = "not "
 
 def call_classes(record: StudyRecord) -> dict[str, dict[str, str]]:
     """Return what the classes of a study and their categories are called, by language and by their own names."""
+    return {language: names for language in LANGUAGES if (names := call_classes_in(record, language))}
+
+
+def call_classes_in(record: StudyRecord, language: str) -> dict[str, str]:
+    """Return the same in one language; those that keep their names are left out.
+
+    Raises:
+        MistakeError: if the language is unknown.
+    """
     categories = [name for row in record.leaderboard for name in row.category_scores]
     given = record.config.get("data", {}).get("names") or {}
-    told = {language: name_classes([*record.classes, *categories], given, Words(language)) for language in LANGUAGES}
-    return {language: names for language, names in told.items() if names}
+    return name_classes([*record.classes, *categories], given, Words(language))
 
 
 def name_classes(classes: Iterable[str], given: Mapping[str, str | Mapping[Any, str]], words: Words) -> dict[str, str]:

@@ -17,7 +17,7 @@ from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.translated import in_language
 from etude.core.words import Part
-from etude.report.class_names import call_classes
+from etude.report.class_names import call_classes_in
 from etude.report.recorded import tell_finding
 from etude.report.words import Words
 
@@ -127,7 +127,7 @@ def read_study(folder: Path, language: str = "") -> StudyResults:
     record = record.model_copy(
         update={"question": in_language(record.questions, language) if record.questions else record.question}
     )
-    names = call_classes(record).get(language, {})
+    names = call_classes_in(record, language) if language else {}
     runs: dict[str, RunRecord] = {}
     histories: dict[str, list[Epoch]] = {}
     for ref in record.runs:
