@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -112,19 +112,19 @@ class Search:
         """
         self._told |= {trial.number for trial in self.trials() if trial.state != "running"}
         while True:
-            was_held = self._is_any_held()
+            was_held = self._is_any_held(self._frozen())
             with self._take(may_start) as trial:
                 if trial is not None:
                     self._try(trial, evaluate)
             self._hear(heard)
             if trial is None:
                 # What is held may end between the two looks, and the trials that waited for it can then be taken.
-                if not was_held and not self._is_any_held():
+                if not was_held and not self._is_any_held(self._frozen()):
                     return
                 time.sleep(_POLL_S)
 
-    def _is_any_held(self) -> bool:
-        return any(self._is_held_here(frozen) for frozen in self._frozen())
+    def _is_any_held(self, trials: Iterable[optuna.trial.FrozenTrial]) -> bool:
+        return any(self._is_held_here(trial) for trial in trials)
 
     def trials(self) -> list[TrialRecord]:
         """Return all trials so far, in the order in which they were started."""
@@ -133,7 +133,7 @@ class Search:
     def is_over(self) -> bool:
         """Say whether all its trials are done; those of processes whose study lies elsewhere are not waited for."""
         frozen = self._frozen()
-        return not self._is_any_held() and not self._is_left(len(frozen))
+        return not self._is_any_held(frozen) and not self._is_left(len(frozen))
 
     def record(self) -> SearchRecord:
         """Return the record of the search as it stands."""
