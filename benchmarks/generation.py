@@ -1,8 +1,8 @@
 """Generation: the training of the light few-shot generator, as a study does it, against a plain PyTorch loop.
 
 Both sides train the same two networks on the same pictures in memory, with the same losses, redrawing, differentiable
-augmentation and average of weights; the plain loop in float32, contiguous. They go in turns, some steps each, and the
-ratio is taken within each round. With `--profile` it says where the time of our steps goes.
+augmentation and average of weights; the plain loop in float32, contiguous, of PyTorch's own layers. They go in turns,
+some steps each, and the ratio is taken within each round. With `--profile` it says where the time of our steps goes.
 
     python benchmarks/generation.py [--size 64] [--width 32] [--batch 16] [--steps 4] [--rounds 5] [--profile]
 
@@ -22,12 +22,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from etude import Study
 from etude.core.watch import Silent
 from etude.evaluate.cost import machine_words
 from etude.models.networks.adversaries import Adversaries
+from etude.models.networks.enlarging import Doubled, FromPoint, Gate
 from etude.study.folder import StudyFolder
 from etude.study.jobs import make_job
 from etude.study.plan import Order
@@ -39,6 +40,8 @@ from etude.train.job import Job
 
 BOUND = 1.5
 AUGMENT = ("color", "translation", "cutout")
+PLAIN = {Doubled: nn.Sequential, FromPoint: nn.ConvTranspose2d, Gate: nn.GLU}
+"""Our layers, and those of PyTorch that they derive from."""
 
 
 def make_bench_job(size_px: int, width: int, batch: int, folder: Path) -> Job:
@@ -77,6 +80,8 @@ def plain_step(job: Job) -> Callable[[], None]:
     device, batch = job.execution.device, job.train.batch
     networks = job.build().to(device).train()
     assert isinstance(networks, Adversaries)
+    for layer in networks.modules():
+        layer.__class__ = PLAIN.get(type(layer), type(layer))  # type: ignore[assignment]
     generator, discriminator = networks.generator, networks.discriminator
     optimizers = [torch.optim.AdamW(net.parameters(), 2e-4, (0.5, 0.999), weight_decay=0.0)
                   for net in (generator, discriminator)]  # fmt: skip

@@ -18,6 +18,7 @@ from etude.models.networks.adversaries import (
     doublings,
     filters_of,
 )
+from etude.models.networks.enlarging import FromPoint
 
 
 def build_dcgan(params: DcganParams, n_classes: int, size_px: int) -> Adversaries:
@@ -49,7 +50,7 @@ class _Generator(nn.Module):
         self.start = LatentInput(params.latent, n_classes)
         before = channels_at(4, size_px, params.width, params.most_width)
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(self.start.n_features, before, 4, bias=False),
+            FromPoint(self.start.n_features, before, 4),
             nn.BatchNorm2d(before),
             nn.ReLU(inplace=True),
         ]

@@ -20,6 +20,7 @@ from etude.models.networks.adversaries import (
     doublings,
     filters_of,
 )
+from etude.models.networks.enlarging import Doubled, FromPoint, Gate
 
 _EXCITED = 8
 """How many times larger than the map that excites it a map is, in its side."""
@@ -46,16 +47,6 @@ def _draw_weights(layer: nn.Module) -> None:
         nn.init.orthogonal_(filters_of(layer))
 
 
-def _up(before: int, after: int) -> nn.Sequential:
-    """Twice the side: nearest pixels, a convolution, and one half of its maps opens and closes the other."""
-    return nn.Sequential(
-        nn.Upsample(scale_factor=2, mode="nearest"),
-        nn.Conv2d(before, 2 * after, 3, padding=1, bias=False),
-        nn.BatchNorm2d(2 * after),
-        nn.GLU(dim=1),
-    )
-
-
 class _Excitation(nn.Module):
     """Weigh the channels of a late map by an early one (equation 1 of the paper)."""
 
@@ -77,11 +68,9 @@ class _Generator(nn.Module):
         self.sides = doublings(size_px)
         width_at = {side: channels_at(side, size_px, params.width, params.most_width) for side in (4, *self.sides)}
         self.first = nn.Sequential(
-            nn.ConvTranspose2d(self.start.n_features, 2 * width_at[4], 4, bias=False),
-            nn.BatchNorm2d(2 * width_at[4]),
-            nn.GLU(dim=1),
+            FromPoint(self.start.n_features, 2 * width_at[4], 4), nn.BatchNorm2d(2 * width_at[4]), Gate()
         )
-        self.ups = nn.ModuleList(_up(width_at[side // 2], width_at[side]) for side in self.sides)
+        self.ups = nn.ModuleList(Doubled(width_at[side // 2], width_at[side]) for side in self.sides)
         excited = [side for side in self.sides if side // _EXCITED >= 4] if params.excitation else []
         self.excitations = nn.ModuleDict(
             {str(side): _Excitation(width_at[side // _EXCITED], width_at[side]) for side in excited}
@@ -180,6 +169,6 @@ def _redrawer(channels: int, side: int, to_px: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     while side < to_px:
         after = max(16, channels // 2)
-        layers.append(_up(channels, after))
+        layers.append(Doubled(channels, after))
         channels, side = after, 2 * side
     return nn.Sequential(*layers, nn.Conv2d(channels, 3, 3, padding=1), nn.Tanh())
