@@ -114,7 +114,7 @@ def _tell_large_classes(record: StudyRecord, words: Words) -> str:
 
 def tell_use(record: StudyRecord, words: Words) -> str:
     """Say what the network of a study is meant for, and what it is not."""
-    task, positive = record.task, record.config.get("data", {}).get("positive")
+    task, is_detector = record.task, bool(record.config.get("data", {}).get("positive"))
     if task == "generation":
         return words.say(
             "drawing pictures like those of this study; none of them is a photograph, and each must say so."
@@ -124,11 +124,11 @@ def tell_use(record: StudyRecord, words: Words) -> str:
             "pictures like those of this study, of these classes and no others: a pixel of anything else is given one "
             "of them all the same."
         )
-    if positive:
+    if is_detector:
         return words.say(
             "pictures like those of this study: whether one shows {positive}. Of what is neither {positive} nor like "
             "the other pictures of this study the answer says nothing.",
-            positive=positive,
+            positive=record.classes[1],
         )
     return words.say(
         "pictures like those of this study, of these classes and no others: a picture of anything else is given one of "

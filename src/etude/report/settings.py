@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,8 @@ from etude.report.reading import StudyResults
 _NOT_A_SETTING = ("seed", "fold", "study", "candidate", "format")
 _OR = " / "
 _SEARCHED = ("model.", "train.", "augment.", "prepare.", "finetune.")
+_UNSET = ("null", "[]", "{}")
+_LONG_FRACTION = re.compile(r"\b\d+\.\d{6,}(e-?\d+)?")
 _BUDGET, _TRAIN_ITEMS = "train.budget", "data.split.train_items"
 
 
@@ -82,14 +85,20 @@ def list_changes(before: Mapping[str, str], after: Mapping[str, str]) -> list[Ch
     """Return the fields whose values differ, in the order of the configuration.
 
     Of a group that has another name now (a model, an optimiser), only what the new one has is listed: that it lacks
-    the settings of the old one goes without saying.
+    the settings of the old one goes without saying, as do those that it leaves unset. Long fractions are rounded.
     """
     renamed = {
         name.removesuffix("name") for name in after if name.endswith(".name") and before.get(name) != after[name]
     }
     return [
-        Change(name, before.get(name, ""), after.get(name, ""))
+        Change(name, _round(before.get(name, "")), _round(after.get(name, "")))
         for name in dict.fromkeys([*before, *after])
         if before.get(name) != after.get(name)
+        and not (name not in before and after[name] in _UNSET)
         and (name in after or not any(name.startswith(group) for group in renamed))
     ]
+
+
+def _round(text: str) -> str:
+    """Round the fractions of a text that have more digits than anyone reads."""
+    return _LONG_FRACTION.sub(lambda found: f"{float(found[0]):.4g}", text)

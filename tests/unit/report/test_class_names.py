@@ -45,10 +45,10 @@ def test_the_study_file_goes_first_and_may_leave_the_rest_to_us():
 
 def test_a_detector_tells_what_is_not_the_animal():
     classes = ["not red_panda", "red_panda"]
-    assert name_classes(classes, PANDA, FR) == {"not red_panda": "autre que panda roux", "red_panda": "panda roux"}
+    assert name_classes(classes, PANDA, FR) == {"not red_panda": "sans panda roux", "red_panda": "panda roux"}
     assert name_classes(classes, PANDA, EN)["not red_panda"] == "not red panda"
     assert name_classes(classes, PANDA | {"not red_panda": {"fr": "le reste"}}, FR)["not red_panda"] == "le reste"
-    assert name_classes(["not dog", "dog"], {}, FR) == {"not dog": "autre que chien", "dog": "chien"}
+    assert name_classes(["not dog", "dog"], {}, FR) == {"not dog": "sans chien", "dog": "chien"}
 
 
 def test_french_gets_its_apostrophes():

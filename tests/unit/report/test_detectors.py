@@ -72,6 +72,11 @@ def test_the_page_of_a_repository_has_it_too(folder, tmp_path, language, heading
     assert all(f"\n| {name} |" in part for name in ("mlp", "linear"))
 
 
+def test_the_card_calls_the_animal_by_its_name(folder, tmp_path):
+    page = write_note(folder, "fr", to=tmp_path / "note.html").read_text("utf-8")
+    assert "si l’une montre disque. De ce qui n’est ni disque ni" in page
+
+
 def test_the_table_agrees_with_scikit_learn(folder):
     study, words = read_study(folder), Words("en")
     found = gather_detectors(study, words, Artist(study, words, MetricWords(words, "accuracy", [])))

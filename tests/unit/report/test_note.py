@@ -466,6 +466,17 @@ def test_what_a_candidate_changes(notes):
     assert "seed" not in rows
 
 
+def test_what_a_new_network_leaves_unset_is_no_change():
+    after = {"model.name": "mobilenet", "model.pool": "null", "model.options": "[]", "model.hidden": "0"}
+    assert [change.field for change in list_changes({"model.name": "cnn"}, after)] == ["model.name", "model.hidden"]
+    assert [change.after for change in list_changes({"model.pool": "max"}, {"model.pool": "null"})] == ["null"]
+
+
+def test_fractions_that_a_search_has_drawn_are_rounded():
+    after = {"train.lr": "0.0005312290155678309 / 0.01", "model.widths": "[16, 32]", "x": "5.367892312345e-05"}
+    assert [change.after for change in list_changes({}, after)] == ["0.0005312 / 0.01", "[16, 32]", "5.368e-05"]
+
+
 def test_a_run_of_an_earlier_version_does_not_seem_to_change_what_came_later(study_folder):
     record = StudyRecord.load(study_folder / "study.json")
     config = {**record.config, "candidates": {ref.candidate: {"combine": {"folds": None}} for ref in record.runs}}
