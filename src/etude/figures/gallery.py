@@ -13,13 +13,10 @@ import numpy as np
 
 from etude.figures.labels import height_of, wrap, wrap_each
 from etude.figures.theme import BLUE, INK, MUTED, ORANGE, SMALL_PT, TEXT_PT, WIDE_IN, new_figure
+from etude.figures.tiles import show, show_row
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_SMALL_PX = 64
-"""Pictures below this height are enlarged without smoothing."""
 
 
 def draw_contact_sheet(
@@ -47,16 +44,9 @@ def draw_contact_sheet(
     row_in = max((width_in - 1.0) / per_class, height_of(labelled, TEXT_PT) + 0.05)
     figure = new_figure(width_in, max(1, len(shown)) * row_in + 0.1)
     for line, (_, row) in enumerate(shown):
-        for column in range(per_class):
-            axes = figure.add_subplot(max(1, len(shown)), per_class, line * per_class + column + 1)
-            if column < len(row):
-                _show(axes, pictures[row[column]])
-            else:
-                axes.set_axis_off()
-            if column == 0:
-                axes.set_ylabel(
-                    labelled[line], rotation=0, ha="right", va="center", fontsize=TEXT_PT, color=INK, labelpad=6
-                )
+        axes = figure.add_subplot(len(shown), 1, line + 1)
+        show_row(axes, [pictures[place] for place in row], per_class)
+        axes.set_ylabel(labelled[line], rotation=0, ha="right", va="center", fontsize=TEXT_PT, color=INK, labelpad=6)
     return figure
 
 
@@ -94,7 +84,7 @@ def draw_answers(
     figure = new_figure(width_in, lines * (width_in / columns + height_of(told, SMALL_PT) + 0.14))
     for place, picture in enumerate(pictures):
         axes = figure.add_subplot(lines, columns, place + 1)
-        _show(axes, picture)
+        show(axes, picture)
         right = truth[place] == predicted[place]
         for spine in axes.spines.values():
             spine.set(
@@ -102,13 +92,3 @@ def draw_answers(
             )
         axes.set_xlabel(told[place], fontsize=SMALL_PT, color=MUTED if right else INK, labelpad=3)
     return figure
-
-
-def _show(axes: Axes, picture: np.ndarray) -> None:
-    """Show one picture without axes."""
-    smooth = "nearest" if picture.shape[0] < _SMALL_PX else "antialiased"
-    axes.imshow(picture, interpolation=smooth)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)

@@ -15,6 +15,7 @@ import numpy as np
 
 from etude.figures.labels import height_of, legend_columns, shorten, wrap, wrap_each
 from etude.figures.theme import INK, MUTED, SERIES, SMALL_PT, TEXT_PT, WIDE_IN, dress, new_figure, title
+from etude.figures.tiles import show, show_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,14 +40,13 @@ def draw_maps(
     row_in = max((width_in - 1.5) / columns, height_of([*names.values()], SMALL_PT) + 0.05)
     figure = new_figure(width_in, (len(maps) + 1) * row_in + 0.2)
     rows = len(maps) + 1
-    _show(figure.add_subplot(rows, columns, 1), picture_HWC)
+    ratio = picture_HWC.shape[0] / picture_HWC.shape[1]
+    show_row(figure.add_subplot(rows, 1, 1), [picture_HWC], columns, ratio=ratio)
     for line, (name, maps_CHW) in enumerate(maps.items(), 1):
         order = np.argsort(-maps_CHW.reshape(len(maps_CHW), -1).std(1), kind="stable")[:columns]
-        for column, channel in enumerate(sorted(order.tolist())):
-            axes = figure.add_subplot(rows, columns, line * columns + column + 1)
-            _show(axes, maps_CHW[channel], cmap="magma")
-            if column == 0:
-                _name_row(axes, names[name])
+        axes = figure.add_subplot(rows, 1, line + 1)
+        show_row(axes, [maps_CHW[channel] for channel in sorted(order.tolist())], columns, ratio=ratio, cmap="magma")
+        _name_row(axes, names[name])
     return figure
 
 
@@ -55,9 +55,12 @@ def draw_filters(filters_NCHW: np.ndarray, *, columns: int = 16, width_in: float
     columns = min(columns, len(filters_NCHW))
     lines = math.ceil(len(filters_NCHW) / columns)
     figure = new_figure(width_in, lines * width_in / max(columns, 8) + 0.1)
-    for place, weights_CHW in enumerate(filters_NCHW):
-        scale = max(float(np.abs(weights_CHW).max()), 1e-12)
-        _show(figure.add_subplot(lines, columns, place + 1), (weights_CHW.transpose(1, 2, 0) / scale + 1) / 2)
+    scales_N = np.maximum(np.abs(filters_NCHW).max((1, 2, 3)), 1e-12)
+    shown = [
+        (weights.transpose(1, 2, 0) / scale + 1) / 2 for weights, scale in zip(filters_NCHW, scales_N, strict=True)
+    ]
+    for line in range(lines):
+        show_row(figure.add_subplot(lines, 1, line + 1), shown[line * columns : (line + 1) * columns], columns)
     return figure
 
 
@@ -68,11 +71,11 @@ def draw_exciting(rows: Sequence[tuple[str, Sequence[np.ndarray]]], *, width_in:
     row_in = max((width_in - 1.8) / columns, height_of(names, SMALL_PT) + 0.05)
     figure = new_figure(width_in, max(1, len(rows)) * row_in + 0.1)
     for line, (_, pictures) in enumerate(rows):
-        for column, picture_HWC in enumerate(pictures):
-            axes = figure.add_subplot(max(1, len(rows)), columns, line * columns + column + 1)
-            _show(axes, picture_HWC)
-            if column == 0:
-                _name_row(axes, names[line])
+        if len(pictures) == 0:
+            continue
+        axes = figure.add_subplot(len(rows), 1, line + 1)
+        show_row(axes, pictures, columns, ratio=pictures[0].shape[0] / pictures[0].shape[1])
+        _name_row(axes, names[line])
     return figure
 
 
@@ -116,9 +119,9 @@ def draw_attributions(looks: Sequence[Look], heads: Sequence[str], *, width_in: 
             axes = figure.add_subplot(3 * bands, across, (3 * band + line) * across + column + 1)
             is_last = line == 2
             if is_last:
-                _show(axes, _brightened(look.integrated_HW), cmap="magma")
+                show(axes, _brightened(look.integrated_HW), cmap="magma")
             else:
-                _show(axes, look.picture_HWC)
+                show(axes, look.picture_HWC)
             if line == 1:
                 axes.imshow(look.cam_HW, cmap="magma", alpha=0.55)
             if look.pixels_HW is not None and not is_last:
@@ -182,11 +185,3 @@ def _color(label: int, n_classes: int) -> tuple[float, float, float]:
         return to_rgb(SERIES[label])
     red, green, blue, _ = colormaps["turbo"](label / max(1, n_classes - 1))
     return red, green, blue
-
-
-def _show(axes: Axes, picture: np.ndarray, cmap: str | None = None) -> None:
-    axes.imshow(picture, cmap=cmap, interpolation="nearest" if picture.shape[0] < 64 else "antialiased")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)

@@ -180,12 +180,12 @@ def to_pixels(figure: Figure, path: Path, dpi: int = 150) -> Path:
         path: the file without its ending, which is added.
         dpi: pixels an inch.
     """
+    from PIL import Image
+
     png, jpeg = path.with_name(f"{path.name}.png"), path.with_name(f"{path.name}.jpg")
     to_png(figure, png, dpi)
-    with writing(jpeg) as beside:
-        figure.savefig(
-            beside, format="jpg", dpi=dpi, facecolor=PAPER, pil_kwargs={"quality": _QUALITY, "subsampling": 0}
-        )
+    with Image.open(png) as drawn, writing(jpeg) as beside:  # to draw it takes longer than to read it
+        drawn.convert("RGB").save(beside, format="JPEG", quality=_QUALITY, subsampling=0, dpi=(dpi, dpi))
     larger, smaller = sorted((png, jpeg), key=lambda file: file.stat().st_size, reverse=True)
     larger.unlink()
     return smaller

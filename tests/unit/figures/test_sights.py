@@ -84,6 +84,17 @@ def test_rows_of_layers_with_long_names(width_in):
     check(draw_exciting([(f"{name}, 123", [picture] * 6) for name in names], width_in=width_in), 3)
 
 
+def test_rows_that_are_not_full_keep_the_size_of_their_pictures():
+    picture = np.zeros((30, 40, 3), np.uint8)
+    figure = draw_exciting([("whole", [picture] * 6), ("part", [picture] * 2), ("none", [])])
+    boxes_of(figure)
+    shown = [image.get_window_extent() for axes in figure.axes for image in axes.images]
+    assert len(shown) == 8
+    assert {round(box.width) for box in shown} == {round(shown[0].width)}
+    assert shown[0].height / shown[0].width == pytest.approx(30 / 40, rel=0.02)
+    assert [round(box.x0) for box in shown[6:]] == [round(box.x0) for box in shown[:2]]
+
+
 def test_what_has_room_stays_as_it_is_and_what_has_none_keeps_its_ends():
     assert shorten("terrier", 3.0, 8) == "terrier"
     short = shorten("Entlebuchersennenhund", 0.8, 8)
