@@ -5,15 +5,18 @@ Shapes: N pictures, P points of a curve.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from etude.figures.theme import MUTED, WIDE_IN, Look, belongs_to, dress, new_figure, title
+from etude.figures.labels import legend_columns, shorten
+from etude.figures.theme import MUTED, SMALL_PT, WIDE_IN, Look, belongs_to, dress, new_figure, title
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -64,13 +67,30 @@ def draw_detectors(
     columns = 1 if width_in < 5 else len(panels)
     rows = -(-len(panels) // columns)
     side_in = width_in / columns
-    figure = new_figure(width_in, rows * min(3.4, side_in + 0.25))
+    names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
+    shown = [shorten(name, width_in - 0.6, SMALL_PT) for name in names]
+    n_columns = legend_columns(shown, width_in - 0.2, SMALL_PT)
+    legend_in = math.ceil(len(names) / n_columns) * 0.17 + 0.2
+    figure = new_figure(width_in, rows * min(3.4, side_in + 0.25) + legend_in)
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, place + 1)
         _dress_panel(axes, panel, number)
         for name, line in panel.lines.items():
             _draw_line(axes, line, looks[name], has_marks=panel.has_marks)
+    handles = [_handle(looks[name]) for name in names]
+    figure.legend(handles, shown, loc="outside lower center", ncols=n_columns, frameon=False, fontsize=SMALL_PT)
     return figure
+
+
+def _handle(look: Look) -> Artist:
+    """Return what stands for a candidate in the legend."""
+    from matplotlib.lines import Line2D
+
+    line = Line2D([], [], color=look.color, linewidth=1.5)
+    if look.dash:
+        line.set_dashes(look.dash)
+    belongs_to(line, look)
+    return line
 
 
 def _draw_line(axes: Axes, line: Line, look: Look, *, has_marks: bool) -> None:

@@ -71,7 +71,7 @@ def draw_answers(
         confidence: probability of each answer, 0 to 1.
         classes: names of the classes.
         number: writes a probability as text.
-        instead_of: how a wrong answer names the truth, such as 'not {truth}'.
+        instead_of: how a wrong answer names the truth, such as 'true: {truth}'.
         columns: pictures a row.
         width_in: width in inches.
     """

@@ -18,14 +18,15 @@ def caption_detectors(detectors: Detectors, words: Words) -> dict[str, str]:
     return {
         "told": (
             say(
-                "Of the two classes {positive} is taken for the one to be found: how well it is told from {other} on "
-                "the test part, the runs of a candidate taken together.",
+                "Of the two classes {positive} is taken for the one to be found: how well the class is told from "
+                "{other} on the test part, the runs of a candidate taken together, both areas as means of the runs.",
                 positive=detectors.positive,
                 other=detectors.other,
             )
             if detectors.other
             else say(
-                "How well {positive} is told from the rest on the test part, the runs of a candidate taken together.",
+                "How well the class {positive} is told from the rest on the test part, the runs of a candidate taken "
+                "together, both areas as means of the runs.",
                 positive=detectors.positive,
             )
         )
@@ -37,11 +38,20 @@ def caption_detectors(detectors: Detectors, words: Words) -> dict[str, str]:
         ),
         "drawing": say(
             "Left: precision against recall as the threshold falls. Middle: what is rightly against what is wrongly "
-            "found; the diagonal is chance. Right: how often the answer is right where the model gives a probability; "
-            "on the diagonal it can be taken at its word. A diamond stands where a candidate works."
-        ),
+            "found; the diagonal is chance. Right: the share of {positive} among the pictures that are given a "
+            "probability; on the diagonal it can be taken at its word. A diamond stands where a candidate works.",
+            positive=detectors.positive,
+        )
+        + tell_not_drawn(detectors.n_left, words),
         "table": say("What each candidate finds."),
     }
+
+
+def tell_not_drawn(left: int, words: Words) -> str:
+    """Say, after another sentence, how many candidates a figure leaves out; nothing where it shows all."""
+    if left <= 0:
+        return ""
+    return " " + words.say_count("{n} more candidate is not drawn.", "{n} more candidates are not drawn.", left)
 
 
 def caption_errors(errors: Errors, words: Words) -> dict[str, str]:

@@ -86,7 +86,7 @@ class Book:
             )
         shown: list[object] = []
         for explanation in explanations:
-            explained = set_out(explanation, self.words)
+            explained = set_out(explanation, self.study, self.words)
             network = self._network_of(explanation.ref.candidate)
             if explained.layers is None or network in shown:
                 continue

@@ -35,7 +35,10 @@ METRIC_SENTENCES = {
         "Log loss is the mean of minus the logarithm of the probability given to the truth: it judges the probabilities and "  # noqa: E501
         "not the answers alone, and punishes wrong certainty."
     ),
-    "brier": mark("The Brier score is the mean squared distance between the probabilities and the truth."),
+    "brier": mark(
+        "The Brier score is the mean squared distance between the probabilities and the truth, summed over the "
+        "classes: 0 at best, 0.5 for one half each of two classes."
+    ),
     "ece": mark(
         "Calibration error is the mean gap between the probability that is stated and the share that is right."
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from etude.core.run_record import RunRecord
-from etude.core.study_record import Combination, LeaderboardRow
+from etude.core.study_record import Combination, LeaderboardRow, StudyRecord
 from etude.report.combinations import tell_combined
+from etude.report.explanations import tell_network
 from etude.report.reading import StudyResults
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import Words
@@ -52,8 +53,22 @@ def gather_deployment(study: StudyResults, words: Words) -> Deployment | None:
             "etude export takes {candidate}, run {run}: the first of the leaderboard, as nothing was validated.",
             **places,
         )
+    ref = next(ref for ref in record.runs if (ref.identity, ref.candidate) == (run.identity, run.candidate))
+    told_of_it = [*tell_network(study, ref, words), *_tell_ties(record, run, runs[run.candidate], words)]
     commands = tabulate_commands(record.name, record.task, words)
-    return Deployment(rows[run.candidate], [told, *_tell_threshold(run, words)], commands)
+    return Deployment(rows[run.candidate], [told, *told_of_it, *_tell_threshold(run, words)], commands)
+
+
+def _tell_ties(record: StudyRecord, run: RunRecord, runs: Sequence[RunRecord], words: Words) -> Iterator[str]:
+    """Say how many other runs are as good on validation as the one that is taken, which is the first of them."""
+    score = run.validation.get(record.metric)
+    alike = sum(other.validation.get(record.metric) == score for other in runs) - 1
+    if score is not None and alike > 0:
+        yield words.say_count(
+            "{n} other run is as good on validation; the first was taken.",
+            "{n} other runs are as good on validation; the first was taken.",
+            alike,
+        )
 
 
 def _tell_threshold(run: RunRecord, words: Words) -> Iterator[str]:

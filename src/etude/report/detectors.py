@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +30,8 @@ class Detectors:
     positive: str
     drawing: Drawing
     table: Table
-    n_drawn: int
+    n_left: int
+    """Candidates that are not drawn."""
     is_chosen: bool
     """Whether a threshold was chosen on validation."""
     other: str = ""
@@ -71,7 +72,9 @@ def gather_detectors(study: StudyResults, words: Words, artist: Artist) -> Detec
     detectors = {name: detector for name, detector in found.items() if detector is not None}
     if not detectors:
         return None
-    drawn = dict(list(detectors.items())[:_MOST_DRAWN])
+    main = study.record.names_without_variants
+    ranked = sorted(detectors, key=lambda name: (name != study.record.baseline, name not in main))[:_MOST_DRAWN]
+    drawn = {name: detector for name, detector in detectors.items() if name in ranked}
     panels = _panels(drawn, words)
     drawing = artist.draw_twice(
         "detectors",
@@ -82,7 +85,8 @@ def gather_detectors(study: StudyResults, words: Words, artist: Artist) -> Detec
     other, positive = study.record.classes
     is_asked = bool(study.record.config.get("data", {}).get("positive"))
     table = _tabulate(detectors, words)
-    return Detectors(positive, drawing, table, len(drawn), is_chosen, other="" if is_asked else other)
+    left = len(detectors) - len(drawn)
+    return Detectors(positive, drawing, table, left, is_chosen, other="" if is_asked else other)
 
 
 def _read(study: StudyResults, candidate: str) -> _Detector | None:
@@ -128,6 +132,13 @@ def _panels(detectors: dict[str, _Detector], words: Words) -> list[DetectorPanel
 
 def _tabulate(detectors: dict[str, _Detector], words: Words) -> Table:
     say = words.say
+    on_validation: list[tuple[Column, Callable[[_Detector], list[float]]]] = [
+        (Column(say("threshold"), hint=say("probability from which the answer is yes, mean over the runs")),
+         lambda detector: detector.thresholds),
+        (Column(say("temperature"), hint=say("what the logits are divided by, mean over the runs")),
+         lambda detector: detector.temperatures),
+    ]  # fmt: skip
+    chosen = [(column, read) for column, read in on_validation if any(map(read, detectors.values()))]
     columns = (
         Column(say("candidate"), numeric=False),
         Column(say("average precision")),
@@ -135,8 +146,7 @@ def _tabulate(detectors: dict[str, _Detector], words: Words) -> Table:
         Column(say("balanced accuracy")),
         Column(say("recall"), hint=say("share of the positives that is found")),
         Column(say("precision"), hint=say("share of what is found that is positive")),
-        Column(say("threshold"), hint=say("probability from which the answer is yes, mean over the runs")),
-        Column(say("temperature"), hint=say("what the logits are divided by, mean over the runs")),
+        *(column for column, _ in chosen),
     )
     rows = []
     for name, detector in detectors.items():
@@ -149,8 +159,7 @@ def _tabulate(detectors: dict[str, _Detector], words: Words) -> Table:
                 _number((recall + 1 - false_rate) / 2, words),
                 _number(recall, words),
                 _number(precision, words),
-                _number(_mean(detector.thresholds), words),
-                _number(_mean(detector.temperatures), words),
+                *(_number(_mean(read(detector)), words) for _, read in chosen),
             )
         )
     return Table(columns, tuple(rows))

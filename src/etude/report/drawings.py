@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from markupsafe import Markup
 
+from etude.core.run_record import Epoch
 from etude.core.study_record import AblationGroup, LeaderboardRow, Verdict
 from etude.figures import confusion, curves, influence, leaderboard, pareto, verdicts
 from etude.figures.theme import NARROW_IN, PAPER, VARIABLES, WIDE_IN, Look, assign_looks, to_svg
+from etude.report.captions import tell_not_drawn
 from etude.report.reading import StudyResults
 from etude.report.sentences import VERDICT_WORDS
 from etude.report.words import MetricWords, Words
@@ -105,8 +107,8 @@ class Artist:
         self.looks: dict[str, Look] = assign_looks(self.candidates, study.record.baseline)
 
     def swatches(self, at_first: int = 8) -> list[Swatch]:
-        """Return the switches of the candidates that have curves; of many, the first and the baseline are on."""
-        names = [name for name in self.candidates if self.study.histories_of(name)]
+        """Return the switches of the candidates that have curves; of many, the main ones and the baseline are on."""
+        names = [name for name in self._main_first() if self.study.histories_of(name)]
         return [
             Swatch(
                 index=(look := self.looks[name]).index,
@@ -117,6 +119,10 @@ class Artist:
             )
             for place, name in enumerate(names)
         ]
+
+    def _main_first(self) -> list[str]:
+        """Return the candidates in the order of the leaderboard, those that the study file names first."""
+        return sorted(self.candidates, key=lambda name: name not in self.record.names_without_variants)
 
     def draw_leaderboard(self, names: Sequence[str] | None = None) -> Drawing | None:
         """Draw score and intervals, of some candidates or of all."""
@@ -285,8 +291,7 @@ class Artist:
 
         Validation loss is the cross-entropy without weights: whoever trains on another has no panel.
         """
-        names = [name for name in self.candidates if name not in self._with_another_loss]
-        histories = {name: runs for name in names[:_MOST_GAPS] if (runs := self.study.histories_of(name))}
+        histories = dict(list(self._comparable_losses().items())[:_MOST_GAPS])
         if not any(line.validation_loss is not None for runs in histories.values() for run in runs for line in run):
             return None
         say = self.words.say
@@ -314,7 +319,9 @@ class Artist:
                     "pictures by heart; training loss holds augmentation and regularisation."
                 )
             )
-        if left := [name for name in self._with_another_loss if self.study.histories_of(name)]:
+            told[-1] += tell_not_drawn(len(self._comparable_losses()) - _MOST_GAPS, self.words)
+        left = [name for name in self._with_another_loss if self.study.histories_of(name)]
+        if left and self.record.task != "generation":
             told.append(
                 say(
                     "Losses are not set side by side for {names}: trained on another loss, with smoothed or mixed "
@@ -323,6 +330,11 @@ class Artist:
                 )
             )
         return " ".join(told)
+
+    def _comparable_losses(self) -> dict[str, list[list[Epoch]]]:
+        """Return the histories of the candidates that were trained on the loss which is validated."""
+        names = [name for name in self._main_first() if name not in self._with_another_loss]
+        return {name: runs for name in names if (runs := self.study.histories_of(name))}
 
     @cached_property
     def _with_another_loss(self) -> list[str]:

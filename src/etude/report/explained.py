@@ -30,5 +30,5 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
     path = explanation.folder / f"explain.{language}.html"
     page = environment().get_template("explain.html.j2")
     told = {"_": words.say, "ngettext": words.say_count, "words": words, "study": study.record.name}
-    write_text(path, page.render(**told, ref=explanation.ref, explained=set_out(explanation, words)) + "\n")
+    write_text(path, page.render(**told, ref=explanation.ref, explained=set_out(explanation, study, words)) + "\n")
     return path

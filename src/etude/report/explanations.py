@@ -14,7 +14,7 @@ from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
 from etude.report.sights import gather_chapters, has_chapters
 from etude.report.tables import Table
-from etude.report.words import Words
+from etude.report.words import MetricWords, Words
 
 FOLDER = "explain"
 
@@ -49,6 +49,8 @@ class Explained:
     """What the layers come to."""
     drawing: Sketch | None
     """The drawing of the network; none where its layers were not explained."""
+    drawing_told: str
+    """What is said below it."""
     layers: Table | None
     """Its layers, one a row; none where they were not explained."""
     kinds: list[tuple[str, str]]
@@ -91,21 +93,61 @@ def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanati
     )
 
 
-def set_out(explanation: Explanation, words: Words) -> Explained:
+def set_out(explanation: Explanation, study: StudyResults, words: Words) -> Explained:
     """Set an explanation out."""
     layers, name = explanation.layers, explanation.ref.candidate
+    drawing = draw_network(layers, words) if layers else None
     return Explained(
         source=explanation,
         heading=words.say("Layers of the final network, {candidate}", candidate=name)
         if explanation.is_of_final
         else words.say("Layers of {candidate}", candidate=name),
-        told=tell_layers(layers, words) if layers else [],
-        drawing=draw_network(layers, words) if layers else None,
+        told=[*tell_network(study, explanation.ref, words), *tell_layers(layers, words)] if layers else [],
+        drawing=drawing,
+        drawing_told=_tell_drawing(drawing, words) if drawing else "",
         layers=tabulate_layers(layers, words) if layers else None,
         kinds=kinds_of(layers, words) if layers else [],
         lacking=tell_lacking(layers, words) if layers else [],
         chapters=gather_chapters(explanation.folder, words),
     )
+
+
+def _tell_drawing(drawing: Sketch, words: Words) -> str:
+    told = words.say(
+        "From the picture (top) to the answer. The wider a bar, the larger the map; the colour is that of the kind of "
+        "layer. At the right, share of the multiply-adds."
+    )
+    return told + " " + words.say("Arcs go round residual blocks.") if drawing.has_arcs else told
+
+
+def tell_network(study: StudyResults, ref: RunRef, words: Words) -> list[str]:
+    """Say which of the networks of a candidate one is, and what it scores itself; nothing where it is the only one."""
+    runs, metric = study.runs_of(ref.candidate), study.record.metric
+    run = next((run for run in runs if (run.seed, run.fold) == (ref.seed, ref.fold)), None)
+    row = next((row for row in study.record.leaderboard if row.candidate == ref.candidate), None)
+    if run is None or row is None or row.score is None or metric not in run.test or len(runs) < 2:
+        return []
+    write = MetricWords(words, metric, [row.interval_runs]).score
+    places = {
+        "n": words.count(len(runs)),
+        "seed": ref.seed,
+        "fold": ref.fold,
+        "test": write(run.test[metric]),
+        "mean": write(row.score),
+    }
+    if ref.fold is None:
+        told = words.say(
+            "This is one network of {n}, that of seed {seed}: {test} on the test part, where the mean of all is "
+            "{mean}.",
+            **places,
+        )
+    else:
+        told = words.say(
+            "This is one network of {n}, that of seed {seed} and fold {fold}: {test} on the test part of its fold, "
+            "where the mean of all is {mean}.",
+            **places,
+        )
+    return [told]
 
 
 def explain_final(study: StudyResults, words: Words) -> Explained | None:
@@ -116,7 +158,7 @@ def explain_final(study: StudyResults, words: Words) -> Explained | None:
     found = read_explanations(study.folder, study.record)
     if not found:
         return None
-    explained = set_out(found[0], words)
+    explained = set_out(found[0], study, words)
     return explained if found[0].is_of_final else _name_other(explained, words)
 
 

@@ -22,7 +22,10 @@ _FEW_RUNS = 3
 
 def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
     """Return what is to be known to read a leaderboard."""
-    notes = [tell_choice(record, words), tell_few_runs(record, words), tell_resampling(record, words)]
+    notes = [
+        tell_choice(record, words), tell_few_runs(record, words), tell_resampling(record, words),
+        *_tell_same_runs(record, words),
+    ]  # fmt: skip
     bounded = dict.fromkeys(name for row in record.leaderboard for name in row.of_photographs)
     if bounded:
         names = words.listing(words.say(METRIC_NAMES.get(name, name)) for name in bounded)
@@ -36,6 +39,19 @@ def list_board_notes(record: StudyRecord, words: Words) -> list[str]:
             words.say("Latency is the median of the calls that were timed; their quartiles stand in brackets.")
         )
     return [note for note in notes if note]
+
+
+def _tell_same_runs(record: StudyRecord, words: Words) -> list[str]:
+    """Name candidates that are the very same runs, such as an ablation's variant that the study file names too."""
+    by_runs: dict[tuple[str, ...], list[str]] = {}
+    for row in record.leaderboard:
+        identities = tuple(ref.identity for ref in record.runs if ref.candidate == row.candidate)
+        by_runs.setdefault(identities, []).append(row.candidate)
+    return [
+        words.say("The runs of {names} are the same.", names=words.listing(names))
+        for identities, names in by_runs.items()
+        if identities and len(names) > 1
+    ]
 
 
 def tell_choice(record: StudyRecord, words: Words) -> str:

@@ -31,12 +31,20 @@ _COLORS: dict[Kind, str] = {
 }
 
 
+_ARC = "<path "  # nothing else in a drawing is a path
+
+
 @dataclass(frozen=True)
 class Sketch:
     """A drawing as SVG text, for a wide page and for a phone."""
 
     wide: Markup
     narrow: Markup
+
+    @property
+    def has_arcs(self) -> bool:
+        """Whether any arc goes round a residual block: one within a line has none."""
+        return _ARC in self.wide
 
 
 @dataclass(frozen=True)
@@ -181,7 +189,7 @@ def _arc(start: int, end: int, x: int, reach: int) -> str:
     bottom = _TOP_PX + _LINE_PX * end + 8
     far = x - min(reach, 10 + 4 * (end - start))
     return (
-        f'<path d="M {x} {top} C {far} {top}, {far} {bottom}, {x} {bottom}" fill="none" stroke="var(--series-2)" '
+        f'{_ARC}d="M {x} {top} C {far} {top}, {far} {bottom}, {x} {bottom}" fill="none" stroke="var(--series-2)" '
         f'stroke-width="1.4"/>'
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from etude.evaluate.final import final_candidate
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
+from etude.report.candidates import list_candidates
 from etude.report.captions import (
     caption_detectors,
     caption_errors,
@@ -177,6 +179,8 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "metric": metric,
         "finished": finished,
         "answer": teller.tell_answer(record),
+        "candidates": list_candidates(study, words, settings, str),
+        "trained_for": _tell_time(record, words),
         "verdict_sentences": [
             (verdict.verdict, teller.tell_with_costs(verdict, record.leaderboard)) for verdict in verdicts
         ],
@@ -228,7 +232,8 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
             tell_leaks(study, words),
         ],
         "data_sheet": list_data_sheet(study, words),
-        "limits": [*list_limits(record, finished, words, metric), *_list_remarks(record, words.language)],
+        # What its author says of a study weighs more than what is true of all.
+        "limits": [*_list_remarks(record, words.language), *list_limits(record, finished, words, metric)],
         "reference": reference,
         "reference_settings": settings.get(reference or "", {}),
         "settings": settings,
@@ -257,6 +262,16 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     }
 
 
+def _tell_time(record: StudyRecord, words: Words) -> str:
+    """Say how long all trainings took together; empty where nothing was trained."""
+    if not record.seconds:
+        return ""
+    duration = words.duration(record.seconds)
+    if record.searches:
+        return words.say("{duration} of training, searches included", duration=duration)
+    return words.say("{duration} of training", duration=duration)
+
+
 def _gather_ablations(
     record: StudyRecord, artist: Artist, teller: Teller, settings: dict[str, dict[str, str]]
 ) -> list[Ablation]:
@@ -273,12 +288,16 @@ def _gather_ablations(
         is_judged = group.vary.startswith("augment") and not is_told
         gap = gap_of(rows[group.varied], record.higher_is_better) if is_judged else None
         gained = is_judged and _has_gained(record, group.varied)
-        lead = [teller.tell_all_of(group), teller.tell_gap(group.varied, gap, has_gained=gained) if gap else ""]
+        lead = [
+            teller.tell_all_of(group),
+            teller.tell_gap(group.varied, gap, has_gained=gained) if gap else "",
+            _tell_steps(artist.study, group, artist.words),
+        ]
         parts.append(
             Ablation(
                 group=group,
                 title=teller.title_ablation(group),
-                gap=lead[0] + " " + lead[1] if all(lead) else lead[0] or lead[1],
+                gap=_join(lead),
                 sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),
@@ -292,6 +311,30 @@ def _gather_ablations(
             )
         )
     return parts
+
+
+def _join(sentences: Iterable[str]) -> str:
+    """Set sentences side by side, and leave those that are HTML what they are; empty ones are left out."""
+    told, *others = [sentence for sentence in sentences if sentence] or [""]
+    for other in others:
+        told = told + " " + other
+    return told
+
+
+def _tell_steps(study: StudyResults, group: AblationGroup, words: Words) -> str:
+    """Say where the length of the training goes with what is varied; empty where it does not, or is what is varied."""
+    steps = {
+        name: round(statistics.fmean(run.steps for run in runs))
+        for name in (group.of, *group.candidates)
+        if (runs := study.runs_of(name))
+    }
+    if group.vary.startswith("train.") or not steps or max(steps.values()) <= 1.05 * min(steps.values()):
+        return ""
+    return words.say(
+        "The length of the training varies too, by the pictures there are: from {least} to {most} steps.",
+        least=words.count(min(steps.values())),
+        most=words.count(max(steps.values())),
+    )
 
 
 def _has_gained(record: StudyRecord, varied: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from etude.report.words import Words
 
 MOST_LAYERS = 80
 """A table of more layers fills pages that nobody reads: the HTML has it."""
+_LONG_WORD = 16
+_AFTER_SIGN = re.compile(r"[._=/]+(?=\w)")
 _LONG_NAME, _FEWEST_COLUMNS = 30, 4
 """Letters from which a name in the first column would break into three lines; columns that a part has at the least."""
 _TEXT_WIDTH_IN, _MOST_HEIGHT_IN = 6.7, 8.4  # of a page: a taller figure would be cut
@@ -113,6 +116,17 @@ def as_string(text: object) -> str:
     return f'"{escaped}"'
 
 
+def as_cell(text: object) -> str:
+    r"""Write the text of a cell as a string: names that are long without a space may break after a sign.
+
+    >>> as_cell("model.depth"), as_cell("train.optimizer.lr") == '"train.\u200boptimizer.\u200blr"'
+    ('"model.depth"', True)
+    """
+    words = [_AFTER_SIGN.sub("\\g<0>\N{ZERO WIDTH SPACE}", word) if len(word) > _LONG_WORD else word
+             for word in str(text).split(" ")]  # fmt: skip
+    return as_string(" ".join(words))
+
+
 def as_text(text: object) -> str:
     """Write a text so that Typst sets it as it is, whatever signs it holds."""
     return f"#{as_string(text)};"
@@ -153,4 +167,4 @@ class _Plates:
 
 @cache
 def _environment() -> Environment:
-    return make_environment(autoescape=False, s=as_string, t=as_text)
+    return make_environment(autoescape=False, s=as_string, t=as_text, c=as_cell)

@@ -49,7 +49,7 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
     hopeless = [v for v in missed if metric.in_percent and (v.smallest_detectable or 0.0) >= 1]
     missed = [v for v in missed if v not in hopeless]
     more = (
-        words.say("more draws of the folds (data.split.repeats) would tell.")
+        words.say("more draws of the folds (data.split.repeats) narrow that a little, more pictures do so further.")
         if record.n_folds > 1
         else words.say("more seeds would tell.")
     )
@@ -65,8 +65,8 @@ def tell_proposals(study: StudyResults, words: Words, metric: MetricWords) -> li
     if missed:
         said.append(
             words.say_count(
-                "{n} comparison showed no difference, though one of {least} could have gone unseen: {more}",
-                "{n} comparisons showed no difference, though one of {least} could have gone unseen: {more}",
+                "{n} comparison showed no difference; 8 times in 10 one of {least} would have been shown: {more}",
+                "{n} comparisons showed no difference; 8 times in 10 one of {least} would have been shown: {more}",
                 len(missed),
                 least=_tell_ends([v.smallest_detectable or 0.0 for v in missed], words, metric),
                 more=more,
@@ -95,7 +95,7 @@ def _tell_confusions(counts_KK: np.ndarray, record: StudyRecord, words: Words) -
         return [
             words.say(
                 "{truth} is most often taken for {predicted} ({share} of the class): look at these pictures first, and "
-                "gather more of both.",
+                "gather more pictures of both classes.",
                 **places,
             )
         ]

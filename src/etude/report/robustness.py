@@ -24,12 +24,12 @@ CORRUPTION_NAMES = {
 _Slices = Literal["classes", "groups"]
 _WORST: dict[_Slices, str] = {
     "classes": mark(
-        "{candidate}: of the class {name}, {corrupted} of the pictures are recognised under corruption, and {clean} as "
-        "they are; no class does worse."
+        "{candidate}: under corruption the class {name} does worst: {corrupted} of its pictures are recognised, and "
+        "{clean} as they are."
     ),
     "groups": mark(
-        "{candidate}: of the group {name}, {corrupted} of the pictures are recognised under corruption, and {clean} as "
-        "they are; no group of at least five pictures does worse."
+        "{candidate}: of the groups of at least five pictures {name} does worst under corruption: {corrupted} of its "
+        "pictures are recognised, and {clean} as they are."
     ),
 }
 """What is said of the slice that suffers most, by kind of slice."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import SearchSummary, StudyRecord, VerdictWord
@@ -32,6 +34,10 @@ class SearchPart:
     """History, settings side by side and importance, each with what it shows."""
 
 
+_FEW_DRAWS: Final = 20
+"""Random trials below which importances are said to be guesses."""
+
+
 def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
     """Set out each search of the study whose record is there.
 
@@ -45,10 +51,11 @@ def gather_searches(artist: Artist, teller: Teller) -> list[SearchPart]:
         if not records:
             continue
         verdict = study.record.verdict_on(summary)
+        told = [tell_cost(summary, study.record, words), _tell_folds(summary, words), _tell_draws(records, words)]
         parts.append(
             SearchPart(
                 summary=summary,
-                cost=" ".join(filter(None, (tell_cost(summary, study.record, words), _tell_folds(summary, words)))),
+                cost=" ".join(filter(None, told)),
                 gain=(verdict.verdict, teller.tell_verdict(verdict)) if verdict else None,
                 settings=_tabulate(records, words),
                 drawings=_draw(records, artist, f"search-{place}"),
@@ -94,6 +101,32 @@ def _tell_folds(summary: SearchSummary, words: Words) -> str:
     return words.say(
         "With folds each fold has a search of its own, on its own training and validation part. The figures show all of "  # noqa: E501
         "them: a line of the best so far, an orange line and a point of importance for each."
+    )
+
+
+def _tell_draws(records: Sequence[SearchRecord], words: Words) -> str:
+    """Say how many settings were drawn at random, and how many lie around the best; empty where all were alike."""
+    drawn = [[trial for trial in record.trials if trial.phase == "random"] for record in records]
+    n_drawn, n_near = len(drawn[0]), sum(trial.phase == "grid" for trial in records[0].trials)
+    if not n_drawn or not n_near:
+        return ""
+    told = words.say(
+        "{n} settings were drawn at random, {near} lie around the best of them.",
+        n=words.count(n_drawn),
+        near=words.count(n_near),
+    )
+    if len(records) > 1 and all([trial.settings for trial in own] == [t.settings for t in drawn[0]] for own in drawn):
+        told += " " + words.say("Those drawn at random are the same in every fold.")
+    return told
+
+
+def _tell_few(records: Sequence[SearchRecord], words: Words) -> str:
+    """Say, after another sentence, that importances over few trials are guesses; nothing of many."""
+    n_drawn = min(sum(trial.phase == "random" for trial in record.trials) for record in records)
+    if n_drawn >= _FEW_DRAWS:
+        return ""
+    return " " + words.say_count(
+        "Over {n} trial they are no more than a guess.", "Over {n} trials they are no more than a guess.", n_drawn
     )
 
 
@@ -210,6 +243,7 @@ def _draw(found: list[SearchRecord], artist: Artist, name: str) -> list[tuple[Dr
                         "Over the trials that were drawn at random: those around the best keep most fields at its "
                         "values, and would make these fields seem to matter."
                     )
+                    + _tell_few(records, artist.words)
                     if records[0].importances_of == "random"
                     else ""
                 ),

@@ -138,7 +138,7 @@ class Teller:
         if self.metric.in_percent and verdict.smallest_detectable >= 1:
             return text + " " + self.words.say("So few runs could hardly have shown any difference.")
         least = self.metric.points(verdict.smallest_detectable)
-        return text + " " + self.words.say("A gain below {least} would mostly have gone unseen.", least=least)
+        return text + " " + self.words.say("A true gain of {least} would have been shown 8 times in 10.", least=least)
 
     def _tell_why_nothing(self, verdict: Verdict) -> str:
         """Write why nothing is shown though the interval leaves zero out; empty where it does not."""
@@ -160,14 +160,14 @@ class Teller:
         interval = self.metric.interval(verdict.pictures.low, verdict.pictures.high)
         if verdict.method == "corrected resampled t":
             told = self.words.say(
-                "Over the test pictures alone the interval is {interval}: these networks differ on them; whether "
-                "networks trained on other pictures would differ is not shown.",
+                "Over the test pictures alone the interval, which is not corrected, is {interval}: these networks "
+                "differ on them; that networks trained on other pictures would is not shown.",
                 interval=interval,
             )
         else:
             told = self.words.say(
-                "Over the test pictures alone the interval is {interval}: these networks differ on them; whether "
-                "networks of other seeds would differ is not shown.",
+                "Over the test pictures alone the interval, which is not corrected, is {interval}: these networks "
+                "differ on them; that networks of other seeds would is not shown.",
                 interval=interval,
             )
         return f" {told}"
@@ -188,7 +188,7 @@ class Teller:
         if not record.verdicts:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference."), *times]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
-            sentences += self._tell_comparisons(own, record.baseline)
+            sentences += [*self._tell_comparisons(own, record.baseline), *self._tell_not_compared(record)]
         return [*sentences, *self._tell_ablations(record), *times]
 
     def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:
@@ -200,6 +200,18 @@ class Teller:
         if worse := by_word["worse"]:
             sentences.append(self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse)))
         return sentences
+
+    def _tell_not_compared(self, record: StudyRecord) -> Iterator[str]:
+        """Write that the first two were not compared with each other, where neither is the baseline."""
+        scored = [row.candidate for row in record.leaderboard if row.score is not None]
+        first, *others = [name for name in scored if name in record.names_without_variants] or [""]
+        if not others or record.baseline in (None, first, others[0]):
+            return
+        yield self.words.say(
+            "{first} and {second} were not compared with each other: --set baseline={plain} does, and trains nothing "
+            "anew.",
+            first=self.name(first), second=self.name(others[0]), plain=others[0],
+        )  # fmt: skip
 
     def _tell_ablations(self, record: StudyRecord) -> Iterator[str]:
         """Write which variants of each ablation gain, then of which fields none does."""
@@ -276,8 +288,8 @@ class Teller:
         }
         if gap.is_overfit:
             return self.words.say(
-                "{baseline} reaches {train} on its training pictures and {test} on the test part: it overfits, so an "
-                "augmentation has something to gain.",
+                "{baseline} reaches {train} on its training pictures and {test} on the test part: it overfits, which "
+                "augmentation is meant to lessen.",
                 **places,
             )
         if has_gained:

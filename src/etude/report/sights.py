@@ -157,6 +157,14 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
     for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
+    if 0 < record.n_test < record.n:
+        told.append(
+            say(
+                "The maps show {n} pictures of all parts, most of which the network learnt from; the table is of the "
+                "test part alone.",
+                n=words.count(record.n),
+            )
+        )
     if 0 < record.n_judged < record.n_test:
         told.append(
             say(
@@ -208,15 +216,21 @@ def _tell_apart(found: Sequence[ClassSeparation], chance: dict[str, float], open
         "apart": words.listing(name_few(apart, words)),
         "mixed": words.listing(name_few(mixed, words)),
     }
-    if apart and mixed:
-        return words.say("{opening}, these classes stand apart: {apart}; these do not: {mixed}.", **places)
+    if mixed and len(mixed) == len(found):
+        return words.say("{opening}, no class stands apart.", opening=opening)
+    if not apart and not mixed:
+        return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
+    told = words.say("{opening}, no class was shown to stand apart.", opening=opening)
     if apart:
-        return words.say("{opening}, these classes stand apart: {apart}.", **places)
+        told = words.say_count(
+            "{opening}, one class stands apart: {apart}.",
+            "{opening}, {n} classes stand apart: {apart}.",
+            len(apart),
+            **places,
+        )
     if mixed:
-        if len(mixed) == len(found):
-            return words.say("{opening}, no class stands apart.", opening=opening)
-        return words.say("{opening}, no class was shown to stand apart; these do not: {mixed}.", **places)
-    return words.say("{opening}, no class was shown to stand apart, nor to be mixed with the others.", **places)
+        told += " " + words.say_count("One does not: {mixed}.", "{n} do not: {mixed}.", len(mixed), **places)
+    return told
 
 
 def _tabulate_separation(
@@ -262,15 +276,15 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
             "hardest",
             [entry.picture for entry in record.hardest],
             say("The hardest pictures"),
-            say("Pictures whose label got the least probability, in the mean over the runs."),
+            say("Pictures whose label got the least probability, in the mean over the runs.")
+            if record.n_runs > 1
+            else say("Pictures whose label got the least probability."),
         ),
         (
             "mislabelled",
-            [entry.picture for entry in record.mislabelled],
+            [entry.picture for entry in record.mislabelled] if record.n_runs > 1 else [],  # else its mistakes again
             say("Labels that look wrong"),
-            say(
-                "Every run gives the same sure answer, and it is not the label: look at these before blaming the network."  # noqa: E501
-            ),
+            say("Every run gives the same sure answer, and it is not the label: one of the two is wrong."),
         ),
     ]
     for name, pictures, label, caption in kinds:
@@ -345,7 +359,7 @@ def _draw_gallery(pictures: np.ndarray, refs: Sequence[PictureRef], words: Words
     return draw_answers(
         list(pictures), [names.index(ref.truth) for ref in refs], [names.index(ref.answer) for ref in refs],
         [ref.probability for ref in refs], names, number=lambda value: words.percent(value, 0),
-        instead_of=words.say("not {truth}", truth="{truth}"), columns=6 if width_in > 5 else 3, width_in=width_in,
+        instead_of=words.say("true: {truth}", truth="{truth}"), columns=6 if width_in > 5 else 3, width_in=width_in,
     )  # fmt: skip
 
 

@@ -25,8 +25,7 @@ from etude.report.generated import GeneratedPictures
 from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
 from etude.report.limits import tell_choice, tell_few_runs
-from etude.report.note import Errors, gather
-from etude.report.path import tell_runs, tell_trials
+from etude.report.note import Ablation, Errors, gather
 from etude.report.proposals import tell_proposals
 from etude.report.published import PublishedPart
 from etude.report.reading import StudyResults, read_results
@@ -95,7 +94,7 @@ def _tell_size(row: LeaderboardRow, words: Words) -> str:
 _BOX = (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN)
 _LEFT = (MARGIN_IN, TOP_IN, 5.2, BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
-_MOST_NOTED, _MOST_SEARCHES, _MOST_ABLATIONS, _MOST_LIMITS = 60, 4, 6, 6
+_MOST_SEARCHES, _MOST_ABLATIONS, _MOST_LIMITS = 4, 6, 6
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
@@ -172,8 +171,8 @@ def _tell_pictures(deck: Deck, study: StudyResults) -> None:
 def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: MetricWords) -> None:
     record, words = study.record, deck.words
     say = words.say
-    path = [say("{name}: {told}", name=label, told=sentence) for label, sentence in tell_runs(study, words, metric)]
-    slide = deck.slide(say("The leaderboard"), [*told["answer"], say("The path, run by run:"), *path[:_MOST_NOTED]])
+    by_run = say("The path, run by run, is in the notebook.")
+    slide = deck.slide(say("The leaderboard"), [*told["answer"], told["chosen_told"], by_run])
     left = deck.table(slide, pick_columns(told["leaderboard"], 7), (*_BOX[:3], 4.95), most_rows=11)
     rest = words.say_count("{n} other candidate", "{n} other candidates", left) if left > 0 else ""
     below = " · ".join(filter(None, [rest, tell_few_runs(record, words)]))
@@ -198,7 +197,7 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.bullets(slide, [*told["answer"][:4], told["correction"]], _LEFT)
     shown_ablations = told["ablations"][:_MOST_ABLATIONS]
     for ablation in shown_ablations:
-        more = _tell_left(len(told["ablations"]) - _MOST_ABLATIONS, words) if ablation is shown_ablations[-1] else []
+        more = _tell_left_ablations(told["ablations"], words) if ablation is shown_ablations[-1] else []
         sentences = [sentence for _, sentence in ablation.sentences]
         slide = deck.slide(
             ablation.title, [*filter(None, [ablation.gap]), *sentences, *filter(None, [told["ablation_correction"]])]
@@ -206,10 +205,8 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         deck.picture(slide, ablation.influence or ablation.drawing, _RIGHT, width_in=5.2)
         deck.bullets(slide, [ablation.gap, *sentences[:5], *_tell_left(len(sentences) - 5, words), *more], _LEFT)
     for search in (shown_searches := told["searches"][:_MOST_SEARCHES]):
-        trials = tell_trials(study, words, metric, search.summary.candidate)
         more = _tell_left(len(told["searches"]) - _MOST_SEARCHES, words) if search is shown_searches[-1] else []
-        notes = [say("{name}: {told}", name=label, told=sentence) for label, sentence in trials[:_MOST_NOTED]]
-        _tell_search(deck, search, [*notes, *_tell_left(len(trials) - _MOST_NOTED, words)], more)
+        _tell_search(deck, search, [say("The trials, one by one, are in the notebook.")], more)
     if told["transfer"]:
         _tell_transfer(deck, told["transfer"])
     if told["combinations"]:
@@ -274,7 +271,10 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         slide = deck.slide(say("Each class"), [told["metric_why"]])
         _lay(deck, slide, masks.few, BODY_IN)
     if told["detectors"]:
-        deck.picture(deck.slide(say("As a detector"), [told["metric_why"]]), told["detectors"].drawing, _BOX)
+        captions = told["captions"]["detectors"]
+        deck.picture(
+            deck.slide(say("As a detector"), [captions["told"], captions["drawing"]]), told["detectors"].drawing, _BOX
+        )
     if told["robustness"]:
         slide = deck.slide(say("When pictures are worse"), told["robustness"].sentences)
         _lay(deck, slide, told["robustness"].table, BODY_IN, most_rows=9)
@@ -363,6 +363,12 @@ def _tell_published(deck: Deck, published: PublishedPart) -> None:
 def _tell_left(left: int, words: Words) -> list[str]:
     """Say how many things more the note holds; nothing where none is left."""
     return [words.say_count("{n} more is in the note", "{n} more are in the note", left)] if left > 0 else []
+
+
+def _tell_left_ablations(ablations: Sequence[Ablation], words: Words) -> list[str]:
+    """Name the ablations that have no slide; nothing where each has one."""
+    left = [ablation.title for ablation in ablations[_MOST_ABLATIONS:]]
+    return [words.say("In the note besides: {ablations}.", ablations=words.listing(left))] if left else []
 
 
 def _lay(deck: Deck, slide: Any, table: Table, height_in: float, *, most_rows: int = 0, last: int = 0) -> None:  # noqa: ANN401

@@ -21,10 +21,12 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
         Column(say("candidate"), numeric=False),
         Column(say("network"), numeric=False),
         Column(say("size in training"), hint=say("height × width in pixels: of windows, where those are learnt from")),
-        Column(say("training pictures")),
+        Column(say("training pictures"), hint=say("with the copies that were made before training")),
         Column(say("steps"), hint=say("optimiser steps, mean of a run")),
     ]
-    picks: list[Callable[[RunRecord], int]] = [lambda run: run.n_train, lambda run: run.steps]
+    picks: list[Callable[[RunRecord], int]] = [
+        lambda run: run.n_train * max(1, (run.config.get("augment") or {}).get("copies") or 1), lambda run: run.steps,
+    ]  # fmt: skip
     if study.record.task != "generation":  # a generator has looks, and no epochs
         columns.append(Column(say("epochs"), hint=say("mean of a run")))
         picks.append(lambda run: run.epochs)

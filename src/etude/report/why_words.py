@@ -33,7 +33,7 @@ def tell_why(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapter
     rows = []
     for n, entry in enumerate(record.pictures if arrays else ()):
         label = f"{entry.picture.answer} {words.percent(entry.picture.probability, 0)}"
-        label += "" if entry.is_right else "\n" + say("not {truth}", truth=entry.picture.truth)
+        label += "" if entry.is_right else "\n" + say("true: {truth}", truth=entry.picture.truth)
         cam_HW, integrated_HW = (arrays[f"{name}.{n}"].astype(np.float32) for name in ("grad_cam", "integrated"))
         rows.append(Look(label, arrays["pictures"][n], cam_HW, integrated_HW, arrays.get(f"pixels.{n}")))
     heads = [say("picture"), "Grad-CAM", say("integrated gradients")]

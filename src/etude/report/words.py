@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from functools import cached_property
 
 from babel import Locale
@@ -89,8 +89,9 @@ class Words:
     def number(self, value: float, decimals: int = 0) -> str:
         """Write a number with exactly so many decimals."""
         pattern = "#,##0" + ("." + "0" * decimals if decimals else "")
-        rounded = round(value, decimals) + 0.0  # + 0.0 turns -0.0 into 0.0
-        return format_decimal(rounded, format=pattern, locale=self.locale).replace("-", "\N{MINUS SIGN}")
+        return format_decimal(_round(value, decimals), format=pattern, locale=self.locale).replace(
+            "-", "\N{MINUS SIGN}"
+        )
 
     def tick(self, value: float) -> str:
         """Write a number with as few decimals as it needs, at most seven."""
@@ -292,6 +293,14 @@ class MetricWords:
         """Write a difference with its sign, without unit."""
         text = self.bare(value)
         return "+" + text if value > 0 and not self.reads_zero(value) else text
+
+
+def _round(value: float, decimals: int) -> Decimal | float:
+    """Round half away from zero, so that a share and the same in percent read alike: 0.7275 is 72.8 % and 0.728."""
+    if not math.isfinite(value):
+        return value
+    clean = Decimal(repr(round(float(value), decimals + 6)))  # 72.74999999999999 is what 100 times 0.7275 comes to
+    return clean.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0  # + 0 turns -0 into 0
 
 
 def _is_zero(number: str) -> bool:

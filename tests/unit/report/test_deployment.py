@@ -53,17 +53,31 @@ def test_it_is_the_run_that_export_takes_that_is_named(study_folder):
     assert "takes cnn, run cnn-0001: the candidate with the best mean on validation" in deployment.told[0]
 
 
+def test_it_tells_what_the_network_that_is_taken_scores_itself(study_folder):
+    """Its mean over folds stood everywhere, and nobody read that the delivered network was the worst of them on test."""
+    told = gather_deployment(read_study(study_folder), Words("en")).told
+    assert told[1] == (
+        "This is one network of 2, that of seed 1: 81.7% on the test part, where the mean of all is 81.3%."
+    )
+    best = next(RunRecord.load(path) for path in study_folder.glob("runs/resnet-*/run.json"))
+    change_runs(study_folder, "resnet-*", validation=best.validation)
+    assert (
+        "1 other run is as good on validation; the first was taken."
+        in gather_deployment(read_study(study_folder), Words("en")).told
+    )
+
+
 def test_a_detector_tells_from_which_probability_it_says_yes(study_folder):
     pair = {"classes": ("other", "elephant")}
     change_runs(study_folder, "*", threshold=0.317, **pair)
-    assert gather_deployment(read_study(study_folder), Words("fr")).told[1].replace("\xa0", " ") == (
+    assert gather_deployment(read_study(study_folder), Words("fr")).told[-1].replace("\xa0", " ") == (
         "Il répond elephant à partir d’une probabilité de 0,317, choisie en validation."
     )
     change_runs(study_folder, "*", threshold=None, **pair)
-    assert len(gather_deployment(read_study(study_folder), Words("fr")).told) == 1, "two classes, and no detector"
+    assert len(gather_deployment(read_study(study_folder), Words("fr")).told) == 2, "two classes, and no detector"
     config = next(iter(read_study(study_folder).runs.values())).config
     change_runs(study_folder, "*", config=config | {"data": config["data"] | {"positive": "elephant"}})
-    assert "one half" in gather_deployment(read_study(study_folder), Words("en")).told[1]
+    assert "one half" in gather_deployment(read_study(study_folder), Words("en")).told[-1]
 
 
 def test_where_one_file_cannot_answer_no_command_is_given(study_folder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from etude.evaluate.predictions import Predictions
 from etude.figures.detectors import DetectorPanel, Line, draw_detectors
 from etude.figures.theme import NARROW_IN, WIDE_IN, Look
 from etude.metrics.calibration import reliability_of_positive
+from etude.report.captions import caption_detectors
 from etude.report.detectors import gather_detectors
 from etude.report.drawings import Artist
 from etude.report.markdown import write_markdown
@@ -93,6 +95,36 @@ def test_the_table_agrees_with_scikit_learn(folder):
         assert row[5].sort == pytest.approx(precision_score(truth, labels))
         assert row[6].sort == pytest.approx(np.mean([run.threshold for run in runs]))
         assert row[7].sort == pytest.approx(np.mean([run.temperature for run in runs]))
+
+
+def test_of_many_candidates_the_baseline_and_those_of_the_file_are_drawn(folder):
+    study, words = read_study(folder), Words("en")
+    (row, *others), refs = study.record.leaderboard, [ref for ref in study.record.runs if ref.candidate == "mlp"]
+    names = [f"mlp{n}" for n in range(8)]
+    record = study.record.model_copy(
+        update={
+            "leaderboard": (*(row.model_copy(update={"candidate": name}) for name in names), row, *others),
+            "runs": (*study.record.runs, *(r.model_copy(update={"candidate": name}) for name in names for r in refs)),
+            "baseline": "linear",
+        }
+    )
+    study = replace(study, record=record)
+    found = gather_detectors(study, words, Artist(study, words, MetricWords(words, "accuracy", [])))
+    shown = [text.get_text() for text in found.drawing.draw(WIDE_IN).legends[0].get_texts()]
+    assert (len(shown), found.n_left) == (6, 4)
+    assert "linear" in shown
+    assert caption_detectors(found, words)["drawing"].endswith("4 more candidates are not drawn.")
+
+
+def test_what_nobody_chose_has_no_column(folder):
+    study, words = read_study(folder), Words("en")
+    runs = {name: run.model_copy(update={"temperature": None}) for name, run in study.runs.items()}
+    study = replace(study, runs=runs)
+    table = gather_detectors(study, words, Artist(study, words, MetricWords(words, "accuracy", []))).table
+    headings = [column.heading for column in table.columns]
+    assert "threshold" in headings
+    assert "temperature" not in headings
+    assert all(len(cells) == len(headings) for cells in table.rows)
 
 
 def test_reliability_counts_every_picture_once():

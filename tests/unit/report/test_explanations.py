@@ -170,7 +170,7 @@ def test_tables_of_maps_and_errors_stand_without_their_arrays(tmp_path):
     assert "The picture is test/1" in sight.told[0]
     assert not any("no filters" in said for said in sight.told)  # nothing is known of them
     assert [len(chapter.tables) for chapter in (sight, maps, errors)] == [0, 2, 2]
-    assert "these classes stand apart: cat and dog" in " ".join(maps.told)
+    assert "2 classes stand apart: cat and dog" in " ".join(maps.told)
     assert not any(chapter.exhibits for chapter in (sight, maps, errors))
 
 

@@ -88,6 +88,39 @@ def test_the_note_is_one_sound_file_that_asks_for_nothing_outside(notes, languag
     assert "nan" not in page.text.split()
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "random weights at the start"), ("fr", "de départ tirés au hasard")]
+)
+def test_every_candidate_of_the_file_is_said_to_be_what_it_is(notes, study_folder, language, told):
+    html = notes[language].read_text("utf-8")
+    section = re.search(r'<section id="candidates".*?</section>', html, re.S)[0]
+    assert 'href="#candidates"' in html
+    names = re.findall(r'<dt><b class="name">(.*?)</b></dt>', section)
+    assert set(names) == set(StudyRecord.load(study_folder / "study.json").names_without_variants)
+    assert told in section.replace("\xa0", " ")
+    assert "`" not in section
+
+
+def test_the_first_two_are_said_not_to_have_been_compared(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    first, second = [row.candidate for row in record.leaderboard[:2]]
+    told = f"{first} and {second} were not compared with each other: --set baseline={second} does"
+    mutate(study_folder, baseline=record.leaderboard[-1].candidate)
+    assert told in answer(study_folder)
+    for baseline in (first, second):
+        mutate(study_folder, baseline=baseline)
+        assert "were not compared" not in answer(study_folder)
+
+
+def test_candidates_that_are_the_same_runs_are_said_to_be(study_folder):
+    assert "are the same." not in Page(read(study_folder)).text
+    record = StudyRecord.load(study_folder / "study.json")
+    twice = [ref.model_copy(update={"candidate": "twin"}) for ref in record.runs if ref.candidate == "cnn"]
+    row = next(row for row in record.leaderboard if row.candidate == "cnn").model_copy(update={"candidate": "twin"})
+    mutate(study_folder, runs=(*record.runs, *twice), leaderboard=(*record.leaderboard, row))
+    assert "The runs of cnn and twin are the same." in Page(read(study_folder)).text
+
+
 def test_the_same_records_give_the_same_bytes(study_folder, tmp_path):
     one = write_note(study_folder, "fr", to=tmp_path / "a.html").read_bytes()
     assert one == write_note(study_folder, "fr", to=tmp_path / "b.html").read_bytes()
@@ -116,11 +149,11 @@ def test_every_section_stands_in_both_languages(notes, language, heading):
 
 def test_the_answer_is_written_from_the_verdicts(study_folder):
     text = answer(study_folder)
-    intervals = "(95%: [80.2, 82.4] over runs, [80.5, 82.1] over pictures)"
+    intervals = "(95%: [80.2, 82.4] over runs, [80.6, 82.1] over pictures)"
     assert f"resnet stands first with 81.3% accuracy on the test part {intervals}, the mean of 2 runs." in text
     assert "resnet gains 7.3 points [6.6, 8.0] over cnn." in text
     assert "cnn-flip-shift (+2.1 points [1.4, 2.8])" in text
-    assert "No difference shown for cnn-noise (+0.2 points [−0.6, 0.9])." in text
+    assert "No difference shown for cnn-noise (+0.2 points [−0.6, 1.0])." in text
     assert "Shown to be worse: mlp" in text
     assert "resnet gagne 7,3 points [6,6 ; 8,0] sur cnn." in answer(study_folder, "fr")
 
@@ -128,8 +161,8 @@ def test_the_answer_is_written_from_the_verdicts(study_folder):
 @pytest.mark.parametrize(
     ("language", "expected"),
     [
-        ("en", {"runs": "[80.2, 82.4] over runs", "pictures": "[80.5, 82.1] over pictures"}),
-        ("fr", {"runs": "[80,2 ; 82,4] sur les entraînements", "pictures": "[80,5 ; 82,1] sur les images"}),
+        ("en", {"runs": "[80.2, 82.4] over runs", "pictures": "[80.6, 82.1] over pictures"}),
+        ("fr", {"runs": "[80,2 ; 82,4] sur les entraînements", "pictures": "[80,6 ; 82,1] sur les images"}),
     ],
 )
 @pytest.mark.parametrize("kept", [("runs", "pictures"), ("pictures",), ()])
@@ -192,7 +225,7 @@ def test_fields_of_which_nothing_gains_are_told_together_with_what_loses(study_f
     ]
     mutate(study_folder, verdicts=(*record.verdicts, *own), ablations=tuple(groups))
     told = "Of model.dropout and train.batch, each varied in cnn, nothing was shown to gain. Shown to be worse: "
-    assert told + "train.batch=1 (−21.1 points" in answer(study_folder)
+    assert told + "train.batch=1 (−21.2 points" in answer(study_folder)
     assert "Quand model.dropout et train.batch varient tour à tour dans cnn" in answer(study_folder, "fr")
     mutate(study_folder, verdicts=(*record.verdicts, own[0]), ablations=(groups[0],))
     assert "Of model.dropout varied in cnn, nothing was shown to gain." in answer(study_folder)
@@ -233,7 +266,7 @@ def test_what_leaves_one_augmentation_out_is_told_against_the_one_that_has_all(s
     ]
     mutate(study_folder, verdicts=(*record.verdicts, *own), ablations=(group,))
     text = answer(study_folder)
-    assert f"With one augmentation of {whole} left out, shown to lose: +all-but-flip (−21.1 points" in text
+    assert f"With one augmentation of {whole} left out, shown to lose: +all-but-flip (−21.2 points" in text
     assert f"With one augmentation of {whole} left out, shown to gain: +all-but-noise (+2.1 points" in text
     assert f"Une seule augmentation de {whole} retirée, une perte est montrée pour : +all-but-flip" in answer(
         study_folder, "fr"
@@ -373,7 +406,7 @@ def test_a_removed_verdict_takes_its_sentence_along(study_folder):
 def test_of_many_candidates_a_sentence_names_the_first_and_counts_the_rest(study_folder):
     verdict = StudyRecord.load(study_folder / "study.json").verdicts[2]
     mutate(study_folder, verdicts=tuple(verdict.model_copy(update={"candidate": f"c{n}"}) for n in range(20)))
-    assert "c4 (+0.2 points [−0.6, 0.9]) and 15 others." in answer(study_folder)
+    assert "c4 (+0.2 points [−0.6, 1.0]) and 15 others." in answer(study_folder)
 
 
 class TestSentences:
@@ -394,13 +427,13 @@ class TestSentences:
         text = self.tell(gain=0.002, low=-0.004, high=0.008, verdict="no difference shown")
         assert text == (
             "wide: no difference shown from plain (+0.2 points [−0.4, 0.8]). "
-            "A gain below 0.6 points would mostly have gone unseen."
+            "A true gain of 0.6 points would have been shown 8 times in 10."
         )
 
     def test_no_difference_of_more_than_a_hundred_points_is_spoken_of(self):
         text = self.tell(gain=0.25, verdict="no difference shown", smallest_detectable=1.813)
         assert text.endswith("So few runs could hardly have shown any difference.")
-        assert "gone unseen" in self.tell(verdict="no difference shown", smallest_detectable=1.8, metric="log_loss")
+        assert "8 times in 10" in self.tell(verdict="no difference shown", smallest_detectable=1.8, metric="log_loss")
 
     def test_without_an_interval_none_is_written(self):
         assert self.tell(low=None, high=None) == "wide gains 2.1 points over plain."

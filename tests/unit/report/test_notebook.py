@@ -384,7 +384,7 @@ def test_a_search_has_its_slide_with_cost_beside_gain(searched, tmp_path):
     told = "".join(shape.text_frame.text for shape in slides[0].shapes if shape.has_text_frame).replace("\xa0", " ")
     assert "4 trials (2 complete, 1 stopped early, 1 failed)" in told
     assert "cnn-searched gains 7.3 points" in told
-    assert "cnn-searched, trial 3: Failed: The loss is no number." in slides[0].notes_slide.notes_text_frame.text
+    assert "The trials, one by one, are in the notebook." in slides[0].notes_slide.notes_text_frame.text
     assert any(shape.has_table for shape in slides[1].shapes)
 
 

@@ -36,6 +36,14 @@ def test_numbers_as_each_language_writes_them():
     assert EN.date("2026-11-12T09:11:00+00:00") == "November 12, 2026"
 
 
+def test_a_share_and_its_percent_are_rounded_alike():
+    """100 times 0.7275 is a little less than 72.75: tables told 72.7 % beside 0.728."""
+    for value, percent, share in ((0.7275, "72.8%", "0.728"), (0.8925, "89.3%", "0.893"), (-0.0004, "0.0%", "0.000")):
+        assert (Words("en").percent(value), Words("en").number(value, 3)) == (percent, share)
+    assert Words("en").number(-0.125, 2) == "−0.13"
+    assert Words("en").number(float("inf"), 1) == "∞"
+
+
 def test_lists():
     assert [EN.listing("abc"[:n]) for n in range(4)] == ["", "a", "a and b", "a, b and c"]
     assert FR.listing("abc") == "a, b et c"
