@@ -275,7 +275,11 @@ def test_what_is_told_of_folds_is_told_over_all_of_them(tmp_path: Path) -> None:
         assert ends in told
     at = [column.heading for column in board["leaderboard"].columns].index("near copies (%)")
     ends = record.leaderboard[0].of_photographs["near_copies"]
-    assert board["leaderboard"].rows[0][at].text.endswith(f"[{100 * ends.low:.1f}, {100 * ends.high:.1f}]")
+    assert (
+        board["leaderboard"]
+        .rows[0][at]
+        .text.endswith(Words("en").interval(*(Words("en").number(100 * end, 1) for end in (ends.low, ends.high))))
+    )
     assert any("near copies" in note for note in board["leaderboard_notes"])
     header, line = (tmp_path / "drawn" / "leaderboard.csv").read_text().splitlines()[:2]
     columns = dict(zip(header.split(","), line.split(","), strict=True))
@@ -357,8 +361,8 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
 @pytest.mark.parametrize(
     ("name", "value", "low", "high", "told"),
     [
-        ("near_copies", 0.11, 0.02, 0.1, "it copies."),
-        ("near_copies", 0.4, 0.3, 0.5, "as photographs would. That it copies was not shown."),
+        ("near_copies", 0.11, 0.02, 0.1, "It copies."),
+        ("near_copies", 0.4, 0.3, 0.5, "That it copies was not shown."),
         ("near_copies", 0.02, 0.03, 0.1, "fewer than photographs would."),
         ("kid", -1e12, -2e12, -1e11, "nearer to photographs than blurred photographs"),
         ("kid", 1e12, 1e11, 2e12, "further from photographs than noise is."),
@@ -372,6 +376,7 @@ def test_what_the_measures_mean_changes_with_them(
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
+    record = record.model_copy(update={"near_trained": 0.9, "near_trained_chance": Interval(low=0.5, high=0.8)})
     found = Interval(low=low, high=high)
     photographs = {name: found} if name == "near_copies" else {}
     of = Measured("dcgan", {name: value}, {name: found}, photographs, (record,))
@@ -387,14 +392,30 @@ def test_a_few_outright_copies_are_told_where_most_pictures_are_far(
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
     ends = {"near_copies": Interval(low=0.02, high=0.1), "closest_copies": Interval(low=0, high=0.07)}
+    record = record.model_copy(update={"near_trained": 0.9, "near_trained_chance": Interval(low=0.5, high=0.8)})
     of = Measured("dcgan", {"near_copies": 0.09, "closest_copies": closest}, {}, ends, (record,))
     told = " ".join(tell_plainly(of, Words("en")))
     assert (
         f"{100 * closest:.1f}% lie nearer to one than every held-out photograph does (fresh photographs: 0% to 7%"
         in told
     )
-    assert ("it copies some." in told) == copies
+    assert ("It copies some." in told) == copies
     assert ("That it copies was not shown" in told) != copies
+
+
+def test_pictures_that_are_as_near_to_photographs_it_never_saw_are_no_copies(finished: Path) -> None:
+    """Brown smears of a generator of three steps were said to be copies: they lie near to any photograph."""
+    from etude.report.generated_told import Measured, tell_plainly
+    from etude.report.words import Words
+
+    record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
+    record = record.model_copy(update={"near_trained": 0.7, "near_trained_chance": Interval(low=0.5, high=0.8)})
+    ends = {"near_copies": Interval(low=0.02, high=0.1), "closest_copies": Interval(low=0, high=0.07)}
+    of = Measured("dcgan", {"near_copies": 0.3, "closest_copies": 0.2}, {}, ends, (record,))
+    told = " ".join(tell_plainly(of, Words("en")))
+    assert "70% are nearest to a training one; by chance that would be 50% to 80%" in told
+    assert "Photographs that it never saw are as near to its pictures" in told
+    assert "It copies" not in told
 
 
 def test_a_finished_run_is_not_trained_again(finished: Path) -> None:

@@ -56,10 +56,11 @@ class GenerationRecord(Record):
 
     Nearness is by pixels from format 3 on; before by features: by their distance alone in format 1, by its ratio in 2.
     From format 4 on near copies are counted by ranks, and intervals contain their value; from format 5 on coverage is
-    that of as many generated pictures as there are held-out ones.
+    that of as many generated pictures as there are held-out ones; from format 6 on it is told whose photographs near
+    pictures lie near.
     """
 
-    FORMAT: ClassVar[int] = 5
+    FORMAT: ClassVar[int] = 6
 
     format: int = FORMAT
     """The number of the format that this record was written in."""
@@ -90,6 +91,14 @@ class GenerationRecord(Record):
     near_by: Literal["distance", "ratio", "pixels", "zooms"] = "zooms"
     """Nearness to a training picture: the distance of features, its ratio to the mean of the next nine's, that ratio of
     pixels, or the same with training pictures enlarged too (`etude.metrics.copies`)."""
+    near_any: float | None = None
+    """Share of the generated pictures that lie as near to any photograph, training or held out, as 1 of 20 photographs
+    does to another one; none in records of earlier versions."""
+    near_trained: float | None = None
+    """Share of those whose nearest photograph is a training one: more than chance shows copies
+    (`etude.metrics.copied`); none where none is near, and in those records."""
+    near_trained_chance: Interval | None = None
+    """Between what ends that lies in 95 of 100 shuffles of which photographs were trained on."""
     near_limit: float
     """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float

@@ -33,7 +33,9 @@ Pixels = npt.NDArray[np.uint8]
 Small = npt.NDArray[np.float32]
 
 
-def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt.NDArray[np.int64]]:
+def nearness(
+    pictures_MHWC: Pixels, training_THWC: Pixels, own_M: npt.NDArray[np.int64] | None = None
+) -> tuple[Doubles, npt.NDArray[np.int64]]:
     """Return how near each picture (M,) is to its nearest training picture, and which one that is.
 
     The distance to the nearest over the mean distance to the next nine: in 0..1, near 0 for a copy, near 1 for a
@@ -48,6 +50,7 @@ def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt
     Args:
         pictures_MHWC: square RGB pictures, uint8.
         training_THWC: as many pixels each.
+        own_M: which training picture each picture is itself, and is not compared with; none are where none are given.
     """
     middle = (_SIDE - _WINDOW) // 2
     wanted_MD = _reduce(_bring(pictures_MHWC), middle, middle, _WINDOW)
@@ -55,6 +58,9 @@ def nearness(pictures_MHWC: Pixels, training_THWC: Pixels) -> tuple[Doubles, npt
     at_M = np.zeros(len(wanted_MD), np.int64)
     for start in range(0, len(training_THWC), _CHUNK):
         squares_MT = _squares(wanted_MD, _bring(training_THWC[start : start + _CHUNK]))
+        if own_M is not None:
+            here_M = np.flatnonzero((own_M >= start) & (own_M < start + squares_MT.shape[1]))
+            squares_MT[here_M, own_M[here_M] - start] = np.inf
         is_nearer_M = squares_MT.min(1) < near_MK.min(1, initial=np.inf)
         at_M = np.where(is_nearer_M, start + squares_MT.argmin(1), at_M)
         near_MK = np.sort(np.concatenate([near_MK, squares_MT], axis=1), axis=1)[:, :NEIGHBOURS]

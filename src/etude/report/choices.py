@@ -71,7 +71,7 @@ METRIC_SENTENCES = {
     "coverage": mark("Coverage is the share of held-out pictures that have a generated one near them: it sees whether some kind of picture is never drawn."),  # noqa: E501
     "diversity": mark("Diversity is the mean distance of two generated pictures over that of two held-out ones: 0 where all are the same, about 1 where they vary as real ones do."),  # noqa: E501
     "near_copies": mark("Near copies is the share of generated pictures that lie as near to one training picture, beside the next ones, as 5% of photographs do: fresh photographs show 5% on average, and the note says between which shares."),  # noqa: E501
-    "closest_copies": mark("Closest copies is the share of generated pictures that lie nearer to one training picture, beside the next ones, than every held-out photograph does: it sees a generator that copies a few pictures outright, whatever its others are like."),  # noqa: E501
+    "closest_copies": mark("Closest copies is the share of generated pictures that lie nearer to one training picture, beside the next ones, than every held-out photograph does: it sees a generator that copies a few pictures outright, whatever its others are like. Blurred shapes lie near to any photograph: whether near pictures are copies is told by whose photographs they lie near."),  # noqa: E501
 }  # fmt: skip
 """Why one would choose a metric, and what it does not see."""
 

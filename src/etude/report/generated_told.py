@@ -48,6 +48,22 @@ class Measured:
         """Return the mean over the runs of a number of their records."""
         return statistics.fmean(getattr(record, name) for record in self.records)
 
+    def trained(self) -> tuple[float, Interval] | None:
+        """Return whose photographs its near pictures lie near: the share of training ones, and what chance would give.
+
+        Mean over the runs that have such pictures; of the ends of chance too, as all runs share the photographs. None
+        where no run has, and in records of earlier versions.
+        """
+        found = [
+            (record.near_trained, record.near_trained_chance)
+            for record in self.records
+            if record.near_trained is not None and record.near_trained_chance is not None
+        ]
+        if not found:
+            return None
+        ends = [statistics.fmean(getattr(chance, end) for _, chance in found) for end in ("low", "high")]
+        return statistics.fmean(share for share, _ in found), Interval(low=ends[0], high=ends[1])
+
     def trivial(self) -> dict[str, dict[str, float]]:
         """Return what trivial generators get, by generator and measure, mean over the runs."""
         found = [(one.name, one.scores) for record in self.records for one in record.trivial]
@@ -221,31 +237,44 @@ def _tell_nearness(kid: Interval, of: Measured, words: Words) -> Iterator[str]:
 
 
 def _tell_copies(of: Measured, words: Words) -> Iterator[str]:
-    """Say whether a generator copies more than fresh photographs would seem to, in many pictures or in a few."""
+    """Say whether a generator copies: more of its pictures are near than fresh photographs, and near to what it saw.
+
+    By their number alone blurred shapes look like copies, which lie near to any photograph.
+    """
     near, closest = of.values["near_copies"], of.values.get("closest_copies")
+    most, few = of.photographs.get(NEAR_COPIES), of.photographs.get(CLOSEST_COPIES)
     told = words.say(
         "{share} of its pictures lie as near to one training picture, beside the next ones, as 5% of photographs do",
         share=words.percent(near, 0),
-    )
-    few = of.photographs.get(CLOSEST_COPIES)
-    copies_few = few is not None and closest is not None and closest > few.high
-    if (most := of.photographs.get(NEAR_COPIES)) is None:
-        yield told + "."
-    else:
-        told += _beside(most, words)
-        if near > most.high:
-            yield words.say("{told}: it copies.", told=told)
-        elif near < most.low:
-            yield words.say("{told}: fewer than photographs would.", told=told)
-        elif copies_few:
-            yield words.say("{told}: as photographs would.", told=told)
-        else:
-            yield words.say("{told}: as photographs would. That it copies was not shown.", told=told)
+    ) + (_beside(most, words) if most else "")
+    yield words.say("{told}: fewer than photographs would.", told=told) if most and near < most.low else told + "."
     if closest is not None:
         told = words.say(
             "{share} lie nearer to one than every held-out photograph does", share=words.percent(closest)
-        ) + ("" if few is None else _beside(few, words))
-        yield words.say("{told}: it copies some.", told=told) if copies_few else told + "."
+        ) + (_beside(few, words) if few else "")
+        yield told + "."
+    trained = of.trained()
+    if trained is not None:
+        share, chance = trained
+        yield words.say(
+            "Of those that lie as near to any photograph, held-out ones included, {share} are nearest to a training "
+            "one; by chance that would be {low} to {high} in 95 of 100 draws.",
+            share=words.percent(share, 0),
+            low=words.percent(chance.low, 0),
+            high=words.percent(chance.high, 0),
+        )
+    if most is None:
+        return
+    is_many, is_some = near > most.high, few is not None and closest is not None and closest > few.high
+    if not is_many and not is_some:
+        yield words.say("That it copies was not shown.")
+    elif trained is not None and trained[0] <= trained[1].high:
+        yield words.say(
+            "Photographs that it never saw are as near to its pictures: it draws what many of them look like, and that "
+            "it copies was not shown."
+        )
+    else:
+        yield words.say("It copies.") if is_many else words.say("It copies some.")
 
 
 def _beside(photographs: Interval, words: Words) -> str:

@@ -239,10 +239,11 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         [told["answer"][0] if is_first else facts[0], tell_choice(record, words), *costs],
         _BOX,
     )
-    if told["limits"]:
-        shown = told["limits"][:_MOST_LIMITS]
-        left = _tell_left(len(told["limits"]) - len(shown), words)
-        deck.bullets(deck.slide(say("Limits"), told["limits"]), [*shown, *left], _BOX)
+    of_study = [note for note, names, _ in told["notes"] if not names]
+    if limits := [*of_study, *told["limits"]]:
+        shown = limits[:_MOST_LIMITS]
+        left = _tell_left(len(limits) - len(shown), words)
+        deck.bullets(deck.slide(say("Limits"), limits), [*shown, *left], _BOX)
     if told["explained"]:
         explained = told["explained"]
         if explained.layers:

@@ -27,6 +27,7 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.evaluate.pictures import interval_of
 from etude.figures.samples import write_grid
+from etude.metrics.copied import whose_are_near
 from etude.metrics.copies import nearness
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 from etude.metrics.near_copies import near_limit
@@ -171,6 +172,15 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         derive(job.seed, "noise"),
         job.groups,
     )
+    both_PHWC = np.concatenate([some_THWC, np.asarray(test_set.pictures_NHWC)])
+    both_ids = [*ids_T[looked_at].tolist(), *answers.ids.tolist()]
+    whose = whose_are_near(
+        pictures_MHWC,
+        both_PHWC,
+        np.arange(len(both_PHWC)) < len(some_THWC),
+        None if job.groups is None else [job.groups.get(item, item) for item in both_ids],
+        derive(job.seed, "whose"),
+    )
     by_class = dict(_by_class(job, answers, (pictures_MHWC, classes_M), test_set, train_set, looked_at))
     record = GenerationRecord(
         features=features.name,
@@ -183,6 +193,9 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         trivial=tuple(trivial),
         classes={name: scores for name, (scores, _) in by_class.items()},
         class_intervals={name: intervals for name, (_, intervals) in by_class.items()},
+        near_any=whose.near,
+        near_trained=whose.trained,
+        near_trained_chance=whose.chance,
         near_limit=near_limit(near_N),
         nearest_generated=float(np.median(near_M)),
         nearest_real=float(np.median(near_N)),
