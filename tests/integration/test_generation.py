@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 from etude import Study
-from etude.core.errors import DataError, StudyFileError
+from etude.core.errors import DataError, EtudeError, StudyFileError
 from etude.core.generation_record import GenerationRecord
 from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
@@ -461,6 +461,37 @@ def test_other_weights_of_one_name_measure_finished_runs_again_and_train_nothing
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("drawn/runs/*/generation.json")}
     Study.from_text(STUDY.replace("features: pixels", "features: resnet50")).run(tmp_path)
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_was_measured_over_a_network_is_not_measured_over_pixels_unasked(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without ETUDE_WEIGHTS the same command turned a finished leaderboard round."""
+    monkeypatch.setattr(picture_features, "find_embedder", lambda _: None)
+    shutil.copytree(finished, tmp_path / "drawn")
+    for folder, _ in runs(tmp_path / "drawn").values():
+        record = GenerationRecord.load(folder / "generation.json")
+        record.model_copy(update={"features": "resnet50"}).save(folder / "generation.json")
+    board = (tmp_path / "drawn" / "study.json").read_bytes()
+    with pytest.raises(EtudeError, match=r"have the weights of resnet50 at hand.*ETUDE_WEIGHTS"):
+        Study.from_text(STUDY.replace("features: pixels", "features: auto")).run(tmp_path)
+    assert (tmp_path / "drawn" / "study.json").read_bytes() == board
+    Study.from_text(STUDY).run(tmp_path)
+    assert {GenerationRecord.load(path).features for path in tmp_path.glob("drawn/runs/*/generation.json")} == {
+        "pixels"
+    }
+
+
+def test_too_few_photographs_to_compare_with_are_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    few = STUDY.replace("split: {train_items: 24, validation: 0.1}", "split: {kind: kfold, folds: 60, validation: 0}")
+    small = few.replace("source: shapes", "source: photos/").replace("classes: [disc, square], ", "")
+    for place in range(60):
+        path = tmp_path / "photos" / f"{place}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.new("RGB", (16, 16), (4 * place, 200, 90)).save(path)
+    with pytest.raises(EtudeError, match="test part of fold 0 must be of 10 photographs or more"):
+        Study.from_text(small, base=tmp_path).run(tmp_path / "results")
+    assert not list(tmp_path.glob("results/*/runs/*"))
 
 
 def test_what_was_measured_over_other_weights_is_not_compared(finished: Path, tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ def _tell_resolution(resolution: Resolution, metric: str) -> str:
     whose = f"Ablation {resolution.group}" if resolution.group else f"Against {resolution.baseline}"
     if resolution.group.startswith((SEARCH_GROUP, COMBINE_GROUP)):
         whose = f"The {resolution.group}"
+    if resolution.smallest is None and resolution.n_pairs > 1:
+        return (
+            f"{whose}: how large a difference in {metric} would be shown is not known before two pairs are finished, "
+            f"as it has no usual size."
+        )
     if resolution.smallest is None:
         return f"{whose}: one pair says nothing of other seeds. Give protocol.seeds two or more."
     pairs, comparisons = how_many(resolution.n_pairs, "pair"), how_many(resolution.n_comparisons, "comparison")

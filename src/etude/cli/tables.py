@@ -106,8 +106,14 @@ def _columns(record: Board) -> list[tuple[str, bool, Callable[[LeaderboardRow], 
 
 
 def verdict_lines(record: Board) -> list[Text]:
-    """Return one line a comparison, those of each ablation below a line with its name."""
+    """Return one line a comparison, those of each ablation below a line with its name; how they are signed first."""
+    from etude.evaluate.scores import metric_of
+
     lines = []
+    if record.verdicts and not metric_of(record.metric).higher_is_better:
+        lines.append(
+            Text(f"A lower {record.metric} is better; differences are signed so that positive ones are better.")
+        )
     group = ""
     groups = [verdict.group for verdict in record.verdicts if verdict.p_adjusted is not None]
     for verdict in record.verdicts:

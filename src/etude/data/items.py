@@ -92,7 +92,7 @@ def part_named(word: str) -> Part | None:
 
 
 def check_classes(classes: Sequence[str], labels: npt.NDArray[np.int32], where: str) -> None:
-    """Check that there is something to learn: pictures, two classes or more, none of them empty.
+    """Check that there is something to learn: pictures of classes, none of which is empty.
 
     Args:
         classes: the names of the classes.
@@ -105,9 +105,6 @@ def check_classes(classes: Sequence[str], labels: npt.NDArray[np.int32], where: 
     if len(labels) == 0:
         remedy = "Give a folder with a folder of pictures per class, a Parquet or a CSV file."
         raise DataError(sentence("data", where, "a source with pictures", "no picture", remedy))
-    if len(classes) < 2:
-        remedy = "Add the pictures of a second class; a classifier tells classes apart."
-        raise DataError(sentence("data", where, "a source of two classes or more", list(classes), remedy))
     counts = np.bincount(labels[labels >= 0], minlength=len(classes))
     if len(counts) > len(classes) or labels.min() < UNLABELLED:
         found = int(labels.max()) if len(counts) > len(classes) else int(labels.min())

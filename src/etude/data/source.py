@@ -145,6 +145,9 @@ def open_source(
         wanted = "classes" if kind == "classification" else "masks"
         rule = f"a source with {wanted}, as the task is {task}"
         raise DataError(sentence("data", "source", rule, spec, f"Give another source, or set task: {source.kind}."))
+    if task == "classification" and positive is None and classes is None and len(source.classes) < 2:
+        remedy = "Add the pictures of a second class; a classifier tells classes apart. A generation may have one."
+        raise DataError(sentence("data", spec, "a source of two classes or more", list(source.classes), remedy))
     if classes is not None:
         with mistakes_at("data", "classes"):
             source = _choose(source, classes, task, positive)

@@ -14,6 +14,7 @@ from etude.models.embedding import PREFERRED, Statistics, find_embedder, open_em
 from etude.models.weights import FOLDER_VARIABLE, file_sha256
 
 PIXELS: Final = "pixels"
+AUTO: Final = "auto"
 _PIXELS_PX: Final = 16
 _BATCH: Final = 64
 _SIDE_PX: Final = {"vit_small_patch14_dinov2": 224, "inception_v3": 299}
@@ -65,7 +66,7 @@ class PictureFeatures:
         return np.concatenate(found)
 
 
-def find_features(name: str = "auto") -> PictureFeatures:
+def find_features(name: str = AUTO) -> PictureFeatures:
     """Return where features come from.
 
     Args:
@@ -76,10 +77,10 @@ def find_features(name: str = "auto") -> PictureFeatures:
     """
     if name == PIXELS:
         return PictureFeatures(PIXELS)
-    found = find_embedder(PREFERRED if name == "auto" else (name,))
+    found = find_embedder(PREFERRED if name == AUTO else (name,))
     if found is not None:
         return PictureFeatures(found.name, found.file)
-    if name == "auto":
+    if name == AUTO:
         return PictureFeatures(PIXELS)
     remedy = f"Put its weights into the folder that {FOLDER_VARIABLE} names, or give pixels or auto."
     rule = "auto, pixels, or a network whose weights are at hand"

@@ -151,6 +151,8 @@ def _tell_ends(values: list[float], words: Words, metric: MetricWords) -> str:
 def _tell_trend(study: StudyResults, candidate: str, words: Words, metric: MetricWords) -> list[str]:
     """Write that a candidate was still improving where its histories show it; which epoch was kept shows nothing."""
     histories = study.histories_of(candidate)
+    if study.record.task == "generation":  # its histories are of looks, which validate nothing
+        return []
     trend = trend_of(histories, study.record.metric)
     if trend is None:
         return _tell_short(study, candidate, max(map(len, histories), default=0), words)

@@ -189,6 +189,13 @@ class Teller:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference."), *times]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
             sentences += [*self._tell_comparisons(own, record.baseline), *self._tell_not_compared(record)]
+        if not record.higher_is_better:
+            sentences.append(
+                self.words.say(
+                    "A lower {metric} is better; differences are signed so that positive ones are better.",
+                    metric=self.metric.name,
+                )
+            )
         return [*sentences, *self._tell_ablations(record), *times]
 
     def _tell_comparisons(self, verdicts: list[Verdict], baseline: str | None) -> list[str]:

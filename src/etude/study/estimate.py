@@ -19,6 +19,7 @@ from etude.metrics.statistics import ALPHA, POWER, smallest_detectable
 from etude.study.ablations import expand_ablations
 from etude.study.combining import count_members, count_trainings
 from etude.study.file import StudyConfig
+from etude.study.guard import check_scores
 from etude.study.resolve import Candidate
 from etude.study.summary import finished_runs, sides_of
 from etude.study.timing import Timings
@@ -67,7 +68,8 @@ class Resolution(Config):
     is_assumed: bool
     """Whether the deviation is assumed, for want of finished runs."""
     smallest: float | None
-    """The smallest true difference that would be shown 8 times out of 10; none with one pair."""
+    """The smallest true difference that would be shown 8 times out of 10; none with one pair, and of generators before
+    two are finished."""
 
 
 class SearchPlan(Config):
@@ -128,6 +130,7 @@ def make_plan(
     Raises:
         EtudeError: if the data or a network cannot be used.
     """
+    check_scores(workspace)
     runs = finished_runs(study, workspace.folder, refs)
     timings = Timings(workspace)
     plans = []
@@ -230,7 +233,10 @@ def _resolutions(
             n_pairs=n_pairs,
             deviation=deviation,
             is_assumed=not deviations,
-            smallest=smallest_detectable(deviation, n_pairs, level, POWER, ratio),
+            # The distance of generated pictures has no usual size, and an assumption none to be of.
+            smallest=None
+            if study.task == "generation" and not deviations
+            else smallest_detectable(deviation, n_pairs, level, POWER, ratio),
         )
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 LIMITS: Final = CheckLimits(open=100_000, near=60_000, alike=10_000)
 """What is looked at before every study; `etude data check` goes further."""
+_FEWEST_HELD_OUT: Final = 10
+"""Below, no measure of generated pictures says anything: 1 of 20 photographs is not even one of them."""
 Parts = npt.NDArray[np.int8]
 
 
@@ -105,6 +107,8 @@ def check_scores(workspace: Workspace) -> None:
         DataError: if a part that the ranking metric scores has pictures of one class only.
     """
     study, source = workspace.study, workspace.source
+    if study.task == "generation":
+        _check_held_out(workspace)
     if study.task != "classification":
         return
     for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
@@ -128,6 +132,21 @@ def check_scores(workspace: Workspace) -> None:
                 raise DataError(
                     sentence("split", where, f"of pictures of both classes for {metric}", found, remedy)
                 ).at("data", "split")
+
+
+def _check_held_out(workspace: Workspace) -> None:
+    """Refuse test parts of fewer photographs than generated pictures can be compared with.
+
+    Raises:
+        DataError: if a fold has one.
+    """
+    for fold, parts in enumerate(workspace.drawn_splits):
+        count = int((parts == Part.TEST).sum())
+        if count < _FEWEST_HELD_OUT:
+            where = "the test part" + (f" of fold {fold}" if len(workspace.drawn_splits) > 1 else "")
+            rule = f"of {_FEWEST_HELD_OUT} photographs or more, with which generated ones are compared"
+            remedy = "Give data.split a larger test share, or fewer folds."
+            raise DataError(sentence("split", where, rule, count, remedy)).at("data", "split")
 
 
 def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) -> list[Parts]:

@@ -130,7 +130,7 @@ def test_moved_it_is_the_same_and_changed_it_is_not(tmp_path):
     ("paths", "folders", "said"),
     [
         ([], [], "with pictures"),
-        (["1.png", "2.png"], [], "with pictures"),
+        (["1.png", "2.png"], [], r"two classes or more. Got \['pets'\]"),
         (["cat/1.png"], [], r"two classes or more. Got \['cat'\]"),
         (["cat/1.png", "dog/1.png"], ["owl"], r"every class.*owl"),
     ],
@@ -142,6 +142,17 @@ def test_nothing_to_learn_is_said(tmp_path, paths, folders, said):
     with pytest.raises(DataError, match=said) as caught:
         open_source(str(root))
     assert "pets" in str(caught.value)
+
+
+@pytest.mark.parametrize("paths", [["1.png", "inner/2.png"], ["lion/1.png", "lion/2.png"]], ids=["flat", "one class"])
+def test_one_class_is_enough_to_generate_more_of_it(tmp_path, paths):
+    root = draw(tmp_path / "lion", *(paths if "lion/1.png" in paths else ["1.png", "2.png"]))
+    source = open_source(str(root), task="generation")
+    assert source.classes == ("lion",)
+    assert len(source.items) == 2
+    assert source.notes == ()
+    with pytest.raises(DataError, match="A generation may have one"):
+        open_source(str(root))
 
 
 def hostile(root):

@@ -70,7 +70,6 @@ def test_all_faulty_rows_are_reported_together(tmp_path):
         ("a,b\nc,d\n", "columns path and label"),
         ("path,label\n", "with pictures"),
         ("path,label\n0.png,cat\n0.png,dog\n", "different from each other. Got '0.png'"),
-        ("path,label\n0.png,cat\n1.png,cat\n", "two classes"),
     ],
 )
 def test_what_does_not_hold_is_said(tmp_path, text, said):

@@ -35,6 +35,7 @@ class FolderSource:
 
     The class is the folder's name; of a name such as `n02085620-Chihuahua` it is the part after the dash. Where the
     folder holds `train` beside `val` or `test`, these are the official parts. A lone `Images` folder is entered.
+    Pictures without any such folder are one class, of the root's name, which is enough to generate more of them.
     Hidden files and files that are no pictures by their ending are passed over and named in the notes.
 
     Args:
@@ -42,7 +43,7 @@ class FolderSource:
         name: what the source is called.
 
     Raises:
-        DataError: if there is no picture, one class only, or a class without pictures.
+        DataError: if there is no picture, or a class without pictures.
     """
 
     kind: Kind = "classification"
@@ -58,6 +59,9 @@ class FolderSource:
             for class_folder in walk.subfolders(folder):
                 found = by_class.setdefault(Path(class_folder).name, [])
                 found += [(path, part) for path in walk.pictures(class_folder)]
+        if not parts and not any(by_class.values()):  # all pictures lie beside each other: one class, for a generator
+            walk = _Walk(self._root)
+            by_class = {self._root.resolve().name: [(path, Part.TRAIN) for path in walk.pictures(str(self._root))]}
         names = _class_names(list(by_class))
         order = sorted(by_class, key=lambda folder: (names[folder], folder))
         rows = [(path, label, part) for label, folder in enumerate(order) for path, part in sorted(by_class[folder])]
