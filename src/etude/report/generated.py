@@ -18,6 +18,7 @@ from etude.report.generated_told import (
     TRIVIAL_WORDS,
     Measured,
     read_measured,
+    tell_beside,
     tell_plainly,
     tell_ratios,
     tell_training,
@@ -53,6 +54,8 @@ class GeneratedPictures:
     """What the measures say in plain words: of what everyone could do, then of each candidate, the best first."""
     ratios: tuple[str, ...]
     """A sentence for each candidate: its score over the baseline's."""
+    beside: str
+    """Where the first candidate stands beside blurred photographs and noise; empty where that was not measured."""
     measures: Table
     """Candidates and trivial generators (rows), measures (columns)."""
     training: Table
@@ -108,6 +111,7 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
         ),
         plain=(*tell_trivial(best, words), *(" ".join(tell_plainly(one, words)) for one in found)),
         ratios=tuple(tell_ratios(study, words)),
+        beside=tell_beside(best, words),
         measures=_tabulate(names, found, words),
         training=_tabulate_training(names, found, words),
         training_told=tell_training(found, words),

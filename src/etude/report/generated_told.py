@@ -190,6 +190,13 @@ def tell_plainly(of: Measured, words: Words) -> Iterator[str]:
     )
 
 
+def tell_beside(of: Measured, words: Words) -> str:
+    """Say where a candidate stands beside blurred photographs and noise; empty where that is unknown."""
+    interval = of.intervals.get("kid")
+    told = " ".join(_tell_nearness(interval, of, words)) if interval is not None else ""
+    return words.say("{name}: {told}", name=of.candidate, told=told) if told else ""
+
+
 def _tell_collapses(of: Measured, words: Words) -> Iterator[str]:
     """Say in how many runs a generator collapsed, and where training went on, what came of it."""
     notes = [record.note for record in of.records if record.note]

@@ -101,6 +101,7 @@ def list_limits(
         _tell_draws(len(seeds), len(folds), words),
         tell_small_test(record, words, metric),
         tell_few_groups(record, words),
+        _tell_chosen_on_test(record, words),
         _tell_never_found(record, words),
         _tell_sizes(record, finished, words),
         words.say_count(
@@ -125,6 +126,19 @@ def list_limits(
     return [limit for limit in told if limit]
 
 
+def _tell_chosen_on_test(record: StudyRecord, words: Words) -> str:
+    """Say that the final candidate was chosen on the test part, where none was scored on validation."""
+    scored = [row for row in record.leaderboard if row.score is not None]
+    final = final_row(record)
+    if final is None or len(scored) < 2 or any(row.validation_score is not None for row in scored):
+        return ""
+    return words.say(
+        "Nothing was scored on validation: {candidate} is final because it comes first on the test part, so its score "
+        "flatters it.",
+        candidate=final.candidate,
+    )
+
+
 def _tell_times_taken(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> str:
     """Say what of the time that they were given candidates took, where it differs; empty where none was given one."""
     named, taken = record.names_without_variants, dict[str, list[float]]()
@@ -136,6 +150,15 @@ def _tell_times_taken(record: StudyRecord, finished: Sequence[RunRecord], words:
     if len(means) < 2 or (means[0][0] > 1 - _SAME_TIME and means[-1][0] < 1 + _SAME_TIME):
         return ""
     (least, fast), (most, slow) = means[0], means[-1]
+    if len(means) == 2:
+        return words.say(
+            "Of the time that it was given, {fast} took {least} and {slow} {most}: the number of steps was found on a "
+            "few, and the machine was not always as fast.",
+            fast=fast,
+            least=words.percent(least, 0),
+            slow=slow,
+            most=words.percent(most, 0),
+        )
     return words.say(
         "Of the time that it was given, {fast} took {least} and {slow} {most}, the others what lies between: the "
         "number of steps was found on a few, and the machine was not always as fast.",

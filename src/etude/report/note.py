@@ -172,13 +172,15 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         gather_masks(study, words, artist),
     )
     robustness = gather_robustness(study, words, metric)
+    generated = gather_generated(study, words, artist)
+    answer = [*teller.tell_answer(record), *([generated.beside] if generated is not None and generated.beside else [])]
     leaderboard = tabulate_leaderboard(record, words, metric)
     return {
         "study": study,
         "record": record,
         "metric": metric,
         "finished": finished,
-        "answer": teller.tell_answer(record),
+        "answer": answer,
         "candidates": list_candidates(study, words, settings, str),
         "trained_for": _tell_time(record, words),
         "verdict_sentences": [
@@ -212,7 +214,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "errors": errors,
         "errors_of_baseline": of_baseline,
         "masks": masks,
-        "generated": gather_generated(study, words, artist),
+        "generated": generated,
         "judged": gather_judged(study, words),
         "robustness": robustness,
         "captions": {
