@@ -104,6 +104,9 @@ class Archive:
 
 
 def _folder_names(folder: Path) -> list[str]:
+    if (folder / "study.json").is_file():
+        rule, remedy = "a bundle", f"Make one of it: etude export {folder.name} --to {folder.name}.bundle"
+        raise BundleError(sentence("bundle", str(folder), rule, "the folder of a study", remedy))
     names = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()

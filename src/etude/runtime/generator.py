@@ -115,7 +115,7 @@ class Generator(Bundled):
                 raise MistakeError(sentence("generate", name, f"between {least} and {most}", value))
         numbers = range(first, first + count)
         if not self.is_conditional:
-            if label is not None:
+            if label is not None and (label,) != tuple(self.classes):
                 remedy = f"It was trained on {', '.join(self.classes)}, and is not told which."
                 raise MistakeError(sentence("generate", "class", "left out for this generator", label, remedy))
             return [Wish(seed, number) for number in numbers]

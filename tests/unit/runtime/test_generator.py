@@ -169,3 +169,18 @@ def test_a_record_that_does_not_fit_its_graph_is_refused(tmp_path: Path, changes
     path = write_zip(tmp_path / "odd.bundle", with_record(make_generator_contents(), **changes))
     with pytest.raises(BundleError):
         load_generator(path).self_test()
+
+
+def test_the_folder_of_a_study_is_told_to_be_none(tmp_path: Path) -> None:
+    folder = tmp_path / "lions"
+    folder.mkdir()
+    (folder / "study.json").write_text("{}")
+    (folder / ".lock").touch()
+    with pytest.raises(BundleError, match=r"the folder of a study.*etude export lions"):
+        load_generator(folder)
+
+
+def test_the_only_class_may_be_named(tmp_path: Path) -> None:
+    contents = make_generator_contents(conditional=False, classes=("lion",), called={})
+    plain = load_generator(write_zip(tmp_path / "plain.bundle", contents))
+    np.testing.assert_array_equal(plain(1, label="lion"), plain(1))

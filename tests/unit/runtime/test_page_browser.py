@@ -351,7 +351,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
     image.wait_for()
     until(page, "[...document.images].every(image => image.complete && image.naturalWidth === 22)")
     item = page.locator("#answers > li").first
-    assert item.locator("h2").inner_text().startswith("Graine 7, vert")
+    assert item.locator("h2").inner_text().startswith("Graine 7, vert, images")
     assert "pas une photographie" in item.inner_text()
     with page.expect_download() as saved:
         item.get_by_text("Enregistrer le fichier").click()
@@ -360,7 +360,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
     assert saved.value.suggested_filename == "generated-7-green-4.png"
     assert saved.value.path().read_bytes() == generator.png(list(generator.stream(wishes)), wishes)
     page.select_option("#language", "en")
-    assert item.locator("h2").inner_text().startswith("Seed 7, green")
+    assert item.locator("h2").inner_text().startswith("Seed 7, green, pictures")
     page.get_by_role("button", name="Another seed").click()
     assert page.get_by_label("Seed").input_value() != "7"
     page.get_by_role("button", name="Remove 7").click()

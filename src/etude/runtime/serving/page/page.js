@@ -104,8 +104,9 @@ async function generate() {
   const model = chosen();
   const seed = at("seed").value;
   const label = model.conditional ? at("class").value : "";
-  const query = new URLSearchParams({ model: model.name, seed, count: at("count").value, ...(label ? { class: label } : {}) });
-  const named = label ? ["made_of", { seed, label: { called: model.called, label } }] : ["made", { seed }];
+  const count = at("count").value;
+  const query = new URLSearchParams({ model: model.name, seed, count, ...(label ? { class: label } : {}) });
+  const named = label ? ["made_of", { seed, count, label: { called: model.called, label } }] : ["made", { seed, count }];
   const item = make("li");
   const title = tell(make("span"), ...named);
   const remove = tell(make("button", { type: "button" }, "×"), "remove", { name: seed }, "aria-label");
@@ -120,10 +121,10 @@ async function generate() {
     if (!item.isConnected) return;  // taken away meanwhile
     image.src = URL.createObjectURL(file);
     tell(image, "made_alt", { seed }, "alt");
-    const kept = ["generated", seed, ...(label ? [label.replace(/[^\p{L}\p{N}_-]+/gu, "_")] : []), at("count").value].join("-");
+    const kept = ["generated", seed, ...(label ? [label.replace(/[^\p{L}\p{N}_-]+/gu, "_")] : []), count].join("-");
     const save = tell(make("a", { className: "button", href: image.src, download: `${kept}.png` }), "save");
     item.append(make("div", { className: "frame" }, image), make("p", {}, save), tell(make("p"), "no_photograph"));
-    tell(at("status"), "done", { name: title.textContent, answer: at("count").value });
+    tell(at("status"), "drawn", { count });
   } catch (error) {
     item.append(tell(make("p", { className: "error" }), "reason", { reason: error }));
     tell(at("status"), "failed", { name: title.textContent, reason: error });
