@@ -117,6 +117,7 @@ def test_new_writes_a_study_that_holds_and_does_not_overwrite(tmp_path: Path) ->
     assert again.returncode == 2
     assert "is there already" in again.stderr
     assert etude("new", "mine", "--force", cwd=tmp_path).returncode == 0
+    assert "classification, segmentation" in etude("new", "--help", cwd=tmp_path).stdout
 
 
 def test_schema_models_list_and_show() -> None:

@@ -16,7 +16,7 @@ EXAMPLES = {
     ),
     "plan": ("etude plan breeds.yaml", "etude plan breeds.yaml --no-measure --json"),
     "compare": ("etude compare breeds breeds-large", "etude compare breeds breeds-large --baseline breeds/own"),
-    "new": ("etude new breeds --data photos/",),
+    "new": ("etude new breeds --data photos/", "etude new lions --data photos/ --task generation"),
     "report": (
         "etude report breeds --format all --language fr",
         "etude report breeds --format markdown --to studies/breeds",

@@ -110,13 +110,14 @@ def compare(
 def new(
     name: Annotated[str, typer.Argument(help="Name of the study; NAME.yaml is written.")],
     data: Annotated[str, typer.Option(help="The pictures: a folder, a Parquet or CSV file, or a source.")] = "",
+    task: Annotated[str, typer.Option(help="classification, segmentation or generation.")] = "classification",
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file where it exists.")] = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Write a commented study file to start from."""
     from etude.cli.starting import write_starter
 
-    write_starter(name, data, force)
+    write_starter(name, data, task, force)
 
 
 @app.command()

@@ -12,12 +12,12 @@ from etude.study.file import StudyConfig
 from etude.study.starter import starter_text
 
 
-def write_starter(name: str, data: str, force: bool) -> None:
+def write_starter(name: str, data: str, task: str, force: bool) -> None:
     """Write NAME.yaml, commented."""
     path = Path(name if name.endswith((".yaml", ".yml")) else f"{name}.yaml")
     if path.exists() and not force:
         raise MistakeError(f"{path}: is there already. Give another name, or --force to overwrite it.")
-    write_text(path, starter_text(path.stem, data))
+    write_text(path, starter_text(path.stem, data, task))
     if "/" in data and not Path(data).exists():
         sys.stderr.write(f"Note: {data} is not there yet; correct data.source in {path} if it was meant to be.\n")
     sys.stdout.write(f"{path} is written. Look through it, then: etude run {path}\n")

@@ -7,12 +7,13 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from PIL import Image
 
-from etude.core.errors import EtudeError
+from etude.core.errors import EtudeError, MistakeError
+from etude.core.registry import unknown
 
 if TYPE_CHECKING:
     from etude.data.source import Source
@@ -25,7 +26,7 @@ question:
   en: Which of these models is best, and by how much?
   fr: Lequel de ces modèles est le meilleur, et de combien ?
 
-task: classification          # classification | segmentation | generation
+task: classification          # for others: etude new NAME --task segmentation, or generation
 
 data:
   source: {source}          # a folder with a folder per class, a Parquet or CSV file, or: shapes, cifar10, cifar100
@@ -66,6 +67,88 @@ protocol:
 report: {{formats: [note], languages: [en, fr]}}
 """
 
+_STARTER_OF_MASKS = """\
+# A study of masks: which network says best of each pixel what it shows? Run it with: etude run {name}.yaml
+# Every field has a default; `etude schema` prints them all for your editor. docs/segmentation.md explains them.
+study: {name}
+question:
+  en: Which network segments these pictures best, and by how much?
+  fr: Quel réseau segmente le mieux ces images, et de combien ?
+
+task: segmentation
+
+data:
+  source: {source}          # a folder of pictures and masks, Cityscapes, CamVid, or: streets
+  split: {{kind: auto, validation: 0.1, test: 0.2, seed: 0}}   # auto official random group blocks kfold …
+  unreadable: stop            # stop | skip: what to do when a picture or a mask cannot be read
+
+prepare: {{size_px: [192, 256], normalize: imagenet}}   # height and width
+
+train:                        # for all candidates; each may have its own
+  budget: 10min               # of each run; or epochs: 40
+  batch: 8
+  optimizer: {{name: adamw, lr: 0.002, weight_decay: 0.01}}
+  schedule: cosine
+  # loss: cross-entropy       # cross-entropy | dice | tversky | focal | lovasz …
+  # class_weights: log        # where some classes cover few pixels
+
+augment: [flip, scale, color]
+baseline: unet-mini           # the others are compared with it
+candidates:
+  majority: {{model: majority, augment: none, train: {{epochs: 0, budget: null}}}}   # what any network must beat
+  unet-mini: {{model: unet-mini}}
+  fast-scnn: {{model: fast-scnn}}
+  # mobile: {{model: {{name: smp-unet, encoder: mobilenetv2_100, weights: imagenet}}}}
+
+protocol:
+  seeds: 3
+  metric: miou                # miou | dice | boundary_f1 …
+  also: [pixel_accuracy]
+
+report: {{formats: [note], languages: [en, fr]}}
+"""
+
+_STARTER_OF_GENERATORS = """\
+# A study of generators: how near to these pictures do they come? Run it with: etude run {name}.yaml
+# Every field has a default; `etude schema` prints them all for your editor. docs/generation.md explains them.
+study: {name}
+question:
+  en: What pictures like these can be generated, and by which model?
+  fr: Quelles images semblables peut-on générer, et avec quel modèle ?
+
+task: generation
+
+data:
+  source: {source}          # a folder of pictures, or with a folder per class
+  # classes: [lion]           # some of its classes
+  split: {{kind: kfold, folds: 3, validation: 0, seed: 0}}   # each third is held out once, to compare with
+
+prepare: {{size_px: 64, fit: crop, normalize: half}}   # 8, 16, 32 … 512; 64 takes minutes on a CPU, 256 a GPU
+
+augment: [flip]
+train:                        # for all candidates; each may have its own
+  budget: 20min               # of each run, on an idle machine
+  batch: 8
+  # adversarial: {{look_every: 250, collapse: 0.1}}
+
+baseline: dcgan               # the others are compared with it
+candidates:
+  dcgan: {{model: dcgan, train: {{loss: non-saturating, average: none}}}}
+  fastgan:
+    model: {{name: fastgan, width: 16}}
+    train: {{average: {{name: ema, decay: 0.999}}, adversarial: {{augment: [color, translation, cutout]}}}}
+  # conditional: {{model: {{name: fastgan, width: 16, conditional: true}}}}   # can be asked for one of several classes
+
+protocol:
+  seeds: 1
+  metric: kid                 # a distance from held-out photographs: the lower, the nearer
+  generation: {{pictures: 1000}}
+
+report: {{formats: [note], languages: [en, fr]}}
+"""
+
+_STARTERS: Final = {"classification": _STARTER, "segmentation": _STARTER_OF_MASKS, "generation": _STARTER_OF_GENERATORS}
+
 _FOLDER = """\
 # Written by `etude run {path}`: a ladder of models over a folder of pictures.
 study: {name}
@@ -86,13 +169,20 @@ protocol: {{seeds: 1, metric: accuracy, also: [f1_macro]}}
 """
 
 
-def starter_text(name: str, source: str = "") -> str:
-    """Return a commented study file; where the source is a folder of pictures, size and length fit what is there."""
+def starter_text(name: str, source: str = "", task: str = "classification") -> str:
+    """Return a commented study file; where the source is a folder of classes, size and length fit what is there.
+
+    Raises:
+        MistakeError: if there is no such task.
+    """
+    if task not in _STARTERS:
+        raise MistakeError(unknown("new: --task", task, _STARTERS))
     fitting: dict[str, int] = {"size_px": 32, "epochs": 20, "batch": 128}
-    if source and Path(source).is_dir():
+    if task == "classification" and source and Path(source).is_dir():
         with contextlib.suppress(EtudeError):  # the study itself says what is wrong with the folder
             fitting = _fit(Path(source))
-    return _STARTER.format(name=study_name(name), source=_quoted(source or "shapes"), **fitting)
+    usual = "streets" if task == "segmentation" else "shapes"
+    return _STARTERS[task].format(name=study_name(name), source=_quoted(source or usual), **fitting)
 
 
 def folder_study(folder: Path) -> str:

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from etude.cli.starting import write_starter
+from etude.core.errors import MistakeError
 from etude.study.parse import parse_study
 from etude.study.starter import folder_study, starter_text
 
@@ -34,7 +35,19 @@ def test_a_starter_over_a_folder_without_classes_is_written_all_the_same(tmp_pat
 
 def test_pictures_that_are_not_there_are_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    write_starter("mine", "nowhere/", force=False)
+    write_starter("mine", "nowhere/", "classification", force=False)
     assert "nowhere/ is not there yet" in capsys.readouterr().err
-    write_starter("other", "cifar10", force=False)
+    write_starter("other", "cifar10", "classification", force=False)
     assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize("task", ["classification", "segmentation", "generation"])
+def test_every_task_has_a_starter_that_holds(task: str) -> None:
+    study = parse_study(starter_text("mine", task=task))
+    assert study.task == task
+    assert study.baseline in study.candidates
+
+
+def test_an_unknown_task_is_told() -> None:
+    with pytest.raises(MistakeError, match=r"unknown name 'generator'. Did you mean 'generation'"):
+        starter_text("mine", task="generator")
