@@ -8,6 +8,7 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from etude.core.counting import how_many
 from etude.core.run_record import AdversarialLook, Epoch, RunRecord
@@ -99,16 +100,18 @@ class BarWatcher(PlainWatcher):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f} %"),
-            TimeRemainingColumn(compact=True),
-            TextColumn("[dim]{task.fields[told]}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(bar_width=max(8, min(24, console.width // 6))),
+            TextColumn("{task.percentage:>3.0f} %", table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+            # What is told gives way: in a narrow terminal it would push out how far the run is.
+            TextColumn("[dim]{task.fields[told]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1)),
             console=console,
             transient=True,
+            expand=True,
         )
         self._bar: TaskID | None = None
-        self._score = ""
+        self._score = self._look = ""
         self._drawn = 0.0
 
     def __enter__(self) -> Self:
@@ -134,6 +137,7 @@ class BarWatcher(PlainWatcher):
         """Draw the bar of a run."""
         self._drop_bar()
         self._label, self._epochs, self._score = f"[{position}/{of}] {label}", epochs, ""
+        self._look = ""
         self._bar = self._progress.add_task(
             self._plain(self._label), total=max(1, steps), completed=steps_done, told=""
         )
@@ -143,14 +147,17 @@ class BarWatcher(PlainWatcher):
         if self._bar is None or time.monotonic() - self._drawn < 0.1:
             return
         self._drawn = time.monotonic()
-        told = f"loss {loss:.3f}{self._score} · {images_per_s:,.0f} pictures/s"
+        known = self._look or (f"loss {loss:.3f}{self._score}" if loss == loss else "")
+        told = " · ".join(filter(None, [known, f"{images_per_s:,.0f} pictures/s"]))
         self._progress.update(self._bar, completed=steps_done, told=told)
 
     def epoch_done(self, epoch: Epoch) -> None:
         """Take the epoch's validation score into the bar; of a generator both losses and the diversity."""
         told = f"loss {epoch.train_loss:.3f}"
         if epoch.adversarial is not None:
-            told = f"look {epoch.epoch}/{self._epochs} · {_look_words(epoch, epoch.adversarial)}"
+            look = epoch.adversarial
+            losses = f"losses {epoch.train_loss:.2f} and {look.discriminator_loss:.2f}"
+            told = self._look = f"diversity {look.diversity:.2f} · look {epoch.epoch}/{self._epochs} · {losses}"
         elif epoch.validation_score is not None:
             self._score = f" · validation {epoch.validation_score:.3f} (epoch {epoch.epoch}/{self._epochs})"
         if self._bar is not None:
@@ -191,6 +198,7 @@ def _look_words(epoch: Epoch, look: AdversarialLook) -> str:
 
 
 def _scores(record: RunRecord) -> str:
-    told = [f"{part} {value:.4f}" for part, scores in (("validation", record.validation), ("test", record.test))
-            for value in list(scores.values())[:1]]  # fmt: skip
-    return ", ".join(told)
+    parts = [("validation", record.validation), ("test", record.test)]
+    found = [(part, name, value) for part, scores in parts for name, value in list(scores.items())[:1]]
+    told = ", ".join(f"{part} {value:.4f}" for part, _, value in found)
+    return f"{told} ({found[-1][1]})" if found else told

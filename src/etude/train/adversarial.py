@@ -306,6 +306,8 @@ def fit_generator(job: Job, folder: Path, watch: Watcher) -> Generated:
         while step < until:
             duel.step(step)
             step += 1
+            rate = (step - until + count) * job.train.batch / (time.perf_counter() - started)
+            watch.stepped(step, math.nan, rate)  # the loss is on the device, which nothing should wait for
         sums = (duel.sums / count).tolist()  # waits for the device
         seconds = time.perf_counter() - started
         if not all(math.isfinite(value) for value in sums):

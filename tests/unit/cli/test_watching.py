@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 from rich.console import Console
@@ -29,8 +30,36 @@ def test_both_losses_and_the_diversity_are_told_at_each_look(kind):
             watcher._progress.refresh()
     told = console.file.getvalue()
     assert "epoch" not in told
-    for part in ("look 3/12", "generator 1.250", "discriminator 0.750", "diversity 0.43", "321 pictures/s"):
+    losses = ["losses 1.25 and 0.75"] if kind is BarWatcher else ["generator 1.250", "discriminator 0.750"]
+    for part in ("look 3/12", *losses, "diversity 0.43", "321 pictures/s"):
         assert part in told, told
+
+
+def test_in_a_narrow_terminal_how_far_a_run_is_stays():
+    """The words of a look pushed bar, percent and time left out of a terminal of 80 columns."""
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, color_system=None)
+    with BarWatcher(console) as watcher:
+        watcher.run_started("dcgan, seed 0, fold 2", 1, 9, 12, 6000, 0)
+        watcher.epoch_done(look())
+        watcher._drawn = 0.0
+        watcher.stepped(3000, math.nan, 299)
+        watcher._progress.refresh()
+    told = console.file.getvalue().rpartition("[1/9]")[2]
+    for part in ("dcgan, seed 0, fold 2", "━━", "50 %", "diversity 0.43"):
+        assert part in told, told
+
+
+def test_between_looks_the_bar_moves():
+    console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    with BarWatcher(console) as watcher:
+        watcher.run_started("dcgan, seed 0", 1, 9, 12, 6000, 0)
+        watcher._drawn = 0.0
+        watcher.stepped(60, math.nan, 299)
+        watcher._progress.refresh()
+    told = console.file.getvalue().rpartition("[1/9]")[2]
+    assert "1 %" in told
+    assert "299 pictures/s" in told
+    assert "nan" not in told
 
 
 def test_an_epoch_of_a_classifier_is_told_as_before():
