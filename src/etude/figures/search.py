@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from etude.core.search_record import ParameterRecord, SearchRecord, TrialRecord, TrialState
+from etude.figures.labels import wrap
 from etude.figures.theme import (
     BLUE,
     INK,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_UP_IN = 1.4  # beside the axes of the history: a longer name would run into its legend
 _MARKERS: Mapping[TrialState, str] = {"complete": "o", "pruned": "x", "failed": "|"}
 
 
@@ -77,7 +79,7 @@ def draw_history(
             axes.step([*numbers, last], [*best, best[-1]], where="post", color=INK, linewidth=width, alpha=alpha,
                       label=best_label)  # fmt: skip
     axes.set_xlabel(trial_label)
-    axes.set_ylabel(score_label)
+    axes.set_ylabel(wrap(score_label, _UP_IN, TEXT_PT))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     columns = 2 if width_in < 5 else 3
