@@ -9,6 +9,7 @@ from etude.evaluate.final import final_candidate, final_row
 from etude.models.card import Card
 from etude.report.card_words import is_of_network, tell_card
 from etude.report.cards import find_card
+from etude.report.layer_words import name_few
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.sentences import Teller
@@ -185,6 +186,11 @@ def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]
         scores += say("; {score} on validation", score=metric.score(row.validation_score))
     source = str(record.config.get("data", {}).get("source") or "")
     trained = words.say_count("{n} picture", "{n} pictures", runs[0].n_train)
+    if source and record.config.get("data", {}).get("classes"):  # of some of its classes
+        classes = words.listing(name_few(list(record.classes), words))
+        trained = say("{pictures} of {source}: {classes}", pictures=trained, source=source, classes=classes)
+    elif source:
+        trained = say("{pictures} of {source}", pictures=trained, source=source)
     model = runs[0].config.get("model", {})
     encoder, weights = model.get("encoder"), model.get("weights")
     told = say("{encoder}, pretrained ({weights})", encoder=encoder, weights=weights)
@@ -195,10 +201,7 @@ def list_card_facts(study: StudyResults, teller: Teller) -> list[tuple[str, str]
             else []
         ),
         (say("scores"), scores),
-        (
-            say("trained on"),
-            say("{pictures} of {source}", pictures=trained, source=source) if source else trained,
-        ),
+        (say("trained on"), trained),
     ]
 
 
