@@ -202,7 +202,7 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
     for entry in explained:
         assert entry.layers.score is None
         assert not any(row.fall_shuffled for row in entry.layers.rows)
-        assert set_out(entry, words).layers.rows
+        assert set_out(entry, study, words).layers.rows
     with pytest.raises(MistakeError, match="not both"):
         CliRunner().invoke(
             app, ["explain", "told", "--all-candidates", "--run", "a", *options], catch_exceptions=False

@@ -239,7 +239,7 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         [told["answer"][0] if is_first else facts[0], tell_choice(record, words), *costs],
         _BOX,
     )
-    of_study = [note for note, names, _ in told["notes"] if not names]
+    of_study = [note for note, names, is_english in told["notes"] if not names and not is_english]
     if limits := [*of_study, *told["limits"]]:
         shown = limits[:_MOST_LIMITS]
         left = _tell_left(len(limits) - len(shown), words)

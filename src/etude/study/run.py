@@ -83,10 +83,10 @@ def run_study(
     has_helped = _help(Searching(study, workspace, watch, started))
     with folder.locked(wait=has_helped):
         check_networks(resolve_candidates(study), workspace)
-        check_scores(workspace)
         if study.protocol.generation.judge:
             with mistakes_at("protocol", "generation", "judge"):
                 find_judge(study, workspace.source.classes, results)
+        check_scores(workspace)
         guard(workspace)
         with workers(processes, study, base, results, device, watch):
             found = Searching(study, workspace, watch, started).run()
