@@ -82,10 +82,11 @@ def _shuffled(
     sizes_G = np.bincount(groups_P).astype(np.float64)
     counts_G = np.bincount(groups_P, weights=counts_P)
     held_out = float((~is_trained_P).sum())
-    matter = np.flatnonzero(counts_G) if len(sizes_G) > _MOST_SHUFFLED else np.arange(len(sizes_G))
+    is_many = len(sizes_G) > _MOST_SHUFFLED
+    matter = np.flatnonzero(counts_G) if is_many else np.arange(len(sizes_G))
     found = np.empty(_SHUFFLES)
     for place in range(_SHUFFLES):
-        if len(sizes_G) > _MOST_SHUFFLED:
+        if is_many:
             is_held_out = rng.random(len(matter)) < held_out / len(counts_P)
         else:
             order = rng.permutation(len(matter))

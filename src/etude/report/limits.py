@@ -150,22 +150,17 @@ def _tell_times_taken(record: StudyRecord, finished: Sequence[RunRecord], words:
     if len(means) < 2 or (means[0][0] > 1 - _SAME_TIME and means[-1][0] < 1 + _SAME_TIME):
         return ""
     (least, fast), (most, slow) = means[0], means[-1]
+    places = {"fast": fast, "least": words.percent(least, 0), "slow": slow, "most": words.percent(most, 0)}
     if len(means) == 2:
         return words.say(
             "Of the time that it was given, {fast} took {least} and {slow} {most}: the number of steps was found on a "
             "few, and the machine was not always as fast.",
-            fast=fast,
-            least=words.percent(least, 0),
-            slow=slow,
-            most=words.percent(most, 0),
+            **places,
         )
     return words.say(
         "Of the time that it was given, {fast} took {least} and {slow} {most}, the others what lies between: the "
         "number of steps was found on a few, and the machine was not always as fast.",
-        fast=fast,
-        least=words.percent(least, 0),
-        slow=slow,
-        most=words.percent(most, 0),
+        **places,
     )
 
 

@@ -333,7 +333,7 @@ def _tell_steps(study: StudyResults, group: AblationGroup, words: Words) -> str:
     if group.vary.startswith("train.") or not steps or max(steps.values()) <= 1.05 * min(steps.values()):
         return ""
     return words.say(
-        "The length of the training varies too, by the pictures there are: from {least} to {most} steps.",
+        "The length of the training varies too: from {least} to {most} steps.",
         least=words.count(min(steps.values())),
         most=words.count(max(steps.values())),
     )

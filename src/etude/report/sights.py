@@ -157,11 +157,11 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     openings = {"pixels": say("By their pixels"), "features": say("By learnt features")}
     for space, opening in openings.items():
         told.append(_tell_apart(record.separation.get(space, ()), record.chance, opening, words))
-    if 0 < record.n_test < record.n:
+    if record.n_test:
         told.append(
             say(
-                "The maps show {n} pictures of all parts, most of which the network learnt from; the table is of the "
-                "test part alone.",
+                "The maps show {n} pictures of all parts, those that the network learnt from among them; the table is "
+                "of the test part alone.",
                 n=words.count(record.n),
             )
         )
