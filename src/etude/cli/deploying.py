@@ -55,6 +55,7 @@ def _print_record(record: BundleRecord, path: Path) -> None:
         f"{path}: {record.name}, {how_many(len(record.classes), 'class', 'classes')}, candidate "
         f"{record.origin.candidate}, "
         f"run {record.origin.run}, {record.kind}",
+        *([record.origin.chosen] if record.origin.chosen else []),
         f"{exact}agreement with PyTorch: {gate.agreement:.3%} of {_compared(record)}",
     ]
     if gate.score_moved is not None:

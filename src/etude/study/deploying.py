@@ -113,7 +113,20 @@ def find_run(folder: StudyFolder, study: StudyRecord, wanted: str = "") -> tuple
             runs[row.candidate] = own
     if not runs:
         raise MistakeError(f"{study.name}: has no finished run to export. Run it with `etude run`.")
-    return best_run(study, runs)
+    best, told = best_run(study, runs)
+    return best, f"{told} {_tell_unfinished(study)}".rstrip()
+
+
+def _tell_unfinished(study: StudyRecord) -> str:
+    """Say that the choice may change where runs of the plan are still to come; empty where none are."""
+    left = {ref.identity for ref in study.runs if ref.status in ("planned", "running")}
+    if not left:
+        return ""
+    verb = "is" if len(left) == 1 else "are"
+    return (
+        f"{len(left)} of the {study.n_planned} planned runs {verb} not finished: another may be chosen once the study "
+        "is whole."
+    )
 
 
 def best_run(study: StudyRecord, runs: Mapping[str, Sequence[RunRecord]]) -> tuple[RunRecord, str]:

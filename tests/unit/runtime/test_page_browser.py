@@ -343,6 +343,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
     page.locator("#make").wait_for()
     assert page.locator("#drop").is_hidden()
     assert page.locator("#lead").inner_text().startswith("Choisissez une graine")
+    assert page.locator("h1").inner_text() == page.title() == "Générer des images"
     page.get_by_label("Graine").fill("7")
     page.locator("#count").select_option("4")
     page.locator("#class").select_option("green")
@@ -368,6 +369,7 @@ def test_a_generator_is_asked_by_seed_and_class(visit, generator_bundle, bundles
     page.select_option("#model", "colours")
     assert page.locator("#make").is_hidden()
     assert page.locator("#drop").is_visible()
+    assert page.title() == "Ask the model"
     assert all(url.startswith((page.url, "blob:", "data:")) for url in page.asked)
     assert page.said == []
     next(server, None)

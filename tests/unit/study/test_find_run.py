@@ -13,8 +13,9 @@ from etude.core.errors import MistakeError
 from etude.study import deploying
 
 
-def make_study(runs: list[Any], board: list[str], *, higher: bool = True) -> Any:
+def make_study(runs: list[Any], board: list[str], *, higher: bool = True, planned: int = 0) -> Any:
     refs = tuple(SimpleNamespace(identity=run.identity, candidate=run.candidate, status="finished") for run in runs)
+    refs += tuple(SimpleNamespace(identity=f"p{at}", candidate=board[0], status="planned") for at in range(planned))
     own = {name: [run for run in runs if run.candidate == name] for name in board}
     means = {
         name: fmean(run.validation["score"] for run in of)
@@ -26,7 +27,7 @@ def make_study(runs: list[Any], board: list[str], *, higher: bool = True) -> Any
     config = {"candidates": {name: of[0].config for name, of in own.items() if of}}
     return SimpleNamespace(
         name="x", runs=refs, leaderboard=rows, metric="score", higher_is_better=higher, config=config,
-        task="classification",
+        task="classification", n_planned=len(refs),
     )  # fmt: skip
 
 
@@ -50,6 +51,13 @@ def test_the_candidate_is_the_best_on_validation_and_not_the_first_of_the_board(
     run, told = find(monkeypatch, RUNS, ["b", "a"])
     assert run.identity == "a2", "its mean is 0.75, that of b 0.7"
     assert told.startswith("Chosen on validation: the candidate with the best mean score there, and the best of its 2")
+
+
+def test_that_runs_are_still_to_come_is_said(monkeypatch) -> None:
+    assert find(monkeypatch, RUNS, ["b", "a"])[1].endswith("and the best of its 2 runs.")
+    told = find(monkeypatch, RUNS, ["b", "a"], planned=2)[1]
+    assert told.endswith("2 of the 6 planned runs are not finished: another may be chosen once the study is whole.")
+    assert find(monkeypatch, RUNS, ["a"], "b2", planned=2)[1] == "", "a run that is named was chosen by nobody"
 
 
 def test_lower_is_better_where_the_metric_says_so(monkeypatch) -> None:

@@ -63,8 +63,10 @@ function showModel() {
   if (!at("viewfinder").hidden) closeCamera();
   at("drop").hidden = makesPictures();
   at("make").hidden = !makesPictures();
-  at("lead").dataset.word = makesPictures() ? "lead_generate" : "lead";
-  at("lead").textContent = say(at("lead").dataset.word);
+  const [title, lead] = makesPictures() ? ["title_generate", "lead_generate"] : ["title", "lead"];
+  document.querySelector("h1").dataset.word = title;
+  at("lead").dataset.word = lead;
+  labelPage(language);
   at("kind").hidden = !model.conditional;
   const inTurn = tell(make("option", { value: "" }), "in_turn");
   at("class").replaceChildren(inTurn, ...model.classes.map((label) => showClass(make("option", { value: label }), model.called, label)));

@@ -22,8 +22,8 @@ async function readWords() {
 function labelPage(chosen) {
   language = chosen in words ? chosen : "en";
   document.documentElement.lang = at("language").value = language;
-  document.title = say("title");
   for (const element of document.querySelectorAll("[data-word]")) element.textContent = say(element.dataset.word);
+  document.title = document.querySelector("h1").textContent;
   for (const element of document.querySelectorAll("[data-told]")) phrase(element);
   for (const element of document.querySelectorAll("[data-called]")) {
     const { called, label } = JSON.parse(element.dataset.called);
