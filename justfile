@@ -31,6 +31,10 @@ test *args:
 quick *args:
     {{run}} pytest -m "not slow and not browser" {{args}}
 
+# Messages of reports: add those of FILE to the catalogues, drop what the code has no longer, print what is still missing
+messages *file:
+    {{run}} python tests/unit/report/catalogues.py {{file}}
+
 # All benchmarks; each prints its figures as JSON
 bench:
     for file in benchmarks/*.py; do {{run}} python "$file"; done
