@@ -295,3 +295,61 @@ def test_the_most_exciting_pictures_are_sought_some_at_a_time(results, monkeypat
     assert done.exit_code == 0
     assert sum(held) > 80
     assert max(held) <= 8
+
+
+GENERATORS = """
+study: drawn
+task: generation
+data: {source: shapes, classes: [disc, square], split: {train_items: 24, validation: 0.1}}
+prepare: {size_px: 16}
+train: {steps: 4, batch: 4, precision: fp32, adversarial: {look_every: 2, collapse: 0}}
+baseline: dcgan
+candidates:
+  dcgan: {model: {name: dcgan, width: 4, latent: 8}, train: {loss: non-saturating, average: none}}
+  conditional: {model: {name: fastgan, width: 4, latent: 8, conditional: true}}
+protocol: {seeds: 1, generation: {pictures: 40, features: pixels}}
+"""
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    results = tmp_path_factory.mktemp("results")
+    Study.from_text(GENERATORS).run(results)
+    return results
+
+
+@pytest.mark.slow
+def test_generators_are_explained_layer_by_layer_with_what_they_were_trained_against(drawn, monkeypatch, tmp_path):
+    monkeypatch.chdir(drawn)
+    options = ["--results", str(drawn)]
+    done = CliRunner().invoke(app, ["explain", "drawn", "--all-candidates", *options], catch_exceptions=False)
+    assert done.exit_code == 0
+    study = read_study(drawn / "drawn")
+    explained = read_explanations(study.folder, study.record)
+    assert {entry.ref.candidate for entry in explained} == {"dcgan", "conditional"}
+    for entry in explained:
+        assert (entry.layers.side, entry.discriminator.side) == ("generator", "discriminator")
+        assert entry.layers.rows[-1].output_shape == (3, 16, 16)
+        cost = study.runs_of(entry.ref.candidate)[0].cost
+        assert entry.layers.params == cost.params
+        assert sorted(path.name for path in entry.folder.glob("*.json")) == [
+            "layers-discriminator.json", "layers.json"
+        ]  # fmt: skip
+        for language, heading in (("en", "Layers of the discriminator"), ("fr", "Couches du discriminateur")):
+            page = (entry.folder / f"explain.{language}.html").read_text("utf-8")
+            assert f">{heading}</h2>" in page
+            assert 'id="layers"' in page
+            for name in ("network", "network-discriminator"):
+                assert "<svg" in (entry.folder / f"{name}.{language}.svg").read_text("utf-8")
+    note = write_note(drawn / "drawn", "en", to=tmp_path / "note.html").read_text("utf-8")
+    assert "Layers of the final generator" in note
+    assert 'id="explained-discriminator"' in note
+    assert "Layers of the discriminator" in render_typst(study, Words("en"), tmp_path)
+
+
+@pytest.mark.slow
+def test_a_part_that_generators_do_not_have_is_refused_where_it_is_asked_for(drawn, monkeypatch):
+    monkeypatch.chdir(drawn)
+    options = ["--results", str(drawn), "--part", "why"]
+    with pytest.raises(MistakeError, match=r"why is left out: A generator gives no answer to a picture"):
+        CliRunner().invoke(app, ["explain", "drawn", *options], catch_exceptions=False)

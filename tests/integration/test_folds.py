@@ -14,7 +14,13 @@ from PIL import Image
 from etude import Study
 from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord
+from etude.core.words import Part
+from etude.evaluate.predictions import Predictions
+from etude.explain.records import ErrorsRecord
 from etude.metrics.statistics import t_interval
+from etude.pictures.prepare import prepare_picture
+from etude.pictures.prepare_config import Prepare
+from etude.study.folder import StudyFolder
 
 FOLDED = """
 study: folded
@@ -48,6 +54,34 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = draw(tmp_path_factory.mktemp("pets"))
     Study.from_text(FOLDED, base=folder).run(folder / "results")
     return folder / "results/folded"
+
+
+def test_errors_are_looked_for_among_the_pictures_of_all_folds(finished: Path) -> None:
+    from etude.core.watch import Silent
+    from etude.study.explaining import explain_run
+
+    record = StudyRecord.load(finished / "study.json")
+    (ref,) = [ref for ref in record.runs if ref.candidate == "my net" and ref.fold == 4]
+    target = explain_run(StudyFolder.of(finished), ref.identity, finished.parents[1], Silent(), parts=("errors",))
+    errors = ErrorsRecord.load(target / "errors.json")
+    assert (errors.n_runs, errors.n_folds) == (2, 3)
+    assert sum(entry.n for entry in errors.classes) == 48, "each picture was held out of one fold of each deal"
+    # What is said of a picture is what the networks said that it was held out of.
+    of_picture: dict[str, list[tuple[int, float]]] = {}
+    for own in (ref for ref in record.runs if ref.candidate == "my net"):
+        answers = Predictions.read(finished / "runs" / own.identity / "predictions.parquet", Part.TEST)
+        for row, item in enumerate(answers.ids.tolist()):
+            of_picture.setdefault(item, []).append((own.fold, float(answers.probabilities[row, answers.truth[row]])))
+    for entry in errors.hardest:
+        said = of_picture[entry.picture.item]
+        assert entry.of_truth == pytest.approx(statistics.fmean(probability for _, probability in said), abs=1e-6)
+    assert errors.confident
+    for picture in errors.confident:
+        (of_truth,) = [probability for fold, probability in of_picture[picture.item] if fold >= 3]  # the second deal
+        assert 1 - of_truth == pytest.approx(picture.probability, abs=1e-6)
+    arrays = np.load(target / "errors.npz")
+    drawn = prepare_picture(finished.parents[1] / errors.hardest[0].picture.item, Prepare(size_px=8))
+    assert np.array_equal(arrays["hardest"][0], drawn)
 
 
 def test_every_fold_of_every_repeat_is_a_run(finished: Path) -> None:

@@ -19,9 +19,13 @@ from etude.core.machine import answered_at_once
 from etude.core.seeds import derive
 from etude.evaluate.pictures import loss_of
 from etude.evaluate.scores import Answers
-from etude.explain.tracing import Traced
+from etude.explain.bypass import bypassed
+from etude.explain.records import Kind
+from etude.explain.tracing import Traced, evaluating, own_parameters
 
 _SHUFFLES = 3
+_HOLDING: tuple[Kind, ...] = ("batch norm", "layer norm", "dense", "convolution", "attention")
+"""Kinds of functions that use the weights of the module which calls them."""
 ToAnswers = Callable[[Tensor], Answers]
 """Takes the logits (N, K) of the first N pictures and makes of them what can be scored."""
 
@@ -77,7 +81,10 @@ def measure_falls(model: nn.Module, rows: list[Traced], images_NCHW: Tensor, ask
         asked: how.
     """
     deeds = [
-        (row, deed) for row in rows if row.first_of_module and row.kind != "dropout" for deed in _deeds(model, row)
+        (row, deed)
+        for row in rows
+        if row.first_of_module and row.kind != "dropout"
+        for deed in _deeds(model, row, rows)
     ]
     n_passes = 1 + sum(_SHUFFLES if deed == "shuffled" else 1 for _, deed in deeds)
     count = _affordable(model, images_NCHW, n_passes, asked)
@@ -87,7 +94,7 @@ def measure_falls(model: nn.Module, rows: list[Traced], images_NCHW: Tensor, ask
     for row, deed in deeds:
         found = []
         for number in range(_SHUFFLES if deed == "shuffled" else 1):
-            with _bypassed(row.module) if deed == "bypassed" else _shuffled(row, number) as done:
+            with bypassed(model, row, rows) if deed == "bypassed" else _shuffled(row, number) as done:
                 logits_NK = _answer(model, images_NCHW)
             if done[0] and bool(logits_NK.isfinite().all()):
                 found.append(asked.to_answers(logits_NK))
@@ -128,58 +135,41 @@ def waiting_for(device: torch.device) -> Callable[[], None] | None:
     return torch.mps.synchronize if device.type == "mps" else None
 
 
-def _deeds(model: nn.Module, row: Traced) -> Iterator[str]:
-    is_same_shape = not row.is_function and row.input_shape == row.output_shape
-    if row.module is not model and (row.kind == "residual" or is_same_shape):
+def _deeds(model: nn.Module, row: Traced, rows: list[Traced]) -> Iterator[str]:
+    """Give what can be done to a layer."""
+    if row.skip is not None or (
+        not row.is_function and row.module is not model and row.input_shape == row.output_shape
+    ):
         yield "bypassed"
-    if not row.is_function and any(p.numel() > 1 for p in row.module.parameters(recurse=False)):
+    if any(p.numel() > 1 for p in own_parameters(row.module).values()) and _holds_them(row, rows):
         yield "shuffled"
 
 
+def _holds_them(row: Traced, rows: list[Traced]) -> bool:
+    """Whether the parameters of a layer's module are the layer's: of a function, where no other one could hold them."""
+    if not row.is_function:
+        return True
+    return [other for other in rows if other.module is row.module and other.kind in _HOLDING] == [row]
+
+
 def _answer(model: nn.Module, images_NCHW: Tensor) -> Tensor:
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            return torch.cat([model(batch).float() for batch in torch.split(images_NCHW, _at_once(images_NCHW))])
-    finally:
-        model.train(was_training)
-
-
-@contextlib.contextmanager
-def _bypassed(module: nn.Module) -> Iterator[list[bool]]:
-    """Let a module pass on what it takes; the list says whether the shapes allowed it."""
-    done = [False]
-    taken: list[Tensor] = []
-
-    def keep(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        # What works in place, as activations do, has changed its input by the time it is through.
-        taken[:] = [inputs[0].clone()] if inputs and isinstance(inputs[0], Tensor) else []
-
-    def pass_on(_: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        done[0] = isinstance(output, Tensor) and bool(taken) and taken[0].shape == output.shape
-        return taken.pop() if done[0] else output
-
-    handles = [module.register_forward_pre_hook(keep), module.register_forward_hook(pass_on)]
-    try:
-        yield done
-    finally:
-        for handle in handles:
-            handle.remove()
+    with evaluating(model), torch.no_grad():
+        return torch.cat([model(batch).float() for batch in torch.split(images_NCHW, _at_once(images_NCHW))])
 
 
 @contextlib.contextmanager
 def _shuffled(row: Traced, number: int) -> Iterator[list[bool]]:
     """Shuffle the numbers of each of a layer's own parameters, and put them back."""
-    kept = {name: parameter.detach().clone() for name, parameter in row.module.named_parameters(recurse=False)}
-    chance = torch.Generator().manual_seed(derive(0, "shuffle", row.name, number))
+    own = own_parameters(row.module)
+    kept = {name: parameter.detach().clone() for name, parameter in own.items()}
+    chance = torch.Generator().manual_seed(derive(0, "shuffle", row.owner, number))
     try:
         with torch.no_grad():
-            for name, parameter in row.module.named_parameters(recurse=False):
+            for name, parameter in own.items():
                 order = torch.randperm(parameter.numel(), generator=chance).to(parameter.device)
                 parameter.copy_(kept[name].flatten()[order].reshape(parameter.shape))
         yield [True]
     finally:
         with torch.no_grad():
-            for name, parameter in row.module.named_parameters(recurse=False):
+            for name, parameter in own.items():
                 parameter.copy_(kept[name])

@@ -19,7 +19,7 @@ _BY_NAME: tuple[tuple[str, Kind], ...] = (
 OF_FUNCTION: dict[str, Kind] = {
     **dict.fromkeys(
         ("relu", "gelu", "silu", "sigmoid", "tanh", "hardswish", "hardtanh", "hardsigmoid", "leaky_relu", "elu",
-         "mish", "softplus", "prelu", "clamp_min"), "activation"
+         "mish", "softplus", "prelu", "clamp_min", "glu"), "activation"
     ),
     **dict.fromkeys(("max_pool2d_with_indices", "avg_pool2d"), "pooling"),
     **dict.fromkeys(("_adaptive_avg_pool2d", "adaptive_max_pool2d", "mean", "amax"), "global pooling"),
@@ -31,6 +31,35 @@ OF_FUNCTION: dict[str, Kind] = {
     "cat": "join",
 }  # fmt: skip
 """Operations that make a layer of their own where a module that holds others calls them."""
+
+_CALLED = {
+    **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), "batch_norm"),
+    **dict.fromkeys(("mm", "addmm"), "linear"),
+    "native_layer_norm": "layer_norm",
+    "native_group_norm": "group_norm",
+    "max_pool2d_with_indices": "max_pool2d",
+    "clamp_min": "clamp",
+    "amax": "max",
+    "cat": "join",
+    "add": "sum",
+    "mul": "product",
+}
+
+
+def called(name: str) -> str:
+    """Return what an operation is called for readers: as one calls it, not as torch's inner library does.
+
+    >>> called("_native_batch_norm_legit_no_training"), called("relu_"), called("upsample_bilinear2d")
+    ('batch_norm', 'relu', 'upsample')
+    >>> called("_adaptive_avg_pool2d"), called("_scaled_dot_product_flash_attention_for_cpu")
+    ('adaptive_avg_pool2d', 'attention')
+    """
+    plain = name.removesuffix("_")
+    if kind_of_function(plain) == "attention":
+        return "attention"
+    if plain.startswith("upsample"):
+        return "upsample"
+    return _CALLED.get(plain, plain.strip("_"))
 
 
 def kind_of_function(name: str) -> Kind | None:
@@ -79,7 +108,8 @@ def kind_of_module(module: nn.Module) -> Kind | None:
             return kind
     if "Pool" in names[0]:
         return "global pooling" if "Adaptive" in names[0] or "Global" in names[0] else "pooling"
-    return "activation" if type(module).__module__ == "torch.nn.modules.activation" else None
+    homes = [entry.__module__ for entry in type(module).__mro__]
+    return "activation" if "torch.nn.modules.activation" in homes else None
 
 
 def _kind_of_convolution(module: nn.Conv2d) -> Kind:

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from etude.core.machine import answered_at_once
-from etude.explain.channels import channel_axis
+from etude.explain.activity import watch_activity
 from etude.explain.falls import Asked, Falls, measure_falls, waiting_for
-from etude.explain.records import LayerRow, LayersRecord, Member, Role
-from etude.explain.tracing import Traced, Tracer
+from etude.explain.given import Given
+from etude.explain.records import LayerRow, LayersRecord, Member, Role, Side
+from etude.explain.tracing import Traced, Tracer, own_parameters
 
 _TIMED_BATCH, _TIMES = 8, 5
 _SEEN = 64  # pictures on which activations are looked at
@@ -33,7 +34,7 @@ def describe_layers(
     device: str = "",
     member: Member | None = None,
 ) -> LayersRecord:
-    """Return the table of a network.
+    """Return the table of a network that answers to pictures.
 
     Args:
         model: the network; it is left as it was.
@@ -44,15 +45,70 @@ def describe_layers(
         device: the machine in words.
         member: which network it is of a run in which several answer together.
     """
+    size_px = (int(images_NCHW.shape[2]), int(images_NCHW.shape[3]))
+    record, rows = _describe(model, Given((images_NCHW,)), _Told(network, size_px, device, member=member))
+    if asked is None:
+        return record
+    falls = measure_falls(model, rows, images_NCHW, asked)
+    told = [row.model_copy(update=_told_of(falls, place)) for place, row in enumerate(record.rows)]
+    return record.model_copy(
+        update={
+            "rows": tuple(told),
+            "metric": asked.metric,
+            "score": falls.whole,
+            "n_pictures": falls.n_pictures,
+            "n_shuffles": falls.n_shuffles,
+        }
+    )
+
+
+def describe_adversary(
+    model: nn.Module,
+    given: Given,
+    *,
+    network: str,
+    side: Side,
+    size_px: tuple[int, int],
+    device: str = "",
+    is_trained: bool = True,
+) -> LayersRecord:
+    """Return the table of a generator, or of the discriminator that it is trained against; it has no falls.
+
+    Args:
+        model: the network; it is left as it was.
+        given: what it takes: latent vectors or real pictures, and class ids where it is told the class.
+        network: what to call it.
+        side: which of the two it is.
+        size_px: height and width of the pictures.
+        device: the machine in words.
+        is_trained: whether it has the weights that it learnt; without them activations say nothing and are not looked
+            at.
+    """
+    return _describe(model, given, _Told(network, size_px, device, side=side, is_trained=is_trained))[0]
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What is known of a network before it is looked at."""
+
+    network: str
+    size_px: tuple[int, int]
+    device: str
+    member: Member | None = None
+    side: Side = ""
+    is_trained: bool = True
+
+
+def _describe(model: nn.Module, given: Given, told: _Told) -> tuple[LayersRecord, list[Traced]]:
     tracer = Tracer(model)
-    tracer.run(images_NCHW[:1])
+    _send(given.first(1), tracer)
     rows = tracer.rows
-    shares = _time(model, images_NCHW[:_TIMED_BATCH], len(rows))
-    sees_all = _probe(model, images_NCHW[:1], len(rows))
-    activity = _watch_activity(model, images_NCHW[:_SEEN], len(rows))
-    falls = Falls() if asked is None else measure_falls(model, rows, images_NCHW, asked)
+    shares = _time(model, given.first(_TIMED_BATCH), len(rows))
+    sees_all = [False] * len(rows) if told.side == "generator" else _probe(model, given.first(1), len(rows))
+    at_once = answered_at_once(*told.size_px, on_cpu=given.device.type == "cpu")
+    activity = watch_activity(model, given.first(_SEEN), len(rows), at_once) if told.is_trained else {}
     owners = _own_parameters(model, rows)
-    last = _last_matrix(rows)
+    last = _last_matrix(rows) if told.side == "" else None
     described = [
         LayerRow(
             name=row.name,
@@ -71,25 +127,26 @@ def describe_layers(
             time_share=shares[place],
             dead=activity.get(place, (None, None))[0],
             sparsity=activity.get(place, (None, None))[1],
-            **_told_of(falls, place),
         )
         for place, row in enumerate(rows)
     ]
     described += _left_over(model, owners)
-    return LayersRecord(
-        network=network,
-        member=member,
-        size_px=(int(images_NCHW.shape[2]), int(images_NCHW.shape[3])),
+    record = LayersRecord(
+        network=told.network,
+        side=told.side,
+        member=told.member,
+        size_px=told.size_px,
         rows=tuple(described),
         params=sum(parameter.numel() for parameter in model.parameters()),
         macs=sum(row.macs for row in rows),
-        metric="" if asked is None else asked.metric,
-        score=falls.whole,
-        n_pictures=falls.n_pictures,
-        n_shuffles=falls.n_shuffles,
-        n_seen=min(_SEEN, len(images_NCHW)),
-        device=device,
+        n_seen=min(_SEEN, len(given)) if told.is_trained else 0,
+        device=told.device,
     )
+    return record, rows
+
+
+def _send(given: Given, tracer: Tracer) -> None:
+    tracer.run(*given.tensors, **given.options)
 
 
 def _told_of(falls: Falls, place: int) -> dict[str, Any]:
@@ -123,13 +180,13 @@ def _role(row: Traced, place: int) -> Role:
     return ""
 
 
-def _time(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> list[float]:
+def _time(model: nn.Module, batch: Given, n_rows: int) -> list[float]:
     """Return each layer's share of the time: the median over several passes, the first left out."""
     passes: list[list[float]] = []
-    wait = waiting_for(images_BCHW.device)
+    wait = waiting_for(batch.device)
     for _ in range(_TIMES + 1):
         tracer = Tracer(model, wait=wait)
-        tracer.run(images_BCHW)
+        _send(batch, tracer)
         passes.append([row.seconds for row in tracer.rows])
     kept = [seconds for seconds in passes[1:] if len(seconds) == n_rows]
     medians = [statistics.median(column) for column in zip(*kept, strict=True)] or [0.0] * n_rows
@@ -137,69 +194,15 @@ def _time(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> list[float]:
     return [median / total if total else 0.0 for median in medians]
 
 
-def _probe(model: nn.Module, image_1CHW: Tensor, n_rows: int) -> list[bool]:
+def _probe(model: nn.Module, given: Given, n_rows: int) -> list[bool]:
     """Say of each layer whether all that it gives depends on the corner pixel: a NaN there has reached everything."""
     found: dict[int, bool] = {}
-    image_1CHW = torch.zeros_like(image_1CHW)
+    image_1CHW = torch.zeros_like(given.tensors[0])
     image_1CHW[:, :, 0, 0] = torch.nan
     tracer = Tracer(model, watch=lambda row, output: found.update({id(row): bool(output.isnan().all())}))
-    tracer.run(image_1CHW)
+    _send(Given((image_1CHW, *given.tensors[1:]), given.options), tracer)
     reached = [found.get(id(row), False) for row in tracer.rows]
     return reached if len(reached) == n_rows else [False] * n_rows
-
-
-@dataclass
-class _Activity:
-    """What an activation gave, over batches."""
-
-    most_C: Tensor
-    """The largest number of each channel."""
-    least_C: Tensor
-    """The smallest."""
-    n_idle: int
-    """Numbers that are zero or below."""
-    n: int
-    """Numbers."""
-
-    @classmethod
-    def of(cls, output: Tensor, axis: int) -> Self:
-        """Look at what an activation gives; `axis` is that along which its channels lie."""
-        flat_NC = output.movedim(axis, -1).reshape(-1, output.shape[axis])
-        return cls(flat_NC.amax(0).float(), flat_NC.amin(0).float(), int((output <= 0).sum()), output.numel())
-
-    def __add__(self, other: _Activity) -> _Activity:
-        most_C, least_C = torch.maximum(self.most_C, other.most_C), torch.minimum(self.least_C, other.least_C)
-        return _Activity(most_C, least_C, self.n_idle + other.n_idle, self.n + other.n)
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        """The share of channels that gave one number everywhere, and that of numbers that are zero or below."""
-        return (self.most_C == self.least_C).float().mean().item(), self.n_idle / self.n
-
-
-def _watch_activity(model: nn.Module, images_NCHW: Tensor, n_rows: int) -> dict[int, tuple[float, float]]:
-    """Return, for each activation, the shares of dead channels and of numbers that are not above zero."""
-    found: dict[int, _Activity] = {}
-    at_once = answered_at_once(images_NCHW.shape[2], images_NCHW.shape[3], on_cpu=images_NCHW.device.type == "cpu")
-    for images_BCHW in torch.split(images_NCHW, at_once):
-        for place, activity in _watch_batch(model, images_BCHW, n_rows).items():
-            found[place] = found[place] + activity if place in found else activity
-    return {place: activity.shares for place, activity in found.items()}
-
-
-def _watch_batch(model: nn.Module, images_BCHW: Tensor, n_rows: int) -> dict[int, _Activity]:
-    found: dict[int, _Activity] = {}
-
-    def watch(row: Traced, output: Tensor) -> None:
-        is_activation = row.kind == "activation" or (row.kind is None and "activation" in row.kinds)
-        if is_activation and output.is_floating_point() and output.ndim > 1:
-            found[id(row)] = _Activity.of(output, channel_axis(tracer.rows, row, tuple(output.shape)))
-
-    tracer = Tracer(model, watch=watch)
-    tracer.run(images_BCHW)
-    if len(tracer.rows) != n_rows:
-        return {}
-    return {place: found[id(row)] for place, row in enumerate(tracer.rows) if id(row) in found}
 
 
 def _own_parameters(model: nn.Module, rows: list[Traced]) -> dict[int, list[nn.Parameter]]:
@@ -209,7 +212,7 @@ def _own_parameters(model: nn.Module, rows: list[Traced]) -> dict[int, list[nn.P
     for row in rows:
         if row.is_function and row.kind not in _HOLDING:
             continue
-        for parameter in row.module.parameters(recurse=False):
+        for parameter in own_parameters(row.module).values():
             if id(parameter) not in seen:
                 seen.add(id(parameter))
                 owners.setdefault(row.place, []).append(parameter)

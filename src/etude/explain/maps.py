@@ -157,7 +157,10 @@ class Kin:
 
 
 def nearest_others(values_ND: Numbers, kin: Kin | None = None) -> npt.NDArray[np.int64]:
-    """Return, for each picture, the place of its nearest other picture (Euclidean) that is no kin of it, (N,)."""
+    """Return, for each picture, the place of its nearest other picture (Euclidean) that is no kin of it, (N,).
+
+    A picture that has none, as where all others are its kin, has -1.
+    """
     squares_N = (values_ND.astype(np.float64) ** 2).sum(1)
     nearest = np.empty(len(values_ND), np.int64)
     for start in range(0, len(values_ND), _CHUNK):
@@ -167,7 +170,7 @@ def nearest_others(values_ND: Numbers, kin: Kin | None = None) -> npt.NDArray[np
         distances[np.arange(len(chunk)), places_C] = np.inf
         if kin is not None:
             distances[kin.of_pictures(places_C)] = np.inf
-        nearest[start : start + len(chunk)] = distances.argmin(1)
+        nearest[places_C] = np.where(np.isfinite(distances).any(1), distances.argmin(1), -1)
     return nearest
 
 
@@ -178,14 +181,18 @@ def separate_classes(
 
     The interval is Wilson's, over the pictures of the class as they are neighbours: one of the bootstrap would have no
     width where all are alike, however few they are. Kin are no neighbours, as the next frame of a film says nothing of
-    a class, and Wilson's interval is over as many as there are groups or blocks of them.
+    a class, and Wilson's interval is over as many as there are groups or blocks of them. Pictures without any neighbour
+    are left out, and classes that have only such ones.
     """
-    is_alike = labels_N[nearest_others(values_ND, kin)] == labels_N
+    nearest_N = nearest_others(values_ND, kin)
+    has_other_N = nearest_N >= 0
+    is_alike_N = labels_N[nearest_N] == labels_N
     found = []
     for label, name in enumerate(classes):
-        own = is_alike[labels_N == label].astype(np.float64)
+        is_own_N = (labels_N == label) & has_other_N
+        own = is_alike_N[is_own_N].astype(np.float64)
         if len(own):
             share = float(own.mean())
-            n_independent = len(own) if kin is None else kin.count(labels_N == label)
+            n_independent = len(own) if kin is None else kin.count(is_own_N)
             found.append(ClassSeparation(name=name, n=len(own), share=share, interval=wilson(share, n_independent)))
     return tuple(found)

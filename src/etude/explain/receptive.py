@@ -52,6 +52,11 @@ def whole_picture(height_px: int, width_px: int, batch: int = 1) -> Field:
     return Field((1.0, 1.0), (1.0, 1.0), (height_px, width_px), batch, None)
 
 
+def no_picture(batch: int = 1) -> Field:
+    """Return the field of what is no picture, such as a latent vector: it has no places."""
+    return Field(None, (1.0, 1.0), (1, 1), batch, None)
+
+
 def grow(name: str, args: Sequence[Any], output: Any, fields: Sequence[Field]) -> Field:  # noqa: ANN401
     """Return the field of what an operation gives.
 

@@ -45,6 +45,9 @@ MAP_KINDS: tuple[Kind, ...] = (
 Role = Literal["", "first", "halves", "enlarges", "widens", "narrows"]
 """What stands out of a layer at its place."""
 
+Side = Literal["", "generator", "discriminator"]
+"""Which of two networks that are trained against each other one is; empty of one that answers to pictures."""
+
 
 class LayerRow(Config):
     """One layer, in the order in which a picture goes through."""
@@ -83,8 +86,8 @@ class LayerRow(Config):
     sparsity: float | None = None
     """For an activation, share of numbers that are zero or below, 0 to 1."""
     fall_bypassed: float | None = None
-    """By how much the score gets worse, in the metric's unit, when the layer is left out (of a residual sum, the
-    block that it closes); none where it cannot be."""
+    """By how much the score gets worse, in the metric's unit, when the layer is left out (of a residual sum, what it
+    adds to what goes round it; of a gate, the numbers that it multiplies by); none where it cannot be."""
     interval_bypassed: Interval | None = None
     """95 % interval of that fall, pictures resampled (bootstrap, paired with the whole network); none with one picture,
     and in records of format 1."""
@@ -110,7 +113,7 @@ class Member(Config):
 
 
 class LayersRecord(Record):
-    """A network layer by layer (`explain/layers.json`).
+    """A network layer by layer (`explain/layers.json`; of a discriminator, `explain/layers-discriminator.json`).
 
     Format 1 looked at the first pictures of the source, which may all be of a few classes, and shuffled once.
     """
@@ -126,6 +129,8 @@ class LayersRecord(Record):
     """Height and width of the pictures."""
     rows: tuple[LayerRow, ...]
     """Its layers."""
+    side: Side = ""
+    """Which of two networks that are trained against each other it is; empty of one that answers to pictures."""
     member: Member | None = None
     """Which network of a run in which several answer together; none where it is the run's one."""
     params: int
@@ -141,7 +146,7 @@ class LayersRecord(Record):
     n_shuffles: int = 1
     """Times that the weights of each layer were shuffled."""
     n_seen: int = 0
-    """Validation pictures on which activations were looked at."""
+    """Validation pictures on which activations were looked at; of a generator, latent vectors."""
     device: str = ""
     """Where time was measured."""
 
@@ -350,9 +355,12 @@ class ErrorsRecord(Record):
     candidate: str
     """The candidate."""
     n_runs: int
-    """Runs whose answers were taken together."""
+    """Answers to each picture that were taken together, each of another run."""
+    n_folds: int = 1
+    """Folds of which answers were put together, each to the pictures that were held out of it; 1 where all runs have
+    one test part, and in records of before."""
     confident: tuple[PictureRef, ...]
-    """Wrong answers of this run, the most confident first."""
+    """Wrong answers of this run (with folds, of those of its deal), the most confident first."""
     hardest: tuple[Doubtful, ...]
     """Pictures whose label got the least probability in the mean over the runs."""
     mislabelled: tuple[Doubtful, ...]

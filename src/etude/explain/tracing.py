@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,9 +20,10 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from etude.explain.costs import count_op_macs
-from etude.explain.kinds import kind_by_shapes, kind_of_function, kind_of_module
-from etude.explain.receptive import Field, grow, whole_picture
+from etude.explain.kinds import called, kind_by_shapes, kind_of_function, kind_of_module
+from etude.explain.receptive import Field, grow, no_picture, whole_picture
 from etude.explain.records import Kind
+from etude.explain.skips import find_skip
 
 Watch = Callable[["Traced", Tensor], None]
 
@@ -37,6 +39,8 @@ class Traced:
     module: nn.Module
     """The module itself, or the one that calls the function."""
     is_function: bool
+    owner: str = ""
+    """Dotted name of that module."""
     input_shape: tuple[int, ...] = ()
     output_shape: tuple[int, ...] = ()
     macs: int = 0
@@ -49,6 +53,13 @@ class Traced:
     first_of_module: bool = True
     source: int | None = None
     """The place of the layer that gave what it takes first; none for the picture."""
+    sources: set[int | None] = dataclasses.field(default_factory=set)
+    """While a picture goes through, the places of all layers that gave what it takes; none for the picture."""
+    op: str = ""
+    """Of a function, the operation as torch calls it, in place or not."""
+    skip: int | None = None
+    """Of a function, the place among the operation's arguments of what it passes on when it is left out; none where it
+    cannot be."""
 
 
 class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
@@ -76,17 +87,28 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         self._batch = 1
         self._last: tuple[nn.Module, Traced] | None = None
 
-    def run(self, images_BCHW: Tensor) -> Tensor:
-        """Send pictures through the network, in evaluation mode and without gradients."""
-        self._batch = images_BCHW.shape[0]
-        with _evaluating(self.model), _heard(self.model, self._enter, self._leave), torch.no_grad():
-            images_BCHW = images_BCHW.clone()
-            self._fields[images_BCHW] = whole_picture(images_BCHW.shape[2], images_BCHW.shape[3], self._batch)
+    def run(self, *given: Tensor, **options: Any) -> Any:  # noqa: ANN401 - whatever the network gives
+        """Send examples through the network, in evaluation mode and without gradients; return what it gives.
+
+        Args:
+            given: what the network takes, each of B examples: pictures (B, C, H, W), or others such as latent vectors
+                (B, Z) and class ids (B,), which have no places and so no receptive field.
+            options: what else it is called with, by name.
+        """
+        self._batch = given[0].shape[0]
+        with evaluating(self.model), heard(self.model, self._enter, self._leave), torch.no_grad():
+            given = tuple(tensor.clone() for tensor in given)
+            for tensor in given:
+                self._fields[tensor] = (
+                    whole_picture(tensor.shape[2], tensor.shape[3], self._batch)
+                    if tensor.ndim == 4
+                    else no_picture(self._batch)
+                )
             with self:
-                logits: Tensor = self.model(images_BCHW)
+                output = self.model(*given, **options)
         self.rows = [row for row in self.rows if _is_layer(row)]
         self._renumber()
-        return logits
+        return output
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # noqa: ANN401
         """Do an operation, and book it to its layer."""
@@ -107,6 +129,10 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         grown = grow(name.removesuffix("_"), args, first, fields)
         if row is not None:
             row.source = fields[0].row if row.n_ops == 0 else row.source
+            if row.is_function and row.n_ops == 0:
+                came_from = [entry.row for entry in fields]
+                row.skip = find_skip(row.kind, args, kwargs or {}, first, came_from, lambda at: self.rows[at].sources)
+            row.sources |= {entry.row for entry in fields}
             row.seconds += seconds
             row.macs += count_op_macs(name, args, first)
             row.n_ops += 1
@@ -138,9 +164,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
             return last if last is not None and last.kind == "attention" and last is self.rows[-1] else None
         if kind == "attention" and last is not None and last.kind == "attention" and last is self.rows[-1]:
             return last
-        word = "attention" if kind == "attention" else name.strip("_")
+        word = "attention" if kind == "attention" else called(name)
         new = self._add(module, f"{self._names[module]} · {word}".removeprefix(" · "), kind, is_function=True)
-        new.type = word
+        new.type, new.op = word, plain_operation(name)
         new.input_shape = tuple(given[0].shape)
         self._last = (module, new)
         return new
@@ -165,7 +191,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
 
     def _enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         row = None
-        if not any(True for _ in module.children()):
+        if _is_layer_itself(module):
             row = self._add(module, self._names[module], kind_of_module(module), is_function=False)
             row.first_of_module = module not in self._seen
             tensors = _tensors(inputs)
@@ -187,7 +213,9 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
                 self._watch(row, output)
 
     def _add(self, module: nn.Module, name: str, kind: Kind | None, *, is_function: bool) -> Traced:
-        row = Traced(len(self.rows), name, type(module).__name__, kind, module, is_function)
+        owner = self._names[module]
+        called_type = type(module).__name__.removeprefix("Parametrized")
+        row = Traced(len(self.rows), name, called_type, kind, module, is_function, owner)
         self.rows.append(row)
         return row
 
@@ -202,6 +230,38 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
             row.input_shape, row.output_shape = row.input_shape[1:], row.output_shape[1:]
             row.kind = kind_by_shapes(row.kind, row.input_shape, row.output_shape)
             row.macs //= self._batch
+        self._name_apart()
+
+    def _name_apart(self) -> None:
+        """Number the functions of one name, such as the two sums of a block, from the second on."""
+        counts: Counter[str] = Counter()
+        for row in self.rows:
+            if row.is_function:
+                counts[row.name] += 1
+                row.name += f" {counts[row.name]}" if counts[row.name] > 1 else ""
+
+
+def _is_layer_itself(module: nn.Module) -> bool:
+    """Whether a module holds no others but those that make its weights, such as a spectral norm."""
+    return all(name == "parametrizations" for name, _ in module.named_children())
+
+
+def own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
+    """Return what a module itself learns, by name: what a parametrisation such as a spectral norm makes is its own."""
+    return {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if "." not in name or name.startswith("parametrizations.")
+    }
+
+
+def plain_operation(name: str) -> str:
+    """Return an operation's name without the mark of one that works in place.
+
+    >>> plain_operation("add_"), plain_operation("_softmax")
+    ('add', '_softmax')
+    """
+    return name.removesuffix("_")
 
 
 def _kept_place(place: int, places: dict[int, int]) -> int | None:
@@ -215,7 +275,7 @@ def _is_layer(row: Traced) -> bool:
         return any(getattr(row.module, name, 0) for name in ("p", "drop_prob"))
     if row.n_ops == 0:
         return False
-    return row.kind is not None or bool(row.kinds) or row.macs > 0 or any(True for _ in row.module.parameters(False))
+    return row.kind is not None or bool(row.kinds) or row.macs > 0 or bool(own_parameters(row.module))
 
 
 def _tensors(values: Any) -> list[Tensor]:  # noqa: ANN401
@@ -229,7 +289,7 @@ def _tensors(values: Any) -> list[Tensor]:  # noqa: ANN401
 
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Hold a network in evaluation mode, without the fused path of attention, which hides what it computes."""
     was_training, was_fast = model.training, torch.backends.mha.get_fastpath_enabled()
     model.eval()
@@ -242,7 +302,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _heard(model: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
+def heard(model: nn.Module, enter: Callable[..., None], leave: Callable[..., None]) -> Iterator[None]:
     """Call `enter` and `leave` around every module."""
     handles = []
     for module in model.modules():

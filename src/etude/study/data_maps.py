@@ -91,9 +91,11 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
         maps=tuple(maps),
         n=len(labels_N),
         separation=separation,
-        n_judged=len(judged),
+        n_judged=sum(entry.n for entry in separation["features"]),
         n_test=len(parts["test"]),
-        chance={name: float((labels_N[judged] == label).mean()) for label, name in enumerate(classes)},
+        chance={
+            name: float((labels_N[judged] == label).sum()) / max(1, len(judged)) for label, name in enumerate(classes)
+        },
         has_kin=kin is not None,
         kin_apart=None if kin is None else kin.apart,
         seconds=time.perf_counter() - started,

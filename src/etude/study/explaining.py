@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MistakeError, ModelError, sentence
 from etude.core.registry import nearest
+from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
@@ -23,6 +24,7 @@ from etude.metrics import SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.study.attributions import explain_why
 from etude.study.data_maps import explain_map
+from etude.study.deploying import best_run
 from etude.study.folder import StudyFolder
 from etude.study.mask_errors import explain_mask_mistakes
 from etude.study.opened import OpenedRun, Wishes, mixed
@@ -42,6 +44,11 @@ PARTS = ("layers", "sight", "why", "map", "errors")
 """What can be explained, in the order in which it is."""
 _LAYER_PICTURES, _LAYER_PICTURES_OF_MASKS = 512, 32
 _LEAST_SCORED, _LEAST_SCORED_OF_MASKS = 64, 8
+_LATENTS, _PICTURES_OF_DISCRIMINATOR = 64, 8
+_NO_ANSWER = (
+    "A generator gives no answer to a picture: only its layers are explained. `etude report` shows samples, measures "
+    "and the nearest training pictures, and `etude generate` draws more."
+)
 _MOST_PIXELS = 2**25  # of the pictures that are held together as floats: 400 MB
 
 
@@ -63,7 +70,7 @@ def explain_run(
 
     Args:
         folder: the study's folder.
-        identity: the run, or the beginning of its name; by default the first of the candidate that is handed over.
+        identity: the run, or the beginning of its name; by default the one that `etude export` takes.
         base: the folder that relative paths in the study start from.
         watch: hears where the work stands.
         parts: what to explain; by default all that the task has.
@@ -73,31 +80,29 @@ def explain_run(
         outcomes: where each part is put down, with why it is left out; none where it is there.
 
     Raises:
-        MistakeError: if there is no such run, part, picture or layer, a part that is asked for cannot be had, or the
-            study is one of generators.
+        MistakeError: if there is no such run, part, picture or layer, or a part that is asked for cannot be had: of
+            generators there are the layers alone.
         EtudeError: if the data or the network cannot be used.
     """
     record = folder.load_study()
-    if record.task == "generation":
-        rule = "one whose networks answer to pictures"
-        remedy = (
-            f"Of generators, `etude report {record.name}` shows samples, measures and the nearest training pictures, "
-            f"and `etude generate` draws more."
-        )
-        raise MistakeError(sentence("explain", record.name, rule, "a study of generators", remedy))
     for part in parts:
         if part not in PARTS:
             close = nearest(part, PARTS)
             hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(PARTS)}."
             raise MistakeError(f"explain: there is no part {part!r}. {hint}")
-    ref = choose_run(record, identity)
+    ref = find_handed_over(folder, record) if identity is None else choose_run(record, identity)
     opened = OpenedRun(folder, record, ref, base, watch, device)
     target = folder.run(ref.identity) / FOLDER
-    for part in parts or PARTS:
+    deeds = _DEEDS
+    if record.task == "generation":
+        deeds = dict.fromkeys(PARTS, _leave_out) | {"layers": explain_adversaries}
+        if not parts:
+            watch.said(f"{', '.join(PARTS[1:])}: left out. {_NO_ANSWER}")
+    for part in parts or (PARTS if deeds is _DEEDS else PARTS[:1]):
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
         left_out: str | ModelError | None
         try:
-            left_out = _DEEDS[part](opened, target, wishes or Wishes())
+            left_out = deeds[part](opened, target, wishes or Wishes())
         except ModelError as error:
             if not leave_out:
                 raise
@@ -120,9 +125,9 @@ def explain_candidates(
     device: str = "auto",
     wishes: Wishes | None = None,
 ) -> list[Path]:
-    """Explain the first finished run of every candidate; what one cannot have is left out.
+    """Explain a finished run of every candidate; what one cannot have is left out.
 
-    The candidate that is handed over comes first, then the others by the leaderboard.
+    The run that is handed over comes first, then the first runs of the others, by the leaderboard.
 
     Returns:
         The folders that the records are written to.
@@ -137,10 +142,9 @@ def explain_candidates(
     for ref in record.runs:
         if ref.status == "finished":
             firsts.setdefault(ref.candidate, ref)
-    if not firsts:
-        raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
-    final = final_candidate(record)
-    in_order = sorted(firsts.values(), key=lambda ref: (ref.candidate != final, places.get(ref.candidate, len(places))))
+    final = find_handed_over(folder, record)
+    firsts[final.candidate] = final
+    in_order = sorted(firsts.values(), key=lambda ref: (ref is not final, places.get(ref.candidate, len(places))))
     outcomes: list[tuple[str, str | ModelError | None]] = []
     explain = functools.partial(
         explain_run, parts=parts, device=device, wishes=wishes, leave_out=True, outcomes=outcomes
@@ -153,29 +157,38 @@ def explain_candidates(
     return targets
 
 
-def choose_run(record: StudyRecord, identity: str | None) -> RunRef:
-    """Return the run that is asked for, or the first finished run of the candidate that is handed over.
+def choose_run(record: StudyRecord, identity: str) -> RunRef:
+    """Return the finished run that is asked for.
 
     Raises:
         MistakeError: if there is none, or several are meant.
     """
     finished = [ref for ref in record.runs if ref.status == "finished"]
-    if identity is not None:
-        found = [ref for ref in finished if ref.identity.startswith(identity)]
-        if not found:
-            raise MistakeError(
-                f"{record.name}: there is no finished run {identity!r}. `etude runs list {record.name}` names them."
-            )
-        if len({ref.identity for ref in found}) > 1 and identity not in (ref.identity for ref in found):
-            named = ", ".join(f"{ref.identity} ({ref.candidate}, seed {ref.seed})" for ref in found)
-            rule = "the beginning of one run's name"
-            raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))
-        return next((ref for ref in found if ref.identity == identity), found[0])
+    found = [ref for ref in finished if ref.identity.startswith(identity)]
+    if not found:
+        raise MistakeError(
+            f"{record.name}: there is no finished run {identity!r}. `etude runs list {record.name}` names them."
+        )
+    if len({ref.identity for ref in found}) > 1 and identity not in (ref.identity for ref in found):
+        named = ", ".join(f"{ref.identity} ({ref.candidate}, seed {ref.seed})" for ref in found)
+        rule = "the beginning of one run's name"
+        raise MistakeError(sentence("explain", "--run", rule, identity, f"So begin {named}."))
+    return next((ref for ref in found if ref.identity == identity), found[0])
+
+
+def find_handed_over(folder: StudyFolder, record: StudyRecord) -> RunRef:
+    """Return the run that `etude export` takes: what is explained is what is deployed.
+
+    Raises:
+        MistakeError: if no run is finished.
+    """
     final = final_candidate(record)
-    chosen = [ref for ref in finished if ref.candidate == final]
-    if not chosen:
+    refs = [ref for ref in record.runs if ref.status == "finished" and ref.candidate == final]
+    runs = [run for ref in refs if (run := folder.load_run(ref.identity)) is not None]
+    if not runs:
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
-    return chosen[0]
+    best, _ = best_run(record, {final: runs})
+    return next(ref for ref in refs if ref.identity == best.identity)
 
 
 def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | None:
@@ -218,6 +231,46 @@ def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | Non
         return f"{opened.network_name} has no layer."
     record.save(path)
     return None
+
+
+def explain_adversaries(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
+    """Write `layers.json` of a generator, and `layers-discriminator.json` of what it was trained against.
+
+    Activations are looked at over latent vectors, of classes in the proportions of the training part. A discriminator
+    has no weights but those that it started from: a run keeps its generator's alone.
+    """
+    import torch
+
+    from etude.explain.given import Given
+    from etude.explain.layers import describe_adversary
+    from etude.train.generation import open_generator
+    from etude.train.samples import draw_wanted
+
+    model = open_generator(opened.job, opened.folder.run(opened.ref.identity))
+    prepared, device = opened.part("train"), opened.job.execution.device
+    labels_N = torch.from_numpy(np.asarray(prepared.labels_N))
+    chosen = mixed(prepared, _PICTURES_OF_DISCRIMINATOR)
+    wanted = draw_wanted(model, _LATENTS, derive(0, "explain", "latents"), labels_N)
+    asked = () if wanted.classes_N is None else (wanted.classes_N.to(device),)
+    shown = () if wanted.classes_N is None else (labels_N[chosen].to(device),)
+    about: dict[str, Any] = {
+        "network": opened.network_name,
+        "size_px": (model.size_px, model.size_px),
+        "device": opened.job.execution.words(),
+    }
+    latents = Given((wanted.latents_NZ.to(device), *asked))
+    generator = describe_adversary(model.generator, latents, side="generator", **about)
+    pictures = Given((opened.images(prepared, chosen), *shown), {"redraw": True})
+    with torch.random.fork_rng(devices=[]):  # which part is redrawn is drawn by chance
+        discriminator = describe_adversary(
+            model.discriminator, pictures, side="discriminator", is_trained=False, **about
+        )  # fmt: skip
+    discriminator.save(target / "layers-discriminator.json")
+    generator.save(target / "layers.json")
+
+
+def _leave_out(opened: OpenedRun, target: Path, wishes: Wishes) -> str:
+    return _NO_ANSWER
 
 
 def _score_classes(opened: OpenedRun, prepared: PreparedSet, chosen: Integers) -> tuple[str, ToAnswers]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from etude.core.errors import ModelError, sentence
 from etude.core.registry import nearest
-from etude.core.words import Part
-from etude.evaluate.predictions import Predictions
+from etude.data.prepared import prepare_items
 from etude.explain.records import Exciting, SightRecord
 from etude.study.answered import Answered, answer_pictures
 from etude.study.arrays import fitting, save_arrays, shrink, shrink_to_most
 from etude.study.chosen_picture import find_picture
+from etude.study.held_out import read_held_out
 from etude.study.opened import OpenedRun, Wishes, spread
 
 _SEEN, _SEEN_MASKS = 1000, 200  # pictures among which the most exciting are sought
@@ -103,32 +104,40 @@ def choose_layers(known: list[str], asked: tuple[str, ...]) -> list[str]:
 
 
 def explain_mistakes(opened: OpenedRun, target: Path, wishes: Wishes) -> None:
-    """Write `errors.json` and `errors.npz`: the run's own answers first, then those of the candidate's other runs."""
+    """Write `errors.json` and `errors.npz`: the run's own answers first, then those of the candidate's other runs.
+
+    With folds, what their networks answered to the pictures held out of each is put together.
+    """
     from etude.explain.mistakes import find_mistakes
 
-    own = Predictions.read(opened.answers_path, Part.TEST)
-    read = [Predictions.read(path, Part.TEST) for path in opened.other_answers_paths]
-    alike = [own, *(entry for entry in read if np.array_equal(entry.ids, own.ids))]
-    prepared = opened.part("test")
-    groups = opened.workspace.source.items.groups
+    held_out = read_held_out(opened)
+    items = opened.workspace.source.items
+    answered = set(held_out.ids_N.tolist())
+    places = {str(item): place for place, item in enumerate(items.ids) if str(item) in answered}
+    at_N = np.array([places[str(item)] for item in held_out.ids_N])
     record = find_mistakes(
-        [str(item) for item in own.ids],
-        own.truth,
-        np.stack([entry.probabilities for entry in alike]),
+        [str(item) for item in held_out.ids_N],
+        held_out.truth_N,
+        held_out.probabilities_RNK,
         opened.job.classes,
         opened.ref.candidate,
-        None if groups is None else np.array(groups[prepared.indices_N].tolist()),
-        None if own.threshold is None else np.stack([entry.labels for entry in alike]),
-    )
-    places = {str(item): place for place, item in enumerate(own.ids)}
+        None if items.groups is None else np.array(items.groups[at_N].tolist()),
+        held_out.decided_RN,
+    ).model_copy(update={"n_folds": held_out.n_folds})
     shown = {
         "confident": [picture.item for picture in record.confident],
         "hardest": [entry.picture.item for entry in record.hardest],
         "mislabelled": [entry.picture.item for entry in record.mislabelled],
     }
-    arrays = {name: prepared.pictures_NHWC[[places[item] for item in items]] for name, items in shown.items() if items}
+    arrays = {name: _read_pictures(opened, [places[item] for item in of]) for name, of in shown.items() if of}
     save_arrays(target / "errors.npz", arrays)
     record.save(target / "errors.json")
+
+
+def _read_pictures(opened: OpenedRun, places: list[int]) -> npt.NDArray[np.uint8]:
+    """Return pictures (N, H, W, 3) as the run takes them, by their places in the source, whatever part they are in."""
+    found = prepare_items(opened.workspace.source, np.array(places), opened.job.prepare, keep=False)
+    return np.asarray(found.pictures_NHWC)
 
 
 def _liveliest(maps_CHW: np.ndarray) -> np.ndarray:

@@ -162,6 +162,36 @@ def test_functions_of_a_block_are_layers_and_a_residual_knows_where_it_comes_fro
     assert {row.type for row in record.rows if row.kind == "activation"} == {"relu"}
 
 
+class Spelt(nn.Module):
+    """Calls functions that torch's inner library knows by other names."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = nn.Sequential(nn.Conv2d(3, 4, 1))
+        self.scale, self.shift = nn.Parameter(torch.ones(4)), nn.Parameter(torch.zeros(4))
+        self.matrix = nn.Parameter(torch.randn(2, 4))
+
+    def forward(self, images):
+        maps = F.batch_norm(self.block(images), torch.zeros(4), torch.ones(4), self.scale, self.shift)
+        maps = F.group_norm(maps + F.relu(maps), 2)
+        maps = F.max_pool2d(maps + torch.tanh(maps), 2)
+        maps = F.interpolate(maps, scale_factor=2, mode="bilinear")
+        maps = F.layer_norm(maps, maps.shape[1:])
+        features = F.adaptive_avg_pool2d(torch.cat([maps, maps * torch.sigmoid(maps)], 1), 2)[:, :4].amax((2, 3))
+        return F.linear(features, self.matrix)
+
+
+def test_functions_are_called_as_one_calls_them_and_no_two_alike():
+    """A report named `native_batch_norm` and `max_pool2d_with_indices`, which no one writes."""
+    rows = describe_layers(Spelt(), draw(8), network="spelt").rows
+    assert [row.name for row in rows] == [
+        "block.0", "batch_norm", "relu", "sum", "group_norm", "tanh", "sum 2", "max_pool2d", "upsample", "layer_norm",
+        "sigmoid", "product", "join", "adaptive_avg_pool2d", "max", "linear",
+    ]  # fmt: skip
+    assert {row.type for row in rows if row.kind == "residual"} == {"sum"}
+    assert next(row for row in rows if row.kind == "head").name == "linear"
+
+
 class Half(nn.Module):
     """Half of the channels of the first layer never fire; the second layer decides the answer alone."""
 

@@ -365,6 +365,22 @@ def test_of_two_pictures_nothing_is_told_apart_though_they_are_alike():
     assert found[0].interval.low < 0.5
 
 
+def test_a_picture_without_any_other_says_nothing_of_its_class():
+    """It was its own nearest one, and its class stood apart from nothing."""
+    one = np.ones((1, 2), np.float32)
+    assert nearest_others(one).tolist() == [-1]
+    assert separate_classes(one, np.array([0]), ("a", "b")) == ()
+    values = np.array([[0.0, 0], [1, 0], [2, 0], [9, 9]], np.float32)
+    film = Kin(np.zeros(4, np.int64), np.arange(4), None)
+    assert nearest_others(values, film).tolist() == [-1] * 4
+    assert separate_classes(values, np.array([0, 0, 0, 1]), ("a", "b"), film) == ()
+    frames = Kin(np.zeros(4, np.int64), np.array([0, 1, 2, 3]), 3)  # the outer ones alone have an other
+    assert nearest_others(values, frames).tolist() == [3, -1, -1, 0]
+    found = separate_classes(values, np.zeros(4, np.int64), ("a",), frames)
+    assert [(entry.n, entry.share) for entry in found] == [(2, 1.0)]
+    assert separate_classes(values[:0], np.zeros(0, np.int64), ("a",)) == ()
+
+
 def test_nearest_others_are_those_of_scikit_learn():
     neighbors = pytest.importorskip("sklearn.neighbors")
     values = np.random.default_rng(2).normal(size=(300, 7)).astype(np.float32)

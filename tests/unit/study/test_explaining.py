@@ -9,7 +9,7 @@ import pytest
 
 from etude.core.errors import MistakeError
 from etude.data.prepared import PreparedSet
-from etude.study.explaining import choose_run, explain_layers, explain_run
+from etude.study.explaining import choose_run, explain_layers, explain_run, find_handed_over
 from etude.study.opened import Wishes, mixed
 
 
@@ -74,3 +74,17 @@ def test_generators_are_refused_before_any_picture_is_read(tmp_path):
     folder = SimpleNamespace(load_study=lambda: study)
     with pytest.raises(MistakeError, match=r"a study of generators.*etude report pandas"):
         explain_run(folder, None, tmp_path, None)
+
+
+def test_what_is_explained_is_what_is_exported(monkeypatch):
+    record = study_of("a0", "b1", "c2")
+    record.task, record.metric, record.higher_is_better = "classification", "accuracy", True
+    row = SimpleNamespace(candidate="cnn", score=0.5, validation_score=0.5)
+    record.leaderboard, record.config = (row,), {"candidates": {}}
+    scores = {"a0": 0.7, "b1": 0.9, "c2": 0.8}
+    folder = SimpleNamespace(
+        load_run=lambda name: SimpleNamespace(identity=name, candidate="cnn", validation={"accuracy": scores[name]})
+    )
+    assert find_handed_over(folder, record).identity == "b1"
+    scores["c2"] = 0.95
+    assert find_handed_over(folder, record).identity == "c2"
