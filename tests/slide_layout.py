@@ -81,7 +81,7 @@ def _list_clashes(slide: Any, size_in: tuple[float, float]) -> Iterator[str]:
 
 
 def _is_text(shape: Any) -> bool:
-    return bool(shape.has_text_frame) and shape.shape_type == 17  # a text box
+    return bool(shape.has_text_frame) and shape.shape_type in (14, 17)  # a placeholder, a text box
 
 
 def _box(shape: Any) -> Box:

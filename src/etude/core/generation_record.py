@@ -51,16 +51,29 @@ class NearestPair(Config):
     """How near it is, measured as `GenerationRecord.near_by` says."""
 
 
+class NearPhotographs(Config):
+    """Which photographs generated pictures lie near to, of which: so that runs can be shuffled together."""
+
+    trained: tuple[str, ...]
+    """Ids of the photographs that were learnt from, as far as they were compared with."""
+    held_out: tuple[str, ...]
+    """Ids of those that were held out."""
+    counts: dict[str, int]
+    """How many near pictures lie nearest to each photograph, by its id; photographs without one are left out."""
+    groups: dict[str, str] = {}
+    """Group of each photograph by its id, where they are of groups; empty where they are not."""
+
+
 class GenerationRecord(Record):
     """What a finished generator was found to give.
 
     Nearness is by pixels from format 3 on; before by features: by their distance alone in format 1, by its ratio in 2.
     From format 4 on near copies are counted by ranks, and intervals contain their value; from format 5 on coverage is
     that of as many generated pictures as there are held-out ones; from format 6 on it is told whose photographs near
-    pictures lie near.
+    pictures lie near, from format 7 on which photographs these are.
     """
 
-    FORMAT: ClassVar[int] = 6
+    FORMAT: ClassVar[int] = 7
 
     format: int = FORMAT
     """The number of the format that this record was written in."""
@@ -99,6 +112,18 @@ class GenerationRecord(Record):
     (`etude.metrics.copied`); none where none is near, and in those records."""
     near_trained_chance: Interval | None = None
     """Between what ends that lies in 95 of 100 shuffles of which photographs were trained on."""
+    near_photographs: int | None = None
+    """Different photographs that those lie nearest to: of a handful, chance often finds all trained on. None in records
+    of earlier versions, as all that follows."""
+    near_photographs_trained: int | None = None
+    """Those of them that were learnt from."""
+    near_to: NearPhotographs | None = None
+    """Which they are; none where there are too many photographs to name all of them."""
+    outright_trained: float | None = None
+    """Share of the generated pictures that lie at most two thirds as far from a training photograph as any two
+    photographs do from each other, all beside the next ones."""
+    outright_held_out: float | None = None
+    """The same of held-out photographs."""
     near_limit: float
     """Nearness to the nearest training picture under which 1 of 20 held-out real pictures lie."""
     nearest_generated: float

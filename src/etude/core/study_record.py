@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar, Literal
 
+from etude.core.bound import Bound
 from etude.core.class_names import ClassName
 from etude.core.interval import Interval
 from etude.core.published import PublishedValue
@@ -358,6 +359,8 @@ class StudyRecord(Record):
     resampling: Resampling | None = None
     """How the intervals over pictures draw pictures that are not independent; none where each is drawn by itself, as in
     records of earlier versions."""
+    bounds: tuple[Bound, ...] = ()
+    """What the study file asks of its candidates, and what came of it."""
     published: tuple[PublishedValue, ...] = ()
     """Values that others published, as the study file states them; nothing here was compared with them."""
 

@@ -75,6 +75,19 @@ def caption_errors(errors: Errors, words: Words) -> dict[str, str]:
     }
 
 
+def tell_commonest(errors: Errors, words: Words) -> str:
+    """Say which confusion is the commonest; empty where there is none."""
+    if not errors.pairs.rows:
+        return ""
+    truth, answer, _, share = (cell.text for cell in errors.pairs.rows[0])
+    return words.say(
+        "The commonest confusion: {truth} taken for {answer}, {share} of the class.",
+        truth=truth,
+        answer=answer,
+        share=share,
+    )
+
+
 def caption_masks(masks: Masks, words: Words) -> dict[str, str]:
     """Return what is said of masks, and below their pictures, curves and tables."""
     say = words.say

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from etude.core.study_record import RunRef
 from etude.figures.theme import assign_looks
 from etude.report.captions import caption_results
 from etude.report.card_words import tell_card
 from etude.report.cards import find_card
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained, read_explanations, set_out
+from etude.report.legends import line_of
 from etude.report.note import gather
 from etude.report.parameters import tabulate_other_parameters, tabulate_parameters
 from etude.report.path import tell_path
 from etude.report.proposals import tell_proposals
 from etude.report.reading import read_results
 from etude.report.references import list_references
+from etude.report.same_networks import has_layers, list_trained, network_of, pick_networks, tell_falls_of
 from etude.report.settings import read_settings
 from etude.report.showing import mark_english, show_drawing, show_html, write_table
 from etude.report.tables import Cell, Column, Table, tell_columns
@@ -53,8 +56,13 @@ class Book:
             self._draw(self.told[name], self._captions().get(name, ""))
         if name == "curves_drawing":
             looks = assign_looks([row.candidate for row in self.study.record.leaderboard], self.study.record.baseline)
-            names = [swatch.name for swatch in self.told["swatches"]]
-            show_html(" ".join(f'<b style="color:{looks[entry].color}">— {html.escape(entry)}</b>' for entry in names))
+            shown = {swatch.name: looks[swatch.name] for swatch in self.told["swatches"]}
+            show_html(
+                " ".join(
+                    f'<b style="color:{look.color}">{line_of(look)} {html.escape(name)}</b>'
+                    for name, look in shown.items()
+                )
+            )
 
     def data(self) -> None:
         """Show what is known of the pictures, and how many there are of each class and part."""
@@ -84,29 +92,44 @@ class Book:
                     )
                 ]
             )
-        shown: list[object] = []
-        for explanation in explanations:
-            explained = set_out(explanation, self.study, self.words)
-            network = self._network_of(explanation.ref.candidate)
-            if explained.layers is None or network in shown:
+        shown = pick_networks(self.study, explanations)
+        self._list(tell_falls_of([source for _, source in shown], self.words))
+        known = set[str]()
+        for name, source in shown:
+            explained = set_out(source, self.study, self.words)
+            if explained.layers is None:
                 continue
-            shown.append(network)
-            show_html(f"<h3>{html.escape(explanation.ref.candidate)}</h3>")
-            self._list(self._name_alike(explanation.ref.candidate))
-            self._list([*self._introduce(explanation.ref.candidate), *explained.told])
-            say = self.words.say
-            self._table(explained.layers, say("Layer by layer, in the order in which a picture goes through."))
+            show_html(f"<h3>{html.escape(name)}</h3>")
+            whose = [] if source.ref.candidate == name else [self._tell_ref(source.ref)]
+            self._list([*self._name_alike(name), *self._introduce(name), *whose, *explained.told])
+            caption = self.words.say("Layer by layer, in the order in which a picture goes through.")
+            self._table(explained.layers, caption)
             self._list(explained.lacking)
-            show_html("".join(f"<p>{self._define(name, what)}</p>" for name, what in explained.kinds))
-        named = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
-        if shown and (left := [name for name in named if self._network_of(name) not in shown]):
-            self._list([f"{name}: {told}" for name in left for told in self._introduce(name)])
+            if explained.discriminator is not None:
+                show_html(f"<h4>{html.escape(explained.discriminator.heading)}</h4>")
+                self._list(explained.discriminator.told)
+                for table, told in explained.discriminator.tables:
+                    self._table(table, told)
+            kinds = [(kind, what) for kind, what in explained.kinds if kind not in known]
+            known.update(kind for kind, _ in kinds)
+            show_html("".join(f"<p>{self._define(kind, what)}</p>" for kind, what in kinds))
+        if shown:
+            self._tell_not_explained([network_of(self.study, name) for name, _ in shown])
+
+    def _tell_not_explained(self, shown: Sequence[object]) -> None:
+        """Say what the other networks are, and how to explain those that have layers."""
+        left = [name for name in list_trained(self.study) if network_of(self.study, name) not in shown]
+        self._list([f"{name}: {told}" for name in left for told in self._introduce(name)])
+        if names := [name for name in left if has_layers(self.study, name)]:
             self._list(
                 [
-                    self.words.say(
+                    self.words.say_count(
+                        "Not explained here is the network of {names}: `etude explain {study} --all-candidates --part "
+                        "layers` does it.",
                         "Not explained here are the networks of {names}: `etude explain {study} --all-candidates --part "  # noqa: E501
                         "layers` does it.",
-                        names=self.words.listing(left),
+                        len(names),
+                        names=self.words.listing(names),
                         study=self.study.record.name,
                     )
                 ]
@@ -123,16 +146,10 @@ class Book:
 
     def _name_alike(self, candidate: str) -> list[str]:
         """Say which other candidates have a candidate's network; empty where none has."""
-        network = self._network_of(candidate)
-        names = [row.candidate for row in self.study.record.leaderboard if self.study.runs_of(row.candidate)]
-        alike = [name for name in names if name != candidate and self._network_of(name) == network]
+        network = network_of(self.study, candidate)
+        names = [name for name in list_trained(self.study) if name != candidate]
+        alike = [name for name in names if network_of(self.study, name) == network]
         return [self.words.say("The same network: {names}.", names=self.words.listing(alike))] if alike else []
-
-    def _network_of(self, candidate: str) -> object:
-        """Return what a candidate's network is built of, without what its weights start from."""
-        runs = self.study.runs_of(candidate)
-        model = runs[0].config.get("model") if runs else None
-        return {**model, "weights": None, "checkpoint": None} if isinstance(model, dict) else model
 
     def sights(self) -> None:
         """Show what was explained of the best network that was: what it sees, why it answers, its data, its errors."""
@@ -150,15 +167,16 @@ class Book:
 
     def _tell_whose(self, explained: Explained) -> list[str]:
         """Say of which run an explanation is, and where it is not of the final candidate, that one of it is missing."""
-        ref, say = explained.source.ref, self.words.say
-        places = {"candidate": ref.candidate, "seed": ref.seed, "fold": ref.fold}
-        whose = (
-            say("What follows is of {candidate}, run of seed {seed}.", **places)
-            if ref.fold is None
-            else say("What follows is of {candidate}, run of seed {seed}, fold {fold}.", **places)
-        )
+        whose = self._tell_ref(explained.source.ref)
         is_told_later = explained.layers is None  # then the first chapter opens with it, else the layers
         return [whose] if explained.source.is_of_final or is_told_later else [whose, explained.told[0]]
+
+    def _tell_ref(self, ref: RunRef) -> str:
+        """Say of which run something is."""
+        places = {"candidate": ref.candidate, "seed": ref.seed, "fold": ref.fold}
+        if ref.fold is None:
+            return self.words.say("What follows is of {candidate}, run of seed {seed}.", **places)
+        return self.words.say("What follows is of {candidate}, run of seed {seed}, fold {fold}.", **places)
 
     def generated(self) -> None:
         """Show what each generator draws, its measures beside trivial generators, and whether it copies."""

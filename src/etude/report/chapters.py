@@ -10,6 +10,9 @@ from etude.report.drawings import Drawing
 from etude.report.tables import Table
 from etude.report.words import Words
 
+LEAST_OF_GROUP, MOST_GROUPS = 5, 50
+"""Groups of fewer test pictures, and those after the worst of so many, have no score in a record of errors."""
+
 
 @dataclass(frozen=True)
 class Exhibit:
@@ -33,11 +36,21 @@ class Chapter:
 def tell_runs(candidate: str, n_runs: int, words: Words) -> str:
     """Write whose answers a chapter on errors is about."""
     return words.say_count(
-        "The answers of {n} run of {candidate} on the test part.",
+        "The answers of one run of {candidate} on the test part.",
         "The answers of {n} runs of {candidate} on the test part, taken together.",
         n_runs,
         candidate=candidate,
     )
+
+
+def tell_groups_left(n_shown: int, words: Words) -> str:
+    """Say, after the caption of a table of groups, which are not in it: small ones, and the better of very many."""
+    told = " " + words.say(
+        "Groups of fewer than {least} test pictures are left out.", least=words.count(LEAST_OF_GROUP)
+    )
+    if n_shown < MOST_GROUPS:
+        return told
+    return told + " " + words.say("At most {most} groups are shown.", most=words.count(MOST_GROUPS))
 
 
 def at_width(draw: Callable[..., Any], *given: Any) -> Any:  # noqa: ANN401 - the last one is the width

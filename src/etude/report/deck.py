@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError
-from etude.figures.theme import DASHES, Look, to_pixels, to_png
+from etude.figures.theme import Look, to_pixels, to_png
 from etude.report.drawings import Drawing
+from etude.report.legends import line_of
 from etude.report.tables import Cell, Table
 from etude.report.words import Words
 
@@ -22,13 +23,12 @@ WIDTH_IN, _HEIGHT_IN, MARGIN_IN, TOP_IN = 13.333, 7.5, 0.7, 1.45
 BODY_IN = _HEIGHT_IN - TOP_IN - 0.65
 FULL_IN = WIDTH_IN - 2 * MARGIN_IN
 _DPI = 170
-_LINES = (
-    "\N{EM DASH}",
-    "\N{EN DASH} \N{EN DASH}",
-    "\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}",
-    "\N{EN DASH} \N{MIDDLE DOT}",
-)
-"""What a legend writes for each of `DASHES`: full, dashed, dotted, dashes and dots."""
+_TITLE_ONLY = 5
+"""Place of the layout with a title and nothing else in python-pptx's own template."""
+_LANGUAGES = {"fr": "fr-FR", "en": "en-GB"}
+"""What programs that show slides call the languages, by which they read aloud and check the spelling."""
+_STEPS_S = (5, 10)
+"""To what a time to speak is rounded: below a minute, and above."""
 _FONT, _MONO = "Arial", "Courier New"
 _EM, _BOLD_EM, _LINE, _AFTER = 0.5, 0.56, 1.2, 0.55
 """In sizes of the letters: mean width of one, and of a bold one; height of a line, and what follows a paragraph."""
@@ -59,18 +59,16 @@ class Deck:
         self.scratch = scratch
         self.presentation = pptx.Presentation()
         self.presentation.slide_width, self.presentation.slide_height = Inches(WIDTH_IN), Inches(_HEIGHT_IN)
+        self.presentation.core_properties.language = _LANGUAGES[words.language]
         self.part = ""
         self.number = 0
+        self._timed: list[tuple[int, list[Slide]]] = []
 
     def cover(self, title: str, subtitle: str, small: str, notes: str) -> None:
         """Add the first slide, or that which opens a part."""
         slide = self._slide(notes)
-        self._write(
-            slide,
-            title,
-            (MARGIN_IN, 2.2, FULL_IN, 1.6),
-            size_pt=_fitting(title, ((26, 48), (60, 36), (999, 28))),
-            bold=True,
+        self._title(
+            slide, title, (MARGIN_IN, 2.2, FULL_IN, 1.6), size_pt=_fitting(title, ((26, 48), (60, 36), (999, 28)))
         )
         self._write(
             slide,
@@ -88,18 +86,29 @@ class Deck:
         self.cover(
             f"{number}. {title}", told, "", self.words.say("This part takes {minutes} minutes.", minutes=minutes)
         )
+        self._timed.append((minutes, []))
 
     def slide(self, title: str, notes: Sequence[str]) -> Slide:
         """Add a slide with its title and what is said to it."""
         slide = self._slide("\n\n".join(notes))
         size_pt = _text_size([title], FULL_IN, 0.8, range(28, 11, -1), _BOLD_EM)
-        self._write(slide, title, (MARGIN_IN, 0.45, FULL_IN, 0.8), size_pt=size_pt, bold=True)
+        self._title(slide, title, (MARGIN_IN, 0.45, FULL_IN, 0.8), size_pt=size_pt)
         self._write(slide, self.part, (MARGIN_IN, 7.0, 9, 0.35), size_pt=11, color=_MUTED)
         self._write(
             slide, str(self.number), (WIDTH_IN - MARGIN_IN - 1, 7.0, 1, 0.35), size_pt=11, color=_MUTED, right=True
         )
         self._bar(slide)
+        for _, slides in self._timed[-1:]:
+            slides.append(slide)
         return slide
+
+    def tell_times(self) -> None:
+        """Say first in the notes of each slide how long to speak: the minutes of its part, shared evenly."""
+        for minutes, slides in self._timed:
+            for slide in slides:
+                frame = slide.notes_slide.notes_text_frame
+                time = self.words.duration(_round_time(60 * minutes / len(slides)))
+                self._tell_notes(slide, [self.words.say("About {time}.", time=time), frame.text])
 
     def bullets(self, slide: Slide, items: Sequence[str], box: Area) -> None:
         """Add sentences, one a line, small enough to fit; of too many the last are counted, and told in the notes."""
@@ -132,8 +141,19 @@ class Deck:
 
     def _note(self, slide: Slide, items: Iterable[str]) -> None:
         """Say in the notes of a slide what they do not say yet."""
+        told = slide.notes_slide.notes_text_frame.text
+        self._tell_notes(slide, [told, *(item for item in items if item not in told)])
+
+    def _tell_notes(self, slide: Slide, items: Iterable[str]) -> None:
+        """Write the notes of a slide, in the language of the report."""
         frame = slide.notes_slide.notes_text_frame
-        frame.text = "\n\n".join([frame.text, *(item for item in items if item not in frame.text)])
+        frame.text = "\n\n".join(items)
+        for paragraph in frame.paragraphs:
+            for run in paragraph.runs:
+                self._set_language(run)
+
+    def _set_language(self, run: Any) -> None:  # noqa: ANN401 - python-pptx has no types
+        run.font._element.set("lang", _LANGUAGES[self.words.language])
 
     def table(self, slide: Slide, table: Table, box: Area, most_rows: int = 10) -> int:
         """Add a table that can be edited, its letters small enough to fit; return how many rows did not."""
@@ -172,7 +192,7 @@ class Deck:
         if not names:
             return
         paragraph = self._frame(slide, (MARGIN_IN, 6.6, FULL_IN, 0.4)).paragraphs[0]
-        entries = [f"{_LINES[DASHES.index(looks[name].dash)]} {name}     " for name in names]
+        entries = [f"{line_of(looks[name])} {name}     " for name in names]
         size_pt = _text_size(["".join([*entries, rest])], FULL_IN, 0.4, range(13, 5, -1), _BOLD_EM)
         for name, entry in zip(names, entries, strict=True):
             self._run(paragraph, entry, size_pt, looks[name].color.removeprefix("#").upper(), bold=True)
@@ -193,9 +213,21 @@ class Deck:
 
     def _slide(self, notes: str) -> Slide:
         self.number += 1
-        slide = self.presentation.slides.add_slide(self.presentation.slide_layouts[6])
-        slide.notes_slide.notes_text_frame.text = notes
+        slide = self.presentation.slides.add_slide(self.presentation.slide_layouts[_TITLE_ONLY])
+        self._tell_notes(slide, [notes])
         return slide
+
+    def _title(self, slide: Slide, text: str, box: Area, *, size_pt: float) -> None:
+        """Write the title of a slide where outlines and readers of the screen look for it; laid out as other texts."""
+        from pptx.enum.text import MSO_ANCHOR, MSO_AUTO_SIZE, PP_ALIGN
+        from pptx.util import Inches
+
+        shape: Any = slide.shapes.title
+        shape.left, shape.top, shape.width, shape.height = (Inches(side) for side in box)
+        frame = shape.text_frame
+        frame.word_wrap, frame.auto_size, frame.vertical_anchor = True, MSO_AUTO_SIZE.NONE, MSO_ANCHOR.TOP
+        frame.paragraphs[0].alignment = PP_ALIGN.LEFT
+        self._run(frame.paragraphs[0], text, size_pt, _INK, bold=True)
 
     def _bar(self, slide: Slide) -> None:
         from pptx.dml.color import RGBColor
@@ -236,6 +268,7 @@ class Deck:
         run.text = text
         run.font.size, run.font.bold, run.font.name = Pt(size_pt), bold, font
         run.font.color.rgb = RGBColor.from_string(color)
+        self._set_language(run)
         if link:
             run.hyperlink.address = link
 
@@ -261,6 +294,16 @@ class Deck:
             link=link,
             font=font,
         )
+
+
+def _round_time(seconds: float) -> int:
+    """Round a time to speak, as nobody speaks to the second.
+
+    >>> _round_time(33.3), _round_time(2), _round_time(85)
+    (35, 5, 80)
+    """
+    step = _STEPS_S[seconds >= 60]
+    return max(step, step * round(seconds / step))
 
 
 def _fitting(text: str, sizes: Sequence[tuple[int, int]]) -> int:

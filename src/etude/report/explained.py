@@ -14,7 +14,7 @@ from etude.report.walk import write_walk
 
 
 def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
-    """Write the page of one run, and the drawing of its network, where its layers are known, as a file of its own.
+    """Write the page of one run, and the drawings of its networks, where their layers are known, as files of their own.
 
     Raises:
         MistakeError: if the run was not explained, or the language is unknown.
@@ -24,8 +24,10 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
     explanation = next((entry for entry in found if entry.ref.identity == identity), None)
     if explanation is None:
         raise MistakeError(f"{study_folder / 'runs' / identity}: was not explained. Run `etude explain` first.")
-    if explanation.layers is not None:
-        write_text(explanation.folder / f"network.{language}.svg", svg_file(explanation.layers, words))
+    drawn = {"network": explanation.layers, "network-discriminator": explanation.discriminator}
+    for name, layers in drawn.items():
+        if layers is not None:
+            write_text(explanation.folder / f"{name}.{language}.svg", svg_file(layers, words))
     write_walk(explanation.folder, study.record.name, words)
     path = explanation.folder / f"explain.{language}.html"
     page = environment().get_template("explain.html.j2")

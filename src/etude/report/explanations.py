@@ -17,6 +17,7 @@ from etude.report.tables import Table
 from etude.report.words import MetricWords, Words
 
 FOLDER = "explain"
+LAYERS_FILE, DISCRIMINATOR_FILE = "layers.json", "layers-discriminator.json"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Explanation:
     final: str
     """The candidate that is handed over, which need not be the run's; empty where none has a score."""
     layers: LayersRecord | None
-    """Its layers; none where only other parts were explained."""
+    """Its layers, of a generator those of the generator itself; none where only other parts were explained."""
+    discriminator: LayersRecord | None = None
+    """The layers of the discriminator that a generator was trained against; none of other networks."""
 
     @property
     def is_of_final(self) -> bool:
@@ -57,8 +60,11 @@ class Explained:
     """Each kind of layer and what it does."""
     lacking: list[str]
     """Why chapters are missing that this network cannot have, a sentence each."""
+    discriminator: Chapter | None
+    """The layers of the discriminator that a generator was trained against; none of other networks."""
     chapters: list[Chapter]
-    """What it sees, why it answers, its data, its errors: as far as they were explained."""
+    """That of the discriminator, where there is one; what it sees, why it answers, its data, its errors: as far as they
+    were explained."""
 
     @property
     def contents(self) -> list[tuple[str, str]]:
@@ -80,9 +86,12 @@ def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanati
     found = []
     for ref in record.runs:
         folder = study_folder / "runs" / ref.identity / FOLDER
-        layers = LayersRecord.load(folder / "layers.json") if (folder / "layers.json").is_file() else None
+        layers, discriminator = (
+            LayersRecord.load(folder / name) if (folder / name).is_file() else None
+            for name in (LAYERS_FILE, DISCRIMINATOR_FILE)
+        )
         if layers is not None or has_chapters(folder):
-            found.append(Explanation(folder, ref, final, layers))
+            found.append(Explanation(folder, ref, final, layers, discriminator))
     return sorted(
         found,
         key=lambda entry: (
@@ -97,26 +106,49 @@ def set_out(explanation: Explanation, study: StudyResults, words: Words) -> Expl
     """Set an explanation out."""
     layers, name = explanation.layers, explanation.ref.candidate
     drawing = draw_network(layers, words) if layers else None
+    discriminator = _tell_discriminator(explanation.discriminator, words)
     return Explained(
         source=explanation,
-        heading=words.say("Layers of the final network, {candidate}", candidate=name)
+        heading=words.say("Layers of the final generator, {candidate}", candidate=name)
+        if explanation.is_of_final and layers is not None and layers.side == "generator"
+        else words.say("Layers of the final network, {candidate}", candidate=name)
         if explanation.is_of_final
         else words.say("Layers of {candidate}", candidate=name),
         told=[*tell_network(study, explanation.ref, words), *tell_layers(layers, words)] if layers else [],
         drawing=drawing,
-        drawing_told=_tell_drawing(drawing, words) if drawing else "",
+        drawing_told=_tell_drawing(layers, drawing, words) if layers and drawing else "",
         layers=tabulate_layers(layers, words) if layers else None,
-        kinds=kinds_of(layers, words) if layers else [],
+        kinds=kinds_of([entry for entry in (layers, explanation.discriminator) if entry], words),
         lacking=tell_lacking(layers, words) if layers else [],
-        chapters=gather_chapters(explanation.folder, words),
+        discriminator=discriminator,
+        chapters=[*([discriminator] if discriminator else []), *gather_chapters(explanation.folder, words)],
     )
 
 
-def _tell_drawing(drawing: Sketch, words: Words) -> str:
-    told = words.say(
-        "From the picture (top) to the answer. The wider a bar, the larger the map; the colour is that of the kind of "
-        "layer. At the right, share of the multiply-adds."
-    )
+def _tell_discriminator(layers: LayersRecord | None, words: Words) -> Chapter | None:
+    """Set out the layers of a discriminator; what its kinds of layer do is told beside the generator's."""
+    if layers is None:
+        return None
+    caption = words.say("Layer by layer, in the order in which a picture goes through.")
+    told = [
+        words.say("The network that the generator was trained against: it tells generated pictures from photographs."),
+        *tell_layers(layers, words),
+    ]
+    heading = words.say("Layers of the discriminator")
+    return Chapter("discriminator", heading, told, tables=[(tabulate_layers(layers, words), caption)])
+
+
+def _tell_drawing(layers: LayersRecord, drawing: Sketch, words: Words) -> str:
+    if layers.side == "generator":
+        told = words.say(
+            "From the latent vector (top) to the picture. The wider a bar, the larger the map; the colour is that of "
+            "the kind of layer. At the right, share of the multiply-adds."
+        )
+    else:
+        told = words.say(
+            "From the picture (top) to the answer. The wider a bar, the larger the map; the colour is that of the kind of "  # noqa: E501
+            "layer. At the right, share of the multiply-adds."
+        )
     return told + " " + words.say("Arcs go round residual blocks.") if drawing.has_arcs else told
 
 

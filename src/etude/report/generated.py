@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import io
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +32,9 @@ from etude.report.words import METRIC_NAMES, PERCENT_METRICS, Words
 
 _MOST_BYTES: Final = 4_000_000
 """Of a film that a note takes in."""
+_TIMES_SMALLER: Final = 8
+"""How often a film is made smaller at most; each time by a tenth of its side or more."""
+_COLOURS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,8 @@ class GeneratedPictures:
     nearest: Drawing
     """The generated pictures nearest to a training picture, of the best candidate's first run."""
     film: str
-    """The best candidate's film from sample to sample, of its first run, as a data URI of a GIF; empty without one."""
+    """The best candidate's film from sample to sample, of its first run, as a data URI of a GIF, smaller than its file
+    where that is large; empty without one."""
     sheets: tuple[tuple[str, Drawing], ...]
     """The same sheets one by one, by candidate, the best first."""
     plain: tuple[str, ...]
@@ -140,9 +146,31 @@ def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist)
 
 
 def _embed_film(path: Path) -> str:
-    if not path.is_file() or path.stat().st_size > _MOST_BYTES:
+    """Return a film as a data URI, made smaller where it is too large for a note; empty without one."""
+    if not path.is_file():
         return ""
-    return "data:image/gif;base64," + base64.b64encode(path.read_bytes()).decode()
+    content = path.read_bytes()
+    for _ in range(_TIMES_SMALLER):
+        if len(content) <= _MOST_BYTES:
+            break
+        content = _make_smaller(content, min(0.9, math.sqrt(_MOST_BYTES / len(content))))
+    return "data:image/gif;base64," + base64.b64encode(content).decode()
+
+
+def _make_smaller(film: bytes, share: float) -> bytes:
+    """Return a GIF with sides of that share, as fast, as long, and with what it says of itself."""
+    from PIL import Image, ImageSequence
+
+    with Image.open(io.BytesIO(film)) as opened:
+        about = {name: opened.info[name] for name in ("duration", "loop", "comment") if name in opened.info}
+        size = (max(1, round(share * opened.width)), max(1, round(share * opened.height)))
+        frames = [frame.convert("RGB").resize(size) for frame in ImageSequence.Iterator(opened)]
+    some = np.concatenate([np.asarray(frame) for frame in frames[:: max(1, len(frames) // 8)]])
+    palette = Image.fromarray(some).quantize(_COLOURS)
+    flat = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
+    content = io.BytesIO()
+    flat[0].save(content, "GIF", save_all=True, append_images=flat[1:], **about)
+    return content.getvalue()
 
 
 def _read(path: Path) -> npt.NDArray[np.uint8]:

@@ -5,15 +5,17 @@ It reads what was found of a candidate's runs, and takes the means over them.
 
 from __future__ import annotations
 
+import functools
 import re
 import statistics
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from etude.core.class_names import rename_classes
-from etude.core.generation_record import GENERATION_FILE, GenerationRecord
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearPhotographs
 from etude.core.interval import Interval
 from etude.core.study_record import LeaderboardRow, Ratio, Verdict
+from etude.metrics.copied import chance_over
 from etude.metrics.generation import CLOSEST_COPIES, GENERATION_METRICS, NEAR_COPIES, covered_by_fresh
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
@@ -26,6 +28,8 @@ TRIVIAL_WORDS = {
 }
 _BY_NUMBER = ("fid", "coverage")
 """Measures that compare between equal numbers of real pictures alone."""
+_ROUNDING = 1e-9
+"""Folds that lie near to the same photographs leave their mean share but one value, whatever is shuffled."""
 _AT_THE_END = re.compile(r"at its end they differ by ([\d.]+) %")
 """Of the note that a training leaves which went on after a collapse."""
 
@@ -48,21 +52,43 @@ class Measured:
         """Return the mean over the runs of a number of their records."""
         return statistics.fmean(getattr(record, name) for record in self.records)
 
+    @functools.cached_property
     def trained(self) -> tuple[float, Interval] | None:
-        """Return whose photographs its near pictures lie near: the share of training ones, and what chance would give.
+        """Whose photographs its near pictures lie near: the share of training ones, and what chance would give.
 
-        Mean over the runs that have such pictures; of the ends of chance too, as all runs share the photographs. None
-        where no run has, and in records of earlier versions.
+        Mean over the runs that have such pictures, and what shuffles dealt for all of them at once give of that mean.
+        None where no run has any, and in records of earlier versions.
         """
         found = [
-            (record.near_trained, record.near_trained_chance)
+            (record.near_trained, record.near_trained_chance, record.near_to)
             for record in self.records
             if record.near_trained is not None and record.near_trained_chance is not None
         ]
         if not found:
             return None
-        ends = [statistics.fmean(getattr(chance, end) for _, chance in found) for end in ("low", "high")]
-        return statistics.fmean(share for share, _ in found), Interval(low=ends[0], high=ends[1])
+        share = statistics.fmean(share for share, _, _ in found)
+        named = [near for _, _, near in found if near is not None]
+        if len(found) > 1 and len(named) == len(found):
+            return share, _chance_over(*(near.model_dump_json() for near in named))
+        # Of one run as it was dealt then. Without names, as in format 6, the means of the ends: too wide for a mean.
+        ends = [statistics.fmean(getattr(chance, end) for _, chance, _ in found) for end in ("low", "high")]
+        return share, Interval(low=ends[0], high=ends[1])
+
+    def near_photographs(self) -> int | None:
+        """Return how many different photographs its near pictures lie nearest to, over all runs; none if unknown."""
+        named = [record.near_to for record in self.records]
+        if all(named):
+            return len({item for near in named if near is not None for item in near.counts})
+        return self.records[0].near_photographs if len(self.records) == 1 else None
+
+    def outright(self) -> float:
+        """Return the share of its pictures that are training photographs outright, mean over the runs.
+
+        As many as are held-out ones outright are taken off: so plain are photographs that nobody copied. 0 in records
+        of earlier versions, which do not tell it.
+        """
+        shares = [(record.outright_trained, record.outright_held_out) for record in self.records]
+        return statistics.fmean((trained or 0.0) - (held_out or 0.0) for trained, held_out in shares)
 
     def trivial(self) -> dict[str, dict[str, float]]:
         """Return what trivial generators get, by generator and measure, mean over the runs."""
@@ -131,6 +157,12 @@ def read_measured(study: StudyResults, row: LeaderboardRow) -> Measured | None:
     return Measured(
         row.candidate, values | row.also | ranked, intervals, row.of_photographs, records
     )  # fmt: skip
+
+
+@functools.lru_cache(maxsize=64)
+def _chance_over(*runs: str) -> Interval:
+    """Deal the photographs of some runs, given as JSON, once for all languages and formats."""
+    return chance_over([NearPhotographs.model_validate_json(run) for run in runs])
 
 
 def _mean_each(scores: Sequence[dict[str, float]], without: Collection[str] = ()) -> dict[str, float]:
@@ -260,9 +292,8 @@ def _tell_copies(of: Measured, words: Words) -> Iterator[str]:
             "{share} lie nearer to one than every held-out photograph does", share=words.percent(closest)
         ) + (_beside(few, words) if few else "")
         yield told + "."
-    trained = of.trained()
-    if trained is not None:
-        share, chance = trained
+    if of.trained is not None:
+        share, chance = of.trained
         yield words.say(
             "Of those that lie as near to any photograph, held-out ones included, {share} are nearest to a training "
             "one; by chance that would be {low} to {high} in 95 of 100 draws.",
@@ -270,18 +301,63 @@ def _tell_copies(of: Measured, words: Words) -> Iterator[str]:
             low=words.percent(chance.low, 0),
             high=words.percent(chance.high, 0),
         )
-    if most is None:
-        return
-    is_many, is_some = near > most.high, few is not None and closest is not None and closest > few.high
-    if not is_many and not is_some:
+    if most is not None:
+        is_some = few is not None and closest is not None and closest > few.high
+        outright = of.outright() if few is not None and is_some and of.outright() > few.high else None
+        yield from _tell_whether_it_copies(of, words, is_many=near > most.high, is_some=is_some, outright=outright)
+
+
+def _tell_whether_it_copies(
+    of: Measured, words: Words, *, is_many: bool, is_some: bool, outright: float | None
+) -> Iterator[str]:
+    """Say whether more pictures are near than photographs would be because they were copied.
+
+    Near pictures are copies where they lie near training photographs more often than a shuffle would have it; where
+    they lie on a handful of photographs, which are often all trained on, where they are nearer than photographs ever
+    are to each other.
+
+    Args:
+        of: the candidate.
+        words: of the language.
+        is_many: whether more are near than photographs show.
+        is_some: whether more are nearer than every held-out photograph.
+        outright: share that are training photographs outright; none where it is no more than photographs show.
+    """
+    trained = of.trained
+    is_nothing_near = trained is None and all(record.near_any is not None for record in of.records)
+    if not (is_many or is_some) or is_nothing_near:
         yield words.say("That it copies was not shown.")
-    elif trained is not None and trained[0] <= trained[1].high:
+    elif trained is None or trained[0] > trained[1].high + _ROUNDING:
+        yield words.say("It copies.") if is_many else words.say("It copies some.")
+    elif outright is not None:
+        yield words.say(
+            "It copies some of its photographs: {share} of its pictures lie, beside the next ones, at most two thirds "
+            "as far from one as any two photographs do from each other.",
+            share=words.percent(outright, 0),
+        )
+    elif trained[1].high >= 1:
+        yield _tell_too_few(of.near_photographs(), words)
+    else:
         yield words.say(
             "Photographs that it never saw are as near to its pictures: it draws what many of them look like, and that "
             "it copies was not shown."
         )
-    else:
-        yield words.say("It copies.") if is_many else words.say("It copies some.")
+
+
+def _tell_too_few(count: int | None, words: Words) -> str:
+    """Say that near pictures lie on too few photographs for a shuffle to decide; on how many, where that is known."""
+    if count is None:
+        return words.say(
+            "They lie nearest to so few photographs that chance may well have all of these learnt from: that they were "
+            "copied was not shown."
+        )
+    return words.say_count(
+        "All of them lie nearest to {n} photograph: chance may well have it learnt from, so that it was copied was not "
+        "shown.",
+        "All of them lie nearest to {n} photographs: chance may well have all of these learnt from, so that they were "
+        "copied was not shown.",
+        count,
+    )
 
 
 def _beside(photographs: Interval, words: Words) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from etude.core.interval import Interval
-from etude.explain.records import Kind, LayerRow, LayersRecord, Member
+from etude.explain.records import Kind, LayerRow, LayersRecord, Member, Side
 from etude.report.messages import mark
 from etude.report.tables import ABSENT, Cell, Column, Table
 from etude.report.words import MetricWords, Words
@@ -51,7 +51,7 @@ KIND_SENTENCES: dict[Kind, str] = {
         "Cuts the picture into patches that do not overlap and turns each into one vector, a word of the sentence that "
         "the layers behind it read."
     ),
-    "up-sampling": mark("Makes the map larger, so that an answer can be given for every place of the picture."),
+    "up-sampling": mark("Makes the map larger, until there are numbers for every place of the picture."),
     "resizing": mark(
         "Brings the map to a smaller size by interpolation, so that it fits what it is put together with."
     ),
@@ -98,9 +98,9 @@ KIND_SENTENCES: dict[Kind, str] = {
 }  # fmt: skip
 
 
-def kinds_of(record: LayersRecord, words: Words) -> list[tuple[str, str]]:
-    """Return the kinds of a network's layers, in the order of their first one, each with what it does."""
-    kinds = dict.fromkeys(row.kind for row in record.rows)
+def kinds_of(records: Sequence[LayersRecord], words: Words) -> list[tuple[str, str]]:
+    """Return the kinds of layers of some networks, in the order of their first one, each with what it does."""
+    kinds = dict.fromkeys(row.kind for record in records for row in record.rows)
     return [(words.say(KIND_WORDS[kind]), words.say(KIND_SENTENCES[kind])) for kind in kinds]
 
 
@@ -128,7 +128,13 @@ PLACE_SENTENCES: dict[Kind, str] = {
 sentences of their own."""
 
 
-def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, following: LayerRow | None = None) -> str:
+def tell_place(
+    row: LayerRow,
+    words: Words,
+    previous: LayerRow | None = None,
+    following: LayerRow | None = None,
+    side: Side = "",
+) -> str:
     """Write why a layer stands where it stands: from its role and its shapes, else from the layers beside it.
 
     Args:
@@ -136,6 +142,7 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
         words: the language.
         previous: the layer before it; none where it reads the picture.
         following: the layer behind it; none where it gives the answer.
+        side: which network it is of two that are trained against each other.
     """
     before, after = shape_text(row.input_shape), shape_text(row.output_shape)
     places = {"before": before, "after": after}
@@ -145,6 +152,8 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
         )  # fmt: skip
     if row.kind == "residual":
         return words.say("closes a block by adding what went round it")
+    if row.role == "first" and side == "generator":
+        return words.say("first layer: makes a small map, {after}, of the latent vector ({before})", **places)
     if row.role == "first":
         return words.say("first layer: reads the picture itself ({before})", **places)
     if row.role == "halves":
@@ -158,7 +167,10 @@ def tell_place(row: LayerRow, words: Words, previous: LayerRow | None = None, fo
     if row.kind == "global pooling":
         return words.say("goes from {before} to {after}", **places)
     # The layer that is called next need not be the one that takes what this one gives: only of one shape is it named.
-    first, last = words.say("the picture"), words.say("the answer")
+    first = words.say("the latent vector") if side == "generator" else words.say("the picture")
+    last = {
+        "": words.say("the answer"), "generator": words.say("the picture"), "discriminator": words.say("the judgement")
+    }[side]  # fmt: skip
     given_by = first if previous is None else previous.name
     taken_by = last if following is None else following.name
     if previous is not None and previous.output_shape != row.input_shape:
@@ -218,6 +230,7 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
     def fall(value: float | None, interval: Interval | None) -> Cell:
         return Cell(ABSENT) if value is None else Cell(_with_interval(metric.bare(value), interval, metric), value)
 
+    without_hint, shuffled_hint = _fall_hints(metric)
     columns = [
         Column(say("layer"), numeric=False),
         Column(say("kind"), numeric=False),
@@ -229,10 +242,8 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
         Column(say("share of time"), hint=say("measured, a batch of real pictures")),
         Column(say("dead channels"), hint=say("share of channels that say the same to every picture")),
         Column(say("not above zero"), hint=say("share of the numbers that it gives")),
-        Column(say("fall without it"), hint=say("points of score lost when it is left out, and the 95% interval")),
-        Column(
-            say("fall shuffled"), hint=say("points of score lost when its weights are shuffled, and the 95% interval")
-        ),
+        Column(say("fall without it"), hint=without_hint),
+        Column(say("fall shuffled"), hint=shuffled_hint),
         Column(say("here"), numeric=False),
     ]
     rows = [
@@ -249,16 +260,41 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
             share(row.sparsity),
             fall(row.fall_bypassed, row.interval_bypassed),
             fall(row.fall_shuffled, row.interval_shuffled),
-            Cell(tell_place(row, words, record.rows[place - 1] if place else None, _layer_at(record, place + 1))),
+            Cell(tell_place(row, words, before, _layer_at(record, place + 1), record.side)),
         )
-        for place, row in enumerate(record.rows)
+        for place, (before, row) in enumerate(zip((None, *record.rows), record.rows, strict=False))
     ]
     kept = [place for place in range(len(columns)) if any(row[place].text not in (ABSENT, "") for row in rows)]
     return Table(tuple(columns[place] for place in kept), tuple(tuple(row[place] for place in kept) for row in rows))
 
 
+def _fall_hints(metric: MetricWords) -> tuple[str, str]:
+    """Return what the columns of falls measure: points of a score in percent, else the metric's own unit."""
+    say = metric.words.say
+    if metric.in_percent:
+        return (
+            say("points of score lost when it is left out, and the 95% interval"),
+            say("points of score lost when its weights are shuffled, and the 95% interval"),
+        )
+    return (
+        say("by how much the score gets worse, in its own unit, when it is left out, and the 95% interval"),
+        say("by how much the score gets worse, in its own unit, when its weights are shuffled, and the 95% interval"),
+    )
+
+
 def tell_lacking(record: LayersRecord, words: Words) -> list[str]:
     """Say what cannot be shown of a network, and why; empty for one that can be looked into."""
+    if record.side == "generator":
+        return [
+            words.say(
+                "What it costs to leave a layer out is not measured: a single picture of a generator has no score, and that "  # noqa: E501
+                "of few pictures together is mostly chance."
+            ),
+            words.say(
+                "What a layer sees, why this answer, maps of the data and errors are left out: a generator gives no "
+                "answer to a picture."
+            ),
+        ]
     if any(row.gives_maps for row in record.rows):
         return []
     return [
@@ -274,6 +310,15 @@ def tell_lacking(record: LayersRecord, words: Words) -> list[str]:
     ]
 
 
+def _called(record: LayersRecord, words: Words) -> str:
+    """Return what a network is called: of two that are trained against each other, which it is too."""
+    if record.side == "generator":
+        return words.say("{network} (generator)", network=record.network)
+    if record.side == "discriminator":
+        return words.say("{network} (discriminator)", network=record.network)
+    return record.network
+
+
 def tell_layers(record: LayersRecord, words: Words) -> list[str]:
     """Write what the table comes to, in a few sentences, from the record alone."""
     said = [
@@ -281,7 +326,7 @@ def tell_layers(record: LayersRecord, words: Words) -> list[str]:
             "{network} has {n} layer, {params} parameters and {macs} multiply-adds for a picture of {size} px.",
             "{network} has {n} layers, {params} parameters and {macs} multiply-adds for a picture of {size} px.",
             len(record.rows),
-            network=record.network,
+            network=_called(record, words),
             params=words.short(record.params),
             macs=words.short(record.macs),
             size=shape_text(record.size_px),
@@ -304,6 +349,13 @@ def tell_layers(record: LayersRecord, words: Words) -> list[str]:
             )
         else:
             said.append(words.say("No activation has a dead channel."))
+    if record.side == "discriminator":
+        said.append(
+            words.say(
+                "The weights of a discriminator are not kept once training is over: what its activations do is not told, "  # noqa: E501
+                "while shapes, costs and receptive fields are the same with any weights."
+            )
+        )
     return said + _tell_falls(record, words)
 
 

@@ -9,6 +9,7 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import StudyRecord, Verdict
 from etude.evaluate.final import asks_several, final_row
 from etude.evaluate.small_parts import FEW_PICTURES, least_seen
+from etude.report.splits import tell_folds
 from etude.report.training_told import size_of, tell_size
 from etude.report.words import METRIC_NAMES, MetricWords, Words
 
@@ -93,12 +94,11 @@ def list_limits(
 ) -> list[str]:  # fmt: skip
     """Return what a study does not show: other seeds, other pictures, runs that are missing or were cut short."""
     seeds = {ref.seed for ref in record.runs}
-    folds = {ref.fold for ref in record.runs} - {None}
     planned = record.n_planned
     missing = planned - len(finished)
     timed = sum(run.config.get("train", {}).get("budget") is not None for run in finished if run.steps)
     told = [
-        _tell_draws(len(seeds), len(folds), words),
+        _tell_draws(len(seeds), tell_folds(record, words), words),
         tell_small_test(record, words, metric),
         tell_few_groups(record, words),
         _tell_chosen_on_test(record, words),
@@ -203,14 +203,14 @@ def _tell_sizes(record: StudyRecord, finished: Sequence[RunRecord], words: Words
     )
 
 
-def _tell_draws(seeds: int, folds: int, words: Words) -> str:
+def _tell_draws(seeds: int, folds: str, words: Words) -> str:
     """Say what drawing seeds and folds leaves open."""
     if folds:
         return words.say_count(
-            "The study draws {n} seed and {folds} folds: its verdicts hold for this data and these settings.",
-            "The study draws {n} seeds and {folds} folds: its verdicts hold for this data and these settings.",
+            "The study has {n} seed and {folds}: its verdicts hold for this data and these settings.",
+            "The study has {n} seeds and {folds}: its verdicts hold for this data and these settings.",
             seeds,
-            folds=words.count(folds),
+            folds=folds,
         )
     if seeds <= 1:
         return words.say(

@@ -12,7 +12,7 @@ from etude.explain.mask_mistakes import KNOWN, LEAST_COVERED, SURE
 from etude.explain.records import GroupScore, MaskDoubt, MaskErrorsRecord
 from etude.figures.masks import MaskRow, draw_masks
 from etude.pictures.palette import palette_of
-from etude.report.chapters import Chapter, Exhibit, tell_runs
+from etude.report.chapters import Chapter, Exhibit, tell_groups_left, tell_runs
 from etude.report.drawings import Drawing
 from etude.report.tables import Cell, Column, Table
 from etude.report.words import MetricWords, Words
@@ -48,6 +48,7 @@ def tell_mask_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) ->
         )
     if record.groups:
         caption = say("The score of each group, its pictures counted together, the worst first.")
+        caption += tell_groups_left(len(record.groups), words)
         tables.append((_tabulate_groups(record.groups, metric, words), caption))
     return Chapter(
         "errors", say("Errors, looked at"), told, _show_hardest(record, arrays, palette, metric, words), tables

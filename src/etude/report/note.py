@@ -20,6 +20,7 @@ from etude.evaluate.final import final_candidate
 from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
 from etude.report.again import portable
+from etude.report.bounds import tell_bounds
 from etude.report.candidates import list_candidates
 from etude.report.captions import (
     caption_detectors,
@@ -47,7 +48,7 @@ from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
 from etude.report.sentences import Teller, shorten
 from etude.report.settings import Change, list_changes, read_settings
-from etude.report.splits import tell_split
+from etude.report.splits import list_folds, tell_split
 from etude.report.tables import (
     Cell,
     Column,
@@ -173,7 +174,9 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     )
     robustness = gather_robustness(study, words, metric)
     generated = gather_generated(study, words, artist)
-    answer = [*teller.tell_answer(record), *([generated.beside] if generated is not None and generated.beside else [])]
+    beside = [generated.beside] if generated is not None and generated.beside else []
+    bounds = tell_bounds(record, words, teller.name)
+    answer = [*teller.tell_answer(record), *bounds, *beside]
     leaderboard = tabulate_leaderboard(record, words, metric)
     return {
         "study": study,
@@ -181,6 +184,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "metric": metric,
         "finished": finished,
         "answer": answer,
+        "bounds": bounds,
         "candidates": list_candidates(study, words, settings, str),
         "trained_for": _tell_time(record, words),
         "verdict_sentences": [
@@ -249,7 +253,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         ],
         "runs": tabulate_runs(study, words, metric),
         "seeds": sorted({ref.seed for ref in record.runs}),
-        "folds": sorted({ref.fold for ref in record.runs if ref.fold is not None}),
+        "folds": list_folds(record, words),
         "devices": _list_devices(record, finished, words),
         "versions": record.versions or (finished[-1].versions if finished else {}),
         "final": final,

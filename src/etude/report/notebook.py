@@ -146,8 +146,9 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
         + say(
             "This notebook stands alone. The records of the study and the source that made them travel inside it: run all cells and "  # noqa: E501
             "every table and figure is made again from the records; set `retrain = True` and everything is trained again from the "  # noqa: E501
-            "pictures. Nothing was tidied away: the section on the path lists every trial and every run of the plan; networks that "  # noqa: E501
-            "were trained only to answer together stand in one line."
+            "pictures. The section on the path lists every trial and every run of this plan, failed, pruned and interrupted ones too: a "  # noqa: E501
+            "run that failed and was repeated stands there with its last state, what earlier plans ran does not stand there, and "  # noqa: E501
+            "networks that were trained only to answer together stand in one line."
         ),
     )
     yield "text", "## " + say("What is needed")
@@ -239,19 +240,18 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
         say(
             "Weights learn on the training part. What is chosen is chosen on the validation part, so its score there is too "  # noqa: E501
             "good: among many choices the luckiest is kept. The test part is opened once, by a finished run, and judges alone. Two "  # noqa: E501
-            "intervals are told apart: over pictures (others could have been drawn) and over runs (other seeds could have been)."  # noqa: E501
+            "intervals are told apart: over pictures (others could have been drawn) and over runs (other seeds or folds could have been)."  # noqa: E501
         )
         if study.record.task != "generation"
         else say(
             "Weights learn on the training part, and the network of the last step is kept. "
             "The test part is opened once, by a finished run, and judges alone. Two intervals are told apart: over pictures (others "  # noqa: E501
-            "could have been drawn) and over runs (other seeds could have been)."
+            "could have been drawn) and over runs (other seeds or folds could have been)."
         ),
         'book.tell("chosen_told", "also_why")',
     )
     of_pictures = study.record.task != "generation"
-    if of_pictures:
-        yield say("Each model, layer by layer"), "", "book.networks()"
+    yield say("Each model, layer by layer"), "", "book.networks()"
     yield say("Every training parameter"), "", "book.parameters()\nbook.changes()"
     yield (
         say("Results"),

@@ -49,8 +49,9 @@ def tell_trials(
 def tell_runs(study: StudyResults, words: Words, metric: MetricWords) -> list[tuple[str, str]]:
     """Return, for each run of the plan in order, its name and its sentence.
 
-    A run decides something where its validation score passes all before it, and where it is the last of a
-    candidate that a verdict speaks of.
+    A run decides something where its validation score passes all before it of its fold, and where it is the last of a
+    candidate that a verdict speaks of. What networks over folds score on validation is made otherwise, each picture by
+    the network that was not trained on it, and is set beside nothing.
     """
     record = study.record
     teller = Teller(words, metric)
@@ -58,21 +59,30 @@ def tell_runs(study: StudyResults, words: Words, metric: MetricWords) -> list[tu
     for verdict in record.verdicts:
         verdicts.setdefault(verdict.candidate, []).append(verdict)
     last = {ref.candidate: ref.identity for ref in record.runs if ref.status == "finished"}
-    best: float | None = None
+    best: dict[int | None, float] = {}
     told = []
     for ref in record.runs:
         run = study.runs.get(ref.identity)
         said = [_tell_run(ref, run, words, metric, counts_steps=record.task == "generation")]
-        score = run.validation.get(record.metric) if run else None
+        score = run.validation.get(record.metric) if run and not _is_over_folds(run) else None
         if score is not None and score == score:
-            is_better = best is None or (score > best if record.higher_is_better else score < best)
-            if is_better and best is not None:
-                said.append(words.say("The best on validation so far."))
-            best = score if is_better else best
+            before = best.setdefault(ref.fold, score)
+            if score > before if record.higher_is_better else score < before:
+                best[ref.fold] = score
+                said.append(
+                    words.say("The best on validation so far.")
+                    if ref.fold is None
+                    else words.say("The best on the validation part of its fold so far.")
+                )
         if last.get(ref.candidate) == ref.identity:
             said += [teller.tell_verdict(verdict) for verdict in verdicts.get(ref.candidate, [])]
         told.append((name_run(ref.candidate, ref.seed, ref.fold, words), " ".join(said)))
     return told
+
+
+def _is_over_folds(run: RunRecord) -> bool:
+    """Whether several networks answer, each trained on all but one part of the training and validation pictures."""
+    return bool((run.config.get("combine") or {}).get("folds"))
 
 
 def _name_trial(search: SearchRecord, trial: TrialRecord, words: Words) -> str:

@@ -16,6 +16,7 @@ from etude.core.files import writing
 from etude.figures.theme import WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.report.drawings import Drawing
 from etude.report.explanations import Explained
+from etude.report.legends import typst_dash_of
 from etude.report.network import svg_file
 from etude.report.note import gather, make_environment
 from etude.report.reading import StudyResults, read_results
@@ -61,6 +62,7 @@ def render_typst(study: StudyResults, words: Words, folder: Path) -> str:
         ngettext=words.say_count,
         words=words,
         looks=looks,
+        dash_of=typst_dash_of,
         plate=plates.draw,
         plate_width=lambda drawing: plates.widths[drawing.name],
         sketch=plates.sketch,

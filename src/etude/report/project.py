@@ -26,6 +26,7 @@ from etude.report.notebook import write_notebook
 from etude.report.project_scripts import MAKE_DATASET, MANIFEST, PREDICT, SETUP, TRAIN, VISUALIZE
 from etude.report.reading import StudyResults, read_results, read_versions
 from etude.report.words import Words
+from etude.study.deploying import best_run
 from etude.study.kept import rename_texts
 
 _OWN_NETWORKS = "src/networks"
@@ -201,16 +202,18 @@ def _read_source(study: StudyResults) -> str:
 
 
 def _copy_best(models: Path, study: StudyResults) -> None:
-    """Copy the weights and the record of the final candidate's first run; its own network is that of the tree."""
-    runs = study.runs_of(final_candidate(study.record))
+    """Copy the weights and the record of the run that an export takes; its own network is that of the tree."""
+    final = final_candidate(study.record)
+    runs = study.runs_of(final)
     models.mkdir(parents=True, exist_ok=True)
     if not runs:
         return
-    weights = study.folder / "runs" / runs[0].identity / "model.safetensors"
+    best, _ = best_run(study.record, {final: runs})
+    weights = study.folder / "runs" / best.identity / "model.safetensors"
     if weights.is_file():
         with writing(models / "best.safetensors") as beside:
             shutil.copyfile(weights, beside)
-    _in_tree(runs[0]).save(models / "best.json")
+    _in_tree(best).save(models / "best.json")
 
 
 def _in_tree(record: RunRecord) -> RunRecord:

@@ -118,6 +118,10 @@ PATTERNS = (
         "{candidate}: its pictures have a side of {own} px, those of another candidate one of {other} px. Each is "
         "measured beside photographs of its own size, so their scores do not compare."
     ),
+    mark(
+        "{candidate}: photographs smaller than {size} px are enlarged, {small} of the {total} that were looked at, and "
+        "a generator learns the enlargement."
+    ),
     mark_count(
         "{candidate}: beside its photographs its training part holds {n} generated picture of a class, "
         "from a generator trained on the photographs of that training part alone.",

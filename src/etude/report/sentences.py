@@ -185,6 +185,9 @@ class Teller:
             return [self.words.say("No run is finished yet: there is nothing to compare.")]
         sentences = [self._tell_first(record), *self._tell_final(record, first)]
         times = list(self._tell_times(record, first))
+        if len(record.leaderboard) == 1:
+            only = self.words.say("It is the only candidate of the study: there is nothing to compare it with.")
+            return [*sentences, only, *times]
         if not record.verdicts:
             return [*sentences, self.words.say("No comparison was made: the order alone shows no difference."), *times]
         if own := [verdict for verdict in record.verdicts if not verdict.group]:
@@ -315,6 +318,8 @@ class Teller:
         """Write which candidate stands first, and its score."""
         first = next(row for row in record.leaderboard if row.score is not None)
         assert first.score is not None
+        if len(record.leaderboard) == 1:
+            return self._tell_only(first, self.metric.score(first.score))
         return self.words.say_count(
             "{candidate} stands first with {score} {metric} on the test part{intervals}, from {n} run.",
             "{candidate} stands first with {score} {metric} on the test part{intervals}, the mean of {n} runs.",
@@ -323,6 +328,18 @@ class Teller:
             score=self.metric.score(first.score),
             metric=self.metric.name,
             intervals=self.tell_intervals(first),
+        )
+
+    def _tell_only(self, row: LeaderboardRow, score: str) -> str:
+        """Write the score of a study's one candidate, which stands before no other."""
+        return self.words.say_count(
+            "{candidate} reaches {score} {metric} on the test part{intervals}, from {n} run.",
+            "{candidate} reaches {score} {metric} on the test part{intervals}, the mean of {n} runs.",
+            row.n_runs,
+            candidate=self.name(row.candidate),
+            score=score,
+            metric=self.metric.name,
+            intervals=self.tell_intervals(row),
         )
 
     def _tell_final(self, record: StudyRecord, first: LeaderboardRow) -> Iterator[str]:

@@ -22,7 +22,7 @@ from etude.explain.records import (
 )
 from etude.figures.gallery import draw_answers
 from etude.figures.sight import draw_data_maps, draw_exciting, draw_filters, draw_maps
-from etude.report.chapters import Chapter, at_width, exhibit, tell_runs
+from etude.report.chapters import Chapter, at_width, exhibit, tell_groups_left, tell_runs
 from etude.report.layer_words import name_few, tell_member
 from etude.report.mask_errors import tell_mask_errors
 from etude.report.messages import mark
@@ -270,13 +270,15 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
             "confident",
             list(record.confident),
             say("The most confident mistakes"),
-            say("Wrong answers of this run, the surest first."),
+            say("Wrong answers of this run, the surest first.")
+            if record.n_folds == 1
+            else say("Wrong answers of the networks that each picture was held out of, the surest first."),
         ),
         (
             "hardest",
             [entry.picture for entry in record.hardest],
             say("The hardest pictures"),
-            say("Pictures whose label got the least probability, in the mean over the runs.")
+            say("Pictures whose label got the least probability, in the mean over their answers.")
             if record.n_runs > 1
             else say("Pictures whose label got the least probability."),
         ),
@@ -284,7 +286,7 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
             "mislabelled",
             [entry.picture for entry in record.mislabelled] if record.n_runs > 1 else [],  # else its mistakes again
             say("Labels that look wrong"),
-            say("Every run gives the same sure answer, and it is not the label: one of the two is wrong."),
+            say("All answers to a picture are the same sure one, and it is not the label: one of the two is wrong."),
         ),
     ]
     for name, pictures, label, caption in kinds:
@@ -297,15 +299,49 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
                     f"{label}. {caption}",
                 )
             )
-    told = [tell_runs(record.candidate, record.n_runs, words)]
+    told = [_tell_whose(record, words)]
     if not record.confident:
-        told.append(say("This run makes no mistake there."))
+        told.append(say("There is no wrong answer."))
+    told += _tell_no_labels(record, words)
     tables = [(_tabulate_groups(record.classes, say("class"), words), say("Right answers by class, the worst first."))]
     if record.groups:
-        tables.append(
-            (_tabulate_groups(record.groups, say("group"), words), say("Right answers by group, the worst first."))
-        )
+        caption = say("Right answers by group, the worst first.") + tell_groups_left(len(record.groups), words)
+        tables.append((_tabulate_groups(record.groups, say("group"), words), caption))
     return Chapter("errors", say("Errors, looked at"), told, exhibits, tables)
+
+
+def _tell_whose(record: ErrorsRecord, words: Words) -> str:
+    """Say whose answers are looked at."""
+    if record.n_folds == 1:
+        return tell_runs(record.candidate, record.n_runs, words)
+    return words.say_count(
+        "The answers of {candidate} to the pictures of all {folds} folds, each answered by the network that it was "
+        "held out of.",
+        "The answers of {candidate} to the pictures of all {folds} folds, each answered by the {n} networks that it "
+        "was held out of, taken together.",
+        record.n_runs,
+        candidate=record.candidate,
+        folds=words.count(record.n_folds),
+    )
+
+
+def _tell_no_labels(record: ErrorsRecord, words: Words) -> list[str]:
+    """Say why no labels that look wrong are shown; nothing where some are."""
+    if record.n_runs < 2:
+        return [
+            words.say(
+                "Which labels look wrong is not told: with one answer to each picture, a sure mistake of the network "
+                "and a wrong label look alike."
+            )
+        ]
+    if record.mislabelled:
+        return []
+    return [
+        words.say(
+            "No label was found that looks wrong: no picture has answers that are all the same sure one, against its "
+            "label."
+        )
+    ]
 
 
 def _tabulate_groups(groups: Sequence[GroupScore], heading: str, words: Words) -> Table:

@@ -15,6 +15,7 @@ from etude.core.study_record import LeaderboardRow
 from etude.evaluate.final import final_row
 from etude.figures.theme import assign_looks
 from etude.report.again import portable
+from etude.report.captions import tell_commonest
 from etude.report.combinations import CombinedPart
 from etude.report.contact import draw_contact
 from etude.report.data_told import tell_balance, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
@@ -30,6 +31,7 @@ from etude.report.proposals import tell_proposals
 from etude.report.published import PublishedPart
 from etude.report.reading import StudyResults, read_results
 from etude.report.searches import SearchPart
+from etude.report.splits import tell_folds
 from etude.report.tables import Table
 from etude.report.transfer import TransferPart
 from etude.report.words import MetricWords, Words
@@ -52,6 +54,7 @@ def write_slides(study_folder: Path, language: str, *, to: Path | None = None) -
     with tempfile.TemporaryDirectory() as scratch, writing(path) as beside:
         deck = Deck(words, Path(scratch))
         _tell(deck, study, gather(study, words, name=str))
+        deck.tell_times()
         deck.presentation.core_properties.title = study.record.name
         deck.presentation.save(str(beside))
     return path
@@ -95,6 +98,7 @@ _BOX = (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN)
 _LEFT = (MARGIN_IN, TOP_IN, 5.2, BODY_IN)
 _MOST_SHEETS, _GAP_IN = 4, 0.25
 _MOST_SEARCHES, _MOST_ABLATIONS, _MOST_LIMITS = 4, 6, 6
+_MOST_GAINS = 4  # in the notes on score and cost
 _MOST_TOLD = 6  # paragraphs that fit a slide: what the measures are, and five candidates
 _COLUMNS_OF_COMBINATIONS = 7  # up to the latency: training time and size of the weights are in the note
 _PUBLISHED_BOX = (MARGIN_IN, TOP_IN, FULL_IN, 4.5)  # what is said of published values stands below them
@@ -115,9 +119,9 @@ def _tell_problem(deck: Deck, study: StudyResults, told: dict[str, Any]) -> None
         pictures = say("{train} pictures to learn from, {validation} to choose by, {test} to judge by.", **counts)
         if record.n_folds > 1:
             pictures = say(
-                "In the first of {n} folds {train} pictures to learn from, {validation} to choose by, {test} to judge "
+                "In the first of {folds}: {train} pictures to learn from, {validation} to choose by, {test} to judge "
                 "by; over all of them every picture is in a test part.",
-                n=words.count(record.n_folds),
+                folds=tell_folds(record, words),
                 **counts,
             )
     deck.bullets(
@@ -163,7 +167,8 @@ def _tell_pictures(deck: Deck, study: StudyResults) -> None:
         words.say("Their terms: {terms}", terms=terms) if terms else "",
         words.say_count("{n} other class", "{n} other classes", sheet.n_left) if sheet.n_left else "",
     ]
-    slide = deck.slide(words.say("What the pictures look like"), [*filter(None, told)])
+    more = [tell_picture_sizes(study, words), tell_balance(study.record, words)]
+    slide = deck.slide(words.say("What the pictures look like"), [*filter(None, [*told, *more])])
     deck.picture(slide, sheet.drawing, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8))
     deck.bullets(slide, [" ".join(filter(None, told))], (MARGIN_IN, 6.1, FULL_IN, 0.8))
 
@@ -195,6 +200,9 @@ def _tell_paths(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         slide = deck.slide(say("What was shown, and what was not"), [*sentences, told["correction"]])
         deck.picture(slide, told["verdicts_drawing"], _RIGHT, width_in=5.2)
         deck.bullets(slide, [*told["answer"][:4], told["correction"]], _LEFT)
+    if told["bounds"]:
+        slide = deck.slide(say("What was asked, and what came of it"), told["bounds"])
+        deck.bullets(slide, told["bounds"], _BOX)
     shown_ablations = told["ablations"][:_MOST_ABLATIONS]
     for ablation in shown_ablations:
         more = _tell_left_ablations(told["ablations"], words) if ablation is shown_ablations[-1] else []
@@ -257,19 +265,20 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
                 slide = deck.slide(part.heading, [*part.told, exhibit.caption])
                 deck.picture(slide, exhibit.drawing, _BOX, width_in=width_in)
     if told["errors"]:
-        _tell_errors(deck, say("Where it errs"), told["errors"])
+        _tell_errors(deck, say("Where it errs"), told["errors"], told["captions"]["errors"])
     if told["errors_of_baseline"]:
-        _tell_errors(deck, say("Where the baseline errs"), told["errors_of_baseline"])
+        captions = told["captions"]["errors_of_baseline"]
+        _tell_errors(deck, say("Where the baseline errs"), told["errors_of_baseline"], captions)
     if told["generated"]:
         _tell_generated(deck, told["generated"])
     if told["judged"]:
         _tell_judged(deck, told["judged"])
     if told["masks"]:
-        masks = told["masks"]
+        masks, captions = told["masks"], told["captions"]["masks"]
         if masks.drawing:
-            slide = deck.slide(say("Masks"), [masks.drawing.label])
+            slide = deck.slide(say("Masks"), [captions["drawing"], captions["told"]])
             deck.picture(slide, masks.drawing, _BOX, width_in=_TWO_BESIDE_IN)
-        slide = deck.slide(say("Each class"), [told["metric_why"]])
+        slide = deck.slide(say("Each class"), [captions["classes"], told["metric_why"]])
         _lay(deck, slide, masks.few, BODY_IN)
     if told["detectors"]:
         captions = told["captions"]["detectors"]
@@ -280,13 +289,10 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
         slide = deck.slide(say("When pictures are worse"), told["robustness"].sentences)
         _lay(deck, slide, told["robustness"].table, BODY_IN, most_rows=9)
     if told["pareto_drawing"]:
-        deck.picture(
-            deck.slide(
-                say("Score and cost"), [say("No candidate is both cheaper and better than those on the dashed line.")]
-            ),
-            told["pareto_drawing"],
-            _BOX,
-        )
+        gains = [sentence for word, sentence in told["verdict_sentences"] if word == "better"]  # with what they cost
+        line = say("No candidate is both cheaper and better than those on the dashed line.")
+        slide = deck.slide(say("Score and cost"), [line, *gains[:_MOST_GAINS]])
+        deck.picture(slide, told["pareto_drawing"], _BOX)
     _tell_deployment(deck, study, told)
     proposals = tell_proposals(study, words, metric)
     if proposals:
@@ -299,10 +305,10 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
     deck.bullets(deck.slide(say("How to reproduce"), again), again, _BOX)
 
 
-def _tell_errors(deck: Deck, title: str, errors: Errors) -> None:
+def _tell_errors(deck: Deck, title: str, errors: Errors, captions: dict[str, str]) -> None:
     """Write the slide of what a candidate takes for what."""
-    told = deck.words.say("What {candidate} answers on the test part.", candidate=errors.candidate)
-    slide = deck.slide(title, [told])
+    notes = [captions["told"], tell_commonest(errors, deck.words), captions["drawing"]]
+    slide = deck.slide(title, [*filter(None, notes)])
     deck.picture(slide, errors.drawing, (MARGIN_IN, TOP_IN, 6.2, BODY_IN))
     if errors.pairs.rows:
         deck.table(slide, errors.pairs, (7.2, TOP_IN, WIDTH_IN - 7.2 - MARGIN_IN, BODY_IN), most_rows=8)
@@ -399,7 +405,7 @@ def _tell_search(deck: Deck, search: SearchPart, trials: Sequence[str], more: Se
         deck.picture(slide, drawing, (_RIGHT[0], TOP_IN, _RIGHT[2], BODY_IN - 0.9), width_in=5.2)
         deck.bullets(slide, [caption], (_RIGHT[0], 6.05, _RIGHT[2], 0.8))
     caption = say("The fields that were searched, and what was found.")
-    slide = deck.slide(title, [caption])
+    slide = deck.slide(title, [caption, *told[1:]])
     left = deck.table(slide, search.settings, (MARGIN_IN, TOP_IN, FULL_IN, BODY_IN - 0.8), most_rows=10)
     deck.bullets(slide, [caption, *_tell_left(left, deck.words), *more], (MARGIN_IN, 6.3, FULL_IN, 0.5))
 
@@ -435,7 +441,7 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
     say = deck.words.say
     told = say("Samples of the first run of each candidate, drawn once and not chosen. None is a photograph.")
     shown = generated.sheets[:_MOST_SHEETS]
-    slide = deck.slide(say("What it draws"), [told])
+    slide = deck.slide(say("What it draws"), [*filter(None, [told, generated.beside])])
     width_in = (FULL_IN - _GAP_IN * (len(shown) - 1)) / max(1, len(shown))
     for place, (_, drawing) in enumerate(shown):
         left_in = MARGIN_IN + place * (width_in + _GAP_IN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from etude.core.study_record import StudyRecord
 from etude.report.messages import mark
 from etude.report.words import Words
 
@@ -46,6 +47,46 @@ def tell_split(split: Mapping[str, Any], words: Words, *, of_masks: bool = False
     ]
 
 
+def tell_folds(record: StudyRecord, words: Words) -> str:
+    """Say how many folds the runs of a study are of, and how often these were drawn; empty where there are none."""
+    n_splits, repeats = _count_draws(record)
+    splits = words.count(n_splits)
+    if n_splits == 0:
+        return ""
+    if repeats == 1:
+        return words.say_count("{n} fold", "{n} folds", n_splits)
+    if repeats == 2:
+        return words.say_count(
+            "{n} fold, drawn twice ({splits} splits)",
+            "{n} folds, drawn twice ({splits} splits)",
+            n_splits // repeats,
+            splits=splits,
+        )
+    return words.say_count(
+        "{n} fold, drawn {repeats} times ({splits} splits)",
+        "{n} folds, drawn {repeats} times ({splits} splits)",
+        n_splits // repeats,
+        repeats=words.count(repeats),
+        splits=splits,
+    )
+
+
+def list_folds(record: StudyRecord, words: Words) -> str:
+    """Return the numbers of a study's folds, after how often they were drawn where that is more than once."""
+    numbers = ", ".join(map(str, sorted({ref.fold for ref in record.runs if ref.fold is not None})))
+    if _count_draws(record)[1] == 1:
+        return numbers
+    return words.say("{name}: {told}", name=tell_folds(record, words), told=numbers)
+
+
+def _count_draws(record: StudyRecord) -> tuple[int, int]:
+    """Return how many splits of the pictures the runs are of, and how often the folds were drawn for them."""
+    n_splits = len({ref.fold for ref in record.runs} - {None})
+    split = record.config.get("data", {}).get("split")
+    repeats = int(split.get("repeats") or 1) if isinstance(split, dict) else 1
+    return n_splits, repeats if n_splits and n_splits % repeats == 0 else 1
+
+
 def _tell_test(split: Mapping[str, Any], words: Words, of_masks: bool) -> Iterator[str]:
     kind = str(split.get("kind", "auto"))
     texts = TEST_WORDS_OF_MASKS if of_masks else TEST_WORDS
@@ -80,7 +121,12 @@ def _tell_test(split: Mapping[str, Any], words: Words, of_masks: bool) -> Iterat
     else:
         yield kind
     if (repeats := int(split.get("repeats") or 1)) > 1 and "fold" in kind:
-        yield words.say_count("The folds are drawn {n} time.", "The folds are drawn {n} times.", repeats)
+        splits = words.count(repeats * int(split.get("folds") or 0))
+        if repeats == 2:
+            yield words.say("The folds are drawn twice ({splits} splits).", splits=splits)
+        else:
+            repeated = words.count(repeats)
+            yield words.say("The folds are drawn {repeats} times ({splits} splits).", repeats=repeated, splits=splits)
 
 
 def _tell_validation(split: Mapping[str, Any], words: Words, _of_masks: bool) -> Iterator[str]:

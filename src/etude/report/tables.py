@@ -11,6 +11,7 @@ from etude.core.study_record import CostColumn, LeaderboardRow, StudyRecord, Ver
 from etude.report.messages import mark
 from etude.report.reading import StudyResults
 from etude.report.sentences import METHOD_WORDS, VERDICT_WORDS
+from etude.report.splits import tell_folds
 from etude.report.words import MetricWords, Words
 
 ABSENT = "–"
@@ -305,8 +306,8 @@ def caption_counts(record: StudyRecord, words: Words) -> str:
         )
     if record.n_folds > 1:
         return words.say(
-            "Pictures by class and part in the first of {n} folds; over all of them every picture is in a test part.",
-            n=words.count(record.n_folds),
+            "Pictures by class and part in the first of {folds}; over all of them every picture is in a test part.",
+            folds=tell_folds(record, words),
         )
     return words.say("Pictures by class and part.")
 

@@ -86,7 +86,7 @@ def tell_chosen(record: StudyRecord, finished: Sequence[RunRecord], words: Words
     stages = [run for run in validated if run not in keeps and run.config.get("finetune", {}).get("name") == "gradual"]
     chosen = [
         *([say("the epoch whose weights are kept")] if keeps else []),
-        *([say("of training in stages, whether a later one is kept")] if stages else []),
+        *([say("the stage of training whose weights are kept")] if stages else []),
         *([say("the threshold")] if _chose_threshold(finished) else []),
         *([say("the temperature")] if any(run.temperature is not None for run in finished) else []),
         *([say("the settings that were searched")] if record.searches else []),

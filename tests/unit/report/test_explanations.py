@@ -7,10 +7,12 @@ import pytest
 
 from etude.core.interval import Interval
 from etude.core.study_record import StudyRecord
+from etude.explain import mask_mistakes, mistakes
 from etude.explain.records import (
     Attribution,
     ClassSeparation,
     DataMapRecord,
+    Doubtful,
     ErrorsRecord,
     GroupScore,
     LayerRow,
@@ -21,6 +23,7 @@ from etude.explain.records import (
     SightRecord,
     WhyRecord,
 )
+from etude.report.chapters import LEAST_OF_GROUP, MOST_GROUPS
 from etude.report.explanations import explain_final
 from etude.report.layer_words import tell_layers
 from etude.report.note import gather, write_note
@@ -265,3 +268,52 @@ def test_every_layer_that_was_kept_is_drawn(tmp_path):
     drawn = [axes.get_ylabel() for entry in figures for axes in entry.drawing.draw(7.0).axes if axes.get_ylabel()]
     assert drawn == list(names)
     assert figures[1].caption.endswith("Part 2 of 3.")
+
+
+def write_errors(folder, **changes):
+    """Let the errors of a candidate have been looked at."""
+    score = GroupScore(name="a", n=20, share=0.7, interval=Interval(low=0.6, high=0.9))
+    given = {"confident": (PICTURE,), "hardest": (), "mislabelled": (), "classes": (score,), "groups": (score,)}
+    ErrorsRecord(candidate="cnn", **{"n_runs": 2, **given, **changes}).save(folder / "errors.json")
+
+
+def test_it_is_said_which_groups_are_left_out(tmp_path):
+    write_errors(tmp_path)
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    caption = chapter.tables[-1][1]
+    assert caption == "Right answers by group, the worst first. Groups of fewer than 5 test pictures are left out."
+    score = GroupScore(name="a", n=20, share=0.7, interval=Interval(low=0.6, high=0.9))
+    write_errors(tmp_path, groups=tuple(score.model_copy(update={"name": str(n)}) for n in range(50)))
+    (chapter,) = gather_chapters(tmp_path, Words("en"))
+    assert chapter.tables[-1][1].endswith("At most 50 groups are shown.")
+
+
+def test_the_groups_that_are_left_out_are_those_of_the_records():
+    kept = (mistakes._LEAST_OF_GROUP, mistakes._MOST_GROUPS)
+    assert kept == (mask_mistakes._LEAST_OF_GROUP, mask_mistakes._MOST_GROUPS) == (LEAST_OF_GROUP, MOST_GROUPS)
+
+
+@pytest.mark.parametrize(
+    ("n_runs", "english", "french"),
+    [
+        (1, "Which labels look wrong is not told", "Il n’est pas dit quelles"),
+        (2, "No label was found that looks wrong", "Aucune étiquette"),
+    ],
+)
+def test_where_no_label_looks_wrong_it_is_said_why(tmp_path, n_runs, english, french):
+    write_errors(tmp_path, n_runs=n_runs)
+    told = {language: " ".join(gather_chapters(tmp_path, Words(language))[0].told) for language in ("en", "fr")}
+    assert english in told["en"]
+    assert french in told["fr"]
+    assert ("Les réponses d’un entraînement de cnn" in told["fr"]) == (n_runs == 1)
+    write_errors(tmp_path, mislabelled=(Doubtful(picture=PICTURE, of_truth=0.1),))
+    assert "look" not in " ".join(gather_chapters(tmp_path, Words("en"))[0].told)
+
+
+def test_with_folds_answers_are_those_of_the_networks_that_a_picture_was_held_out_of(tmp_path):
+    write_errors(tmp_path, n_runs=2, n_folds=5)
+    (english,), (french,) = (gather_chapters(tmp_path, Words(language))[0].told[:1] for language in ("en", "fr"))
+    assert english.startswith("The answers of cnn to the pictures of all 5 folds, each answered by the 2 networks that")
+    assert french.startswith(
+        "Les réponses de cnn aux images de l’ensemble des 5 plis, chaque image étant jugée par les 2"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from matplotlib.figure import Figure
 from pptx import Presentation
 from tests.slide_layout import faults_of
 
@@ -13,11 +14,12 @@ from etude.core.interval import Interval
 from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
 from etude.core.run_record import Epoch, RunRecord
 from etude.core.study_record import AblationGroup, Combination, LeaderboardRow, StudyRecord
-from etude.report import cells, pdf
+from etude.report import cells, pdf, slides
+from etude.report.captions import caption_errors
 from etude.report.deck import Deck
-from etude.report.drawings import Artist
+from etude.report.drawings import Artist, Drawing
 from etude.report.markdown import write_markdown
-from etude.report.note import gather
+from etude.report.note import Errors, gather
 from etude.report.notebook import _chapters
 from etude.report.path import tell_path
 from etude.report.pdf import as_text, render_typst, split_table, write_pdf
@@ -25,6 +27,7 @@ from etude.report.proposals import tell_proposals
 from etude.report.reading import read_study
 from etude.report.slides import write_slides
 from etude.report.tables import Cell, Column, Table
+from etude.report.training_told import tell_chosen
 from etude.report.words import MetricWords, Words
 from etude.report.writing import FORMATS, write_reports
 
@@ -432,3 +435,69 @@ def test_a_split_is_told_as_it_was_drawn(study_folder, tmp_path):
     assert "20% of the pictures of each class are drawn for the test part" in page.read_text("utf-8").replace(
         "\xa0", " "
     )
+
+
+def test_a_run_is_the_best_so_far_of_its_own_fold_and_among_its_like(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    refs = [ref.model_copy(update={"fold": ref.seed, "seed": 0}) for ref in record.runs]
+    mutate(study_folder, runs=tuple(refs), verdicts=())
+    scores = {
+        ("cnn", 0): 0.9,
+        ("cnn", 1): 0.5,
+        ("mlp", 0): 0.6,
+        ("mlp", 1): 0.8,
+        ("cnn-noise", 0): 0.95,
+        ("cnn-noise", 1): 0.1,
+    }
+    for ref in refs:
+        path = study_folder / "runs" / ref.identity / "run.json"
+        run = RunRecord.load(path)
+        score = scores.get((ref.candidate, ref.fold), 0.2)
+        given = {"validation": {"accuracy": score}}
+        if ref.candidate == "cnn-noise":
+            given["config"] = run.config | {"combine": {"folds": 5}}
+        run.model_copy(update=given).save(path)
+    words = Words("en")
+    told = dict(tell_path(read_study(study_folder), words, MetricWords(words, "accuracy")))
+    best = [name for name, said in told.items() if "so far" in said]
+    assert best == ["mlp, seed 0, fold 1"]  # neither of all folds, nor what networks over folds are validated by
+    assert "The best on the validation part of its fold so far." in told["mlp, seed 0, fold 1"]
+
+
+def test_a_study_of_one_candidate_tells_its_score_and_no_order(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    mutate(study_folder, leaderboard=record.leaderboard[:1], verdicts=(), baseline=None)
+    for language, only, none in (
+        ("en", "resnet reaches 81.3% accuracy on the test part", ("stands first", "the order alone")),
+        ("fr", "resnet : exactitude de 81,3 % sur la partie de test", ("en tête", "ordre")),
+    ):
+        said = " ".join(gather(read_study(study_folder, language), Words(language), name=str)["answer"])
+        said = re.sub(r"\s", " ", said)
+        assert only in said.replace("81.4", "81.3").replace("81,4", "81,3")
+        assert not any(word in said for word in none)
+        assert {"en": "It is the only candidate", "fr": "C’est le seul candidat"}[language] in said
+
+
+def test_notes_of_slides_say_more_than_their_caption(tmp_path):
+    deck = Deck(Words("en"), tmp_path)
+    drawn = Drawing("confusion", "a matrix", lambda width_in: Figure((width_in, 3)))
+    pairs = Table(tuple(map(Column, "abcd")), (tuple(map(Cell, ("cat", "dog", "120", "12.0%"))),))
+    errors = Errors("cnn", 2, drawn, pairs)
+    slides._tell_errors(deck, "Where it errs", errors, caption_errors(errors, Words("en")))
+    notes = deck.presentation.slides[0].notes_slide.notes_text_frame.text
+    assert "What cnn answers on the test part, its 2 runs taken together." in notes
+    assert "The commonest confusion: cat taken for dog, 12.0% of the class." in notes
+
+
+def test_what_is_chosen_on_validation_is_a_list_of_things(study_folder):
+    record = StudyRecord.load(study_folder / "study.json")
+    for path in study_folder.glob("runs/*/run.json"):
+        run = RunRecord.load(path)
+        train = run.config["train"] | {"keep": "last"}
+        run.model_copy(
+            update={"config": run.config | {"train": train, "finetune": {"name": "gradual"}}, "temperature": 1.5}
+        ).save(path)
+    study = read_study(study_folder)
+    told = {language: tell_chosen(record, list(study.runs.values()), Words(language)) for language in ("en", "fr")}
+    assert "part: the stage of training whose weights are kept and the temperature." in told["en"]
+    assert "l’étape de l’entraînement dont les poids sont gardés et la température." in told["fr"]

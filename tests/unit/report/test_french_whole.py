@@ -10,12 +10,28 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
+from PIL import Image
 from pptx import Presentation
+from tests.unit.report.test_explanations import PICTURE, write_errors, write_why
 
+from etude.core.generation_record import GeneratedMeasure, GenerationRecord, NearestPair, TrivialGenerator
+from etude.core.interval import Interval
+from etude.core.judgement_record import JUDGEMENT_FILE, JudgedPictures, JudgementRecord
 from etude.core.study_record import StudyRecord
-from etude.explain.records import LayerRow, LayersRecord
+from etude.explain.records import (
+    ClassSeparation,
+    DataMapRecord,
+    Doubtful,
+    Exciting,
+    LayerRow,
+    LayersRecord,
+    MapRecord,
+    SightRecord,
+)
 from etude.report import cells
+from etude.report.explanations import explain_final
 from etude.report.markdown import write_markdown
 from etude.report.note import write_note
 from etude.report.notebook import _chapters, build_notebook
@@ -51,6 +67,7 @@ NOTES = (
     "2 files were passed over (no picture by its ending): a.txt, b.txt",
     "A note of a source of my own.",
 )
+QUESTIONS = {"fr": "Quel petit réseau choisir ?", "en": "Which small network?"}
 
 
 @pytest.fixture
@@ -67,7 +84,7 @@ def troubled(searched):
     record.model_copy(
         update={
             "runs": tuple(runs), "leaderboard": tuple(rows), "notes": NOTES,
-            "questions": {"fr": "Quel petit réseau choisir ?", "en": record.question},
+            "questions": QUESTIONS,
         }
     ).save(searched / "study.json")  # fmt: skip
     findings = [{"kind": "dark", "severity": "note", "sentence": "4 pictures are very dark.", "count": 4}]
@@ -178,6 +195,113 @@ def test_no_sentence_of_ours_is_english_in_a_whole_french_report(troubled, tmp_p
     for name in ("note", "pdf", "markdown"):
         assert "2 fichiers ont été laissés de côté" in said[name].replace("\xa0", " "), name
     assert "l’erreur dit, en anglais" in said["notebook"]
+
+
+ENDS = Interval(low=0.6, high=0.9)
+CITED = ("test/1", "conv")
+"""What a person calls so: a picture and a layer."""
+
+
+@pytest.fixture
+def explained(study_folder):
+    """The study with a run of which all was explained: what layers see, why it answers, maps, errors."""
+    record = StudyRecord.load(study_folder / "study.json").model_copy(update={"questions": QUESTIONS})
+    record.save(study_folder / "study.json")
+    ref = next(ref for ref in record.runs if ref.candidate == "resnet")
+    folder = study_folder / "runs" / ref.identity / "explain"
+    folder.mkdir()
+    exciting = Exciting(layer="conv", channel=3, items=(PICTURE,), values=(1.0,))
+    SightRecord(picture=PICTURE, layers=("conv",), first="conv", exciting=(exciting,)).save(folder / "sight.json")
+    pixels = np.zeros((1, 8, 8, 3), np.uint8)
+    filters = np.zeros((2, 3, 3, 3), np.float32)
+    maps = np.zeros((2, 4, 4), np.float16)
+    np.savez(folder / "sight.npz", picture=pixels[0], filters=filters, **{"maps.0": maps, "exciting.0": pixels})
+    write_why(folder, gain_grad_cam=Interval(low=0.1, high=0.3), interval_likeness=Interval(low=-0.1, high=0.3))
+    apart = tuple(ClassSeparation(name=name, n=20, share=0.8, interval=ENDS) for name in ("cat", "dog"))
+    of_groups = tuple(entry.model_copy(update={"name": name}) for entry, name in zip(apart, "ab", strict=True))
+    DataMapRecord(
+        maps=(MapRecord(space="pixels", method="pca", explained=0.3), MapRecord(space="features", method="tsne")),
+        n=40, n_judged=20, n_test=40, separation={"pixels": apart, "features": apart[:1]},
+        chance={"cat": 0.5, "dog": 0.5}, has_kin=True, seconds=1.0, pixels_px=16, groups=("a", "b"),
+        group_chance={"a": 0.5, "b": 0.5}, group_separation={"pixels": of_groups},
+    ).save(folder / "map.json")  # fmt: skip
+    np.savez(
+        folder / "map.npz",
+        labels=np.zeros(1, np.int8),
+        **{"pixels.pca": np.zeros((1, 2)), "features.tsne": np.zeros((1, 2))},
+    )
+    doubt = Doubtful(picture=PICTURE, of_truth=0.1)
+    write_errors(folder, hardest=(doubt,), mislabelled=(doubt,))
+    np.savez(folder / "errors.npz", confident=pixels, hardest=pixels, mislabelled=pixels)
+    return study_folder
+
+
+def find_english(text, cited=()):
+    """Return the lines that have English words which are not cited."""
+    for words in cited:
+        text = text.replace(words, "")
+    return [line for line in text.splitlines() if ENGLISH.search(FIELD.sub("", line))]
+
+
+def test_chapters_on_an_explained_network_are_french(explained, monkeypatch):
+    study = read_study(explained, "fr")
+    said = read_notebook(explained, monkeypatch)
+    assert not find_english(said, [*list_references(study, read_settings(study), FR), *CITED])
+    chapters = explain_final(study, FR).chapters
+    assert [chapter.name for chapter in chapters] == ["sight", "why", "map", "errors"]
+    shown = [exhibit for chapter in chapters for exhibit in chapter.exhibits]
+    assert len(shown) == 9  # maps, filters and channels; where it looks; two maps; three galleries
+    told = "\n".join(text for exhibit in shown for text in (exhibit.drawing.label, exhibit.caption))
+    assert not find_english(told, CITED)
+    for chapter in chapters:
+        assert chapter.heading in said
+        assert all(caption in said for _, caption in chapter.tables)
+
+
+def test_a_report_on_generators_is_french(study_folder, monkeypatch):
+    record = StudyRecord.load(study_folder / "study.json")
+    also = {"fid": 60.0, "coverage": 0.4, "near_copies": 0.07, "closest_copies": 0.0, "diversity": 0.9}
+    rows = [row.model_copy(update={"also": also, "score": 0.02 + row.score / 10}) for row in record.leaderboard]
+    generation = {"task": "generation", "metric": "kid", "higher_is_better": False, "leaderboard": tuple(rows[::-1])}
+    generation["questions"] = QUESTIONS
+    generation["verdicts"] = tuple(verdict.model_copy(update={"metric": "kid"}) for verdict in record.verdicts)
+    record.model_copy(update=generation).save(study_folder / "study.json")
+    trivial = [("training", 0.001), ("blurred", 0.06), ("noise", 0.4)]
+    measured = GenerationRecord(
+        features="pixels", n_generated=500, n_real=500, n_training=2000, near_limit=0.6, nearest_generated=0.8,
+        nearest_real=0.85, nearest=(NearestPair(item="train/1", distance=0.5),),
+        measures=tuple(
+            GeneratedMeasure(name=name, value=value, interval=ENDS, against_training=value, interval_training=ENDS)
+            for name, value in {"kid": 0.02, **also}.items()
+        ),
+        trivial=tuple(
+            TrivialGenerator(name=name, n=500, scores={"kid": kid}, intervals={"kid": Interval(low=kid, high=2 * kid)})
+            for name, kid in trivial
+        ),
+        classes={"cat": {"kid": 0.03}}, class_intervals={"cat": {"kid": ENDS}}, near_any=0.1, near_trained=0.9,
+        near_trained_chance=Interval(low=0.4, high=0.6),
+        note="mlp, seed 0: The generator collapsed: at step 40 of 80 its samples differed by 3 % of what training "
+        "pictures do, for 3 looks in a row. Training went on (collapse: 0); at its end they differ by 2 %.",
+    )  # fmt: skip
+    for ref in record.runs:
+        folder = study_folder / "runs" / ref.identity
+        measured.save(folder / "generation.json")
+        (folder / "samples").mkdir()
+        for name in ("final", "nearest"):
+            Image.new("RGB", (16, 16)).save(folder / "samples" / f"{name}.png")
+    shares = {"target": "cat", "n": 40, "called_interval": ENDS, "confidence": 0.31, "confidence_interval": ENDS}
+    pictures = (
+        JudgedPictures(kind="generated", candidate="mlp", called=0.7, **shares),
+        JudgedPictures(kind="real", called=0.8, **shares),
+    )
+    JudgementRecord(
+        key="k", study="cats", candidate="vgg", metric="accuracy", score=0.93, networks=2, size_px=64, pictures=pictures
+    ).save(study_folder / JUDGEMENT_FILE)
+    study = read_study(study_folder, "fr")
+    said = read_notebook(study_folder, monkeypatch)
+    assert not find_english(said, list_references(study, read_settings(study), FR))
+    assert "ne différaient presque plus" in said
+    assert "Images générées" in said
 
 
 def test_the_reader_of_this_test_finds_english_where_there_is_some():

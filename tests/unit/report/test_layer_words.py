@@ -55,6 +55,22 @@ def test_the_table_has_the_interval_beside_the_fall():
     assert "31.0 [21.0, 41.0]" in [cell.text for cell in table.rows[0]]
 
 
+@pytest.mark.parametrize(("metric", "in_points"), [("accuracy", True), ("log_loss", False), ("brier", False)])
+def test_a_fall_is_in_points_only_of_a_score_in_percent(metric, in_points):
+    layers = record(row("a", fall=0.31, within=0.1)).model_copy(update={"metric": metric})
+    for language, points, worse in (("en", "points of score", "gets worse"), ("fr", "points de score", "se dégrade")):
+        columns = {column.heading: column.hint for column in tabulate_layers(layers, Words(language)).columns}
+        hint = columns[Words(language).say("fall shuffled")]
+        assert (points in hint) == in_points
+        assert (worse in hint) != in_points
+
+
+def test_a_record_of_before_keeps_the_names_that_it_has():
+    layers = record(row("bn1 · native_batch_norm", "batch norm", fall=0.3, within=0.1))
+    assert "bn1 · native_batch_norm" in tabulate_layers(layers, Words("en")).rows[0][0].text
+    assert "bn1 · native_batch_norm costs most" in " ".join(tell_layers(layers, Words("en")))
+
+
 def test_the_pictures_of_the_score_are_called_a_sample():
     text = tell(row("a", fall=0.31, within=0.1))
     assert "On 64 pictures drawn from validation the score is 80.0% (accuracy)." in text

@@ -8,11 +8,13 @@ import importlib.metadata
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tests.unit.report.conftest import SCORES
 
 from etude.core.errors import EtudeError
 from etude.core.interval import Interval
@@ -20,9 +22,10 @@ from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord
 from etude.explain.records import ErrorsRecord, GroupScore, LayerRow, LayersRecord
 from etude.models.card import Card
-from etude.report import cells, notebook, packing
+from etude.report import cells, drawings, notebook, packing, pdf
 from etude.report.arrays import PACKED
 from etude.report.cards import CARDS_FILE, find_card
+from etude.report.drawings import Swatch
 from etude.report.notebook import build_notebook, write_notebook
 from etude.report.packing import gather_records
 from etude.report.path import tell_path
@@ -319,6 +322,10 @@ def test_the_path_gives_no_network_the_epoch_of_another(study_folder, combine, t
 def test_it_promises_of_the_path_what_the_path_holds(study_folder):
     opening = sources(study_folder)[0]
     assert "lists every run." not in opening
+    assert "Nothing was tidied away" not in opening
+    assert "every run of this plan, failed, pruned and interrupted ones too" in opening
+    assert "a run that failed and was repeated stands there with its last state" in opening
+    assert "what earlier plans ran does not stand there" in opening
     assert "networks that were trained only to answer together stand in one line" in opening
 
 
@@ -433,3 +440,79 @@ def test_before_training_anew_other_versions_are_told(first_cell, capsys):
     space["install_to_retrain"]()
     here = importlib.metadata.version("pillow")
     assert f"pillow: {here} is here, the study was made with 1.0.0" in capsys.readouterr().out
+
+
+def shown_networks(folder, monkeypatch):
+    """Return what the chapter on the networks shows."""
+    shown = []
+    monkeypatch.setattr(cells, "show_html", shown.append)
+    cells.Book(folder, "en").networks()
+    return re.sub(r"\s", " ", html.unescape("".join(shown)))
+
+
+def test_what_has_no_layers_is_not_asked_to_be_explained(study_folder, monkeypatch):
+    explain(study_folder)
+    explain(study_folder, "cnn")
+    assert "Not explained here is the network of mlp: `etude explain" in shown_networks(study_folder, monkeypatch)
+    for path in study_folder.glob("runs/mlp*/run.json"):
+        run = RunRecord.load(path)
+        run.model_copy(update={"cost": run.cost.model_copy(update={"params": 0})}).save(path)
+    text = shown_networks(study_folder, monkeypatch)
+    assert "Not explained here" not in text
+    assert "mlp: " in text  # what it is stands there all the same
+
+
+def test_networks_are_headed_by_the_candidates_of_the_file_and_kinds_are_told_once(study_folder, monkeypatch):
+    """The variant of an ablation stands first of the leaderboard and was explained; its network is that of cnn."""
+    group = AblationGroup(name="cnn: augment.use", of="cnn", vary="augment.use", candidates=("resnet", "cnn-noise"))
+    mutate(study_folder, ablations=(group,))
+    give_model(study_folder, "resnet", {"name": "cnn", "widths": [8]})
+    for name in ("resnet", "cnn-noise", "mlp"):
+        explain(study_folder, name)
+    text = shown_networks(study_folder, monkeypatch)
+    assert re.findall(r"<h3>([\w-]+)</h3>", text) == ["cnn-flip-shift", "mlp", "resnet"]
+    assert "The same network: cnn-noise and cnn." in text
+    assert text.count("What follows is of cnn-noise, run of seed 0.") == text.count("What follows is of") == 1
+    assert text.count("<b>head</b>") == 1
+    assert "was measured of" not in text
+    path = next(study_folder.glob("runs/mlp*/explain/layers.json"))
+    LayersRecord.load(path).model_copy(update={"n_pictures": 9}).save(path)
+    told = "What the score loses without a layer, or with its weights shuffled, was measured of mlp alone."
+    assert told in shown_networks(study_folder, monkeypatch)
+
+
+def test_the_legend_of_the_curves_shows_colour_and_dashes(whole_study, tmp_path, monkeypatch):
+    folder = shutil.copytree(whole_study, tmp_path / "study", ignore=shutil.ignore_patterns("report", "predictions.*"))
+    record = StudyRecord.load(folder / "study.json")
+    more = [f"more-{place}" for place in range(9)]
+    rows = [record.leaderboard[-1].model_copy(update={"candidate": name}) for name in more]
+    refs = [record.runs[0].model_copy(update={"candidate": name, "identity": name}) for name in more]
+    for name in more:
+        shutil.copytree(folder / "runs" / record.runs[0].identity, folder / "runs" / name)
+    mutate(folder, leaderboard=(*record.leaderboard, *rows), runs=(*record.runs, *refs))
+    shown = []
+    monkeypatch.setattr(cells, "show_html", shown.append)
+    monkeypatch.setattr(cells, "show_drawing", lambda drawing: None)
+    cells.Book(folder, "en").draw("curves_drawing")
+    assert "\N{EM DASH} resnet<" in shown[-1]
+    assert "\N{EN DASH} \N{EN DASH} more-2<" in shown[-1]
+    assert "\N{MIDDLE DOT}\N{MIDDLE DOT} more-8<" in shown[-1]
+    study, words = read_study(folder), Words("en")
+    monkeypatch.setattr(
+        pdf._Plates, "draw", lambda plates, drawing: plates.widths.setdefault(drawing.name, 100) and "x"
+    )
+    swatches = [
+        Swatch(index=0, name=name, color="", dashes="", shown=True) for name in (*SCORES, *more)
+    ]  # fmt: skip
+    monkeypatch.setattr(drawings.Artist, "swatches", lambda artist: swatches)
+    text = pdf.render_typst(study, words, tmp_path)
+    assert [text.count(f'dash: "{name}"') for name in ("solid", "dashed", "dotted", "dash-dotted")] == [7, 6, 1, 0]
+
+
+def test_runs_differ_by_what_was_drawn(study_folder):
+    for task in ("classification", "generation"):
+        mutate(study_folder, task=task)
+        text = "".join(sources(study_folder))
+        assert "over runs (other seeds or folds could have been)" in text
+    mutate(study_folder, task="classification")
+    assert "d’autres graines ou d’autres plis auraient pu l’être" in "".join(sources(study_folder, "fr"))

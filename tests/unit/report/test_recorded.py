@@ -51,7 +51,8 @@ candidates:
 
 def cautioned():
     items = SimpleNamespace(ids=np.array(["n02085620_1", "n02085620_2"]))
-    dogs = SimpleNamespace(items=items, classes=("n02085620", "n02085621"))
+    dogs = type("Dogs", (), {"items": items, "classes": items.ids, "raw": lambda *_: np.zeros((99, 99, 3), np.uint8)})()
+    dogs.classes = ("n02085620", "n02085621")
     study = parse_study(STUDY)
     for name in study.candidates:
         yield from cautions(resolve_candidate(study, name), dogs, study)

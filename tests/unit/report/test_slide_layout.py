@@ -7,8 +7,10 @@ import shutil
 
 import pytest
 from matplotlib.figure import Figure
+from PIL import Image
 from pptx import Presentation
 from pptx.util import Inches, Pt
+from tests import slide_layout
 from tests.slide_layout import faults_of
 
 from etude.core.run_record import RunRecord
@@ -82,6 +84,9 @@ def crowded(study_folder):
 def test_long_names_and_much_to_say_fit_the_slides(crowded, tmp_path, language):
     path = write_slides(crowded, language, to=tmp_path / "s.pptx")
     assert faults_of(path) == []
+    for slide in Presentation(str(path)).slides:
+        title = slide.shapes.title
+        assert slide_layout._height(title.text_frame, title.width.inches - 0.2) + 0.1 <= title.height.inches + 0.05
     lead = {"en": "A run of two-layers-and-nothing-else failed", "fr": "Un entraînement de two-layers-and"}[language]
     failed = next(slide for slide in Presentation(str(path)).slides if texts_with(slide, lead))
     assert texts_with(failed, {"en": "see the speaker notes", "fr": "voir les notes"}[language])
@@ -186,3 +191,51 @@ def test_commands_stand_on_one_line_so_that_they_can_be_copied(tmp_path, languag
     longest = max(len(row[0].text) for row in table.rows)
     assert laid.columns[0].width.inches - 0.2 >= 0.6 * size_pt / 72 * longest  # a letter of Courier has 0.6 em
     assert sum(column.width.inches for column in laid.columns) <= 11.9 + 1e-6
+
+
+@pytest.mark.parametrize(("language", "code"), [("en", "en-GB"), ("fr", "fr-FR")])
+def test_outlines_and_readers_find_titles_and_the_language(tmp_path, language, code):
+    deck = Deck(Words(language), tmp_path)
+    deck.cover("A study", "A question", "small", "What is said.")
+    slide = deck.slide("A title", ["One thing.", "Another."])
+    deck.bullets(slide, ["told"], (0.7, 1.45, 8.0, 3.0))
+    deck.table(slide, Table((Column("head"),), ((Cell("cell"),),)), (0.7, 4.5, 8.0, 2.0))
+    assert [slide.shapes.title.text_frame.text for slide in deck.presentation.slides] == ["A study", "A title"]
+    title = slide.shapes.title
+    run = title.text_frame.paragraphs[0].runs[0]
+    place = (title.left, title.top, title.width, title.height)
+    assert [round(side / Inches(1), 3) for side in place] == [0.7, 0.45, 11.933, 0.8]
+    assert (run.font.size.pt, run.font.bold, run.font.name, str(run.font.color.rgb)) == (28, True, "Arial", "1F2328")
+    for slide in deck.presentation.slides:
+        for part in (slide, slide.notes_slide):
+            runs = part._element.xpath(".//a:r/a:rPr")
+            assert runs
+            assert {found.get("lang") for found in runs} == {code}
+    assert deck.presentation.core_properties.language == code
+
+
+def test_a_picture_of_a_presentation_has_a_description(tmp_path):
+    deck = Deck(Words("en"), tmp_path)
+    path = tmp_path / "one.png"
+    Image.new("RGB", (8, 8)).save(path)
+    slide = deck.slide("A picture", ["told"])
+    deck.image(slide, path, (0.7, 1.45, 4.0, 3.0), "What it shows")
+    assert slide._element.xpath(".//p:pic/p:nvPicPr/p:cNvPr/@descr") == ["What it shows"]
+
+
+@pytest.mark.parametrize(("language", "told"), [("en", "About 1 min 40 s."), ("fr", "Environ 1 min 40 s.")])
+def test_the_minutes_of_a_part_are_shared_by_its_slides(tmp_path, language, told):
+    deck = Deck(Words(language), tmp_path)
+    deck.cover("A study", "A question", "small", "What is said.")
+    deck.open_part(1, "Data", 5)
+    slides = [deck.slide(f"Slide {n}", [f"Note {n}."]) for n in range(3)]
+    deck.open_part(2, "Paths", 10)
+    deck.slide("Slide", ["Note."])
+    deck.tell_times()
+    notes = [slide.notes_slide.notes_text_frame.text.replace("\xa0", " ") for slide in deck.presentation.slides]
+    assert [slides[n].notes_slide.notes_text_frame.text.replace("\xa0", " ") for n in range(3)] == [
+        f"{told}\n\nNote {n}." for n in range(3)
+    ]
+    assert notes[0] == "What is said."
+    assert "5 minutes" in notes[1]
+    assert "10 min" in notes[-1]

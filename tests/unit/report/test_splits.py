@@ -6,9 +6,16 @@ from typing import get_args
 
 import pytest
 
+from etude.core.study_record import StudyRecord
 from etude.data.split import SplitConfig, SplitKind
-from etude.report.splits import tell_split
-from etude.report.words import Words
+from etude.report import slides
+from etude.report.deck import Deck
+from etude.report.limits import list_limits
+from etude.report.note import gather
+from etude.report.reading import read_study
+from etude.report.splits import list_folds, tell_folds, tell_split
+from etude.report.tables import caption_counts
+from etude.report.words import MetricWords, Words
 
 
 def tell(language="en", **fields):
@@ -34,7 +41,9 @@ def test_numbers_are_those_of_the_split():
     )
     text = tell(kind="kfold", folds=4, repeats=3, seed=7)
     assert "dealt to 4 folds" in text
-    assert "drawn 3 times" in text
+    assert "The folds are drawn 3 times (12 splits)." in text
+    assert "The folds are drawn twice (8 splits)." in tell(kind="kfold", folds=4, repeats=2)
+    assert "Les plis sont tirés deux fois (8 partitions)." in tell("fr", kind="kfold", folds=4, repeats=2)
     assert "seed 7" in text
 
 
@@ -65,3 +74,47 @@ def test_of_masks_nothing_is_said_to_be_drawn_by_class():
         assert "each class" not in text
         assert "in proportion" not in text
         assert tell_split(split, Words("fr"), of_masks=True) != tell_split(split, Words("en"), of_masks=True)
+
+
+def folded(record, n_splits, repeats):
+    """Return a record whose runs are of so many splits."""
+    runs = tuple(
+        record.runs[0].model_copy(update={"fold": fold, "identity": f"{fold:016}"}) for fold in range(n_splits)
+    )
+    split = {"kind": "kfold", "folds": n_splits // repeats, "repeats": repeats}
+    return record.model_copy(update={"runs": runs, "config": {"data": {"split": split}}})
+
+
+@pytest.mark.parametrize(
+    ("repeats", "english", "french"),
+    [
+        (1, "10 folds", "10 plis"),
+        (2, "5 folds, drawn twice (10 splits)", "5 plis, tirés deux fois (10 partitions)"),
+        (5, "2 folds, drawn 5 times (10 splits)", "2 plis, tirés 5 fois (10 partitions)"),
+    ],
+)
+def test_folds_that_are_drawn_again_are_no_more_folds(whole_study, repeats, english, french):
+    record = folded(StudyRecord.load(whole_study / "study.json"), 10, repeats)
+    words = Words("en")
+    assert tell_folds(record, Words("fr")).replace("\xa0", " ") == french
+    assert tell_folds(record, words) == english
+    assert f"in the first of {english};" in caption_counts(record, words)
+    assert f"The study has 1 seed and {english}:" in list_limits(record, [], words, MetricWords(words, "accuracy"))[0]
+    assert list_folds(record, words).endswith("0, 1, 2, 3, 4, 5, 6, 7, 8, 9")
+    assert list_folds(record, words).startswith("0, 1" if repeats == 1 else f"{english}: 0, 1")
+
+
+def test_a_study_without_folds_has_none(whole_study):
+    record = StudyRecord.load(whole_study / "study.json")
+    assert tell_folds(record, Words("en")) == list_folds(record, Words("en")) == ""
+
+
+def test_a_slide_tells_how_often_the_folds_were_drawn(study_folder, monkeypatch):
+    folded(StudyRecord.load(study_folder / "study.json"), 10, 2).save(study_folder / "study.json")
+    study, words = read_study(study_folder), Words("en")
+    monkeypatch.setattr(slides, "_tell_pictures", lambda *_: None)
+    deck = Deck(words, study_folder)
+    slides._tell_problem(deck, study, gather(study, words, name=str))
+    texts = [shape.text_frame.text for shape in deck.presentation.slides[0].shapes if shape.has_text_frame]
+    said = "In the first of 5 folds, drawn twice (10 splits): 45,000 pictures to learn from"
+    assert any(said in text for text in texts)
