@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from etude.core.run_record import Epoch
 from etude.core.watch import Silent
 from etude.data.augment import AugmentConfig
 from etude.data.prepared import PreparedSet
+from etude.evaluate.generation_config import GenerationConfig
 from etude.models import MODELS, build_model
 from etude.models.execution import Execution
 from etude.models.networks.adversaries import ClassMatch
@@ -187,6 +189,42 @@ def test_a_spectral_norm_is_taken_once_for_the_pictures_of_both_kinds(rung):
     assert len(seen) == 2  # when the discriminator learns, and once more when the generator does, from its new weights
 
 
+@pytest.mark.parametrize("rung", ["dcgan-sn", "fastgan"])
+def test_a_spectral_norm_is_taken_in_full_precision_where_all_else_is_cast_down(rung, monkeypatch):
+    """On a GPU autocast casts `mv`, by which the norm is found; on a CPU not, where `mm` takes its part here."""
+    monkeypatch.setattr(torch, "mv", lambda matrix, vector: torch.mm(matrix, vector[:, None])[:, 0])
+    weights = []
+    for precision in ("fp32", "bf16"):
+        duel = Duel(make_job(RUNGS[rung], precision=precision))
+        with duel.execution.autocast():
+            assert (torch.mv(torch.eye(2), torch.ones(2)).dtype == torch.bfloat16) == (precision == "bf16")
+            last = duel.model.discriminator.train().last
+            weights.append(last.weight.detach().clone())
+        assert last.parametrizations.weight[0]._u.dtype == weights[-1].dtype == torch.float32
+    assert torch.equal(*weights)
+
+
+def test_nothing_of_a_spectral_norm_is_cast_on_a_cpu_so_the_guard_changes_nothing_there():
+    from torch.nn.utils.parametrizations import spectral_norm as of_torch
+
+    from etude.models.networks.adversaries import spectral_norm
+
+    found = []
+    for normed in (spectral_norm, of_torch):
+        torch.manual_seed(3)
+        layer = normed(torch.nn.Conv2d(4, 6, 3))
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            found.append([layer.weight.detach(), *layer.state_dict().values()])
+        names = list(layer.state_dict())
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+    assert names == [
+        "bias",
+        "parametrizations.weight.original",
+        "parametrizations.weight.0._u",
+        "parametrizations.weight.0._v",
+    ]
+
+
 def test_how_much_training_pictures_differ_is_seen_on_no_more_than_memory_allows(monkeypatch):
     duel = Duel(make_job(RUNGS["dcgan"]))
     real = duel.pictures_NCHW.float() / 127.5 - 1
@@ -292,12 +330,92 @@ def test_collapse_is_told_after_three_looks_and_not_before_anything_was_learnt()
     assert collapse_note(history(0.01, 0.01, 0.01), 0.0, 60) == ""
 
 
+def test_a_collapse_that_stops_a_run_is_said_at_once(tmp_path, monkeypatch):
+    """Before its pictures are measured, which takes a while, and not only in its record."""
+    from etude.train import generation
+
+    heard = []
+
+    class Listening(Silent):
+        def said(self, text):
+            heard.append(text)
+
+    def measure(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generation, "_measure", measure)
+    for collapse in (0.99, 0.001):
+        job = make_job(RUNGS["dcgan"], steps=6, adversarial={"look_every": 1, "collapse": collapse})
+        job = replace(job, generation=GenerationConfig(features="pixels"))
+        with pytest.raises(KeyboardInterrupt):
+            generation.run_generation(job, tmp_path / str(collapse), Listening())
+    (told,) = heard
+    assert told.startswith("tiny, seed 5: The generator has collapsed: at step 3 of 6")
+
+
 def test_a_generator_that_gives_one_picture_is_stopped_and_kept(tmp_path):
     job = make_job(RUNGS["dcgan"], steps=6, adversarial={"look_every": 1, "collapse": 0.99})
     fitted = fit_generator(job, tmp_path, Silent())
     assert fitted.progress.stopped == "early"
     assert fitted.steps == 3
     assert fitted.note in fit_generator(job, tmp_path, Silent()).note  # and so it stays when asked again
+
+
+def test_one_training_picture_has_no_variety_and_nothing_divides_by_it():
+    assert spread(torch.rand(1, 3, 16, 16)) == 0.0
+    assert Variety.of_pictures(torch.rand(1, 3, 16, 16), None).measure(torch.rand(4, 3, 16, 16), None) == 1.0
+
+
+class Clock:
+    """A duel of steps of a millisecond, three with a penalty, on a device that it takes ten to wait for."""
+
+    steps = 1000
+
+    def __init__(self, device):
+        self.now, self.waits, self.made = 0.0, 0, []
+        self.execution = SimpleNamespace(device=torch.device(device))
+        self.sums = SimpleNamespace(tolist=self.wait)
+
+    def begin(self, look):
+        pass
+
+    def step(self, number):
+        self.made.append(number)
+        self.now += 0.003 if number == 0 else 0.001
+
+    def wait(self):
+        self.waits += 1
+        self.now += 0.01
+
+    def time(self):
+        return self.now
+
+
+@pytest.mark.parametrize(("device", "step_ms", "waits"), [("cpu", 11.0, 60), ("cuda", 1.5, 5)])
+def test_steps_on_a_gpu_are_timed_in_blocks_with_one_wait_each(device, step_ms, waits, monkeypatch):
+    """Waited for after every step, a GPU stands idle until it is given the next one."""
+    from etude.train import adversarial_measure
+
+    clock, job = Clock(device), make_job(RUNGS["dcgan"], steps=1000, adversarial={"r1": 0.0, "look_every": 500})
+    monkeypatch.setattr(adversarial_measure, "Duel", lambda _: clock)
+    monkeypatch.setattr(adversarial_measure, "_time_look", lambda _: 0.0)
+    monkeypatch.setattr(adversarial_measure.time, "perf_counter", clock.time)
+    found = adversarial_measure.measure_generator(job, is_judged=False)
+    assert clock.made[:3] == [1, 2, 3]
+    assert clock.waits == waits
+    assert found.step_s == pytest.approx(step_ms / 1000)
+
+
+def test_a_penalty_counts_by_its_share_of_the_steps(monkeypatch):
+    from etude.train import adversarial_measure
+
+    clock, job = Clock("cuda"), make_job(RUNGS["dcgan"], steps=1000, adversarial={"r1": 1.0, "r1_every": 4})
+    monkeypatch.setattr(adversarial_measure, "Duel", lambda _: clock)
+    monkeypatch.setattr(adversarial_measure, "_time_look", lambda _: 0.0)
+    monkeypatch.setattr(adversarial_measure.time, "perf_counter", clock.time)
+    found = adversarial_measure.measure_generator(job, is_judged=False)
+    assert found.step_s == pytest.approx(0.0015 + 0.002 / 4)
+    assert 4 not in clock.made
 
 
 def test_the_first_collapse_of_a_training_that_goes_on_is_told_with_its_end():

@@ -120,6 +120,11 @@ def test_the_measures_come_with_intervals_and_trivial_generators(finished: Path)
         assert set(trivial) == {"training", "blurred", "noise"}
         assert trivial["training"]["near_copies"] == trivial["training"]["closest_copies"] == 1.0
         assert trivial["training"]["kid"] < trivial["noise"]["kid"]
+        assert (len(record.near_to.trained), len(record.near_to.held_out)) == (record.n_training, record.n_real)
+        assert sum(record.near_to.counts.values()) == round(40 * record.near_any)
+        assert record.near_photographs == len(record.near_to.counts)
+        assert record.near_photographs_trained == len(record.near_to.counts.keys() & set(record.near_to.trained))
+        assert 0 <= record.outright_trained <= 1
         distances = [pair.distance for pair in record.nearest]
         assert distances == sorted(distances)
         assert set(record.classes) == ({"disc", "square"} if run.candidate == "conditional" else set())

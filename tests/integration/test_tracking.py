@@ -186,6 +186,50 @@ def test_failed_runs_trials_and_the_report_are_mirrored_once(store, tmp_path, mo
     assert Path(sent).read_text() == "two"
 
 
+def test_a_run_that_was_cut_off_while_it_was_sent_is_sent_anew(store, results, tmp_path, monkeypatch):
+    from etude.core.run_record import RunRecord
+
+    monkeypatch.chdir(tmp_path)
+    mirror, runs = store
+    ref = next(ref for ref in StudyRecord.load(results / "mirrored" / "study.json").runs if ref.candidate == "linear")
+    folder = results / "mirrored" / "runs" / ref.identity
+    record = RunRecord.load(folder / "run.json")
+
+    def die(*_given, **_more):
+        raise KeyboardInterrupt
+
+    mirror._connect()
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr(mirror._client, "set_terminated", die)
+        mirror.mirror(record, folder)
+    found, _ = runs()
+    assert [run.info.status for run in found.values()] == ["RUNNING"]
+    for _ in range(2):
+        mirror.mirror(record, folder)
+    _, client = runs()
+    experiment = client.get_experiment_by_name("breeds")
+    assert [run.info.status for run in client.search_runs([experiment.experiment_id])] == ["FINISHED"]
+
+
+def test_without_an_address_the_store_is_mlflows_own(results, tmp_path, monkeypatch):
+    pytest.importorskip("mlflow")
+    from mlflow import MlflowClient
+
+    from etude.core.run_record import RunRecord
+
+    own = f"sqlite:///{tmp_path}/own.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
+    monkeypatch.chdir(tmp_path)
+    ref = next(ref for ref in StudyRecord.load(results / "mirrored" / "study.json").runs if ref.candidate == "linear")
+    folder = results / "mirrored" / "runs" / ref.identity
+    mirror = make_mirror(TrackConfig(), "breeds", heard := Hearing())
+    mirror.mirror(RunRecord.load(folder / "run.json"), folder)
+    assert heard.heard == []
+    client = MlflowClient(tracking_uri=own)
+    (run,) = client.search_runs([client.get_experiment_by_name("breeds").experiment_id])
+    assert run.data.tags["etude.identity"] == ref.identity
+
+
 def test_another_sentence_of_a_failure_is_another_run_there(store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     mirror, runs = store

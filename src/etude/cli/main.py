@@ -181,7 +181,8 @@ def explain(
         ),
     ] = 60.0,
     all_candidates: Annotated[
-        bool, typer.Option("--all-candidates", help="Explain the first run of every candidate.")
+        bool,
+        typer.Option("--all-candidates", help="Explain that run, and the first of every other candidate."),
     ] = False,
     device: Device = "auto",
     results: Results = Path("results"),
@@ -191,7 +192,7 @@ def explain(
 ) -> None:
     """Explain a finished run, layer by layer and answer by answer.
 
-    By default it is the first run of the candidate that validation chooses, which `etude export` takes too.
+    By default it is the run that `etude export` takes: the best one of the candidate that validation chooses.
     """
     from etude.cli.explaining import explain as explain_study
     from etude.study.opened import Wishes

@@ -72,11 +72,23 @@ def print_record(record: StudyRecord, notes: list[Path]) -> None:
         console.print(line, highlight=False, soft_wrap=True)
     for line in search_lines(record):
         console.print(line, highlight=False, soft_wrap=True)
+    for told in _bound_lines(record):
+        print_line(told, console)
     for note in record.notes:
         print_line(f"Note: {note}", console)
     print_line(f"Training took {duration(record.seconds)} in all.", console)
     for path in notes:
         print_line(str(path), console)
+
+
+def _bound_lines(record: StudyRecord) -> list[str]:
+    """Say what came of the bounds that the study set for itself."""
+    if not record.bounds:
+        return []
+    from etude.report.bounds import tell_bounds
+    from etude.report.words import Words
+
+    return tell_bounds(record, Words("en"))
 
 
 def write_reports(

@@ -15,6 +15,8 @@ from etude.models.weights import FOLDER_VARIABLE, file_sha256
 
 PIXELS: Final = "pixels"
 AUTO: Final = "auto"
+_MOST_TELLING: Final = ("inception_v3", *PREFERRED)
+"""Networks whose weights are looked for: before all others that which the KID and the FID were made for."""
 _PIXELS_PX: Final = 16
 _BATCH: Final = 64
 _SIDE_PX: Final = {"vit_small_patch14_dinov2": 224, "inception_v3": 299}
@@ -70,14 +72,15 @@ def find_features(name: str = AUTO) -> PictureFeatures:
     """Return where features come from.
 
     Args:
-        name: a timm name whose weights are at hand, `pixels`, or auto: the most telling network at hand, else pixels.
+        name: a timm name whose weights are at hand, `pixels`, or auto: Inception where its weights are, else the most
+            telling network at hand, else pixels.
 
     Raises:
         MissingPartError: if the weights of a network that was asked for by name are not at hand.
     """
     if name == PIXELS:
         return PictureFeatures(PIXELS)
-    found = find_embedder(PREFERRED if name == AUTO else (name,))
+    found = find_embedder(_MOST_TELLING if name == AUTO else (name,))
     if found is not None:
         return PictureFeatures(found.name, found.file)
     if name == AUTO:

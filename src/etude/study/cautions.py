@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
 from etude.core.counting import how_many
+from etude.core.errors import DataError
 from etude.data.source import Source
+from etude.pictures.reading import OpenPicture
 from etude.study.file import StudyConfig
 from etude.study.resolve import Candidate, resolve_candidates
 
@@ -31,6 +34,7 @@ def cautions(candidate: Candidate, source: Source, study: StudyConfig | None = N
         yield from mask_cautions(study, candidate, source)
     if study is not None and study.task == "generation":
         yield from size_cautions(candidate, study)
+        yield from enlarging_cautions(candidate, source)
         if study.protocol.generation.features != "pixels" and is_from_imagenet(source):
             yield (
                 "The pictures come from ImageNet, as their names say (n02085620 and the like), and so do the weights "
@@ -65,6 +69,33 @@ def size_cautions(candidate: Candidate, study: StudyConfig) -> Iterator[str]:
             f"{candidate.name}: its pictures have a side of {own} px, those of another candidate one of {other} px. "
             f"Each is measured beside photographs of its own size, so their scores do not compare."
         )
+
+
+def enlarging_cautions(candidate: Candidate, source: Source) -> Iterator[str]:
+    """Say of a generator that its photographs are smaller than what it draws."""
+    prepare = candidate.prepare
+    # A letterbox is filled where one side is long enough; all else has to be on both sides.
+    longest = max if prepare.fit == "letterbox" else min
+    sides = _own_sides(source)  # type: ignore[arg-type] # sources are told apart by what they are, not by content
+    small = sum(longest(height, width) < prepare.height_px for height, width in sides)
+    if small:
+        yield (
+            f"{candidate.name}: photographs smaller than {prepare.height_px} px are enlarged, {small} of the "
+            f"{len(sides)} that were looked at, and a generator learns the enlargement."
+        )
+
+
+@functools.lru_cache(maxsize=1)
+def _own_sides(source: Source) -> tuple[tuple[int, int], ...]:
+    """Return the (height, width) of photographs, evenly spread where there are many; without those that are damaged."""
+    sides = []
+    for index in range(0, len(source.items.ids), max(1, len(source.items.ids) // _LOOKED_AT)):
+        try:
+            raw = source.raw(index)
+            sides.append(OpenPicture(raw).size_px if isinstance(raw, bytes) else (raw.shape[0], raw.shape[1]))
+        except DataError:  # whether what cannot be read is passed over is asked where pictures are prepared
+            continue
+    return tuple(sides)
 
 
 def combine_cautions(candidate: Candidate, study: StudyConfig) -> Iterator[str]:

@@ -21,6 +21,7 @@ from etude.metrics.statistics import AutoSeeds
 from etude.models import ModelSpec
 from etude.pictures.prepare_config import Prepare
 from etude.search.config import SearchConfig
+from etude.study.bounds import BoundConfig
 from etude.study.generated_config import GeneratedConfig
 from etude.study.published_config import PublishedConfig
 from etude.study.tasks import add_defaults
@@ -215,6 +216,9 @@ class ProtocolConfig(Config):
     """For masks, where they are compared: at the labels' own size, or (quicker) at the size that the network takes."""
     generation: GenerationConfig = GenerationConfig()
     """For generators, how many pictures are measured, and over which features."""
+    bounds: tuple[BoundConfig, ...] = ()
+    """What candidates are to reach, said before the run: {candidate: cnn, gain_above: 0.02}, say. Reports say what came
+    of each, and whether it stood there before the first run was finished; no run depends on them."""
     budget: Seconds | None = None
     """Time for the whole study, such as 60min; once it is spent no further run starts."""
 

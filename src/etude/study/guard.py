@@ -22,6 +22,7 @@ from etude.data.source import Source
 from etude.data.split import split_digest
 from etude.metrics import METRICS
 from etude.study.folder import StudyFolder
+from etude.study.resolve import resolve_candidates
 
 if TYPE_CHECKING:
     from etude.study.workspace import Workspace
@@ -30,6 +31,8 @@ LIMITS: Final = CheckLimits(open=100_000, near=60_000, alike=10_000)
 """What is looked at before every study; `etude data check` goes further."""
 _FEWEST_HELD_OUT: Final = 10
 """Below, no measure of generated pictures says anything: 1 of 20 photographs is not even one of them."""
+_FEWEST_LEARNT: Final = 10
+"""Below, a generator has nothing to learn but these very photographs."""
 Parts = npt.NDArray[np.int8]
 
 
@@ -104,11 +107,13 @@ def check_scores(workspace: Workspace) -> None:
 
     Raises:
         MistakeError: if such a metric is asked for and there are not two classes.
-        DataError: if a part that the ranking metric scores has pictures of one class only.
+        DataError: if a part that the ranking metric scores has pictures of one class only, or a generator would have
+            too few photographs to learn from or to be compared with.
     """
     study, source = workspace.study, workspace.source
     if study.task == "generation":
         _check_held_out(workspace)
+    _check_learnt(workspace)
     if study.task != "classification":
         return
     for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
@@ -143,10 +148,43 @@ def _check_held_out(workspace: Workspace) -> None:
     for fold, parts in enumerate(workspace.drawn_splits):
         count = int((parts == Part.TEST).sum())
         if count < _FEWEST_HELD_OUT:
-            where = "the test part" + (f" of fold {fold}" if len(workspace.drawn_splits) > 1 else "")
+            where = f"the test part{_of_fold(fold, workspace)}"
             rule = f"of {_FEWEST_HELD_OUT} photographs or more, with which generated ones are compared"
             remedy = "Give data.split a larger test share, or fewer folds."
             raise DataError(sentence("split", where, rule, count, remedy)).at("data", "split")
+
+
+def _check_learnt(workspace: Workspace) -> None:
+    """Refuse training parts of fewer photographs than a generator can learn from, one's own or an extra's.
+
+    Raises:
+        MistakeError: if a class that is to be generated does not exist.
+        DataError: if a fold has one.
+    """
+    study, source = workspace.study, workspace.source
+    for name, candidate in resolve_candidates(study).items():
+        generated = candidate.generated
+        if study.task != "generation" and generated is None:
+            continue
+        cut = candidate.train_items not in (None, study.data.split.train_items)
+        splits = workspace.splits_with(candidate.train_items) if cut else workspace.drawn_splits
+        for fold, parts in enumerate(splits):
+            labels_T, where = source.items.labels[parts == Part.TRAIN], f"the training part{_of_fold(fold, workspace)}"
+            counts = {where: len(labels_T)}
+            if generated is not None:
+                wanted = generated.labels(source.classes, study.data.positive)
+                counts = {f"{source.classes[label]} in {where}": int((labels_T == label).sum()) for label in wanted}
+            for owner, count in counts.items():
+                if count < _FEWEST_LEARNT:
+                    rule = f"of {_FEWEST_LEARNT} photographs or more, from which a generator of {name} learns"
+                    remedy = "Give it more photographs, or data.split a larger training part"
+                    remedy += "." if generated is None else ", or leave the class out of data.generated.of."
+                    raise DataError(sentence("split", owner, rule, count, remedy)).at("data", "split")
+
+
+def _of_fold(fold: int, workspace: Workspace) -> str:
+    """Name a fold behind its part; empty where there is one alone."""
+    return f" of fold {fold}" if len(workspace.drawn_splits) > 1 else ""
 
 
 def without_leaks(items: Items, splits: Sequence[Parts], record: CheckRecord) -> list[Parts]:

@@ -13,6 +13,7 @@ from etude.core.counting import how_many
 from etude.core.errors import EtudeError, StudyFileError
 from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
+from etude.study.bounds import check_bounds
 from etude.study.combining import check_combine
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import StudyConfig
@@ -164,6 +165,7 @@ def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
     problems = []
     if study.baseline is not None and study.baseline not in study.candidates:
         problems.append(f"{_where(('baseline',), lines)}: baseline: {_no_candidate(study.baseline, names)}")
+    problems += [f"{_where(path, lines)}: {'.'.join(map(str, path))}: {told}" for path, told in check_bounds(study)]
     if study.protocol.auto is not None and "kfold" in study.data.split.kind:
         where = _where(("protocol", "seeds"), lines)
         problems.append(f"{where}: protocol.seeds: auto must go with one split. Got folds. Give a number of seeds.")

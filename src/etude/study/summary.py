@@ -37,6 +37,7 @@ from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs, ratio_over_runs
 from etude.study.ablations import expand_ablations, written_candidates
+from etude.study.bounds import judge_bounds
 from etude.study.combining import count_members, list_combinations
 from etude.study.effort import training_seconds
 from etude.study.file import StudyConfig
@@ -106,6 +107,7 @@ def summarize(
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules, rows),
         resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows else None,
+        bounds=judge_bounds(study, baseline, folder, runs, rows, verdicts),
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)

@@ -113,6 +113,8 @@ class MlflowMirror:
         """Mirror a finished run that is not there yet."""
         with self._reached() as is_reached:
             if is_reached and self._find("etude.identity", record.identity, "FINISHED") is None:
+                while (half := self._find("etude.identity", record.identity, "RUNNING")) is not None:
+                    self._client.delete_run(half.info.run_id)  # it was cut off while it was sent
                 self._write(record, folder)
 
     def mirror_failure(self, ref: RunRef) -> None:

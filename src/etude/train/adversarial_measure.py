@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import statistics
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +23,9 @@ _WARMUP_STEPS: Final = 2
 _MOST_STEPS: Final = 60
 _LONG_ENOUGH_S: Final = 4.0
 _MOST_SECONDS: Final = 30.0
+_STEPS_A_WAIT: Final = 20
+_BLOCK_S: Final = 1.0
+"""Seconds of steps at most between two waits, so that slow steps are not too many."""
 _SHARE: Final = 1 / 60
 """Of a time budget, what its number of steps may be found in."""
 _SLOWEST: Final = 0.02
@@ -48,17 +51,20 @@ def measure_generator(job: Job, *, is_judged: bool = True) -> TrainingTime:
     config = job.train.adversarial
     plain: list[float] = []
     started = time.perf_counter()
-    wanted_s = min(_MOST_SECONDS, _SHARE * (job.train.budget or 0.0))
-    for number in itertools.count(1):
-        seconds = _time_step(duel, number if number % config.r1_every else number + 1)
+    spent_s, wanted_s = 0.0, min(_MOST_SECONDS, _SHARE * (job.train.budget or 0.0))
+    number, block = 0, 1
+    while not plain or spent_s <= wanted_s or (number < _MOST_STEPS and spent_s <= _LONG_ENOUGH_S):
+        numbers = range(number + 1, number + 1 + block)
+        seconds = time_steps(duel, [at if at % config.r1_every else at + 1 for at in numbers])
+        number += block
         plain += [seconds] if number > _WARMUP_STEPS else []
+        if number == _WARMUP_STEPS:
+            block = steps_a_wait(duel.execution.device.type, seconds)
         spent_s = time.perf_counter() - started
-        if plain and spent_s > wanted_s and (number >= _MOST_STEPS or spent_s > _LONG_ENOUGH_S):
-            break
     step_s = statistics.fmean(sorted(plain)[: math.ceil((1 - _SLOWEST) * len(plain))])
     if config.r1 > 0:
-        _time_step(duel, 0)
-        step_s += max(0.0, _time_step(duel, 0) - step_s) / config.r1_every
+        time_steps(duel, [0])
+        step_s += max(0.0, time_steps(duel, [0] * block) - step_s) / config.r1_every
     _time_look(duel)  # the first is a cold one
     look_s, finish_s = _time_look(duel), _time_finish(duel) if is_judged else 0.0
     looks = math.ceil(duel.steps / config.look_every)
@@ -66,11 +72,21 @@ def measure_generator(job: Job, *, is_judged: bool = True) -> TrainingTime:
     return TrainingTime(total, duel.steps, step_s, look_s, finish_s, config.look_every)
 
 
-def _time_step(duel: Duel, number: int) -> float:
+def steps_a_wait(device: str, step_s: float) -> int:
+    """Return after how many steps to wait for the device: a GPU is given steps ahead, and idles where it is waited for.
+
+    On a CPU each step is done when it returns, and is timed by itself.
+    """
+    return 1 if device == "cpu" else max(1, min(_STEPS_A_WAIT, int(_BLOCK_S / step_s)))
+
+
+def time_steps(duel: Duel, numbers: Sequence[int]) -> float:
+    """Make some steps, wait for the device once, and return the mean seconds of a step."""
     started = time.perf_counter()
-    duel.step(number)
+    for number in numbers:
+        duel.step(number)
     duel.sums.tolist()  # waits for the device
-    return time.perf_counter() - started
+    return (time.perf_counter() - started) / len(numbers)
 
 
 def _time_look(duel: Duel) -> float:

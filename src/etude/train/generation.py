@@ -6,7 +6,7 @@ Shapes: N held-out pictures, M generated ones, T training pictures, H and W pixe
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair, NearPhotographs
 from etude.core.interval import Interval
 from etude.core.run_record import Cost, RunRecord
 from etude.core.seeds import derive
@@ -27,7 +27,7 @@ from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.evaluate.pictures import interval_of
 from etude.figures.samples import write_grid
-from etude.metrics.copied import whose_are_near
+from etude.metrics.copied import Whose, whose_are_near
 from etude.metrics.copies import nearness
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets
 from etude.metrics.near_copies import near_limit
@@ -57,6 +57,8 @@ _SHOWN_PAIRS: Final = 12
 _FEWEST_OF_CLASS: Final = 2
 MEASURED_TRAINING: Final = 2000
 """Training pictures at most whose features are measured: kernels and distances grow with the square of their number."""
+_MOST_NAMED: Final = 5000
+"""Photographs at most whose ids a record names, so that it stays small."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -85,6 +87,8 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     features = find_features(job.generation.features)
     folder.mkdir(parents=True, exist_ok=True)
     fitted = fit_generator(job, folder, watch)
+    if fitted.note:
+        watch.said(f"{job.label}: {fitted.note}")
     write_history(folder, fitted.progress)
     save_tensors(folder / "model.safetensors", fitted.model.generator.state_dict())
     made_by = f"{job.label} (run {job.identity})"
@@ -174,10 +178,11 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     )
     both_PHWC = np.concatenate([some_THWC, np.asarray(test_set.pictures_NHWC)])
     both_ids = [*ids_T[looked_at].tolist(), *answers.ids.tolist()]
+    is_trained_P = np.arange(len(both_PHWC)) < len(some_THWC)
     whose = whose_are_near(
         pictures_MHWC,
         both_PHWC,
-        np.arange(len(both_PHWC)) < len(some_THWC),
+        is_trained_P,
         None if job.groups is None else [job.groups.get(item, item) for item in both_ids],
         derive(job.seed, "whose"),
     )
@@ -196,6 +201,11 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         near_any=whose.near,
         near_trained=whose.trained,
         near_trained_chance=whose.chance,
+        near_photographs=int((whose.counts_P > 0).sum()),
+        near_photographs_trained=int((whose.counts_P[is_trained_P] > 0).sum()),
+        near_to=_name_near(whose, both_ids, len(some_THWC), job.groups) if len(both_ids) <= _MOST_NAMED else None,
+        outright_trained=whose.outright_trained,
+        outright_held_out=whose.outright_held_out,
         near_limit=near_limit(near_N),
         nearest_generated=float(np.median(near_M)),
         nearest_real=float(np.median(near_N)),
@@ -203,6 +213,15 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
         note=note,
     )
     return _Measured(scores, opened_at, record)
+
+
+def _name_near(whose: Whose, ids: list[str], n_trained: int, groups: Mapping[str, str] | None) -> NearPhotographs:
+    """Name the photographs, training ones first, and say how many near pictures lie nearest to each."""
+    counts = {item: count for item, count in zip(ids, whose.counts_P.tolist(), strict=True) if count}
+    own = {item: group for item in ids if (group := (groups or {}).get(item)) is not None}
+    return NearPhotographs(
+        trained=tuple(ids[:n_trained]), held_out=tuple(ids[n_trained:]), counts=counts, groups=own
+    )  # fmt: skip
 
 
 def some_of(count: int, seed: int, most: int) -> npt.NDArray[np.int64]:

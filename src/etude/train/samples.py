@@ -85,7 +85,9 @@ def to_bytes(images_NCHW: Tensor) -> npt.NDArray[np.uint8]:
 
 
 def spread(images_NCHW: Tensor) -> float:
-    """Return the mean distance of two pictures made small: root mean square over their values, in 0..2."""
+    """Return the mean distance of two pictures made small: root mean square over their values, in 0..2; 0 of one."""
+    if len(images_NCHW) < 2:
+        return 0.0
     small_ND = F.adaptive_avg_pool2d(images_NCHW.float(), _SMALL_PX).flatten(1).double()
     count = len(small_ND)
     total = torch.cdist(small_ND, small_ND).sum().item()

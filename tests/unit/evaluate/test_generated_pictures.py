@@ -13,7 +13,7 @@ from etude.core.words import Part
 from etude.evaluate.generated import GeneratedFeatures
 from etude.evaluate.generation import measure_generated
 from etude.evaluate.leaderboard import leaderboard_rows
-from etude.evaluate.pictures import interval_of, interval_over_pictures, ratio_over_pictures
+from etude.evaluate.pictures import interval_of, interval_over_pictures, photographs_instead, ratio_over_pictures
 from etude.evaluate.verdicts import compare, ratio_over_runs
 from etude.metrics.generation import GENERATION_METRICS, FeatureSets, coverage, covered_by_fresh
 from etude.metrics.statistics import Redrawing
@@ -239,3 +239,28 @@ def test_an_interval_ends_where_its_metric_does(one):
     half = answers(0, real, np.repeat(real[:2], 30, axis=0) + 0.01 * rng.normal(size=(60, WIDTH)))
     found = interval_of([half], "coverage")
     assert found is None or found.low >= 0.0
+
+
+def dealt(one, parts: dict[int, range]) -> list:
+    """A run a fold, whose test part is given by the numbers of its photographs."""
+    rng, found = np.random.default_rng(2), []
+    for fold, numbers in parts.items():
+        made = answers(fold, photographs(len(numbers), rng), photographs(60, rng))
+        made = replace(made, ids=np.array([f"photograph {number}" for number in numbers]))
+        found.append(replace(one(np.ones(len(numbers)), fold=fold, ids=made.ids, recorded=False), test=made))
+    return found
+
+
+@pytest.mark.parametrize("metric", ["near_copies", "closest_copies"])
+def test_a_second_deal_of_the_same_photographs_tells_no_more_of_them(one, metric):
+    """Each deal was counted as photographs of its own: the interval of 10 deals was that of 10 times as many."""
+    parts = [range(0, 33), range(33, 66), range(66, 99)]
+    single = photographs_instead(dealt(one, dict(enumerate(parts))), metric)
+    twice = photographs_instead(dealt(one, dict(enumerate([*parts, *parts]))), metric)
+    assert twice.low <= single.low < single.high <= twice.high
+    otherwise = [range(place, 99, 3) for place in range(3)]  # dealt anew: parts overlap in part
+    anew = photographs_instead(dealt(one, dict(enumerate([*parts, *otherwise]))), metric)
+    assert (anew.low, anew.high) == pytest.approx((single.low, single.high))
+    one_part = photographs_instead(dealt(one, {0: parts[0]}), metric)
+    halted = photographs_instead(dealt(one, dict(enumerate([*parts, otherwise[0]]))), metric)
+    assert single.high < halted.high < one_part.high, "a deal that has only begun tells less"

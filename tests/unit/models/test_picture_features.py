@@ -35,6 +35,8 @@ def test_without_a_network_at_hand_pictures_are_compared_by_their_pixels(at_hand
     assert find_features().name == "resnet50", "the most telling one"
     assert find_features("mobilenetv2_100").file == Path("mobilenetv2_100.safetensors")
     assert find_features("pixels").file is None, "asked for by name"
+    at_hand.add("inception_v3")
+    assert find_features().name == "inception_v3", "that which the KID and the FID are of"
 
 
 def test_a_network_that_is_not_at_hand_is_said_with_the_remedy(at_hand):
@@ -68,6 +70,42 @@ def test_a_network_sees_every_picture_at_one_size_normalised_as_it_was_trained(m
     assert sum(shape[0] for shape in seen) == 70
     np.testing.assert_allclose(features, np.arange(70)[:, None] / 127.5 - 1 + np.zeros((1, 3)), atol=1e-5)
     assert torch.is_grad_enabled()
+
+
+def test_inception_comes_first_where_a_folder_has_its_weights_and_sees_pictures_at_299_px(monkeypatch, tmp_path):
+    import timm
+    from safetensors.torch import save_file
+
+    def save(name):
+        torch.manual_seed(0)
+        save_file(timm.create_model(name).state_dict(), tmp_path / f"{name}.safetensors")
+
+    monkeypatch.setenv("ETUDE_WEIGHTS", str(tmp_path))
+    save("mobilenetv2_100")
+    before = find_features()
+    save("inception_v3")
+    found = find_features()
+    assert (before.name, found.name) == ("mobilenetv2_100", "inception_v3")
+    assert found.file == (tmp_path / "inception_v3.safetensors").resolve()
+    assert found.weights == hashlib.sha256(found.file.read_bytes()).hexdigest()
+    fitted, seen = found.fitted_to(PICTURES[:4]), []
+    network = embedding.open_embedder(found.name, found.file)
+    hook = network.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    features = fitted.of(PICTURES[:2])
+    hook.remove()
+    assert seen == [(2, 3, 299, 299)]
+    assert features.shape == (2, 2048)
+    assert np.isfinite(features).all()
+    assert np.abs(features[0] - features[1]).max() > 0
+    known = timm.create_model("inception_v3", pretrained=False).eval()
+    torch.manual_seed(0)
+    known.load_state_dict(timm.create_model("inception_v3").state_dict())
+    mean, std = (torch.tensor(values)[:, None, None] for values in fitted.statistics)
+    images = (torch.from_numpy(PICTURES[:2]).permute(0, 3, 1, 2).float() / 255 - mean) / std
+    wide = torch.nn.functional.interpolate(images, (299, 299), mode="bilinear", antialias=True)
+    with torch.no_grad():
+        pooled = known.forward_features(wide).mean((2, 3))
+    np.testing.assert_allclose(features, pooled.numpy(), rtol=1e-3, atol=1e-4)
 
 
 def test_a_network_is_opened_once_and_anew_where_its_file_holds_other_weights(monkeypatch, tmp_path):

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils import parametrize
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 _JUDGED: Final = 4
 """Every logit is that of a square of so many places of a discriminator's last map."""
@@ -61,6 +62,28 @@ class LatentInput(nn.Module):
             return latents_BZ
         assert classes_B is not None
         return torch.cat([latents_BZ, self.of_class(classes_B).to(latents_BZ.dtype)], dim=1)
+
+
+class _FullSpectralNorm(_SpectralNorm):
+    """Torch's spectral norm, in full precision where all around it is cast down.
+
+    On a GPU autocast would take the products of its power iteration in bfloat16, and with them the norm that weights
+    are divided by; on a CPU it casts none of them, and this changes nothing.
+    """
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Return the weight over its greatest singular value."""
+        with torch.autocast(weight.device.type, enabled=False):
+            normed: Tensor = super().forward(weight)
+        return normed
+
+
+def spectral_norm(layer: nn.Module) -> nn.Module:
+    """Keep a convolution or an embedding at norm one: Miyato et al. 2018, arXiv 1802.05957."""
+    weight = layer.weight
+    assert isinstance(weight, Tensor)
+    parametrize.register_parametrization(layer, "weight", _FullSpectralNorm(weight))
+    return layer
 
 
 class ClassMatch(nn.Module):

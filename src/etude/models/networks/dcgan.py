@@ -6,7 +6,6 @@ Shapes: B pictures, Z latent numbers, C channels, H and W pixels.
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from etude.models.families.gan import DcganParams
 from etude.models.networks.adversaries import (
@@ -17,6 +16,7 @@ from etude.models.networks.adversaries import (
     channels_at,
     doublings,
     filters_of,
+    spectral_norm,
 )
 from etude.models.networks.enlarging import FromPoint
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from etude.models.families.gan import FastganParams
 from etude.models.networks.adversaries import (
@@ -19,6 +18,7 @@ from etude.models.networks.adversaries import (
     channels_at,
     doublings,
     filters_of,
+    spectral_norm,
 )
 from etude.models.networks.enlarging import Doubled, FromPoint, Gate
 

@@ -1,0 +1,181 @@
+"""Bounds that a study sets for itself: what is refused, what comes of them, and whether they were set before the runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from etude import Study
+from etude.core.bound import Bound
+from etude.core.errors import StudyFileError
+from etude.core.interval import Interval
+from etude.core.study_record import LeaderboardRow, Ratio, StudyRecord, Verdict
+from etude.report.bounds import tell_bounds
+from etude.report.words import Words
+from etude.study import bounds
+from etude.study.file import StudyConfig
+from etude.study.parse import parse_study
+
+STUDY = """
+study: animals
+task: generation
+data: {source: photos, classes: [fox], split: {kind: kfold, folds: 3, validation: 0}}
+baseline: dcgan
+candidates: {dcgan: {model: dcgan}, fastgan: {model: fastgan}}
+protocol:
+  metric: kid
+  also: [near_copies]
+  bounds:
+    - BOUND
+"""
+
+
+def problem(bound: str) -> str:
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(STUDY.replace("BOUND", bound))
+    (told,) = caught.value.problems
+    return told
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        ("{candidate: fastgna, ratio_below: 0.75}", "Did you mean 'fastgan'?"),
+        ("{candidate: fastgan}", "must have one of ratio_below, gain_above, above, below, like_photographs. Got none."),
+        ("{candidate: fastgan, below: 1, above: 0}", "Got above, below."),
+        ("{candidate: fastgan, metric: density, above: 1}", "density is not recorded. Add it to protocol.also."),
+        ("{candidate: fastgan, metric: near_copies, ratio_below: 1}", "Leave metric out."),
+        ("{candidate: fastgan, over: dcgan, below: 1}", "Leave over out."),
+        (
+            "{candidate: fastgan, metric: kid, like_photographs: true}",
+            "goes with metric: near_copies or closest_copies.",
+        ),
+    ],
+)
+def test_what_a_study_cannot_tell_is_refused_where_it_stands(bound: str, told: str) -> None:
+    assert told in problem(bound)
+    assert problem(bound).startswith("line 11: ")
+
+
+def test_ratios_are_for_generators() -> None:
+    text = "data: {source: shapes}\nprotocol: {bounds: [{candidate: cnn, ratio_below: 0.5}]}"
+    with pytest.raises(StudyFileError, match="ratio below is for generators"):
+        parse_study(text)
+
+
+def read(bound: str) -> StudyConfig:
+    return parse_study(STUDY.replace("BOUND", bound))
+
+
+def judge(bound: str, low: float, high: float, tmp_path: Path, copies: float = 0.0) -> Bound:
+    middle = (low + high) / 2
+    verdict = Verdict(
+        baseline="dcgan", candidate="fastgan", metric="kid", n_pairs=3, gain=middle, low=low, high=high, p=0.1,
+        p_adjusted=0.1, verdict="better", smallest_detectable=None, method="paired t",
+        ratio=Ratio(value=middle, interval=Interval(low=low, high=high)),
+    )  # fmt: skip
+    row = LeaderboardRow(
+        candidate="fastgan", n_runs=3, score=middle, interval_pictures=Interval(low=low, high=high),
+        also={"near_copies": copies}, of_photographs={"near_copies": Interval(low=0.02, high=0.1)},
+    )  # fmt: skip
+    folder = bounds_folder(tmp_path)
+    (found,) = bounds.judge_bounds(read(bound), "dcgan", folder, {}, [row], [verdict])
+    return found
+
+
+def bounds_folder(tmp_path: Path):
+    from etude.study.folder import StudyFolder
+
+    return StudyFolder(tmp_path, "animals")
+
+
+@pytest.mark.parametrize(
+    ("bound", "low", "high", "outcome"),
+    [
+        ("ratio_below: 0.75", 0.5, 0.74, "met"),
+        ("ratio_below: 0.75", 0.5, 0.75, "not shown"),
+        ("ratio_below: 0.75", 0.75, 0.9, "missed"),
+        ("gain_above: 0.1", 0.11, 0.2, "met"),
+        ("gain_above: 0.1", 0.1, 0.2, "not shown"),
+        ("gain_above: 0.1", -0.1, 0.1, "missed"),
+        ("below: 0.3", 0.1, 0.2, "met"),
+        ("above: 0.3", 0.1, 0.4, "not shown"),
+        ("above: 0.3", 0.31, 0.4, "met"),
+    ],
+)
+def test_the_whole_interval_must_keep_to_a_bound(bound: str, low: float, high: float, outcome: str, tmp_path) -> None:
+    assert judge(f"{{candidate: fastgan, {bound}}}", low, high, tmp_path).outcome == outcome
+
+
+@pytest.mark.parametrize(("copies", "outcome"), [(0.05, "met"), (0.1, "met"), (0.11, "missed")])
+def test_copies_are_held_against_what_photographs_show(copies: float, outcome: str, tmp_path) -> None:
+    found = judge("{candidate: fastgan, metric: near_copies, like_photographs: true}", 0, 1, tmp_path, copies)
+    assert (found.value, found.interval, found.outcome) == (copies, Interval(low=0.02, high=0.1), outcome)
+
+
+def test_without_runs_there_is_nothing_to_judge_by(tmp_path) -> None:
+    asked = read("{candidate: fastgan, ratio_below: 0.75}")
+    (found,) = bounds.judge_bounds(asked, "dcgan", bounds_folder(tmp_path), {}, [], [])
+    assert (found.outcome, found.value, found.over) == ("unknown", None, "dcgan")
+
+
+COLOURS = """
+study: colours
+data: {source: shapes, split: {kind: random, validation: 0.2, test: 0.2}}
+prepare: {size_px: 8, normalize: half}
+train: {epochs: 1, batch: 64}
+baseline: majority
+candidates: {majority: {model: majority}, mlp: {model: mlp}}
+protocol: {bounds: [BOUNDS]}
+report: {formats: []}
+"""
+
+
+def test_a_bound_that_was_added_once_runs_were_finished_says_so(tmp_path: Path) -> None:
+    def run(bounds: str) -> tuple[Bound, ...]:
+        Study.from_text(COLOURS.replace("BOUNDS", bounds)).run(tmp_path)
+        return StudyRecord.load(tmp_path / "colours" / "study.json").bounds
+
+    first = "{candidate: mlp, above: 0.0}"
+    (early,) = run(first)
+    assert early.early
+    assert early.outcome == "met"
+    runs = list(tmp_path.rglob("run.json"))
+    kept, late = run(first + ", {candidate: mlp, gain_above: 0.9}")
+    assert (kept.early, late.early, late.outcome) == (True, False, "missed")
+    assert [bound.early for bound in run("{candidate: mlp, above: 0.01}, " + first)] == [False, True]
+    assert list(tmp_path.rglob("run.json")) == runs, "no run depends on a bound"
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+def test_reports_say_what_was_asked_and_what_came_of_it(language: str) -> None:
+    asked = Bound(
+        candidate="fastgan", metric="kid", rule="ratio below", limit=0.75, over="dcgan", value=0.5,
+        interval=Interval(low=0.4, high=0.6), outcome="met",
+    )  # fmt: skip
+    few = Interval(low=0.02, high=0.1)
+    copies = Bound(
+        candidate="fastgan", metric="near_copies", rule="like photographs", value=0.2, interval=few, outcome="missed",
+        early=False,
+    )  # fmt: skip
+    record = StudyRecord.model_construct(bounds=(asked, copies))
+    told = [text.replace("\xa0", " ").replace("\u202f", " ") for text in tell_bounds(record, Words(language))]
+    assert (
+        told
+        == {
+            "en": [
+                "The study file asks for a ratio of fastgan to dcgan below 0.75 (KID). Met: 0.50 [0.40, 0.60]. "
+                "This was set before any run was finished.",
+                "The study file asks that fastgan shows no more copies than held-out photographs do (near copies). "
+                "Missed: 20.0%; photographs would show up to 10.0%. This was set when runs were finished already.",
+            ],
+            "fr": [
+                "Le fichier d’étude demande un rapport de fastgan à dcgan inférieur à 0,75 (KID). Atteint : 0,50 "
+                "[0,40 ; 0,60]. Cela a été fixé avant qu’aucun entraînement ne soit terminé.",
+                "Le fichier d’étude demande que fastgan ne montre pas plus de copies que des photographies tenues à "
+                "l’écart (quasi-copies). Manqué : 20,0 % ; des photographies en montreraient jusqu’à 10,0 %. "
+                "Cela a été fixé alors que des entraînements étaient déjà terminés.",
+            ],
+        }[language]
+    )
