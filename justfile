@@ -33,7 +33,7 @@ quick *args:
 
 # Messages of reports: add those of FILE to the catalogues, drop what the code has no longer, print what is still missing
 messages *file:
-    {{run}} python tests/unit/report/catalogues.py {{file}}
+    {{run}} python -m tests.unit.report.catalogues {{file}}
 
 # All benchmarks; each prints its figures as JSON
 bench:

@@ -11,7 +11,7 @@ from io import BytesIO
 from pathlib import Path
 
 from babel.messages.pofile import read_po
-from test_messages import ROOM, extract, keyed
+from tests.unit.report.test_messages import ROOM, extract, keyed
 
 
 def bring(language: str, french: dict[str, str | list[str]]) -> list[str]:

@@ -95,7 +95,7 @@ const vm = require("vm"), fs = require("fs");
 const { shell, words, steps } = JSON.parse(fs.readFileSync(0, "utf-8"));
 const told = [], element = { dataset: {}, setAttribute() {} };
 const document = {
-  documentElement: {}, getElementById: () => ({}),
+  documentElement: {}, getElementById: () => ({}), querySelector: () => ({}),
   querySelectorAll: (asked) => (asked === "[data-told]" && element.dataset.told ? [element] : []),
 };
 const context = vm.createContext({ document, element, told, Intl, fetch: null });

@@ -9,7 +9,7 @@ import pytest
 
 from etude.core.errors import MistakeError
 from etude.data.prepared import PreparedSet
-from etude.study.explaining import choose_run, explain_layers, explain_run, find_handed_over
+from etude.study.explaining import choose_run, explain_layers, find_handed_over
 from etude.study.opened import Wishes, mixed
 
 
@@ -67,13 +67,6 @@ def test_a_beginning_that_several_runs_share_is_refused_with_their_names():
         choose_run(study, "ab")
     assert choose_run(study, "ab3").identity == "ab34"
     assert choose_run(study_of("ab", "ab34"), "ab").identity == "ab"  # a whole name is no beginning
-
-
-def test_generators_are_refused_before_any_picture_is_read(tmp_path):
-    study = SimpleNamespace(name="pandas", task="generation", runs=(), leaderboard=())
-    folder = SimpleNamespace(load_study=lambda: study)
-    with pytest.raises(MistakeError, match=r"a study of generators.*etude report pandas"):
-        explain_run(folder, None, tmp_path, None)
 
 
 def test_what_is_explained_is_what_is_exported(monkeypatch):
