@@ -377,7 +377,8 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
 def test_what_the_measures_mean_changes_with_them(
     finished: Path, tmp_path: Path, name: str, value: float, low: float, high: float, told: str
 ) -> None:
-    from etude.report.generated_told import Measured, tell_plainly
+    from etude.report.generated_measured import Measured
+    from etude.report.generated_told import tell_plainly
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
@@ -392,7 +393,8 @@ def test_what_the_measures_mean_changes_with_them(
 def test_a_few_outright_copies_are_told_where_most_pictures_are_far(
     finished: Path, *, closest: float, copies: bool
 ) -> None:
-    from etude.report.generated_told import Measured, tell_plainly
+    from etude.report.generated_measured import Measured
+    from etude.report.generated_told import tell_plainly
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))
@@ -410,7 +412,8 @@ def test_a_few_outright_copies_are_told_where_most_pictures_are_far(
 
 def test_pictures_that_are_as_near_to_photographs_it_never_saw_are_no_copies(finished: Path) -> None:
     """Brown smears of a generator of three steps were said to be copies: they lie near to any photograph."""
-    from etude.report.generated_told import Measured, tell_plainly
+    from etude.report.generated_measured import Measured
+    from etude.report.generated_told import tell_plainly
     from etude.report.words import Words
 
     record = GenerationRecord.load(next(finished.glob("runs/*/generation.json")))

@@ -16,10 +16,9 @@ import numpy.typing as npt
 from etude.core.interval import Interval
 from etude.figures.sheets import draw_sheets
 from etude.report.drawings import Artist, Drawing
+from etude.report.generated_measured import Measured, read_measured
 from etude.report.generated_told import (
     TRIVIAL_WORDS,
-    Measured,
-    read_measured,
     tell_beside,
     tell_plainly,
     tell_ratios,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,11 +13,11 @@ from markupsafe import Markup
 
 from etude.core.files import write_text
 from etude.core.run_record import RunRecord
-from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
+from etude.core.study_record import StudyRecord
 from etude.core.translated import in_language
 from etude.evaluate.final import final_candidate
-from etude.evaluate.overfitting import gap_of
 from etude.figures.confusion import list_confusions
+from etude.report.ablations import gather_ablations, tell_ablation_correction
 from etude.report.again import portable
 from etude.report.bounds import tell_bounds
 from etude.report.candidates import list_candidates
@@ -46,7 +45,7 @@ from etude.report.reading import StudyResults, read_results
 from etude.report.recorded import tell_device, tell_recorded
 from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
-from etude.report.sentences import Teller, shorten
+from etude.report.sentences import Teller
 from etude.report.settings import Change, list_changes, read_settings
 from etude.report.splits import list_folds, tell_split
 from etude.report.tables import (
@@ -112,23 +111,6 @@ def make_environment(*, autoescape: bool, **filters: Callable[[object], str]) ->
     )
     made.filters |= {"portable": portable, **filters}
     return made
-
-
-@dataclass(frozen=True)
-class Ablation:
-    """One field varied: its comparisons, in words, drawn and set out."""
-
-    group: AblationGroup
-    title: str
-    gap: str
-    """Whether the varied candidate overfits, where augmentation is varied; of those that leave one out, how to read
-    them."""
-    sentences: list[tuple[VerdictWord, str]]
-    """Each comparison: its verdict, and the sentence."""
-    drawing: Drawing
-    influence: Drawing | None
-    """The score against the setting, where it is a number."""
-    table: Table
 
 
 @dataclass(frozen=True)
@@ -202,8 +184,8 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
         "verdicts": tabulate_verdicts(verdicts, words, metric, record.leaderboard),
         "verdicts_drawing": artist.draw_verdicts(verdicts),
         "correction": tell_correction(verdicts, words),
-        "ablations": _gather_ablations(record, artist, teller, settings),
-        "ablation_correction": _tell_ablation_correction(record, words),
+        "ablations": gather_ablations(record, artist, teller, settings),
+        "ablation_correction": tell_ablation_correction(record, words),
         "searches": gather_searches(artist, teller),
         "combinations": gather_combinations(record, words, metric, teller),
         "transfer": gather_transfer(study, words, metric, teller),
@@ -276,93 +258,6 @@ def _tell_time(record: StudyRecord, words: Words) -> str:
     if record.searches:
         return words.say("{duration} of training, searches included", duration=duration)
     return words.say("{duration} of training", duration=duration)
-
-
-def _gather_ablations(
-    record: StudyRecord, artist: Artist, teller: Teller, settings: dict[str, dict[str, str]]
-) -> list[Ablation]:
-    """Set out each ablation that has a comparison."""
-    rows = {row.candidate: row for row in record.leaderboard}
-    parts: list[Ablation] = []
-    for place, group in enumerate(record.ablations):
-        compared = [verdict for verdict in record.verdicts if verdict.group == group.name]
-        verdicts = [shorten(verdict, group) for verdict in compared]
-        drawing = artist.draw_verdicts(verdicts, f"ablation-{place}")
-        if drawing is None:
-            continue
-        is_told = bool(group.all_of) and any(part.group.of == group.all_of for part in parts)
-        is_judged = group.vary.startswith("augment") and not is_told
-        gap = gap_of(rows[group.varied], record.higher_is_better) if is_judged else None
-        gained = is_judged and _has_gained(record, group.varied)
-        lead = [
-            teller.tell_all_of(group),
-            teller.tell_gap(group.varied, gap, has_gained=gained) if gap else "",
-            _tell_steps(artist.study, group, artist.words),
-        ]
-        parts.append(
-            Ablation(
-                group=group,
-                title=teller.title_ablation(group),
-                gap=_join(lead),
-                sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
-                drawing=drawing,
-                influence=artist.draw_influence(group, settings, f"influence-{place}"),
-                table=tabulate_verdicts(
-                    compared,
-                    artist.words,
-                    artist.metric,
-                    record.leaderboard,
-                    lambda verdict, group=group: shorten(verdict, group).candidate,  # type: ignore[misc]
-                ),
-            )
-        )
-    return parts
-
-
-def _join(sentences: Iterable[str]) -> str:
-    """Set sentences side by side, and leave those that are HTML what they are; empty ones are left out."""
-    told, *others = [sentence for sentence in sentences if sentence] or [""]
-    for other in others:
-        told = told + " " + other
-    return told
-
-
-def _tell_steps(study: StudyResults, group: AblationGroup, words: Words) -> str:
-    """Say where the length of the training goes with what is varied; empty where it does not, or is what is varied."""
-    steps = {
-        name: round(statistics.fmean(run.steps for run in runs))
-        for name in (group.of, *group.candidates)
-        if (runs := study.runs_of(name))
-    }
-    if group.vary.startswith("train.") or not steps or max(steps.values()) <= 1.05 * min(steps.values()):
-        return ""
-    return words.say(
-        "The length of the training varies too: from {least} to {most} steps.",
-        least=words.count(min(steps.values())),
-        most=words.count(max(steps.values())),
-    )
-
-
-def _has_gained(record: StudyRecord, varied: str) -> bool:
-    """Return whether an augmentation of a candidate was shown to gain, alone or as what is missed where it is left out.
-
-    That overfitting was not shown is then no reason to expect nothing.
-    """
-    gains = {
-        group.name: "worse" if group.all_of else "better"
-        for group in record.ablations
-        if group.varied == varied and group.vary.startswith("augment")
-    }
-    return any(gains.get(verdict.group) == verdict.verdict for verdict in record.verdicts)
-
-
-def _tell_ablation_correction(record: StudyRecord, words: Words) -> str:
-    """Say once for all ablations what is corrected for the number of comparisons; empty where none compares two."""
-    told = (
-        tell_correction([verdict for verdict in record.verdicts if verdict.group == group.name], words)
-        for group in record.ablations
-    )
-    return next(filter(None, told), "")
 
 
 def _find_errors(

@@ -14,6 +14,7 @@ from etude.core.files import writing
 from etude.core.study_record import LeaderboardRow
 from etude.evaluate.final import final_row
 from etude.figures.theme import assign_looks
+from etude.report.ablations import Ablation
 from etude.report.again import portable
 from etude.report.captions import tell_commonest
 from etude.report.combinations import CombinedPart
@@ -26,7 +27,7 @@ from etude.report.generated import GeneratedPictures
 from etude.report.generated_told import TRIVIAL_WORDS
 from etude.report.judged import Judged
 from etude.report.limits import tell_choice, tell_few_runs
-from etude.report.note import Ablation, Errors, gather
+from etude.report.note import Errors, gather
 from etude.report.proposals import tell_proposals
 from etude.report.published import PublishedPart
 from etude.report.reading import StudyResults, read_results

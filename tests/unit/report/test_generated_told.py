@@ -15,7 +15,8 @@ from etude.metrics.copied import whose_are_near
 from etude.metrics.copies import nearness
 from etude.metrics.generation import COPY_LIMITS
 from etude.metrics.near_copies import near_share, shares_of_photographs
-from etude.report.generated_told import Measured, tell_plainly
+from etude.report.generated_measured import Measured
+from etude.report.generated_told import tell_plainly
 from etude.report.words import Words
 
 SIDE, PHOTOGRAPHS, TRAINED, MADE = 32, 90, 60, 300
