@@ -410,6 +410,13 @@ class StudyRecord(Record):
         return len({ref.fold for ref in self.runs})
 
     @property
+    def n_repeats(self) -> int:
+        """How many times the pictures were dealt into folds for these splits."""
+        split = self.config.get("data", {}).get("split")
+        repeats = int(split.get("repeats") or 1) if isinstance(split, dict) else 1
+        return repeats if self.n_folds % repeats == 0 else 1
+
+    @property
     def n_tested(self) -> int | None:
         """Test pictures, of folds those of all together; none where the record does not tell."""
         parts = self.sizes

@@ -9,7 +9,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from etude.explain.tracing import Traced, heard, plain_operation
+from etude.explain.kinds import plain_operation
+from etude.explain.tracing import Traced, heard
 
 
 @contextlib.contextmanager

@@ -20,12 +20,10 @@ from etude.core.seeds import derive
 from etude.evaluate.pictures import loss_of
 from etude.evaluate.scores import Answers
 from etude.explain.bypass import bypassed
-from etude.explain.records import Kind
+from etude.explain.kinds import HOLDING
 from etude.explain.tracing import Traced, evaluating, own_parameters
 
 _SHUFFLES = 3
-_HOLDING: tuple[Kind, ...] = ("batch norm", "layer norm", "dense", "convolution", "attention")
-"""Kinds of functions that use the weights of the module which calls them."""
 ToAnswers = Callable[[Tensor], Answers]
 """Takes the logits (N, K) of the first N pictures and makes of them what can be scored."""
 
@@ -149,7 +147,7 @@ def _holds_them(row: Traced, rows: list[Traced]) -> bool:
     """Whether the parameters of a layer's module are the layer's: of a function, where no other one could hold them."""
     if not row.is_function:
         return True
-    return [other for other in rows if other.module is row.module and other.kind in _HOLDING] == [row]
+    return [other for other in rows if other.module is row.module and other.kind in HOLDING] == [row]
 
 
 def _answer(model: nn.Module, images_NCHW: Tensor) -> Tensor:

@@ -32,6 +32,8 @@ OF_FUNCTION: dict[str, Kind] = {
 }  # fmt: skip
 """Operations that make a layer of their own where a module that holds others calls them."""
 
+HOLDING: tuple[Kind, ...] = ("batch norm", "layer norm", "dense", "convolution", "attention")
+"""Kinds of functions that use the weights of the module which calls them."""
 _CALLED = {
     **dict.fromkeys(("native_batch_norm", "_native_batch_norm_legit_no_training", "cudnn_batch_norm"), "batch_norm"),
     **dict.fromkeys(("mm", "addmm"), "linear"),
@@ -46,6 +48,15 @@ _CALLED = {
 }
 
 
+def plain_operation(name: str) -> str:
+    """Return an operation's name without the mark of one that works in place.
+
+    >>> plain_operation("add_"), plain_operation("_softmax")
+    ('add', '_softmax')
+    """
+    return name.removesuffix("_")
+
+
 def called(name: str) -> str:
     """Return what an operation is called for readers: as one calls it, not as torch's inner library does.
 
@@ -54,7 +65,7 @@ def called(name: str) -> str:
     >>> called("_adaptive_avg_pool2d"), called("_scaled_dot_product_flash_attention_for_cpu")
     ('adaptive_avg_pool2d', 'attention')
     """
-    plain = name.removesuffix("_")
+    plain = plain_operation(name)
     if kind_of_function(plain) == "attention":
         return "attention"
     if plain.startswith("upsample"):
@@ -68,7 +79,7 @@ def kind_of_function(name: str) -> Kind | None:
     >>> kind_of_function("relu_"), kind_of_function("transpose")
     ('activation', None)
     """
-    plain = name.removesuffix("_")
+    plain = plain_operation(name)
     if plain.startswith("_scaled_dot_product"):
         return "attention"
     if plain.startswith("upsample"):

@@ -16,13 +16,13 @@ from etude.core.machine import answered_at_once
 from etude.explain.activity import watch_activity
 from etude.explain.falls import Asked, Falls, measure_falls, waiting_for
 from etude.explain.given import Given
+from etude.explain.kinds import HOLDING
 from etude.explain.records import LayerRow, LayersRecord, Member, Role, Side
 from etude.explain.tracing import Traced, Tracer, own_parameters
 
 _TIMED_BATCH, _TIMES = 8, 5
 _SEEN = 64  # pictures on which activations are looked at
 _NORMS_AND_MAPS = ("convolution", "depthwise convolution", "pointwise convolution", "patch embedding", "up-sampling")
-_HOLDING = ("batch norm", "layer norm", "attention", "dense", "convolution", "scale")
 
 
 def describe_layers(
@@ -210,7 +210,7 @@ def _own_parameters(model: nn.Module, rows: list[Traced]) -> dict[int, list[nn.P
     owners: dict[int, list[nn.Parameter]] = {}
     seen: set[int] = set()
     for row in rows:
-        if row.is_function and row.kind not in _HOLDING:
+        if row.is_function and row.kind not in HOLDING:
             continue
         for parameter in own_parameters(row.module).values():
             if id(parameter) not in seen:

@@ -12,10 +12,9 @@ import numpy.typing as npt
 
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.pictures import interval_of
-from etude.explain.records import GroupScore, HardMask, MaskDoubt, MaskErrorsRecord
+from etude.explain.records import LEAST_OF_GROUP, MOST_GROUPS, GroupScore, HardMask, MaskDoubt, MaskErrorsRecord
 
 _SHOWN = 6
-_LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
 SURE = 0.8  # share of a class's pixels that every run must answer alike, and unlike the label
 KNOWN = 0.5  # share of a class's pixels that is found over the whole part, so that the network is said to know it
 LEAST_COVERED = 0.005  # of a picture: fewer pixels are more often a contour than a wrong label
@@ -90,7 +89,7 @@ def _score_groups(
     found = []
     for name in sorted(set(groups_N.tolist())):
         own = np.flatnonzero(groups_N == name)
-        if len(own) < _LEAST_OF_GROUP:
+        if len(own) < LEAST_OF_GROUP:
             continue
         of_group = [
             MaskCounts(
@@ -106,4 +105,4 @@ def _score_groups(
         interval = interval_of(of_group, metric, groups=of_name)
         if interval is not None:
             found.append(GroupScore(name=name, n=len(own), share=score, interval=interval))
-    return tuple(sorted(found, key=lambda group: (group.share, group.name))[:_MOST_GROUPS])
+    return tuple(sorted(found, key=lambda group: (group.share, group.name))[:MOST_GROUPS])

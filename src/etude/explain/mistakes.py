@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from etude.explain.records import Doubtful, ErrorsRecord, GroupScore, PictureRef
+from etude.explain.records import LEAST_OF_GROUP, MOST_GROUPS, Doubtful, ErrorsRecord, GroupScore, PictureRef
 from etude.metrics.statistics import wilson
 
 _SHOWN = 12
-_LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
 _SURE = 0.8  # mean probability from which runs that agree against the label say that it looks wrong
 
 
@@ -79,7 +78,7 @@ def find_mistakes(
         hardest=doubtful(hardest),
         mislabelled=doubtful(sure),
         classes=score_groups(names_N, right_N),
-        groups=() if groups_N is None else score_groups(groups_N, right_N, _LEAST_OF_GROUP)[:_MOST_GROUPS],
+        groups=() if groups_N is None else score_groups(groups_N, right_N, LEAST_OF_GROUP)[:MOST_GROUPS],
     )
 
 

@@ -334,6 +334,10 @@ class Doubtful(Config):
     """Mean probability of its label over the runs."""
 
 
+LEAST_OF_GROUP, MOST_GROUPS = 5, 50
+"""Groups of fewer test pictures, and those after the worst of so many, have no score in a record of errors."""
+
+
 class GroupScore(Config):
     """The share of right answers in a group of pictures."""
 

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from etude.explain.costs import count_op_macs
-from etude.explain.kinds import called, kind_by_shapes, kind_of_function, kind_of_module
+from etude.explain.kinds import called, kind_by_shapes, kind_of_function, kind_of_module, plain_operation
 from etude.explain.receptive import Field, grow, no_picture, whole_picture
 from etude.explain.records import Kind
 from etude.explain.skips import find_skip
@@ -126,7 +126,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
             return output
         name = func.overloadpacket.__name__
         row = self._row_for(name, given, first)
-        grown = grow(name.removesuffix("_"), args, first, fields)
+        grown = grow(plain_operation(name), args, first, fields)
         if row is not None:
             row.source = fields[0].row if row.n_ops == 0 else row.source
             if row.is_function and row.n_ops == 0:
@@ -140,7 +140,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
             row.field = grown
             kind = kind_of_function(name)
             row.kinds += [kind] if kind else []
-            if name.rstrip("_") == "add" and row.kind == "residual":
+            if plain_operation(name) == "add" and row.kind == "residual":
                 sources = [-1 if entry.row is None else entry.row for entry in fields]
                 row.joins = min(sources) if min(sources) >= 0 else None
             if row.is_function:
@@ -172,7 +172,7 @@ class Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call,unused-ignore]
         return new
 
     def _kind_here(self, name: str, module: nn.Module, given: list[Tensor], output: Tensor) -> Kind | None:
-        plain = name.removesuffix("_")
+        plain = plain_operation(name)
         known = [tensor for tensor in given if tensor in self._fields]
         if plain == "add":
             return "residual" if len(known) == 2 and known[0].shape == known[1].shape else None
@@ -253,15 +253,6 @@ def own_parameters(module: nn.Module) -> dict[str, nn.Parameter]:
         for name, parameter in module.named_parameters()
         if "." not in name or name.startswith("parametrizations.")
     }
-
-
-def plain_operation(name: str) -> str:
-    """Return an operation's name without the mark of one that works in place.
-
-    >>> plain_operation("add_"), plain_operation("_softmax")
-    ('add', '_softmax')
-    """
-    return name.removesuffix("_")
 
 
 def _kept_place(place: int, places: dict[int, int]) -> int | None:

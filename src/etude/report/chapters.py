@@ -6,12 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from etude.explain.records import LEAST_OF_GROUP, MOST_GROUPS
 from etude.report.drawings import Drawing
 from etude.report.tables import Table
 from etude.report.words import Words
-
-LEAST_OF_GROUP, MOST_GROUPS = 5, 50
-"""Groups of fewer test pictures, and those after the worst of so many, have no score in a record of errors."""
 
 
 @dataclass(frozen=True)

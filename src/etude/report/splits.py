@@ -49,7 +49,7 @@ def tell_split(split: Mapping[str, Any], words: Words, *, of_masks: bool = False
 
 def tell_folds(record: StudyRecord, words: Words) -> str:
     """Say how many folds the runs of a study are of, and how often these were drawn; empty where there are none."""
-    n_splits, repeats = _count_draws(record)
+    n_splits, repeats = len({ref.fold for ref in record.runs} - {None}), record.n_repeats
     splits = words.count(n_splits)
     if n_splits == 0:
         return ""
@@ -74,17 +74,9 @@ def tell_folds(record: StudyRecord, words: Words) -> str:
 def list_folds(record: StudyRecord, words: Words) -> str:
     """Return the numbers of a study's folds, after how often they were drawn where that is more than once."""
     numbers = ", ".join(map(str, sorted({ref.fold for ref in record.runs if ref.fold is not None})))
-    if _count_draws(record)[1] == 1:
+    if record.n_repeats == 1:
         return numbers
     return words.say("{name}: {told}", name=tell_folds(record, words), told=numbers)
-
-
-def _count_draws(record: StudyRecord) -> tuple[int, int]:
-    """Return how many splits of the pictures the runs are of, and how often the folds were drawn for them."""
-    n_splits = len({ref.fold for ref in record.runs} - {None})
-    split = record.config.get("data", {}).get("split")
-    repeats = int(split.get("repeats") or 1) if isinstance(split, dict) else 1
-    return n_splits, repeats if n_splits and n_splits % repeats == 0 else 1
 
 
 def _tell_test(split: Mapping[str, Any], words: Words, of_masks: bool) -> Iterator[str]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from etude.core.bound import Bound, BoundOutcome, BoundRule
-from etude.core.errors import EtudeError
 from etude.core.interval import Interval
 from etude.core.records import Config
 from etude.core.registry import unknown
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
     from etude.evaluate.run_result import RunResult
     from etude.study.file import StudyConfig
-    from etude.study.folder import StudyFolder
 
 _METRICS: Final = (*METRICS, *SEGMENTATION_METRICS, *GENERATION_METRICS)
 _RULES: Final[dict[str, BoundRule]] = {
@@ -109,7 +106,7 @@ def check_bounds(study: StudyConfig) -> Iterator[tuple[tuple[str | int, ...], st
 def judge_bounds(
     study: StudyConfig,
     baseline: str,
-    folder: StudyFolder,
+    before: StudyRecord | None,
     runs: Mapping[str, Sequence[RunResult]],
     rows: Sequence[LeaderboardRow],
     verdicts: Sequence[Verdict],
@@ -119,14 +116,11 @@ def judge_bounds(
     Args:
         study: the study file, its ablations expanded.
         baseline: the study's baseline.
-        folder: the study's folder, whose record as it stood before tells which bounds are older than the runs.
+        before: the study's record as it stood, which tells which bounds are older than the runs; none at first.
         runs: the finished runs by candidate.
         rows: the leaderboard.
         verdicts: the comparisons.
     """
-    before: StudyRecord | None = None
-    with contextlib.suppress(EtudeError):
-        before = folder.load_study()
     found = []
     for asked in study.protocol.bounds:
         compares = asked.rule in ("ratio below", "gain above")

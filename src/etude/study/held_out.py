@@ -92,7 +92,7 @@ def _read(opened: OpenedRun, ref: RunRef) -> Predictions:
 
 
 def _n_folds(opened: OpenedRun) -> int:
-    return len(opened.workspace.splits) // opened.study.data.split.repeats
+    return opened.record.n_folds // opened.record.n_repeats
 
 
 def _whole_deals(opened: OpenedRun) -> Iterator[list[RunRef]]:

@@ -16,6 +16,7 @@ from etude.evaluate.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from etude.evaluate.detector import Adjustment
 from etude.evaluate.final import final_candidate
 from etude.evaluate.predictions import Predictions
+from etude.explain.records import LEAST_OF_GROUP, MOST_GROUPS
 from etude.study.jobs import make_job
 from etude.study.plan import Order
 from etude.study.resolve import Candidate
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 RUNS_EACH = 3
 """Runs of a candidate that are measured: more cost time and change little."""
-_LEAST_OF_GROUP, _MOST_GROUPS = 5, 50
 
 
 def measure_robustness(
@@ -138,7 +138,7 @@ def _sum_up(workspace: Workspace, one: _Asked) -> RunRobustness:
         clean=clean.score(one.metric),
         scores=tuple(one.scores),
         classes=_slices(np.array(one.job.classes)[clean.truth], clean_N, corrupted_N),
-        groups=() if names_N is None else _slices(names_N, clean_N, corrupted_N, _LEAST_OF_GROUP)[:_MOST_GROUPS],
+        groups=() if names_N is None else _slices(names_N, clean_N, corrupted_N, LEAST_OF_GROUP)[:MOST_GROUPS],
     )
 
 

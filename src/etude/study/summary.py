@@ -72,7 +72,10 @@ def summarize(
     groups = expand_ablations(study).groups
     verdicts = _compare_groups(study, runs, groups)
     records = [run.record for entries in runs.values() for run in entries]
-    looks, rules = _looks(study, folder, refs, verdicts)
+    before: StudyRecord | None = None
+    with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
+        before = folder.load_study()
+    looks, rules = _looks(study, before, refs, verdicts)
     record = StudyRecord(
         name=study.study,
         question=study.asked,
@@ -107,7 +110,7 @@ def summarize(
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules, rows),
         resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows else None,
-        bounds=judge_bounds(study, baseline, folder, runs, rows, verdicts),
+        bounds=judge_bounds(study, baseline, before, runs, rows, verdicts),
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)
@@ -272,7 +275,7 @@ Rules = tuple[tuple[int, int], ...]
 
 
 def _looks(
-    study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef], verdicts: Sequence[Verdict]
+    study: StudyConfig, before: StudyRecord | None, refs: Sequence[RunRef], verdicts: Sequence[Verdict]
 ) -> tuple[tuple[int, ...], Rules]:  # fmt: skip
     """Return at how many seeds these candidates were judged, in earlier calls and in this one once it is done.
 
@@ -280,8 +283,7 @@ def _looks(
     """
     looks: tuple[int, ...] = ()
     rules: Rules = ()
-    with contextlib.suppress(EtudeError):  # the first call, or a record that nobody can read and nobody has judged by
-        before = folder.load_study()
+    if before is not None:
         known = {ref.identity for ref in before.runs if ref.status == "finished"}
         if len({ref.candidate for ref in refs if ref.identity in known}) > 1:  # else it judged other trainings
             looks = before.looks or _judged_at(before.runs, before.verdicts)

@@ -289,8 +289,8 @@ def test_it_is_said_which_groups_are_left_out(tmp_path):
 
 
 def test_the_groups_that_are_left_out_are_those_of_the_records():
-    kept = (mistakes._LEAST_OF_GROUP, mistakes._MOST_GROUPS)
-    assert kept == (mask_mistakes._LEAST_OF_GROUP, mask_mistakes._MOST_GROUPS) == (LEAST_OF_GROUP, MOST_GROUPS)
+    kept = (mistakes.LEAST_OF_GROUP, mistakes.MOST_GROUPS)
+    assert kept == (mask_mistakes.LEAST_OF_GROUP, mask_mistakes.MOST_GROUPS) == (LEAST_OF_GROUP, MOST_GROUPS)
 
 
 @pytest.mark.parametrize(

@@ -79,15 +79,8 @@ def judge(bound: str, low: float, high: float, tmp_path: Path, copies: float = 0
         candidate="fastgan", n_runs=3, score=middle, interval_pictures=Interval(low=low, high=high),
         also={"near_copies": copies}, of_photographs={"near_copies": Interval(low=0.02, high=0.1)},
     )  # fmt: skip
-    folder = bounds_folder(tmp_path)
-    (found,) = bounds.judge_bounds(read(bound), "dcgan", folder, {}, [row], [verdict])
+    (found,) = bounds.judge_bounds(read(bound), "dcgan", None, {}, [row], [verdict])
     return found
-
-
-def bounds_folder(tmp_path: Path):
-    from etude.study.folder import StudyFolder
-
-    return StudyFolder(tmp_path, "animals")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +109,7 @@ def test_copies_are_held_against_what_photographs_show(copies: float, outcome: s
 
 def test_without_runs_there_is_nothing_to_judge_by(tmp_path) -> None:
     asked = read("{candidate: fastgan, ratio_below: 0.75}")
-    (found,) = bounds.judge_bounds(asked, "dcgan", bounds_folder(tmp_path), {}, [], [])
+    (found,) = bounds.judge_bounds(asked, "dcgan", None, {}, [], [])
     assert (found.outcome, found.value, found.over) == ("unknown", None, "dcgan")
 
 
