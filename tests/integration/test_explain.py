@@ -195,7 +195,7 @@ def test_layers_of_every_candidate_are_told_without_falls_where_none_are_asked_f
     done = CliRunner().invoke(app, ["explain", "told", "--all-candidates", *options], catch_exceptions=False)
     assert done.exit_code == 0
     study, words = read_study(results / "told"), Words("en")
-    explained = [entry for entry in read_explanations(study.folder, study.record) if entry.layers]
+    explained = [entry for entry in read_explanations(study) if entry.layers]
     assert {entry.ref.candidate for entry in explained} == {"linear", "cnn", "folded"}
     pages = [results / path for path in done.output.split()]
     assert [entry.folder / "explain.en.html" for entry in explained] == pages  # the one that is handed over first
@@ -321,11 +321,13 @@ def drawn(tmp_path_factory):
 @pytest.mark.slow
 def test_generators_are_explained_layer_by_layer_with_what_they_were_trained_against(drawn, monkeypatch, tmp_path):
     monkeypatch.chdir(drawn)
-    options = ["--results", str(drawn)]
+    options, needed = ["--results", str(drawn)], []
+    monkeypatch.setattr("etude.cli.explaining.require", lambda _what, _extra, modules: needed.extend(modules))
     done = CliRunner().invoke(app, ["explain", "drawn", "--all-candidates", *options], catch_exceptions=False)
+    assert needed == [], "layers need nothing of the extra"
     assert done.exit_code == 0
     study = read_study(drawn / "drawn")
-    explained = read_explanations(study.folder, study.record)
+    explained = read_explanations(study)
     assert {entry.ref.candidate for entry in explained} == {"dcgan", "conditional"}
     for entry in explained:
         assert (entry.layers.side, entry.discriminator.side) == ("generator", "discriminator")

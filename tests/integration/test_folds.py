@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import statistics
 from pathlib import Path
 
@@ -82,6 +83,28 @@ def test_errors_are_looked_for_among_the_pictures_of_all_folds(finished: Path) -
     arrays = np.load(target / "errors.npz")
     drawn = prepare_picture(finished.parents[1] / errors.hardest[0].picture.item, Prepare(size_px=8))
     assert np.array_equal(arrays["hardest"][0], drawn)
+
+
+def test_a_deal_of_which_answers_are_gone_is_left_out_and_that_of_the_explained_run_is_looked_at_alone(
+    finished: Path, tmp_path: Path
+) -> None:
+    from etude.core.watch import Silent
+    from etude.study.held_out import read_held_out
+    from etude.study.opened import OpenedRun
+
+    folder = StudyFolder.of(shutil.copytree(finished, tmp_path / "results" / "folded"))
+    record = folder.load_study()
+    refs = {ref.fold: ref for ref in record.runs if ref.candidate == "my net"}
+
+    def looked_at(fold: int) -> tuple[int, int]:
+        found = read_held_out(OpenedRun(folder, record, refs[fold], finished.parents[1], Silent(), "cpu"))
+        assert found.probabilities_RNK.shape[:2] == (len(found.probabilities_RNK), len(found.ids_N))
+        return len(found.probabilities_RNK), found.n_folds
+
+    assert looked_at(4) == (2, 3)
+    (folder.run(refs[1].identity) / "predictions.parquet").unlink()
+    assert looked_at(4) == (1, 3), "the first deal is not whole"
+    assert looked_at(0) == (1, 1), "its own deal is not whole: its fold alone"
 
 
 def test_every_fold_of_every_repeat_is_a_run(finished: Path) -> None:

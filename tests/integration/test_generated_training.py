@@ -156,3 +156,19 @@ def test_what_cannot_go_together_is_told_before_anything_is_trained(tmp_path: Pa
     ):
         with pytest.raises(StudyFileError, match=told):
             Study.from_text(STUDY.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "5 generated pictures of: disc"), ("fr", "5 images générées de : ")]
+)
+def test_reports_say_what_was_learnt_from_beside_photographs(finished: Path, language: str, told: str) -> None:
+    from etude.report.candidates import list_candidates
+    from etude.report.reading import read_results
+    from etude.report.training_told import tabulate_training
+
+    study, words = read_results(finished, language)
+    listed = dict(list_candidates(study, words, {}, str))
+    assert told in listed["helped"].replace("\xa0", " ")
+    assert told not in listed["plain"].replace("\xa0", " ")
+    counted = {row[0].text: row[3].sort for row in tabulate_training(study, words).rows}
+    assert counted == {"plain": 24, "helped": 34}

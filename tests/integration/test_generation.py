@@ -464,7 +464,15 @@ def test_other_weights_of_one_name_measure_finished_runs_again_and_train_nothing
             row = next(row for row in record.leaderboard if row.candidate == run.candidate)
             assert row.score == pytest.approx(kid, rel=1e-4)
         found.append({row.candidate: row.score for row in record.leaderboard})
+        told = [note for note in record.notes if note.startswith("Pictures were normalised in several ways")]
+        assert not told
     assert all(found[0][name] != pytest.approx(found[1][name], rel=0.1) for name in found[0])
+    path = next(iter(runs(tmp_path / "drawn").values()))[0] / "generation.json"
+    measured = GenerationRecord.load(path)
+    assert measured.statistics == ((0.5,) * 3, (0.5,) * 3)
+    measured.model_copy(update={"statistics": ((0.4,) * 3, (0.2,) * 3)}).save(path)
+    record = Study.from_text(STUDY.replace("features: pixels", "features: resnet50")).run(tmp_path).record
+    assert any(note.startswith("Pictures were normalised in several ways") for note in record.notes)
     assert {path: path.read_bytes() for path in tmp_path.glob("drawn/runs/*/model.safetensors")} == trained
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("drawn/runs/*/generation.json")}
     Study.from_text(STUDY.replace("features: pixels", "features: resnet50")).run(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,17 @@ def test_no_run_is_trained_anew_for_a_judge_and_the_same_are_not_judged_twice(re
     Study.from_text(at(GENERATORS, results)).run(results)
     assert {path: path.stat().st_mtime_ns for path in results.glob("drawn/runs/*/run.json")} == runs
     assert judged.stat().st_mtime_ns == before
+
+
+def test_a_judge_whose_weights_are_gone_is_refused_before_generators_are_trained(results: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(results, tmp_path / "results")
+    gone = min(copied.glob("detector/runs/*/model.safetensors"))
+    gone.unlink()
+    Study.from_text(at(GENERATORS, copied)).run(copied)  # nothing is left to train, and it was judged
+    more = at(GENERATORS, copied).replace("seeds: 1, generation", "seeds: 2, generation")
+    with pytest.raises(MistakeError, match=f"whose final runs have their weights.*{gone.parent.name}"):
+        Study.from_text(more).run(copied)
+    assert len(list(copied.glob("drawn/runs/*/run.json"))) == 3
 
 
 def test_the_note_tells_of_it_in_both_languages(results: Path) -> None:

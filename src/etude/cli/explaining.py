@@ -29,7 +29,7 @@ def explain(
     *,
     all_candidates: bool = False,
 ) -> None:
-    """Explain a run, or the first one of every candidate, and print where the pages lie.
+    """Explain the run that is handed over, one that is named, or one of every candidate, and print where the pages lie.
 
     Raises:
         MistakeError: if a run is named and all candidates are asked for, or pictures are to be placed and no map drawn.
@@ -46,8 +46,10 @@ def explain(
         if parts and "map" not in parts:
             raise MistakeError("explain: --place goes with --part map, on which new pictures are placed.")
         parts = parts or ("map",)
-    require("etude explain", "explain", [module for part, module in _NEEDS.items() if not parts or part in parts])
     folder = find_study(study, results)
+    # Of a generator there are the layers alone, which need none of these.
+    asked = parts or (() if folder.load_study().task == "generation" else tuple(_NEEDS))
+    require("etude explain", "explain", [module for part, module in _NEEDS.items() if part in asked])
     base = Path(study).resolve().parent if Path(study).is_file() else Path.cwd()
     console = Console(stderr=True, quiet=quiet, width=None if sys.stderr.isatty() else 200)
     with make_watcher(console) as watch:

@@ -37,6 +37,9 @@ class Bound(Config):
     """What came of it."""
     early: bool = True
     """Whether it stood in the study file before any run of the study was finished."""
+    judged_at: tuple[int, ...] = ()
+    """With how many runs of the candidate it was judged each time that the plan was done: more than one number where
+    runs were added once an outcome was known."""
 
     def is_same(self, other: Bound) -> bool:
         """Say whether another bound asks the same."""

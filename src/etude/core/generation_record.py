@@ -82,6 +82,9 @@ class GenerationRecord(Record):
     weights: str = ""
     """SHA-256 of the file of that network's weights, as two files may have one name; empty for pixels, and in records
     of earlier versions."""
+    statistics: tuple[tuple[float, float, float], tuple[float, float, float]] | None = None
+    """The mean and the deviation by which pictures scaled to 0..1 are normalised for that network, chosen on training
+    pictures; none for pixels, and in records of earlier versions."""
     n_generated: int
     """Generated pictures that were measured."""
     n_real: int

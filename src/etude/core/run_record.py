@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Literal
 from etude.core.class_names import ClassName
 from etude.core.records import Config, Record
 
+MODEL_FILE = "model.safetensors"
+"""Where the weights of a finished run lie in its folder."""
+
 
 class AdversarialLook(Config):
     """What a look at the training of a generator saw, since the look before; its epoch is the number of the look."""

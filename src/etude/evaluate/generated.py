@@ -62,7 +62,8 @@ class GeneratedFeatures:
         """Write the file whole or not at all.
 
         Columns: `item` (string, empty for all but the real pictures), `part` (string; `generated` for those),
-        `features` (fixed-size list of D float32), `nearness` to the training pictures (float64; null for those) and
+        `features` (fixed-size list of D float16 where these hold them exactly, else float32), `nearness` to the
+        training pictures (float64; null for those) and
         `nearest_item` (string; null for those), the id of the training picture that is nearest.
 
         Args:
@@ -78,7 +79,9 @@ class GeneratedFeatures:
             (_GENERATED, sets.generated_MD, sets.generated_nearness_M),
             (Part.TRAIN.label, sets.training_TD, None),
         ]
-        flat = np.concatenate([features for _, features, _ in parts]).astype(np.float32)
+        flat = np.concatenate([features for _, features, _ in parts])
+        half = _halves(flat)
+        flat = half if np.array_equal(half, flat) else flat.astype(np.float32)
         nearness = [[None] * len(rows) if near is None else near.tolist() for _, rows, near in parts]
         none = [None] * len(sets.training_TD)
         known = [None] * (len(flat) - len(none)) if nearest is None else [*nearest[0], *nearest[1]]
@@ -121,6 +124,17 @@ class GeneratedFeatures:
         of_part, made, training = (names == name for name in (part.label, _GENERATED, Part.TRAIN.label))
         near = (None, None) if nearness is None else (nearness[made], nearness[of_part])
         return cls(items[of_part], part, FeatureSets(features[made], features[of_part], features[training], *near))
+
+
+def rounded_to_half(features_ND: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return features as float16 holds them, so that a file of half the size scores the same; too large ones as is."""
+    half_ND = _halves(features_ND)
+    return half_ND.astype(np.float32) if np.isfinite(half_ND).all() else features_ND
+
+
+def _halves(features_ND: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float16]:
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which both who ask look at
+        return features_ND.astype(np.float16)
 
 
 def _nearness_of(table: Any) -> npt.NDArray[np.float64] | None:  # noqa: ANN401 - pyarrow has no types

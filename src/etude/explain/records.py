@@ -8,6 +8,9 @@ from etude.core.class_names import CLASS_NAMES, ClassName
 from etude.core.interval import Interval
 from etude.core.records import Config, Record
 
+LAYERS_FILE, DISCRIMINATOR_FILE = "layers.json", "layers-discriminator.json"
+"""Where the layers of a network are written under `explain/`, and those of what a generator was trained against."""
+
 Kind = Literal[
     "convolution",
     "depthwise convolution",
@@ -309,6 +312,8 @@ class DataMapRecord(Record):
     """Of films, those that lie at least so many test pictures apart were; none: all of a group were left out."""
     n_judged: int = 0
     """Test pictures on which that was measured; 0 in records from before it was kept."""
+    n_alone: int = 0
+    """Those of them that have no neighbour but of their own group, and say nothing."""
     n_test: int = 0
     """Test pictures in all."""
     seconds: float

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from etude.core.study_record import AblationGroup, StudyRecord, VerdictWord
@@ -13,7 +12,7 @@ from etude.report.limits import tell_correction
 from etude.report.reading import StudyResults
 from etude.report.sentences import Teller, shorten
 from etude.report.tables import Table, tabulate_verdicts
-from etude.report.words import Words
+from etude.report.words import Words, join_sentences
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def gather_ablations(
             Ablation(
                 group=group,
                 title=teller.title_ablation(group),
-                gap=_join(lead),
+                gap=join_sentences(lead),
                 sentences=[(verdict.verdict, teller.tell_verdict(verdict)) for verdict in verdicts],
                 drawing=drawing,
                 influence=artist.draw_influence(group, settings, f"influence-{place}"),
@@ -72,14 +71,6 @@ def gather_ablations(
             )
         )
     return parts
-
-
-def _join(sentences: Iterable[str]) -> str:
-    """Set sentences side by side, and leave those that are HTML what they are; empty ones are left out."""
-    told, *others = [sentence for sentence in sentences if sentence] or [""]
-    for other in others:
-        told = told + " " + other
-    return told
 
 
 def _tell_steps(study: StudyResults, group: AblationGroup, words: Words) -> str:

@@ -7,14 +7,14 @@ from statistics import fmean
 from typing import Any
 
 from etude.core.run_record import RunRecord
-from etude.core.study_record import Combination
+from etude.core.study_record import Combination, StudyRecord
 from etude.models.card import Card
 from etude.report.card_words import tell_card
 from etude.report.cards import find_card
 from etude.report.combinations import tell_combined
 from etude.report.reading import StudyResults
 from etude.report.settings import list_changes
-from etude.report.training_told import size_of, tell_size
+from etude.report.training_told import list_generated, size_of, tell_size
 from etude.report.transfer import start_of, tell_start, tell_way
 from etude.report.words import Words
 
@@ -70,7 +70,7 @@ def _tell_candidate(
         yield card.sentence
         return
     yield from _tell_network(config, card, words, code)
-    yield from _tell_training(config, runs, words, code, has_epochs=study.record.task != "generation")
+    yield from _tell_training(study.record, config, runs, words, code)
     yield from (
         words.say("its settings were searched, from those of {candidate}", candidate=code(search.of))
         for search in study.record.searches
@@ -100,12 +100,11 @@ def _tell_network(
 
 
 def _tell_training(
+    record: StudyRecord,
     config: Mapping[str, Any],
     runs: Sequence[RunRecord],
     words: Words,
     code: Callable[[object], str],
-    *,
-    has_epochs: bool,
 ) -> Iterator[str]:
     """Say what a network was shown, for how long, and what of one with pretrained weights is trained."""
     train = config.get("train", {})
@@ -115,6 +114,10 @@ def _tell_training(
         yield words.say("learnt from in windows of {size}", size=tell_size(window, words))
     if (items := config.get("data", {}).get("split", {}).get("train_items")) is not None:
         yield words.say_count("{n} training picture", "{n} training pictures", int(items))
+    for label, n in list_generated(config, record).items():
+        yield words.say_count(
+            "{n} generated picture of: {label}", "{n} generated pictures of: {label}", n, label=words.called(label)
+        )
     judged = (train.get("adversarial") or {}).get("augment") or ()
     if used := config.get("augment", {}).get("use"):
         yield words.say("augmentation: {names}", names=", ".join(map(code, used)))
@@ -124,7 +127,7 @@ def _tell_training(
         names = ", ".join(map(code, judged))
         yield words.say("augmentation of all that the discriminator sees: {names}", names=names)
     epochs = round(fmean(run.epochs for run in runs))
-    if epochs and has_epochs:
+    if epochs and record.task != "generation":
         yield words.say_count("{n} epoch", "{n} epochs", epochs)
     else:
         yield words.say_count("{n} step", "{n} steps", round(fmean(run.steps for run in runs)))

@@ -81,7 +81,7 @@ class Book:
 
     def networks(self) -> None:
         """Show each network that was explained, layer by layer, and what its kinds of layer do; else how to explain."""
-        explanations = read_explanations(self.study.folder, self.study.record)
+        explanations = read_explanations(self.study)
         if not explanations:
             self._list(
                 [
@@ -102,8 +102,7 @@ class Book:
             show_html(f"<h3>{html.escape(name)}</h3>")
             whose = [] if source.ref.candidate == name else [self._tell_ref(source.ref)]
             self._list([*self._name_alike(name), *self._introduce(name), *whose, *explained.told])
-            caption = self.words.say("Layer by layer, in the order in which a picture goes through.")
-            self._table(explained.layers, caption)
+            self._table(explained.layers, explained.layers_caption)
             self._list(explained.lacking)
             if explained.discriminator is not None:
                 show_html(f"<h4>{html.escape(explained.discriminator.heading)}</h4>")

@@ -71,7 +71,7 @@ def _tell_whether_it_copies(
         yield words.say(
             "It copies some of its photographs: {share} of its pictures lie, beside the next ones, at most two thirds "
             "as far from one as any two photographs do from each other.",
-            share=words.percent(outright, 0),
+            share=words.percent(outright),
         )
     elif trained[1].high >= 1:
         yield _tell_too_few(of.near_photographs(), words)

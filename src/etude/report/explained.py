@@ -20,7 +20,7 @@ def write_explanation(study_folder: Path, identity: str, language: str) -> Path:
         MistakeError: if the run was not explained, or the language is unknown.
     """
     study, words = read_results(study_folder, language)
-    found = read_explanations(study_folder, study.record)
+    found = read_explanations(study)
     explanation = next((entry for entry in found if entry.ref.identity == identity), None)
     if explanation is None:
         raise MistakeError(f"{study_folder / 'runs' / identity}: was not explained. Run `etude explain` first.")

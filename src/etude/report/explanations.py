@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from etude.core.study_record import RunRef, StudyRecord
+from etude.core.study_record import RunRef
 from etude.evaluate.final import final_candidate
-from etude.explain.records import LayersRecord
+from etude.explain.records import DISCRIMINATOR_FILE, LAYERS_FILE, LayersRecord
 from etude.report.chapters import Chapter
-from etude.report.layer_words import kinds_of, tabulate_layers, tell_lacking, tell_layers
+from etude.report.layer_words import caption_layers, kinds_of, tabulate_layers, tell_lacking, tell_layers
 from etude.report.network import Sketch, draw_network
 from etude.report.reading import StudyResults
 from etude.report.sights import gather_chapters, has_chapters
 from etude.report.tables import Table
 from etude.report.words import MetricWords, Words
+from etude.study.deploying import best_run
 
 FOLDER = "explain"
-LAYERS_FILE, DISCRIMINATOR_FILE = "layers.json", "layers-discriminator.json"
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class Explained:
     """What is said below it."""
     layers: Table | None
     """Its layers, one a row; none where they were not explained."""
+    layers_caption: str
+    """In which order they stand there; empty where there is no table."""
     kinds: list[tuple[str, str]]
     """Each kind of layer and what it does."""
     lacking: list[str]
@@ -73,19 +75,22 @@ class Explained:
         return layers + [(f"explained-{chapter.name}", chapter.heading) for chapter in self.chapters]
 
 
-def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanation]:
-    """Read what was explained of a study's runs: of the candidate that is handed over first, then by the leaderboard.
+def read_explanations(study: StudyResults) -> list[Explanation]:
+    """Read what was explained of a study's runs: the run that is handed over first, then by the leaderboard.
 
     Runs whose layers were explained come before others of their candidate.
 
     Raises:
         MistakeError: if a record cannot be read.
     """
+    record = study.record
     places = {row.candidate: place for place, row in enumerate(record.leaderboard)}
     final = final_candidate(record)
+    own = study.runs_of(final)
+    handed_over = best_run(record, {final: own})[0].identity if own else ""
     found = []
     for ref in record.runs:
-        folder = study_folder / "runs" / ref.identity / FOLDER
+        folder = study.folder / "runs" / ref.identity / FOLDER
         layers, discriminator = (
             LayersRecord.load(folder / name) if (folder / name).is_file() else None
             for name in (LAYERS_FILE, DISCRIMINATOR_FILE)
@@ -96,6 +101,7 @@ def read_explanations(study_folder: Path, record: StudyRecord) -> list[Explanati
         found,
         key=lambda entry: (
             not entry.is_of_final,
+            entry.ref.identity != handed_over,
             places.get(entry.ref.candidate, len(places)),
             entry.layers is None,
         ),
@@ -118,6 +124,7 @@ def set_out(explanation: Explanation, study: StudyResults, words: Words) -> Expl
         drawing=drawing,
         drawing_told=_tell_drawing(layers, drawing, words) if layers and drawing else "",
         layers=tabulate_layers(layers, words) if layers else None,
+        layers_caption=caption_layers(layers, words) if layers else "",
         kinds=kinds_of([entry for entry in (layers, explanation.discriminator) if entry], words),
         lacking=tell_lacking(layers, words) if layers else [],
         discriminator=discriminator,
@@ -129,13 +136,14 @@ def _tell_discriminator(layers: LayersRecord | None, words: Words) -> Chapter | 
     """Set out the layers of a discriminator; what its kinds of layer do is told beside the generator's."""
     if layers is None:
         return None
-    caption = words.say("Layer by layer, in the order in which a picture goes through.")
     told = [
         words.say("The network that the generator was trained against: it tells generated pictures from photographs."),
         *tell_layers(layers, words),
     ]
     heading = words.say("Layers of the discriminator")
-    return Chapter("discriminator", heading, told, tables=[(tabulate_layers(layers, words), caption)])
+    return Chapter(
+        "discriminator", heading, told, tables=[(tabulate_layers(layers, words), caption_layers(layers, words))]
+    )
 
 
 def _tell_drawing(layers: LayersRecord, drawing: Sketch, words: Words) -> str:
@@ -187,7 +195,7 @@ def explain_final(study: StudyResults, words: Words) -> Explained | None:
 
     Where another was explained in its place, every heading names it, and the first sentence says so.
     """
-    found = read_explanations(study.folder, study.record)
+    found = read_explanations(study)
     if not found:
         return None
     explained = set_out(found[0], study, words)

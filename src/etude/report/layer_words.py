@@ -219,6 +219,13 @@ def receptive_text(row: LayerRow, record: LayersRecord, words: Words) -> str:
     return words.say("{size} px", size=text)
 
 
+def caption_layers(record: LayersRecord, words: Words) -> str:
+    """Say in which order the table of a network's layers is."""
+    if record.side == "generator":
+        return words.say("Layer by layer, in the order in which a latent vector goes through.")
+    return words.say("Layer by layer, in the order in which a picture goes through.")
+
+
 def tabulate_layers(record: LayersRecord, words: Words) -> Table:
     """Set out a network layer by layer; a column that no layer has a value for is left out."""
     say = words.say
@@ -231,6 +238,14 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
         return Cell(ABSENT) if value is None else Cell(_with_interval(metric.bare(value), interval, metric), value)
 
     without_hint, shuffled_hint = _fall_hints(metric)
+    time_hint, dead_hint = (
+        (
+            say("measured, a batch of latent vectors"),
+            say("share of channels that say the same to every latent vector"),
+        )
+        if record.side == "generator"
+        else (say("measured, a batch of real pictures"), say("share of channels that say the same to every picture"))
+    )
     columns = [
         Column(say("layer"), numeric=False),
         Column(say("kind"), numeric=False),
@@ -239,8 +254,8 @@ def tabulate_layers(record: LayersRecord, words: Words) -> Table:
         Column(say("parameters")),
         Column(say("multiply-adds"), hint=say("one picture")),
         Column(say("receptive field"), hint=say("side of what one place depends on")),
-        Column(say("share of time"), hint=say("measured, a batch of real pictures")),
-        Column(say("dead channels"), hint=say("share of channels that say the same to every picture")),
+        Column(say("share of time"), hint=time_hint),
+        Column(say("dead channels"), hint=dead_hint),
         Column(say("not above zero"), hint=say("share of the numbers that it gives")),
         Column(say("fall without it"), hint=without_hint),
         Column(say("fall shuffled"), hint=shuffled_hint),

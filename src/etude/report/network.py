@@ -120,12 +120,15 @@ def _draw(record: LayersRecord, lines: list[Line], words: Words, width_px: int) 
     height_px = _TOP_PX + _LINE_PX * len(lines) + 8
     middle, widest = (76, 84) if narrow else (130, 130)
     text_x = middle + widest // 2 + 12
-    label = escape(words.say("Drawing of the network, from picture to answer"), {'"': "&quot;"})
-    picture = escape(words.say("picture"))
+    label = escape(_label(record, words), {'"': "&quot;"})
+    height, width = record.size_px
+    given = (
+        words.say("latent vector") if record.side == "generator" else words.say("picture") + f" 3 × {height} × {width}"
+    )
     out = [
         f'<svg role="img" aria-label="{label}" '
         f'viewBox="0 0 {width_px} {height_px}" style="max-width:{width_px}px" font-size="12" fill="var(--ink)" font-family="var(--figure-font)">',  # noqa: E501
-        f'<text x="{text_x}" y="14" fill="var(--muted)">{picture} 3 × {record.size_px[0]} × {record.size_px[1]}</text>',
+        f'<text x="{text_x}" y="14" fill="var(--muted)">{escape(given)}</text>',
     ]
     places = {place: number for number, line in enumerate(lines) for place in range(line.first, line.last + 1)}
     for number, line in enumerate(lines):
@@ -136,6 +139,13 @@ def _draw(record: LayersRecord, lines: list[Line], words: Words, width_px: int) 
                 if number - start > 1:
                     out.append(_arc(start, number, middle - widest // 2 - 4, min(46, middle - widest // 2 - 6)))
     return "\n".join([*out, "</svg>"])
+
+
+def _label(record: LayersRecord, words: Words) -> str:
+    """Say what a drawing shows to those who do not see it."""
+    if record.side == "generator":
+        return words.say("Drawing of the generator, from latent vector to picture")
+    return words.say("Drawing of the network, from picture to answer")
 
 
 def _line(

@@ -197,7 +197,7 @@ def _cells(study: StudyResults, words: Words, parcel: Parcel) -> Iterator[tuple[
     yield "text", "## " + say("The source of the networks and of the training loop") + "\n\n" + shown
     for name, text in _list_sources(study):
         yield "code", f"%%module {name}\n" + text.rstrip()
-    needs = tell_weights_needed(list(study.runs.values()), words)
+    needs = tell_weights_needed(study.record, list(study.runs.values()), words)
     yield "text", "\n\n".join(["## " + say("Training"), *needs])
     yield "code", _RETRAIN.format(name=record.name, language=words.language, sets=settings_elsewhere(study))
     for heading, text, code in _chapters(study, words):
@@ -304,7 +304,7 @@ def _chapters(study: StudyResults, words: Words) -> Iterator[tuple[str, str, str
 
 def _has_sights(study: StudyResults) -> bool:
     """Return whether more than the layers was explained of the run whose explanation comes first."""
-    return any(has_chapters(found.folder) for found in read_explanations(study.folder, study.record)[:1])
+    return any(has_chapters(found.folder) for found in read_explanations(study)[:1])
 
 
 def _list_sources(study: StudyResults) -> Iterator[tuple[str, str]]:

@@ -171,7 +171,7 @@ def _loads(study: StudyResults, words: Words) -> Iterator[Load]:
 
 def _explained(study: StudyResults, words: Words) -> Iterator[Load]:
     """Give the arrays of the explained run whose chapters the notebook shows."""
-    for explanation in read_explanations(study.folder, study.record)[:1]:
+    for explanation in read_explanations(study)[:1]:
         for name, heading in _HEADINGS.items():
             path = explanation.folder / f"{name}.npz"
             if path.is_file():

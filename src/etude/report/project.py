@@ -15,7 +15,7 @@ from pathlib import Path
 import etude
 from etude.core.errors import MistakeError
 from etude.core.files import write_text, writing
-from etude.core.run_record import RunRecord
+from etude.core.run_record import MODEL_FILE, RunRecord
 from etude.data.source import SOURCES
 from etude.evaluate.final import final_candidate
 from etude.models.own import source_files
@@ -209,7 +209,7 @@ def _copy_best(models: Path, study: StudyResults) -> None:
     if not runs:
         return
     best, _ = best_run(study.record, {final: runs})
-    weights = study.folder / "runs" / best.identity / "model.safetensors"
+    weights = study.folder / "runs" / best.identity / MODEL_FILE
     if weights.is_file():
         with writing(models / "best.safetensors") as beside:
             shutil.copyfile(weights, beside)

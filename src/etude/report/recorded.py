@@ -63,6 +63,10 @@ PATTERNS = (
     ),
     mark("One run a candidate: what another seed would give is not known."),
     mark(
+        "Pictures were normalised in several ways for the network over whose features they are measured, each chosen "
+        "on the training photographs of a run: the values of runs do not compare."
+    ),
+    mark(
         "Seeds were added while looking, {drawn} of at most {most}: tests and intervals allow for a look "
         "after every seed."
     ),

@@ -173,6 +173,14 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
                 of=words.count(record.n_test),
             )
         )
+    if record.n_alone:
+        told.append(
+            words.say_count(
+                "{n} test picture has no neighbour that is not of its group, and is left out of this.",
+                "{n} test pictures have no neighbour that is not of their group, and are left out of this.",
+                record.n_alone,
+            )
+        )
     if record.has_kin and record.kin_apart is not None:
         told.append(
             say(
@@ -301,7 +309,7 @@ def _tell_errors(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Cha
             )
     told = [_tell_whose(record, words)]
     if not record.confident:
-        told.append(say("There is no wrong answer."))
+        told.append(_tell_no_mistake(record, words))
     told += _tell_no_labels(record, words)
     tables = [(_tabulate_groups(record.classes, say("class"), words), say("Right answers by class, the worst first."))]
     if record.groups:
@@ -323,6 +331,15 @@ def _tell_whose(record: ErrorsRecord, words: Words) -> str:
         candidate=record.candidate,
         folds=words.count(record.n_folds),
     )
+
+
+def _tell_no_mistake(record: ErrorsRecord, words: Words) -> str:
+    """Say that no mistake is shown; other runs than those whose mistakes are shown may have made some."""
+    if all(entry.share == 1 for entry in record.classes):
+        return words.say("There is no wrong answer.")
+    if record.n_folds > 1:
+        return words.say("The networks that were dealt together with the explained one make no mistake.")
+    return words.say("The run that is explained makes no mistake.")
 
 
 def _tell_no_labels(record: ErrorsRecord, words: Words) -> list[str]:

@@ -21,12 +21,13 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
         Column(say("candidate"), numeric=False),
         Column(say("network"), numeric=False),
         Column(say("size in training"), hint=say("height × width in pixels: of windows, where those are learnt from")),
-        Column(say("training pictures"), hint=say("with the copies that were made before training")),
+        Column(say("training pictures"), hint=say("with the copies and generated pictures that were made before")),
         Column(say("steps"), hint=say("optimiser steps, mean of a run")),
     ]
     picks: list[Callable[[RunRecord], int]] = [
-        lambda run: run.n_train * max(1, (run.config.get("augment") or {}).get("copies") or 1), lambda run: run.steps,
-    ]  # fmt: skip
+        lambda run: _count_pictures(run, study.record),
+        lambda run: run.steps,
+    ]
     if study.record.task != "generation":  # a generator has looks, and no epochs
         columns.append(Column(say("epochs"), hint=say("mean of a run")))
         picks.append(lambda run: run.epochs)
@@ -45,6 +46,22 @@ def tabulate_training(study: StudyResults, words: Words) -> Table:
             )
         )
     return Table(tuple(columns), tuple(rows))
+
+
+def _count_pictures(run: RunRecord, record: StudyRecord) -> int:
+    """Count what a run was trained on: photographs, the copies of each, and generated pictures."""
+    copies = max(1, (run.config.get("augment") or {}).get("copies") or 1)
+    return run.n_train * copies + sum(list_generated(run.config, record).values())
+
+
+def list_generated(config: Mapping[str, Any], record: StudyRecord) -> dict[str, int]:
+    """Return the generated pictures that a candidate is trained on besides photographs, by class."""
+    generated = (config.get("data") or {}).get("generated")
+    if not generated:
+        return {}
+    positive = (record.config.get("data") or {}).get("positive")
+    of = generated.get("of") or (record.classes[1:] if positive else record.classes)
+    return {str(name): int(generated["pictures"]) for name in of}
 
 
 def _mean(runs: Sequence[RunRecord], pick: Callable[[RunRecord], int], words: Words) -> Cell:
@@ -114,12 +131,14 @@ def tell_needs(record: StudyRecord, finished: Sequence[RunRecord], words: Words)
                 source=source,
             )
         )
-    return told + tell_weights_needed(finished, words)
+    return told + tell_weights_needed(record, finished, words)
 
 
-def tell_weights_needed(finished: Sequence[RunRecord], words: Words) -> list[str]:
-    """Say where pretrained weights are looked for; empty where no run starts from any."""
+def tell_weights_needed(record: StudyRecord, finished: Sequence[RunRecord], words: Words) -> list[str]:
+    """Say where pretrained weights are looked for; empty where no run starts from any, or is measured over theirs."""
     weights = {run.config.get("model", {}).get("weights") for run in finished} - {None, ""}
+    if record.task == "generation":
+        weights.add(_features_of(record))
     if not any(_is_name(str(name)) for name in weights):
         return []
     return [
@@ -128,6 +147,12 @@ def tell_weights_needed(finished: Sequence[RunRecord], words: Words) -> list[str
             "the hub."
         )
     ]
+
+
+def _features_of(record: StudyRecord) -> str:
+    """Return the network over whose features generated pictures are measured; empty where it needs no weights' name."""
+    features = ((record.config.get("protocol") or {}).get("generation") or {}).get("features", "auto")
+    return "" if features in ("auto", "pixels") else str(features)
 
 
 def _is_name(text: str) -> bool:

@@ -130,4 +130,6 @@ def tell_way(config: Mapping[str, Any], words: Words) -> str:
         return words.say_count(
             "the head and the last block", "the head and the last {n} blocks", int(finetune.get("blocks") or 1)
         )
+    if name == "head" and ((config.get("augment") or {}).get("use") or (config.get("data") or {}).get("generated")):
+        return words.say("the head alone")  # features of pictures that change cannot be kept
     return words.say(WAYS.get(name, name))

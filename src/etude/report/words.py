@@ -280,6 +280,19 @@ class MetricWords:
         form = self.words.messages.get_plural("{points} point", "{points} points", 1 if self.words.is_one(shown) else 2)
         return form.format(points=self.bare(abs(value)))
 
+    def limit(self, value: float) -> str:
+        """Write a value that a person gave, with its unit and no decimals but its own."""
+        return self.words.percent(value, _own_decimals(100 * value)) if self.in_percent else self.words.tick(value)
+
+    def limit_points(self, value: float) -> str:
+        """Write the size of a difference that a person gave, with its unit and no decimals but its own."""
+        size = abs(100 * value if self.in_percent else value)
+        if not self.in_percent:
+            return self.words.tick(size)
+        is_one = self.words.is_one(f"{size:.{_own_decimals(size)}f}")
+        form = self.words.messages.get_plural("{points} point", "{points} points", 1 if is_one else 2)
+        return form.format(points=self.words.tick(size))
+
     def reads_zero(self, value: float) -> bool:
         """Whether nothing is left of a value once it is rounded."""
         return _is_zero(self.bare(value))
@@ -295,12 +308,26 @@ class MetricWords:
         return "+" + text if value > 0 and not self.reads_zero(value) else text
 
 
+def join_sentences(sentences: Iterable[str]) -> str:
+    """Set sentences side by side, and leave those that are HTML what they are; empty ones are left out."""
+    told, *others = [sentence for sentence in sentences if sentence] or [""]
+    for other in others:
+        told = told + " " + other
+    return told
+
+
 def _round(value: float, decimals: int) -> Decimal | float:
     """Round half away from zero, so that a share and the same in percent read alike: 0.7275 is 72.8 % and 0.728."""
     if not math.isfinite(value):
         return value
     clean = Decimal(repr(round(float(value), decimals + 6)))  # 72.74999999999999 is what 100 times 0.7275 comes to
     return clean.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP) + 0  # + 0 turns -0 into 0
+
+
+def _own_decimals(value: float) -> int:
+    """Count the decimals that a number needs, at most seven."""
+    _, point, decimals = f"{round(value, 7):.7f}".rstrip("0").partition(".")
+    return len(decimals) if point else 0
 
 
 def _is_zero(number: str) -> bool:

@@ -50,12 +50,13 @@ def rebuild_network(record: RunRecord, weights: Path, task: str, *, base: Path |
 
     Raises:
         ModelError: if it cannot be built.
+        MistakeError: if the weights are not there or cannot be read.
     """
     import torch
 
     from etude.models.networks.adversaries import Adversaries
     from etude.train.ensemble import build_ensemble
-    from etude.train.state import load_tensors
+    from etude.train.state import load_weights
     from etude.train.views import Views
 
     prepare = Prepare.model_validate(record.config["prepare"])
@@ -74,7 +75,7 @@ def rebuild_network(record: RunRecord, weights: Path, task: str, *, base: Path |
     # Averaged weights are those of one network, and that is what the run has kept.
     joined = (combine.members or combine.folds or 0) if combine.average == "probabilities" else 0
     model: nn.Module = build_ensemble([build] * joined) if joined else build()
-    tensors, _ = load_tensors(weights)
+    tensors = load_weights(weights)
     if task == "generation":
         assert isinstance(model, Adversaries)
         model.generator.load_state_dict(tensors)

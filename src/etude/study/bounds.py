@@ -16,7 +16,7 @@ from etude.metrics.generation import COPY_LIMITS, GENERATION_METRICS
 from etude.metrics.registry import METRICS, SEGMENTATION_METRICS
 
 if TYPE_CHECKING:
-    from etude.core.study_record import LeaderboardRow, StudyRecord, Verdict
+    from etude.core.study_record import LeaderboardRow, RunRef, StudyRecord, Verdict
     from etude.evaluate.run_result import RunResult
     from etude.study.file import StudyConfig
 
@@ -78,6 +78,11 @@ class BoundConfig(Config):
         return _RULES[self._given[0]]
 
     @property
+    def compares(self) -> bool:
+        """Whether it is of two candidates."""
+        return self.rule in ("ratio below", "gain above")
+
+    @property
     def _given(self) -> list[str]:
         return [name for name in _RULES if (value := getattr(self, name)) is not None and value is not False]
 
@@ -110,37 +115,53 @@ def judge_bounds(
     runs: Mapping[str, Sequence[RunResult]],
     rows: Sequence[LeaderboardRow],
     verdicts: Sequence[Verdict],
+    refs: Sequence[RunRef] = (),
 ) -> tuple[Bound, ...]:
     """Say of each bound of the study what came of it so far.
 
     Args:
         study: the study file, its ablations expanded.
         baseline: the study's baseline.
-        before: the study's record as it stood, which tells which bounds are older than the runs; none at first.
+        before: the study's record as it stood, which tells which bounds are older than the runs; none at first, or
+            where nobody can read it: then a bound is early only if no run is finished.
         runs: the finished runs by candidate.
         rows: the leaderboard.
         verdicts: the comparisons.
+        refs: every run of the plan and where it stands.
     """
     found = []
     for asked in study.protocol.bounds:
-        compares = asked.rule in ("ratio below", "gain above")
         bound = Bound(
             candidate=asked.candidate,
             metric=asked.metric or study.protocol.metric,
             rule=asked.rule,
             limit=asked.limit,
-            over=(asked.over or baseline) if compares else "",
+            over=(asked.over or baseline) if asked.compares else "",
         )
-        value, interval = _measured(bound, runs, rows, verdicts)
-        outcome, early = _judge(bound, value, interval), _is_early(bound, before)
+        value, interval = _measured(bound, study.protocol.metric, runs, rows, verdicts)
+        outcome = _judge(bound, value, interval)
+        known = None if before is None else next((known for known in before.bounds if known.is_same(bound)), None)
+        had_runs = any(ref.status == "finished" for ref in (refs if before is None else before.runs))
+        judged_at = known.judged_at if known is not None else ()
+        if outcome != "unknown" and not any(ref.status in ("planned", "running") for ref in refs):
+            judged_at = tuple(dict.fromkeys([*judged_at, len(runs.get(bound.candidate, ()))]))
         found.append(
-            bound.model_copy(update={"value": value, "interval": interval, "outcome": outcome, "early": early})
-        )  # fmt: skip
+            bound.model_copy(
+                update={
+                    "value": value,
+                    "interval": interval,
+                    "outcome": outcome,
+                    "early": not had_runs or (known is not None and known.early),
+                    "judged_at": judged_at,
+                }
+            )
+        )
     return tuple(found)
 
 
 def _measured(
     bound: Bound,
+    metric: str,
     runs: Mapping[str, Sequence[RunResult]],
     rows: Sequence[LeaderboardRow],
     verdicts: Sequence[Verdict],
@@ -157,11 +178,14 @@ def _measured(
     row = next((row for row in rows if row.candidate == bound.candidate and row.score is not None), None)
     if row is None:
         return None, None
+    score = row.score if bound.metric == metric else row.also.get(bound.metric)
+    if score is None:  # some metrics have no value for some pictures
+        return None, None
     if bound.rule == "like photographs":
-        return row.also.get(bound.metric, row.score), row.of_photographs.get(bound.metric)
-    if bound.metric in row.also:
-        return row.also[bound.metric], interval_over_pictures(runs[bound.candidate], bound.metric)
-    return row.score, row.interval_pictures
+        return score, row.of_photographs.get(bound.metric)
+    if bound.metric == metric:
+        return score, row.interval_pictures
+    return score, interval_over_pictures(runs[bound.candidate], bound.metric)
 
 
 def _judge(bound: Bound, value: float | None, interval: Interval | None) -> BoundOutcome:
@@ -173,10 +197,3 @@ def _judge(bound: Bound, value: float | None, interval: Interval | None) -> Boun
     if bound.rule in ("ratio below", "below"):
         return "met" if interval.high < bound.limit else "missed" if interval.low >= bound.limit else "not shown"
     return "met" if interval.low > bound.limit else "missed" if interval.high <= bound.limit else "not shown"
-
-
-def _is_early(bound: Bound, before: StudyRecord | None) -> bool:
-    """Say whether a bound was there before any run was finished."""
-    if before is None or not any(ref.status == "finished" for ref in before.runs):
-        return True
-    return any(known.early and known.is_same(bound) for known in before.bounds)

@@ -55,9 +55,9 @@ class _Opened:
     runs: dict[str, list[RunResult]]
     split: tuple[str, ...]
     """What two studies must share to be compared: pictures, labels, classes and parts."""
-    measured: frozenset[tuple[str, str, int, str, int]] = frozenset()
-    """Of generators, over which features of what weights how many pictures were measured, by what nearness and the
-    rules of which format of the record."""
+    measured: frozenset[tuple[object, ...]] = frozenset()
+    """Of generators, over which features of what weights, normalised how, how many pictures were measured, by what
+    nearness and the rules of which format of the record."""
     sizes: frozenset[str] = frozenset()
     """Of generators, the sizes of their pictures, beside photographs of which they were measured."""
 
@@ -115,7 +115,9 @@ def _open(folder: StudyFolder, label: str) -> _Opened:
         return _Opened(label, record, runs, split)
     records = [run.record for entries in runs.values() for run in entries]
     found = [GenerationRecord.load(folder.run(one.identity) / GENERATION_FILE) for one in records]
-    measured = frozenset((one.features, one.weights, one.n_generated, one.near_by, one.format) for one in found)
+    measured = frozenset(
+        (one.features, one.weights, one.statistics, one.n_generated, one.near_by, one.format) for one in found
+    )
     sizes = frozenset(str(one.config.get("prepare", {}).get("size_px")) for one in records)
     return _Opened(label, record, runs, split, measured, sizes)
 

@@ -91,7 +91,8 @@ def _draw_maps(opened: OpenedRun, target: Path, n_pictures: int) -> None:
         maps=tuple(maps),
         n=len(labels_N),
         separation=separation,
-        n_judged=sum(entry.n for entry in separation["features"]),
+        n_judged=len(judged),
+        n_alone=len(judged) - sum(entry.n for entry in separation["features"]),
         n_test=len(parts["test"]),
         chance={
             name: float((labels_N[judged] == label).sum()) / max(1, len(judged)) for label, name in enumerate(classes)

@@ -15,7 +15,7 @@ from etude.core.counting import how_many
 from etude.core.errors import EtudeError, MistakeError, sentence
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.registry import nearest
-from etude.core.run_record import RunRecord
+from etude.core.run_record import MODEL_FILE, RunRecord
 from etude.core.study_record import StudyRecord
 from etude.core.words import Part
 from etude.data.source import Source, open_source
@@ -78,7 +78,7 @@ def export_request(
         scores=_scores(record, folder, study.task, groups),
         origin=_origin(record, study, chosen),
         data=_summary(source, parts_N, study, record, _notes_on(record, study, folder)),
-        weights=folder.run(record.identity) / "model.safetensors",
+        weights=folder.run(record.identity) / MODEL_FILE,
         temperature=record.temperature if keep_temperature else None,
         threshold=_threshold(record),
         palette=_palette(source) if study.task == "segmentation" else (),
@@ -185,7 +185,7 @@ def _split_file(folder: StudyFolder, config: dict[str, Any]) -> Path:
 def _network(record: RunRecord, folder: StudyFolder, task: str) -> nn.Module:
     """Build the network of a run and load its weights, where one graph can give its answers."""
     _check_combined(record)
-    return rebuild_network(record, folder.run(record.identity) / "model.safetensors", task)
+    return rebuild_network(record, folder.run(record.identity) / MODEL_FILE, task)
 
 
 def _check_combined(record: RunRecord) -> None:

@@ -21,7 +21,8 @@ from etude.study.combining import count_members, count_trainings
 from etude.study.file import StudyConfig
 from etude.study.guard import check_scores
 from etude.study.resolve import Candidate
-from etude.study.summary import finished_runs, sides_of
+from etude.study.sides import sides_of
+from etude.study.summary import finished_runs
 from etude.study.timing import Timings
 from etude.study.workspace import Workspace
 

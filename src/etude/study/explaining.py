@@ -19,7 +19,7 @@ from etude.core.words import Part
 from etude.evaluate.final import final_candidate
 from etude.evaluate.mask_counts import MaskCounts
 from etude.evaluate.predictions import Predictions
-from etude.explain.records import LayersRecord
+from etude.explain.records import DISCRIMINATOR_FILE, LAYERS_FILE, LayersRecord
 from etude.metrics import SEGMENTATION_METRICS
 from etude.metrics.segmentation import pixel_confusion
 from etude.study.attributions import explain_why
@@ -93,12 +93,11 @@ def explain_run(
     ref = find_handed_over(folder, record) if identity is None else choose_run(record, identity)
     opened = OpenedRun(folder, record, ref, base, watch, device)
     target = folder.run(ref.identity) / FOLDER
-    deeds = _DEEDS
-    if record.task == "generation":
-        deeds = dict.fromkeys(PARTS, _leave_out) | {"layers": explain_adversaries}
-        if not parts:
-            watch.said(f"{', '.join(PARTS[1:])}: left out. {_NO_ANSWER}")
-    for part in parts or (PARTS if deeds is _DEEDS else PARTS[:1]):
+    deeds = _DEEDS_OF_GENERATORS if record.task == "generation" else _DEEDS
+    had = [part for part in PARTS if deeds[part] is not _leave_out]
+    if not parts and len(had) < len(PARTS):
+        watch.said(f"{', '.join(part for part in PARTS if part not in had)}: left out. {_NO_ANSWER}")
+    for part in parts or had:
         watch.said(f"{part} of {ref.candidate}, seed {ref.seed}")
         left_out: str | ModelError | None
         try:
@@ -142,8 +141,9 @@ def explain_candidates(
     for ref in record.runs:
         if ref.status == "finished":
             firsts.setdefault(ref.candidate, ref)
-    final = find_handed_over(folder, record)
-    firsts[final.candidate] = final
+    final = find_handed_over(folder, record) if final_candidate(record) or not firsts else None
+    if final is not None:  # without a score no candidate is handed over, and the first runs are explained
+        firsts[final.candidate] = final
     in_order = sorted(firsts.values(), key=lambda ref: (ref is not final, places.get(ref.candidate, len(places))))
     outcomes: list[tuple[str, str | ModelError | None]] = []
     explain = functools.partial(
@@ -180,12 +180,15 @@ def find_handed_over(folder: StudyFolder, record: StudyRecord) -> RunRef:
     """Return the run that `etude export` takes: what is explained is what is deployed.
 
     Raises:
-        MistakeError: if no run is finished.
+        MistakeError: if no run is finished, or none has a score.
     """
     final = final_candidate(record)
     refs = [ref for ref in record.runs if ref.status == "finished" and ref.candidate == final]
     runs = [run for ref in refs if (run := folder.load_run(ref.identity)) is not None]
     if not runs:
+        if any(ref.status == "finished" for ref in record.runs):
+            remedy = "Name a run with --run, or ask for --all-candidates."
+            raise MistakeError(f"{record.name}: no candidate has a score, so none is handed over. {remedy}")
         raise MistakeError(f"{record.name}: no run is finished. Run the study first with `etude run`.")
     best, _ = best_run(record, {final: runs})
     return next(ref for ref in refs if ref.identity == best.identity)
@@ -199,7 +202,7 @@ def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | Non
     from etude.explain.falls import Asked
     from etude.explain.layers import describe_layers
 
-    path = target / "layers.json"
+    path = target / LAYERS_FILE
     if wishes.most_seconds <= 0 and path.is_file() and LayersRecord.load(path).n_pictures:
         return None
     prepared = opened.part("validation", "train")
@@ -265,8 +268,8 @@ def explain_adversaries(opened: OpenedRun, target: Path, wishes: Wishes) -> None
         discriminator = describe_adversary(
             model.discriminator, pictures, side="discriminator", is_trained=False, **about
         )  # fmt: skip
-    discriminator.save(target / "layers-discriminator.json")
-    generator.save(target / "layers.json")
+    discriminator.save(target / DISCRIMINATOR_FILE)
+    generator.save(target / LAYERS_FILE)
 
 
 def _leave_out(opened: OpenedRun, target: Path, wishes: Wishes) -> str:
@@ -317,3 +320,4 @@ _DEEDS: dict[str, Callable[[OpenedRun, Path, Wishes], str | None]] = {
     "errors": _explain_errors,
 }
 """What writes each part; where it cannot be had, nothing is written, and why is returned."""
+_DEEDS_OF_GENERATORS = dict.fromkeys(PARTS, _leave_out) | {"layers": explain_adversaries}

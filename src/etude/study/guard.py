@@ -82,6 +82,7 @@ def guard(workspace: Workspace) -> None:
 
     Raises:
         LeakError: if the split leaks and `data.on_leak` is stop.
+        DataError: if without what leaks too little is left for a generator to learn from.
     """
     record, data = workspace.check, workspace.study.data
     grave = sum(finding.severity == "error" for finding in record.findings)
@@ -100,6 +101,7 @@ def guard(workspace: Workspace) -> None:
             f"{how_many(n_dropped, 'picture that leaks is', 'pictures that leak are')} left out of training or "
             f"validation (on_leak: drop)"
         )
+        _check_learnt(workspace, workspace.splits)
 
 
 def check_scores(workspace: Workspace) -> None:
@@ -113,7 +115,7 @@ def check_scores(workspace: Workspace) -> None:
     study, source = workspace.study, workspace.source
     if study.task == "generation":
         _check_held_out(workspace)
-    _check_learnt(workspace)
+    _check_learnt(workspace, workspace.drawn_splits)
     if study.task != "classification":
         return
     for field, names in (("metric", (study.protocol.metric,)), ("also", study.protocol.also)):
@@ -154,8 +156,12 @@ def _check_held_out(workspace: Workspace) -> None:
             raise DataError(sentence("split", where, rule, count, remedy)).at("data", "split")
 
 
-def _check_learnt(workspace: Workspace) -> None:
+def _check_learnt(workspace: Workspace, drawn: Sequence[Parts]) -> None:
     """Refuse training parts of fewer photographs than a generator can learn from, one's own or an extra's.
+
+    Args:
+        workspace: the opened data of the study.
+        drawn: the parts of each fold, for candidates with no number of training pictures of their own.
 
     Raises:
         MistakeError: if a class that is to be generated does not exist.
@@ -167,7 +173,7 @@ def _check_learnt(workspace: Workspace) -> None:
         if study.task != "generation" and generated is None:
             continue
         cut = candidate.train_items not in (None, study.data.split.train_items)
-        splits = workspace.splits_with(candidate.train_items) if cut else workspace.drawn_splits
+        splits = workspace.splits_with(candidate.train_items) if cut else drawn
         for fold, parts in enumerate(splits):
             labels_T, where = source.items.labels[parts == Part.TRAIN], f"the training part{_of_fold(fold, workspace)}"
             counts = {where: len(labels_T)}

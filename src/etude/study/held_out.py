@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -63,7 +64,7 @@ def read_held_out(opened: OpenedRun) -> HeldOut:
     """Read what the runs of a candidate answered to test pictures.
 
     With folds each picture is in the test part of one of them: the folds of a deal together answer all. Deals and seeds
-    of which a fold is missing are left out; without a whole one it is the explained run's fold alone.
+    of which a fold's answers are missing are left out; where those of the explained run are, it is its fold alone.
 
     Raises:
         MistakeError: if the explained run's answers are not there or cannot be read.
@@ -88,7 +89,11 @@ def read_held_out(opened: OpenedRun) -> HeldOut:
 
 
 def _read(opened: OpenedRun, ref: RunRef) -> Predictions:
-    return Predictions.read(opened.folder.run(ref.identity) / "predictions.parquet", Part.TEST)
+    return Predictions.read(_answers_of(opened, ref), Part.TEST)
+
+
+def _answers_of(opened: OpenedRun, ref: RunRef) -> Path:
+    return opened.folder.run(ref.identity) / "predictions.parquet"
 
 
 def _n_folds(opened: OpenedRun) -> int:
@@ -102,10 +107,12 @@ def _whole_deals(opened: OpenedRun) -> Iterator[list[RunRef]]:
     n_folds = _n_folds(opened)
     found: dict[tuple[int, int], dict[int, RunRef]] = {}
     for ref in opened.record.runs:
-        if ref.candidate == opened.ref.candidate and ref.status == "finished" and ref.fold is not None:
+        if ref.candidate != opened.ref.candidate or ref.status != "finished" or ref.fold is None:
+            continue
+        if _answers_of(opened, ref).is_file():
             deal, fold = divmod(ref.fold, n_folds)
             found.setdefault((deal, ref.seed), {})[fold] = ref
     own = (opened.ref.fold // n_folds, opened.ref.seed)
-    for key in sorted(found, key=lambda key: (key != own, key)):
-        if len(found[key]) == n_folds:
-            yield [found[key][fold] for fold in range(n_folds)]
+    whole = [key for key in found if len(found[key]) == n_folds]
+    for key in sorted(whole, key=lambda key: (key != own, key)) if own in whole else ():
+        yield [found[key][fold] for fold in range(n_folds)]

@@ -19,6 +19,7 @@ from etude.core.counting import how_many
 from etude.core.errors import MistakeError, sentence
 from etude.core.judgement_record import JudgedPictures, JudgementRecord, Kind
 from etude.core.records import fingerprint
+from etude.core.run_record import MODEL_FILE
 from etude.core.seeds import derive
 from etude.core.study_record import RunRef, StudyRecord
 from etude.core.words import Part
@@ -73,6 +74,20 @@ def find_judge(study: StudyConfig, classes: Sequence[str], results: Path) -> tup
         rule = f"a study that knows one of {', '.join(classes)}"
         raise MistakeError(sentence("protocol", "generation.judge", rule, f"{name}: {known}"))
     return folder, record
+
+
+def check_judge(name: str, results: Path) -> None:
+    """See that the final detector of a study can be opened: asked before generators are trained, not hours later.
+
+    Raises:
+        MistakeError: if the weights of a run are not there, as in records that were packed without them.
+    """
+    folder = find_study(name, results)
+    for ref in _final_refs(folder.load_study()):
+        if not (weights := folder.run(ref.identity) / MODEL_FILE).exists():
+            rule = "a study whose final runs have their weights"
+            remedy = "Delete the folders of such runs, and run that study again: it trains them anew."
+            raise MistakeError(sentence("protocol", "generation.judge", rule, f"{name}: no {weights}", remedy))
 
 
 def judge_generators(

@@ -18,6 +18,7 @@ from etude.study.combining import check_combine
 from etude.study.faults import fields_at, told_fault
 from etude.study.file import StudyConfig
 from etude.study.searches import expand_searches
+from etude.study.sides import check_pairs
 from etude.study.tasks import check_candidate, check_study, ladder_of
 from etude.study.yaml_text import Path as FieldPath
 from etude.study.yaml_text import parse_value, read_yaml, set_field
@@ -58,6 +59,8 @@ def parse_study(text: str, *, name: str = "study", base: Path | None = None, set
         problems += _check_models(expansion.study, lines, base or Path(), expansion.origins)
         problems += _check_task(expansion.study, lines, expansion.origins)
         study = study and expansion.study
+    if study is not None and not problems:
+        problems = [_told(path, told, lines) for path, told in check_pairs(study)]
     if problems:
         raise _report(name, problems)
     assert study is not None
@@ -137,6 +140,10 @@ def _real_path(loc: tuple[Any, ...], tree: Any) -> FieldPath:  # noqa: ANN401 - 
     return tuple(path)
 
 
+def _told(path: FieldPath, told: str, lines: dict[FieldPath, int]) -> str:
+    return f"{_where(path, lines)}: {'.'.join(map(str, path))}: {told}"
+
+
 def _where(path: FieldPath, lines: dict[FieldPath, int]) -> str:
     for length in range(len(path), -1, -1):
         if path[:length] in lines:
@@ -165,7 +172,7 @@ def _cross_check(study: StudyConfig, lines: dict[FieldPath, int]) -> list[str]:
     problems = []
     if study.baseline is not None and study.baseline not in study.candidates:
         problems.append(f"{_where(('baseline',), lines)}: baseline: {_no_candidate(study.baseline, names)}")
-    problems += [f"{_where(path, lines)}: {'.'.join(map(str, path))}: {told}" for path, told in check_bounds(study)]
+    problems += [_told(path, told, lines) for path, told in check_bounds(study)]
     if study.protocol.auto is not None and "kfold" in study.data.split.kind:
         where = _where(("protocol", "seeds"), lines)
         problems.append(f"{where}: protocol.seeds: auto must go with one split. Got folds. Give a number of seeds.")

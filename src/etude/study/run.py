@@ -25,7 +25,7 @@ from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import check_scores, guard
 from etude.study.jobs import build_network, make_job
-from etude.study.judging import find_judge, judge_generators
+from etude.study.judging import check_judge, find_judge, judge_generators
 from etude.study.kept import keep_study
 from etude.study.measuring import measure_anew
 from etude.study.plan import Order, plan_runs
@@ -93,6 +93,9 @@ def run_study(
         study = found.study
         candidates = candidates_of(found, workspace, expand_ablations(study).groups)
         orders = plan_runs(study, workspace, candidates)
+        if study.protocol.generation.judge and any(folder.load_run(order.identity) is None for order in orders):
+            with mistakes_at("protocol", "generation", "judge"):
+                check_judge(study.protocol.generation.judge, results)
         keep_study(text, base, folder)
         write_json(folder.resolved, resolved_json(study, candidates))
         measure_anew(workspace, candidates, orders)

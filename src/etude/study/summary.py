@@ -11,12 +11,11 @@ from typing import Any
 
 from etude.core.errors import EtudeError
 from etude.core.files import write_json, write_text
+from etude.core.generation_record import GENERATION_FILE, GenerationRecord
 from etude.core.published import PublishedValue
 from etude.core.run_record import RunRecord
 from etude.core.search_record import SearchRecord
 from etude.core.study_record import (
-    COMBINE_GROUP,
-    SEARCH_GROUP,
     AblationGroup,
     CandidateTime,
     LeaderboardRow,
@@ -36,14 +35,15 @@ from etude.evaluate.pictures import ratio_over_pictures, resampling_of
 from etude.evaluate.run_result import RunResult
 from etude.evaluate.scores import metric_of
 from etude.evaluate.verdicts import compare, look_at_seeds, pair_runs, ratio_over_runs
-from etude.study.ablations import expand_ablations, written_candidates
+from etude.study.ablations import expand_ablations
 from etude.study.bounds import judge_bounds
 from etude.study.combining import count_members, list_combinations
 from etude.study.effort import training_seconds
 from etude.study.file import StudyConfig
 from etude.study.folder import StudyFolder
 from etude.study.guard import leak_notes
-from etude.study.resolve import Candidate, resolve_candidates
+from etude.study.resolve import Candidate
+from etude.study.sides import default_baseline, sides_of
 from etude.study.timing import Timings
 from etude.study.workspace import Workspace
 
@@ -110,7 +110,7 @@ def summarize(
         times=tuple(_times(workspace, candidates, rows)),
         notes=_notes(study, workspace, refs, records, looks, rules, rows),
         resampling=resampling_of(runs.get(rows[0].candidate, [])) if rows else None,
-        bounds=judge_bounds(study, baseline, before, runs, rows, verdicts),
+        bounds=judge_bounds(study, baseline, before, runs, rows, verdicts, refs),
         published=tuple(PublishedValue(**dict(value)) for value in study.report.published),
     )
     record.save(folder.record)
@@ -157,13 +157,6 @@ def _with_search_time(row: LeaderboardRow, searches: Sequence[SearchSummary]) ->
     return row.model_copy(update={"search_seconds": spent[0]}) if spent else row
 
 
-def default_baseline(study: StudyConfig) -> str:
-    """Return the candidate that the others are compared with where the file names none: the first that learns."""
-    candidates = resolve_candidates(study)
-    learning = [name for name, candidate in candidates.items() if candidate.model.name != "majority"]
-    return (learning or list(candidates))[0]
-
-
 def _compare_groups(
     study: StudyConfig, runs: Mapping[str, list[RunResult]], groups: Sequence[AblationGroup]
 ) -> list[Verdict]:
@@ -194,25 +187,6 @@ def _sides(
     for name, of, candidates in sides_of(study, groups):
         if runs.get(of):
             yield name, of, {candidate: runs[candidate] for candidate in candidates}
-
-
-def sides_of(study: StudyConfig, groups: Sequence[AblationGroup]) -> list[tuple[str, str, list[str]]]:
-    """Return each group of comparisons: its name, its baseline, and its candidates with the baseline first.
-
-    What a search found is compared with the study's baseline as any candidate is, and with what was searched too; so is
-    a candidate that combines trainings with the one that it combines.
-    """
-    baseline = study.baseline or default_baseline(study)
-    sides = [("", baseline, list(dict.fromkeys([baseline, *written_candidates(study, groups)])))]
-    sides += [(group.name, group.of, [group.of, *group.candidates]) for group in groups]
-    for of in dict.fromkeys(search.of for search in study.search if search.of != baseline):
-        found = [search.candidate for search in study.search if search.of == of]
-        sides.append((SEARCH_GROUP + of, of, [of, *found]))
-    combinations = list_combinations(study)
-    for of in dict.fromkeys(entry.of for entry in combinations if entry.of != baseline):
-        combined = [entry.candidate for entry in combinations if entry.of == of]
-        sides.append((COMBINE_GROUP + of, of, [of, *combined]))
-    return sides
 
 
 def needs_seed(study: StudyConfig, folder: StudyFolder, refs: Sequence[RunRef]) -> bool:
@@ -310,6 +284,13 @@ def _judged_at(refs: Sequence[RunRef], verdicts: Sequence[Verdict]) -> tuple[int
     return (len({ref.seed for ref in refs}),)
 
 
+def _ways_of_normalising(folder: StudyFolder, records: Sequence[RunRecord]) -> set[object]:
+    """Return how pictures of generators were normalised to be measured, as far as records say it."""
+    paths = [folder.run(record.identity) / GENERATION_FILE for record in records]
+    found: set[object] = {GenerationRecord.load(path).statistics for path in paths if path.exists()}
+    return found - {None}
+
+
 def _notes(
     study: StudyConfig,
     workspace: Workspace,
@@ -341,6 +322,11 @@ def _notes(
             f"Other rules by which seeds were added before: {', '.join(f'{first}–{most}' for first, most in left)}; "
             f"now {auto.first}–{auto.most}. Each spreads the level of its tests over its own looks, and nothing "
             f"allows for those of two: tests and intervals err more often than 5 times in 100."
+        )
+    if study.task == "generation" and len(_ways_of_normalising(workspace.folder, records)) > 1:
+        notes.append(
+            "Pictures were normalised in several ways for the network over whose features they are measured, each "
+            "chosen on the training photographs of a run: the values of runs do not compare."
         )
     notes += [
         f"{row.candidate} has no score: {study.protocol.metric} does not exist on a test part that lacks pictures of a "

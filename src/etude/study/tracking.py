@@ -15,7 +15,7 @@ from pydantic import BeforeValidator
 
 from etude.core.errors import MissingPartError
 from etude.core.records import Config, fingerprint
-from etude.core.run_record import Epoch, RunRecord
+from etude.core.run_record import MODEL_FILE, Epoch, RunRecord
 from etude.core.search_record import SearchRecord, TrialRecord
 from etude.core.study_record import RunRef
 from etude.core.watch import Watcher
@@ -25,7 +25,7 @@ _OF_COST = (
     "seconds", "seconds_to_best", "images_per_s", "params", "macs", "memory_mb", "own_memory_mb", "latency_ms",
     "size_mb",
 )  # fmt: skip
-_FILES = ("run.json", "history.jsonl", "model.safetensors", "predictions.parquet")
+_FILES = ("run.json", "history.jsonl", MODEL_FILE, "predictions.parquet")
 _MOST_PARAMS, _MOST_METRICS, _LONGEST = 90, 900, 500  # of what MLflow takes at once
 
 

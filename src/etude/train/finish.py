@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from etude.core.errors import MistakeError, sentence
-from etude.core.run_record import Cost, RunRecord
+from etude.core.run_record import MODEL_FILE, Cost, RunRecord
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.data.prepared import take_rows
@@ -32,13 +32,12 @@ from etude.train.mask_examples import EXAMPLES_FOLDER, save_examples
 from etude.train.memory import device_memory_mb, forget_held_memory, larger_mb, own_memory_mb, reset_device_memory
 from etude.train.recording import make_record
 from etude.train.soup import average_weights
-from etude.train.state import Progress, load_tensors, save_tensors
+from etude.train.state import Progress, load_weights, save_tensors
 from etude.train.views import Views
 from etude.train.windows import Windows
 
 RECORD_FILE = "run.json"
 PREDICTIONS_FILE = "predictions.parquet"
-MODEL_FILE = "model.safetensors"
 HISTORY_FILE = "history.jsonl"
 MOST_OF_TRAINING = 10_000
 """Training pictures that are answered at the end, evenly spread: their mean is known to a point by so many. Of features
@@ -159,7 +158,7 @@ def open_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
     """Return the record of a finished run and its network, ready to answer.
 
     Raises:
-        MistakeError: if the record cannot be read.
+        MistakeError: if the record or the weights cannot be read.
     """
     if job.task == "generation":
         remedy = "Look at its samples in the run's folder."
@@ -183,7 +182,7 @@ def _read_finished(job: Job, folder: Path) -> tuple[RunRecord, Fitted]:
     record = RunRecord.load(folder / RECORD_FILE)
     train_set = job.parts("train")
     model = prepare_model(job, train_set)
-    model.load_state_dict(load_tensors(folder / MODEL_FILE)[0])
+    model.load_state_dict(load_weights(folder / MODEL_FILE))
     progress = Progress(
         epoch=record.epochs,
         best_epoch=record.best_epoch,

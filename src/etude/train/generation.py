@@ -17,13 +17,13 @@ import torch
 
 from etude.core.generation_record import GENERATION_FILE, GenerationRecord, NearestPair, NearPhotographs
 from etude.core.interval import Interval
-from etude.core.run_record import Cost, RunRecord
+from etude.core.run_record import MODEL_FILE, Cost, RunRecord
 from etude.core.seeds import derive
 from etude.core.watch import Watcher
 from etude.core.words import Part
 from etude.data.prepared import PreparedSet
 from etude.evaluate.cost import measure_latency
-from etude.evaluate.generated import GeneratedFeatures
+from etude.evaluate.generated import GeneratedFeatures, rounded_to_half
 from etude.evaluate.generation import measure_generated, measure_trivial
 from etude.evaluate.pictures import interval_of
 from etude.figures.samples import write_grid
@@ -50,7 +50,7 @@ from etude.train.samples import (
     write_film_of,
     write_samples,
 )
-from etude.train.state import load_tensors, save_tensors
+from etude.train.state import load_weights, save_tensors
 
 NEAREST_FILE: Final = "nearest.png"
 _SHOWN_PAIRS: Final = 12
@@ -90,7 +90,7 @@ def run_generation(job: Job, folder: Path, watch: Watcher) -> RunRecord:
     if fitted.note:
         watch.said(f"{job.label}: {fitted.note}")
     write_history(folder, fitted.progress)
-    save_tensors(folder / "model.safetensors", fitted.model.generator.state_dict())
+    save_tensors(folder / MODEL_FILE, fitted.model.generator.state_dict())
     made_by = f"{job.label} (run {job.identity})"
     write_samples(folder, FINAL_FILE, watched_samples(fitted.model, job.execution, job.seed), made_by)
     write_film_of(folder / SAMPLES_FOLDER / FILM_FILE, fitted.model, job.execution, job.seed, made_by)
@@ -134,16 +134,20 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     train_set = job.parts("train")
     photographs_THWC, ids_T = np.asarray(train_set.pictures_NHWC), job.item_ids(train_set.indices_N)
     features = features.fitted_to(photographs_THWC)
+
+    def embed(given_NHWC: Pixels) -> npt.NDArray[np.float32]:
+        return rounded_to_half(features.of(given_NHWC))  # measured as they are kept
+
     seed = derive(job.seed, "measured")
     pictures_MHWC, classes_M = generate_pictures(job, model, job.generation.pictures, seed)
     looked_at = some_of(len(photographs_THWC), derive(job.seed, "measured training"), MEASURED_TRAINING)
     some_THWC = photographs_THWC[looked_at]
-    generated_MD, training_TD = features.of(pictures_MHWC), features.of(some_THWC)
+    generated_MD, training_TD = embed(pictures_MHWC), embed(some_THWC)
     near_M, at_M = nearness(pictures_MHWC, photographs_THWC)
 
     def beside(real: PreparedSet, part: Part) -> tuple[GeneratedFeatures, npt.NDArray[np.int64]]:
         near_N, at_N = nearness(np.asarray(real.pictures_NHWC), photographs_THWC)
-        sets = FeatureSets(generated_MD, features.of(real.pictures_NHWC), training_TD, near_M, near_N)
+        sets = FeatureSets(generated_MD, embed(np.asarray(real.pictures_NHWC)), training_TD, near_M, near_N)
         return GeneratedFeatures(job.item_ids(real.indices_N), part, sets), at_N
 
     scores: dict[str, dict[str, float]] = {"train": {}, "validation": {}}
@@ -171,7 +175,7 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     trivial = measure_trivial(
         some_THWC,
         answers,
-        features.of,
+        embed,
         lambda given: nearness(given, photographs_THWC)[0],
         derive(job.seed, "noise"),
         job.groups,
@@ -190,6 +194,7 @@ def _measure(job: Job, model: Adversaries, folder: Path, features: PictureFeatur
     record = GenerationRecord(
         features=features.name,
         weights=features.weights,
+        statistics=None if features.file is None else features.statistics,
         n_generated=len(generated_MD),
         n_real=len(answers),
         n_training=len(photographs_THWC),
@@ -252,7 +257,7 @@ def open_generator(job: Job, folder: Path) -> Adversaries:
     """
     model = job.execution.place(job.build())
     assert isinstance(model, Adversaries)
-    model.generator.load_state_dict(load_tensors(folder / "model.safetensors")[0])
+    model.generator.load_state_dict(load_weights(folder / MODEL_FILE))
     return model.eval()
 
 
@@ -330,5 +335,5 @@ def _cost(job: Job, fitted: Generated, folder: Path) -> Cost:
         latency_ms=latency.median_ms,
         latency_q1_ms=latency.q1_ms,
         latency_q3_ms=latency.q3_ms,
-        size_mb=(folder / "model.safetensors").stat().st_size / 1e6,
+        size_mb=(folder / MODEL_FILE).stat().st_size / 1e6,
     )

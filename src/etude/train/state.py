@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from etude.core.errors import MistakeError
 from etude.core.files import writing
 from etude.core.run_record import Epoch
 from etude.train.averaging import WeightAverage
@@ -78,6 +79,20 @@ def load_tensors(path: Path) -> tuple[dict[str, torch.Tensor], str]:
     with safe_open(str(path), framework="pt") as opened:
         text = (opened.metadata() or {}).get("etude", "")
         return {name: opened.get_tensor(name) for name in opened.keys()}, text  # noqa: SIM118 - not a dict
+
+
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a finished run.
+
+    Raises:
+        MistakeError: if the file is not there, as in records that were packed without weights, or is damaged.
+    """
+    try:
+        return load_tensors(path)[0]
+    except (OSError, SafetensorError) as error:
+        why = "the weights of this run are not there" if not path.exists() else f"cannot be read as weights ({error})"
+        remedy = "Delete the run's folder, and the command of the study trains it again."
+        raise MistakeError(f"{path}: {why}. {remedy}") from error
 
 
 def save_state(

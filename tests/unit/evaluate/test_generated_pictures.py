@@ -6,11 +6,12 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
 from etude.core.words import Part
-from etude.evaluate.generated import GeneratedFeatures
+from etude.evaluate.generated import GeneratedFeatures, rounded_to_half
 from etude.evaluate.generation import measure_generated
 from etude.evaluate.leaderboard import leaderboard_rows
 from etude.evaluate.pictures import interval_of, interval_over_pictures, photographs_instead, ratio_over_pictures
@@ -264,3 +265,19 @@ def test_a_second_deal_of_the_same_photographs_tells_no_more_of_them(one, metric
     one_part = photographs_instead(dealt(one, {0: parts[0]}), metric)
     halted = photographs_instead(dealt(one, dict(enumerate([*parts, otherwise[0]]))), metric)
     assert single.high < halted.high < one_part.high, "a deal that has only begun tells less"
+
+
+@pytest.mark.parametrize(("scale", "kept"), [(1.0, "halffloat"), (1e6, "float")])
+def test_features_that_are_rounded_to_half_are_kept_so_and_score_the_same(tmp_path, scale, kept):
+    rng = np.random.default_rng(0)
+    given = [rounded_to_half((scale * photographs(count, rng)).astype(np.float32)) for count in (30, 20)]
+    made = answers(0, given[1], given[0])
+    made = replace(made, sets=replace(made.sets, training_TD=given[0][:10]))
+    made.write(tmp_path / "it.parquet")
+    assert str(pq.read_schema(tmp_path / "it.parquet").field("features").type.value_type) == kept
+    read = GeneratedFeatures.read(tmp_path / "it.parquet", Part.TEST)
+    for name in ("generated_MD", "real_ND", "training_TD"):
+        np.testing.assert_array_equal(getattr(read.sets, name), getattr(made.sets, name))
+    assert read.score("kid") == made.score("kid")
+    exact = photographs(30, np.random.default_rng(0)).astype(np.float32)
+    np.testing.assert_allclose(given[0] / scale, exact, rtol=2**-10, atol=1e-6)

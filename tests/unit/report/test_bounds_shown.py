@@ -21,8 +21,8 @@ ASKED = Bound(
     interval=Interval(low=0.0661, high=0.0803), outcome="met",
 )  # fmt: skip
 TOLD = {
-    "en": "The study file asks that resnet gains more than 5.0 points over cnn (accuracy). Met: +7.3 points [6.6, 8.0].",
-    "fr": "Le fichier d’étude demande que resnet gagne plus de 5,0 points par rapport à cnn (exactitude). "
+    "en": "The study file asks that resnet gains more than 5 points over cnn (accuracy). Met: +7.3 points [6.6, 8.0].",
+    "fr": "Le fichier d’étude demande que resnet gagne plus de 5 points par rapport à cnn (exactitude). "
     "Atteint : +7,3 points [6,6 ; 8,0].",
 }
 
@@ -41,6 +41,7 @@ def test_bounds_stand_in_every_format(study_folder, tmp_path, language):
             shape.text_frame.text for slide in deck.slides for shape in slide.shapes if shape.has_text_frame
         ),
     }
+    assert '<b class="name">resnet</b>' in render_note(study, words).split(TOLD[language].split("resnet")[0])[1][:40]
     for name, text in said.items():
         plain = re.sub(r"</?b[^>]*>|[*`]", "", text)
         assert TOLD[language] in " ".join(plain.split()), name

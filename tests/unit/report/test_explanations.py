@@ -7,7 +7,6 @@ import pytest
 
 from etude.core.interval import Interval
 from etude.core.study_record import StudyRecord
-from etude.explain import mask_mistakes, mistakes
 from etude.explain.records import (
     Attribution,
     ClassSeparation,
@@ -23,7 +22,6 @@ from etude.explain.records import (
     SightRecord,
     WhyRecord,
 )
-from etude.report.chapters import LEAST_OF_GROUP, MOST_GROUPS
 from etude.report.explanations import explain_final
 from etude.report.layer_words import tell_layers
 from etude.report.note import gather, write_note
@@ -36,13 +34,13 @@ from etude.report.words import Words
 PICTURE = PictureRef(item="test/1", truth="cat", answer="cat", probability=0.9)
 
 
-def write_layers(folder, candidate):
+def write_layers(folder, candidate, seed=0, side=""):
     record = StudyRecord.load(folder / "study.json")
-    ref = next(ref for ref in record.runs if ref.candidate == candidate)
+    ref = next(ref for ref in record.runs if (ref.candidate, ref.seed) == (candidate, seed))
     row = LayerRow(
         name="head", kind="head", type="Linear", input_shape=(48,), output_shape=(10,), params=10, trained=10, macs=10
     )
-    LayersRecord(network=candidate, size_px=(4, 4), rows=(row,), params=10, macs=10).save(
+    LayersRecord(network=candidate, size_px=(4, 4), rows=(row,), params=10, macs=10, side=side).save(
         folder / "runs" / ref.identity / "explain" / "layers.json"
     )
     return folder / "runs" / ref.identity / "explain"
@@ -186,8 +184,10 @@ def test_the_sample_that_separability_is_measured_on_is_said(tmp_path):
     record.save(tmp_path / "map.json")
     (chapter,) = gather_chapters(tmp_path, Words("en"))
     assert "This is measured on 400 of the 10,000 test pictures, evenly spread." in chapter.told
-    record.model_copy(update={"n_judged": 400, "n_test": 400}).save(tmp_path / "map.json")
-    assert "evenly spread" not in " ".join(gather_chapters(tmp_path, Words("en"))[0].told)
+    record.model_copy(update={"n_judged": 400, "n_test": 400, "n_alone": 4}).save(tmp_path / "map.json")
+    told = " ".join(gather_chapters(tmp_path, Words("en"))[0].told)
+    assert "evenly spread" not in told
+    assert "4 test pictures have no neighbour that is not of their group, and are left out of this." in told
 
 
 def test_random_weights_are_told_of_both_ways_where_their_interval_decides(tmp_path):
@@ -288,11 +288,6 @@ def test_it_is_said_which_groups_are_left_out(tmp_path):
     assert chapter.tables[-1][1].endswith("At most 50 groups are shown.")
 
 
-def test_the_groups_that_are_left_out_are_those_of_the_records():
-    kept = (mistakes.LEAST_OF_GROUP, mistakes.MOST_GROUPS)
-    assert kept == (mask_mistakes.LEAST_OF_GROUP, mask_mistakes.MOST_GROUPS) == (LEAST_OF_GROUP, MOST_GROUPS)
-
-
 @pytest.mark.parametrize(
     ("n_runs", "english", "french"),
     [
@@ -317,3 +312,40 @@ def test_with_folds_answers_are_those_of_the_networks_that_a_picture_was_held_ou
     assert french.startswith(
         "Les réponses de cnn aux images de l’ensemble des 5 plis, chaque image étant jugée par les 2"
     )
+
+
+def test_the_run_that_is_handed_over_is_told_before_others_of_its_candidate(study_folder):
+    write_layers(study_folder, "resnet", seed=0)
+    study = read_study(study_folder)
+    assert explain_final(study, Words("en")).source.ref.seed == 0
+    write_layers(study_folder, "resnet", seed=1)  # the better one on validation
+    assert explain_final(study, Words("en")).source.ref.seed == 1
+
+
+@pytest.mark.parametrize(
+    ("language", "given", "caption"),
+    [
+        ("en", "latent vector", "the order in which a latent vector goes through"),
+        ("fr", "vecteur latent", "l’ordre où un vecteur latent les traverse"),
+    ],
+)
+def test_a_generator_is_not_told_as_if_it_were_given_pictures(study_folder, language, given, caption):
+    write_layers(study_folder, "resnet", side="generator")
+    explained = explain_final(read_study(study_folder), Words(language))
+    assert f">{given}</text>" in explained.drawing.wide
+    assert "4 × 4" not in explained.drawing.wide.split("</text>")[0]
+    assert caption in explained.layers_caption
+
+
+@pytest.mark.parametrize(
+    ("share", "n_folds", "told"),
+    [
+        (1.0, 1, "There is no wrong answer."),
+        (0.9, 1, "The run that is explained makes no mistake."),
+        (0.9, 3, "The networks that were dealt together with the explained one make no mistake."),
+    ],
+)
+def test_where_no_mistake_is_shown_others_may_have_made_some(tmp_path, share, n_folds, told):
+    of_cats = GroupScore(name="cat", n=10, share=share, interval=Interval(low=0.5, high=1.0))
+    write_errors(tmp_path, confident=(), classes=(of_cats,), n_runs=2, n_folds=n_folds)
+    assert told in gather_chapters(tmp_path, Words("en"))[0].told

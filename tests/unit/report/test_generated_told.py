@@ -79,7 +79,7 @@ def test_noisy_copies_of_five_photographs_among_other_pictures_are_told_as_copie
     copies = noisy(REAL[np.arange(200) % 5])
     text = told(found_of(np.concatenate([copies, smooth(100, 7, 1.0)])))
     assert "Photographs that it never saw" not in text
-    assert "It copies some of its photographs: 67% of its pictures lie" in text
+    assert "It copies some of its photographs: 66.7% of its pictures lie" in text
     assert NOT_SHOWN not in text
 
 
@@ -137,7 +137,7 @@ def test_of_few_photographs_it_is_said_that_chance_cannot_tell():
 def test_what_lies_as_near_to_held_out_photographs_is_no_copy():
     plain = {"near_trained": 0.6, "near_trained_chance": Interval(low=0.4, high=0.8), "outright_trained": 0.4}
     assert "Photographs that it never saw" in told(record_of(**plain, outright_held_out=0.3))
-    assert "It copies some of its photographs: 39%" in told(record_of(**plain, outright_held_out=0.01))
+    assert "It copies some of its photographs: 39.0%" in told(record_of(**plain, outright_held_out=0.01))
 
 
 def test_several_runs_are_dealt_together_and_those_of_format_6_take_the_mean_of_their_ends():

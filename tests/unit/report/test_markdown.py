@@ -124,8 +124,7 @@ def test_each_candidate_that_the_study_names_is_said_to_be_what_it_is(study_fold
         f"`mlp`: {cnn}; its settings were searched, from those of `cnn`.",
         "`cnn-flip-shift`: like `cnn`; what is averaged: answers of 3 networks of other seeds.",
         "`resnet`: U-Net on an encoder of timm (`smp-unet`); encoder `resnet18`; pretrained weights (ImageNet); pictures "
-        "of 32 × 32 pixels; augmentation: `flip`, `shift`; 12 epochs; what is trained: the head alone, over features that are "
-        "computed once.",
+        "of 32 × 32 pixels; augmentation: `flip`, `shift`; 12 epochs; what is trained: the head alone.",
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 from etude.core.run_record import RunRecord
 from etude.report.note import gather, write_note
 from etude.report.reading import read_study
-from etude.report.transfer import has_transfer
+from etude.report.transfer import has_transfer, tell_way
 from etude.report.words import Words
 
 
@@ -40,3 +40,10 @@ def test_what_is_trained_and_what_it_gains_over_a_network_from_chance_is_told(st
     assert ways["cnn"] == words.say("all layers")
     assert {part.table.rows[place][0].text for place in part.table.marked} == {"resnet", "mlp"}
     assert 'id="transfer"' in write_note(study_folder, language, to=tmp_path / "n.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize("more", [{"augment": {"use": ["flip"]}}, {"data": {"generated": {"pictures": 5}}}])
+def test_features_of_pictures_that_change_are_not_said_to_be_computed_once(more):
+    head = {"finetune": {"name": "head"}}
+    assert tell_way(head, Words("en")) == "the head alone, over features that are computed once"
+    assert tell_way(head | more, Words("en")) == "the head alone"

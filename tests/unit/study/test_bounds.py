@@ -10,7 +10,7 @@ from etude import Study
 from etude.core.bound import Bound
 from etude.core.errors import StudyFileError
 from etude.core.interval import Interval
-from etude.core.study_record import LeaderboardRow, Ratio, StudyRecord, Verdict
+from etude.core.study_record import LeaderboardRow, Ratio, RunRef, StudyRecord, Verdict
 from etude.report.bounds import tell_bounds
 from etude.report.words import Words
 from etude.study import bounds
@@ -139,6 +139,82 @@ def test_a_bound_that_was_added_once_runs_were_finished_says_so(tmp_path: Path) 
     assert (kept.early, late.early, late.outcome) == (True, False, "missed")
     assert [bound.early for bound in run("{candidate: mlp, above: 0.01}, " + first)] == [False, True]
     assert list(tmp_path.rglob("run.json")) == runs, "no run depends on a bound"
+    (tmp_path / "colours" / "study.json").unlink()
+    (unknown,) = run(first)
+    assert not unknown.early, "nobody knows whether it was there before the runs"
+
+
+def test_runs_that_are_added_once_an_outcome_is_known_are_told(tmp_path: Path) -> None:
+    def run(seeds: int) -> Bound:
+        text = COLOURS.replace("BOUNDS", "{candidate: mlp, above: 0.0}").replace("{bounds", f"{{seeds: {seeds}, bounds")
+        Study.from_text(text).run(tmp_path)
+        (bound,) = StudyRecord.load(tmp_path / "colours" / "study.json").bounds
+        return bound
+
+    assert [run(1).judged_at, run(1).judged_at, run(2).judged_at] == [(1,), (1,), (1, 2)]
+    record = StudyRecord.load(tmp_path / "colours" / "study.json")
+    assert "It was judged with 1 run first, and runs were added since." in tell_bounds(record, Words("en"))[0]
+
+
+VARIED = """
+data: {source: shapes}
+baseline: cnn
+candidates: {cnn: {model: cnn}, mlp: {model: mlp}, resnet: {model: resnet}}
+ablations: [{of: mlp, vary: model.dropout, over: [0.2]}]
+protocol: {bounds: [BOUND]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        ("{candidate: resnet, gain_above: 0.1, over: mlp}", "resnet is not compared with mlp. It is compared with cnn"),
+        ("{candidate: cnn, gain_above: 0.1}", "cnn is not compared with cnn. It is the baseline"),
+        ("{candidate: mlp model.dropout=0.2, gain_above: 0}", "is not compared with cnn. It is compared with mlp"),
+    ],
+)
+def test_pairs_that_no_comparison_is_of_are_refused(bound: str, told: str) -> None:
+    with pytest.raises(StudyFileError) as caught:
+        parse_study(VARIED.replace("BOUND", bound))
+    (problem,) = caught.value.problems
+    assert told in problem
+
+
+def test_a_variant_is_bounded_beside_what_it_varies() -> None:
+    study = parse_study(VARIED.replace("BOUND", "{candidate: mlp model.dropout=0.2, gain_above: -0.02, over: mlp}"))
+    assert study.protocol.bounds[0].limit == -0.02
+
+
+def test_a_metric_without_a_value_is_not_judged_by_another_one() -> None:
+    asked = read("{candidate: fastgan, metric: near_copies, below: 0.5}")
+    row = LeaderboardRow(candidate="fastgan", n_runs=3, score=0.1, interval_pictures=Interval(low=0.05, high=0.2))
+    (found,) = bounds.judge_bounds(asked, "dcgan", None, {}, [row], [])
+    assert (found.value, found.outcome) == (None, "unknown")
+
+
+def told_of(bound: Bound, *statuses: str) -> str:
+    runs = tuple(
+        RunRef(candidate="cnn", seed=seed, identity=f"{seed}", status=status) for seed, status in enumerate(statuses)
+    )
+    (told,) = tell_bounds(StudyRecord.model_construct(bounds=(bound,), runs=runs), Words("en"))
+    return told.replace("\xa0", " ")
+
+
+def test_what_may_be_lost_at_most_is_told_as_that() -> None:
+    asked = Bound(
+        candidate="small", metric="accuracy", rule="gain above", limit=-0.025, over="cnn", value=0.001,
+        interval=Interval(low=-0.009, high=0.011), outcome="met",
+    )  # fmt: skip
+    assert told_of(asked, "finished").startswith(
+        "The study file asks that small loses less than 2.5 points to cnn (accuracy). Met: +0.1 points [−0.9, 1.1]."
+    )
+
+
+def test_a_value_without_an_interval_is_told_and_not_judged() -> None:
+    asked = Bound(candidate="it", metric="fid", rule="below", limit=60, value=41.25)
+    assert "lies below 60 (FID). It came to 41.250; without an interval it is not judged." in told_of(asked, "finished")
+    assert "There is nothing yet to judge it by." in told_of(asked, "finished", "running")
+    assert "There is nothing to judge it by." in told_of(asked.model_copy(update={"value": None}), "finished", "failed")
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -152,7 +228,7 @@ def test_reports_say_what_was_asked_and_what_came_of_it(language: str) -> None:
         candidate="fastgan", metric="near_copies", rule="like photographs", value=0.2, interval=few, outcome="missed",
         early=False,
     )  # fmt: skip
-    record = StudyRecord.model_construct(bounds=(asked, copies))
+    record = StudyRecord.model_construct(bounds=(asked, copies), runs=())
     told = [text.replace("\xa0", " ").replace("\u202f", " ") for text in tell_bounds(record, Words(language))]
     assert (
         told
@@ -161,14 +237,15 @@ def test_reports_say_what_was_asked_and_what_came_of_it(language: str) -> None:
                 "The study file asks for a ratio of fastgan to dcgan below 0.75 (KID). Met: 0.50 [0.40, 0.60]. "
                 "This was set before any run was finished.",
                 "The study file asks that fastgan shows no more copies than held-out photographs do (near copies). "
-                "Missed: 20.0%; photographs would show up to 10.0%. This was set when runs were finished already.",
+                "Missed: 20.0%; photographs would show up to 10.0%. By their number alone it is not told whether they were "
+                "copied: the measures say it. This was set when runs were finished already.",
             ],
             "fr": [
                 "Le fichier d’étude demande un rapport de fastgan à dcgan inférieur à 0,75 (KID). Atteint : 0,50 "
                 "[0,40 ; 0,60]. Cela a été fixé avant qu’aucun entraînement ne soit terminé.",
                 "Le fichier d’étude demande que fastgan ne montre pas plus de copies que des photographies tenues à "
                 "l’écart (quasi-copies). Manqué : 20,0 % ; des photographies en montreraient jusqu’à 10,0 %. "
-                "Cela a été fixé alors que des entraînements étaient déjà terminés.",
+                "Leur nombre seul ne dit pas s’il s’agit de copies : les mesures le disent. Cela a été fixé alors que des entraînements étaient déjà terminés.",
             ],
         }[language]
     )

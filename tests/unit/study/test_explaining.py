@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from etude.core.errors import MistakeError
+from etude.core.watch import Silent
 from etude.data.prepared import PreparedSet
-from etude.study.explaining import choose_run, explain_layers, find_handed_over
+from etude.study import explaining
+from etude.study.explaining import choose_run, explain_candidates, explain_layers, find_handed_over
 from etude.study.opened import Wishes, mixed
 
 
@@ -81,3 +84,19 @@ def test_what_is_explained_is_what_is_exported(monkeypatch):
     assert find_handed_over(folder, record).identity == "b1"
     scores["c2"] = 0.95
     assert find_handed_over(folder, record).identity == "c2"
+
+
+def test_where_no_candidate_has_a_score_that_is_said_and_all_can_still_be_explained(monkeypatch):
+    record = study_of("a0", "b1")
+    record.metric, record.higher_is_better, record.config = "roc_auc", True, {"candidates": {}}
+    record.leaderboard = (SimpleNamespace(candidate="cnn", score=None, validation_score=None),)
+    folder = SimpleNamespace(load_run=lambda _name: None, load_study=lambda: record)
+    with pytest.raises(MistakeError, match="no candidate has a score, so none is handed over"):
+        find_handed_over(folder, record)
+    seen = []
+    monkeypatch.setattr(explaining, "explain_run", lambda _folder, identity, *_given, **_options: seen.append(identity))
+    explain_candidates(folder, Path(), Silent())
+    assert seen == ["a0"]
+    record.runs = ()
+    with pytest.raises(MistakeError, match="no run is finished"):
+        explain_candidates(folder, Path(), Silent())

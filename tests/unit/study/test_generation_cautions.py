@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from etude.core.watch import Silent
 from etude.data.source import open_source
 from etude.study.cautions import cautions
 from etude.study.folder import StudyFolder
-from etude.study.guard import check_scores
+from etude.study.guard import check_scores, guard
 from etude.study.parse import parse_study
 from etude.study.resolve import resolve_candidate
 from etude.study.workspace import Workspace
@@ -108,6 +109,25 @@ def test_a_generator_of_too_few_photographs_is_refused_before_anything_is_traine
     )
     with pytest.raises(DataError, match=r"the training part of fold 0 must be .* a generator of few learns\. Got 2"):
         checked(tmp_path, cut)
+
+
+def test_photographs_that_leak_are_none_to_learn_from(tmp_path):
+    photographs(tmp_path / "photos", {"fox": 24})
+    workspace = Workspace(
+        parse_study(GENERATION.format(kind="kfold, folds: 2, validation: 0", more="")),
+        tmp_path, StudyFolder.of(tmp_path / "results"), "cpu", Silent(),
+    )  # fmt: skip
+    check_scores(workspace)
+    names = [f"fox/{number:02}.png" for number in range(24)]
+    for twin in range(0, 24, 3):  # each third one is another's double, held out or not
+        shutil.copy(tmp_path / "photos" / names[twin], tmp_path / "photos" / names[twin + 1])
+    workspace = Workspace(
+        parse_study(GENERATION.format(kind="kfold, folds: 2, validation: 0", more="").replace("split:", "on_leak: drop, split:")),
+        tmp_path, StudyFolder.of(tmp_path / "results"), "cpu", Silent(),
+    )  # fmt: skip
+    check_scores(workspace)
+    with pytest.raises(DataError, match=r"the training part of fold \d must be of 10 photographs or more"):
+        guard(workspace)
 
 
 def test_the_generator_of_a_class_with_few_photographs_is_refused_too(tmp_path):
