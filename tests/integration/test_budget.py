@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import ClassVar
 
@@ -152,6 +153,28 @@ def test_generators_of_all_rungs_and_folds_stop_within_the_same_budget(
         assert (run.steps, run.stopped) == (steps[run.candidate], "complete")
         step_s = clock.STEP_S[run.candidate]
         assert 12 - step_s - clock.LOOK_S < run.cost.seconds <= 12 + 1e-6
+
+
+def test_a_candidate_as_fast_as_the_one_it_extends_trains_as_many_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from etude.study import timing
+    from etude.study.resolve import resolve_candidates
+    from etude.study.workspace import Workspace
+    from etude.train.measure import TrainingTime
+
+    step_s = {"plain": 0.002, "alike": 0.00205, "slower": 0.0025, "other": 0.00205}
+    more = """
+  alike: {extends: plain, augment: [flip]}
+  slower: {extends: plain, augment: [shift]}
+  other: {model: {name: mlp, widths: [9]}}
+"""
+    study = parse_study(re.sub(r"\nablations: .*\n", more, TIMED))
+    monkeypatch.setattr(timing.Timings, "measured", lambda _, of: TrainingTime(1.0, 10, step_s[of.name], 0.0, 0.0, 10))
+    workspace = Workspace(study, tmp_path, StudyFolder(tmp_path, "timed"), "cpu", Silent())
+    resolved = timing.resolve_budgets(resolve_candidates(study), workspace, [])
+    steps = {name: candidate.train.steps for name, candidate in resolved.items()}
+    assert steps == {"plain": 100, "alike": 100, "slower": 80, "other": 97, "fixed": 13}
 
 
 def test_variants_as_fast_as_what_they_vary_train_as_many_steps(tmp_path: Path) -> None:

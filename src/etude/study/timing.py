@@ -88,16 +88,17 @@ def resolve_budgets(
     """Turn each candidate's budget in time into the number of steps that it was found to be.
 
     The number is found once and kept in the study's folder: a later call, on another machine or a busier one, trains as
-    long. A variant of an ablation whose steps take as long as those of the candidate that it varies, but for the noise
-    of the machine, trains as many.
+    long. A variant of an ablation, and a candidate that extends another one, trains as many steps as the one that it
+    was made of where they take as long, but for the noise of the machine.
 
     Raises:
         EtudeError: if a network or the pictures cannot be had.
     """
     varied = {name: group.varied for group in groups for name in (group.of, *group.candidates) if name != group.varied}
+    made_of = {name: own.extends for name, own in workspace.study.candidates.items() if own.extends is not None}
     resolved: dict[str, Candidate] = {}
     for name, candidate in candidates.items():
-        of = resolved.get(varied.get(name, ""))
+        of = resolved.get((made_of | varied).get(name, ""))
         folds = tuple(resolve_budget(each, workspace) for each in candidate.by_fold)
         resolved[name] = replace(resolve_budget(candidate, workspace, of), by_fold=folds)
     return resolved
