@@ -24,12 +24,14 @@ floors:
     {{run}} lint-imports
 
 # All tests
+[positional-arguments]
 test *args:
-    {{run}} pytest {{args}}
+    {{run}} pytest "$@"
 
 # The tests that take a second or less each
+[positional-arguments]
 quick *args:
-    {{run}} pytest -m "not slow and not browser" {{args}}
+    {{run}} pytest -m "not slow and not browser" "$@"
 
 # Messages of reports: add those of FILE to the catalogues, drop what the code has no longer, print what is still missing
 messages *file:

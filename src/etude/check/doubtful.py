@@ -20,6 +20,7 @@ from etude.check.quality import MOST_FILES
 from etude.check.records import Finding
 from etude.core.counting import how_many
 from etude.core.errors import DataError, MissingPartError, sentence
+from etude.core.extras import install
 from etude.data.prepared import prepare_items
 from etude.data.source import Source
 from etude.models.embedding import Embedder
@@ -128,8 +129,7 @@ def answer_linearly(
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
     except ImportError as error:
-        remedy = "Install it with: pip install etude[train]"
-        raise MissingPartError(f"etude data check: --labels needs scikit-learn. {remedy}") from error
+        raise MissingPartError(f"etude data check: --labels needs scikit-learn. {install('train')}") from error
     counts = np.bincount(labels_N, minlength=n_classes)
     if counts.min() < _LEAST_OF_CLASS:
         rule = f"at least {_LEAST_OF_CLASS} pictures of each class"

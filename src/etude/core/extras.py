@@ -23,8 +23,13 @@ def require(owner: str, extra: str, modules: Iterable[str]) -> None:
     """
     missing = [name for name in modules if find_spec(name) is None]
     if missing:
-        raise MissingPartError(
-            f"{owner}: needs {', '.join(missing)}, which {'is' if len(missing) == 1 else 'are'} not installed. "
-            f"Install the extra: `pip install '.[{extra}]'` or `uv sync --all-extras` in a clone of Étude, or "
-            f"`pip install 'etude[{extra}]'`."
-        )
+        are = "is" if len(missing) == 1 else "are"
+        raise MissingPartError(f"{owner}: needs {', '.join(missing)}, which {are} not installed. {install(extra)}")
+
+
+def install(extra: str) -> str:
+    """Say how an extra of Étude is installed."""
+    return (
+        f"Install the extra: `pip install '.[{extra}]'` or `uv sync --all-extras` in a clone of Étude, or "
+        f"`pip install 'etude[{extra}]'` from an index that has it."
+    )

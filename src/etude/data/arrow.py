@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from etude.core.errors import MissingPartError
+from etude.core.extras import install
 
 
 def arrow() -> tuple[Any, Any]:
@@ -17,7 +18,6 @@ def arrow() -> tuple[Any, Any]:
         import pyarrow
         import pyarrow.parquet
     except ImportError as error:
-        raise MissingPartError(
-            "data: pyarrow must be installed to read and write Parquet files. Run: pip install 'etude[train]'."
-        ) from error
+        told = "data: pyarrow must be installed to read and write Parquet files."
+        raise MissingPartError(f"{told} {install('train')}") from error
     return pyarrow, pyarrow.parquet

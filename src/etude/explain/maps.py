@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from etude.core.errors import MissingPartError
+from etude.core.extras import install
 from etude.explain.records import ClassSeparation
 from etude.metrics.statistics import dependence_of, wilson
 
@@ -113,7 +114,7 @@ def _need() -> None:
     from importlib.util import find_spec
 
     if find_spec("openTSNE") is None:
-        raise MissingPartError("explain: maps need openTSNE. Install it with `pip install 'etude[explain]'`.")
+        raise MissingPartError(f"explain: maps need openTSNE. {install('explain')}")
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,8 @@ class LayersRecord(Record):
     """Which of two networks that are trained against each other it is; empty of one that answers to pictures."""
     member: Member | None = None
     """Which network of a run in which several answer together; none where it is the run's one."""
+    of_training: bool = False
+    """Whether its falls and activations are of training pictures, as the study has no validation part."""
     params: int
     """Parameters of the network; the sum of the rows'."""
     macs: int

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from etude.core.errors import MissingPartError, ModelError, sentence
+from etude.core.extras import install
 from etude.core.seeds import derive
 from etude.explain.channels import as_maps
 from etude.explain.questions import Question
@@ -109,9 +110,7 @@ def raw_integrated_gradients(model: nn.Module, image_1CHW: Tensor, asked: Questi
     from importlib.util import find_spec
 
     if find_spec("captum") is None:
-        raise MissingPartError(
-            "explain: integrated gradients need Captum. Install it with `pip install 'etude[explain]'`."
-        )
+        raise MissingPartError(f"explain: integrated gradients need Captum. {install('explain')}")
     from captum.attr import IntegratedGradients
 
     with frozen(model), torch.enable_grad():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError
+from etude.core.extras import install
 from etude.figures.theme import Look, to_pixels, to_png
 from etude.report.drawings import Drawing
 from etude.report.legends import line_of
@@ -52,7 +53,7 @@ class Deck:
         try:
             import pptx
         except ImportError:
-            raise MissingPartError("report: slides need python-pptx: `pip install 'etude[report]'`.") from None
+            raise MissingPartError(f"report: slides need python-pptx. {install('report')}") from None
         from pptx.util import Inches
 
         self.words = words

@@ -382,13 +382,20 @@ def _tell_falls(record: LayersRecord, words: Words) -> list[str]:
     )
     if not shuffled or record.score is None:
         return []
+    values = {"score": metric.score(record.score), "metric": metric.name}
     said = [
         words.say_count(
+            "On {n} training picture, as there is no validation part, the score is {score} ({metric}).",
+            "On {n} training pictures, as there is no validation part, the score is {score} ({metric}).",
+            record.n_pictures,
+            **values,
+        )
+        if record.of_training
+        else words.say_count(
             "On {n} picture drawn from validation the score is {score} ({metric}).",
             "On {n} pictures drawn from validation the score is {score} ({metric}).",
             record.n_pictures,
-            score=metric.score(record.score),
-            metric=metric.name,
+            **values,
         ),
     ]
     if record.n_shuffles > 1:

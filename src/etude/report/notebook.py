@@ -14,6 +14,7 @@ from typing import Any
 
 import etude
 from etude.core.errors import EtudeError, MissingPartError
+from etude.core.extras import install
 from etude.core.files import write_text
 from etude.core.judgement_record import JUDGEMENT_FILE
 from etude.data.source import SOURCES
@@ -66,7 +67,7 @@ def write_notebook(study_folder: Path, language: str, *, to: Path | None = None,
         import nbclient  # noqa: F401 - asked for here, so that it is missed before anything is gathered
         import nbformat
     except ImportError:
-        raise MissingPartError("report: a notebook needs Jupyter's parts: `pip install 'etude[report]'`.") from None
+        raise MissingPartError(f"report: a notebook needs Jupyter's parts. {install('report')}") from None
     path = to or study_folder / "report" / f"notebook.{language}.ipynb"
     study, words = read_results(study_folder, language)
     parcel = gather_records(study, words)

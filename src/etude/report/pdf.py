@@ -12,6 +12,7 @@ from pathlib import Path
 from jinja2 import Environment
 
 from etude.core.errors import EtudeError, MissingPartError
+from etude.core.extras import install
 from etude.core.files import writing
 from etude.figures.theme import WIDE_IN, assign_looks, to_pixels, to_svg
 from etude.report.drawings import Drawing
@@ -82,7 +83,7 @@ def compile_typst(page: Path, to: Path) -> None:
     try:
         import typst
     except ImportError:
-        raise MissingPartError("report: a PDF needs Typst. Install it with `pip install 'etude[report]'`.") from None
+        raise MissingPartError(f"report: a PDF needs Typst. {install('report')}") from None
     import matplotlib
 
     fonts = str(Path(matplotlib.get_data_path()) / "fonts" / "ttf")  # those that the figures are set in

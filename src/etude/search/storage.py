@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from etude.core.errors import MissingPartError, MistakeError
+from etude.core.extras import install
 from etude.core.seeds import derive
 from etude.search.config import PrunerConfig
 from etude.search.space import Parameter, Point, Space, label, settings_of
@@ -177,7 +178,7 @@ def _import_optuna() -> Any:  # noqa: ANN401 - a module
     try:
         import optuna
     except ImportError:
-        raise MissingPartError("search: needs optuna. Install it with `pip install 'etude[train]'`.") from None
+        raise MissingPartError(f"search: needs optuna. {install('train')}") from None
     return optuna
 
 

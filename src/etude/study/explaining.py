@@ -232,7 +232,7 @@ def explain_layers(opened: OpenedRun, target: Path, wishes: Wishes) -> str | Non
     )
     if not record.rows:
         return f"{opened.network_name} has no layer."
-    record.save(path)
+    record.model_copy(update={"of_training": not len(opened.part("validation"))}).save(path)
     return None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from etude.core.counting import how_many
-from etude.core.errors import EtudeError, StudyFileError
+from etude.core.errors import EtudeError, MistakeError, StudyFileError
 from etude.core.registry import nearest
 from etude.study.ablations import expand_ablations, put_together
 from etude.study.bounds import check_bounds
@@ -103,6 +103,9 @@ def _apply_sets(tree: dict[str, Any], sets: Iterable[str], lines: dict[FieldPath
             continue
         try:
             set_field(tree, key.strip(), parse_value(value))
+        except MistakeError as error:
+            problems.append(f"--set {given}: {error}")
+            continue
         except Exception:
             problems.append(f"--set {given}: the value is not YAML.")
             continue

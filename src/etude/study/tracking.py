@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Protocol
 from pydantic import BeforeValidator
 
 from etude.core.errors import MissingPartError
+from etude.core.extras import install
 from etude.core.records import Config, fingerprint
 from etude.core.run_record import MODEL_FILE, Epoch, RunRecord
 from etude.core.search_record import SearchRecord, TrialRecord
@@ -93,7 +94,7 @@ def make_mirror(config: TrackConfig | None, study: str, watch: Watcher) -> Mirro
     from importlib.util import find_spec
 
     if find_spec("mlflow") is None:
-        raise MissingPartError("track: mlflow is not installed. Install it with `pip install 'etude[track]'`.")
+        raise MissingPartError(f"track: mlflow is not installed. {install('track')}")
     return MlflowMirror(config, study, watch)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from etude.core.errors import StudyFileError
+from etude.core.errors import MistakeError, StudyFileError
 
 Path = tuple[str | int, ...]
 
@@ -96,13 +96,22 @@ def parse_value(text: str) -> Any:  # noqa: ANN401 - any YAML value
 
 
 def set_field(tree: dict[str, Any], dotted: str, value: Any) -> None:  # noqa: ANN401 - any YAML value
-    """Set `tree[a][b][c]` for the key 'a.b.c'; what stands there as a single name becomes `{name: …}`."""
+    """Set `tree[a][b][c]` for the key 'a.b.c'; what stands there in short is written out: `{name: …}`, `{use: […]}`.
+
+    Raises:
+        MistakeError: if the key leads into a list: which of its entries is meant cannot be said.
+    """
     *parents, last = dotted.split(".")
     node = tree
-    for word in parents:
+    for depth, word in enumerate(parents):
         child = node.get(word)
-        if isinstance(child, str):
+        if word == "augment" and isinstance(child, str | list):
+            child = {"use": child if isinstance(child, list) else [name for name in [child] if name != "none"]}
+        elif isinstance(child, str):
             child = {"name": child}
+        elif isinstance(child, list):
+            where = ".".join(parents[: depth + 1])
+            raise MistakeError(f"{where} is a list. Give it whole, as {where}=[…].")
         node[word] = dict(child) if isinstance(child, dict) else {}
         node = node[word]
     node[last] = value

@@ -11,6 +11,7 @@ import pytest
 from etude.core.errors import MistakeError
 from etude.core.watch import Silent
 from etude.data.prepared import PreparedSet
+from etude.explain.records import LayerRow, LayersRecord
 from etude.study import explaining
 from etude.study.explaining import choose_run, explain_candidates, explain_layers, find_handed_over
 from etude.study.opened import Wishes, mixed
@@ -33,16 +34,22 @@ def test_the_first_pictures_of_a_set_that_is_sorted_by_class_are_of_all_classes(
     assert np.array_equal(mixed(sorted_by_class(30, 20), 64), mixed(sorted_by_class(30, 20), 64))
 
 
-def test_layers_are_measured_on_pictures_of_all_classes(monkeypatch, tmp_path):
+ROW = LayerRow(
+    name="head", kind="head", type="Linear", input_shape=(1,), output_shape=(1,), params=1, trained=1, macs=1
+)
+
+
+@pytest.mark.parametrize("has_validation", [True, False])
+def test_layers_are_measured_on_pictures_of_all_classes(monkeypatch, tmp_path, has_validation):
     prepared, seen = sorted_by_class(*[200] * 6), []
 
     def describe(_network, images, **options):
         seen.append((images, options))
-        return SimpleNamespace(rows=("head",), save=lambda _path: None)
+        return LayersRecord(network="net", size_px=(4, 4), rows=(ROW,), params=1, macs=1)
 
     monkeypatch.setattr("etude.explain.layers.describe_layers", describe)
     opened = SimpleNamespace(
-        part=lambda *_names: prepared,
+        part=lambda *names: prepared if has_validation or len(names) > 1 else sorted_by_class(),
         images=lambda held, chosen: held.pictures_NHWC[chosen][:, 0, 0, 0],
         network=None,
         network_name="net",
@@ -54,6 +61,7 @@ def test_layers_are_measured_on_pictures_of_all_classes(monkeypatch, tmp_path):
     explain_layers(opened, tmp_path, Wishes())
     ((classes_N, _),) = seen
     assert np.bincount(classes_N[:64], minlength=6).min() >= 9
+    assert LayersRecord.load(tmp_path / "layers.json").of_training is not has_validation
 
 
 def study_of(*identities: str) -> SimpleNamespace:

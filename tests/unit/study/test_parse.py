@@ -114,6 +114,19 @@ def test_set_overrides_any_field() -> None:
     assert study.protocol.seed_list == (3, 5)
 
 
+def test_set_reaches_into_what_is_written_in_short_and_not_into_lists() -> None:
+    text = (
+        "data: {source: digits}\ncandidates: {a: {model: cnn, augment: [flip, shift]}, b: {model: cnn, augment: none}}"
+    )
+    study = parse_study(text, sets=["candidates.a.augment.strength=1.5", "candidates.b.augment.copies=2"])
+    a, b = resolve_candidate(study, "a").augment, resolve_candidate(study, "b").augment
+    assert (a.use, a.strength) == (("flip", "shift"), 1.5), "the augmentations were lost"
+    assert (b.use, b.copies) == ((), 2)
+    more = text + "\nablations: [{of: a, vary: train.epochs, over: [3]}]"
+    (told,) = problems(more, sets=["ablations.0.over=[4]"])
+    assert told == "--set ablations.0.over=[4]: ablations is a list. Give it whole, as ablations=[…]."
+
+
 def test_not_yaml_says_the_line() -> None:
     with pytest.raises(StudyFileError, match=r"f.yaml, line 2: is not YAML"):
         parse_study("train: {epochs: 1}\n  x: [", name="f.yaml")

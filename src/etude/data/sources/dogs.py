@@ -14,6 +14,7 @@ import numpy as np
 
 from etude.core.counting import how_many
 from etude.core.errors import DataError, MissingPartError, sentence
+from etude.core.extras import install
 from etude.core.words import Part
 from etude.data.fingerprint import content_fingerprint
 from etude.data.items import Items
@@ -93,9 +94,8 @@ def _read_list(path: Path) -> list[str]:
     try:
         from scipy.io import loadmat
     except ImportError as error:
-        raise MissingPartError(
-            "data: scipy must be installed to read the official lists. Run: pip install 'etude[train]'."
-        ) from error
+        told = "data: scipy must be installed to read the official lists."
+        raise MissingPartError(f"{told} {install('train')}") from error
     try:
         rows = loadmat(path, variable_names=["file_list"])["file_list"]
         return [str(np.ravel(row)[0]) for row in np.ravel(rows)]
