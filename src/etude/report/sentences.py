@@ -232,22 +232,29 @@ class Teller:
             if group.all_of:
                 yield from self._tell_left_out(verdicts, group)
             elif better := by_word["better"]:
-                yield self.words.say(
+                told = self.words.say(
                     "Of {field} varied in {baseline}, shown to gain: {names}.",
                     field=group.vary, baseline=self.name(group.of), names=self._name_gains(better),
                 )  # fmt: skip
-                if worse := by_word["worse"][::-1]:
-                    yield self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
+                yield self._with_worse(told, by_word["worse"][::-1])
             else:
                 without_gain.setdefault(group.of, []).append((group.vary, by_word["worse"]))
         for baseline, found in without_gain.items():
             fields = [field for field, _ in found]
             many = mark("Of {field}, each varied in {baseline}, nothing was shown to gain.")
             one = mark("Of {field} varied in {baseline}, nothing was shown to gain.")
-            told = self.words.listing(fields)
-            yield self.words.say(many if len(fields) > 1 else one, field=told, baseline=self.name(baseline))
-            if worse := sorted((verdict for _, lost in found for verdict in lost), key=lambda verdict: verdict.gain):
-                yield self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
+            told = self.words.say(
+                many if len(fields) > 1 else one, field=self.words.listing(fields), baseline=self.name(baseline)
+            )
+            lost = sorted((verdict for _, worse in found for verdict in worse), key=lambda verdict: verdict.gain)
+            yield self._with_worse(told, lost)
+
+    def _with_worse(self, told: str, worse: list[Verdict]) -> str:
+        """Add to what was said of an ablation which of its variants were shown to be worse; nothing where none was."""
+        if not worse:
+            return told
+        lost = self.words.say("Shown to be worse: {names}.", names=self._name_gains(worse))
+        return type(told)(" ").join((told, lost))
 
     def _tell_left_out(self, verdicts: Iterable[Verdict], group: AblationGroup) -> Iterator[str]:
         """Write which augmentations are missed where they alone are left out, and which are better left out."""
