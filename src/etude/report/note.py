@@ -19,6 +19,7 @@ from etude.evaluate.final import final_candidate
 from etude.figures.confusion import list_confusions
 from etude.report.ablations import gather_ablations, tell_ablation_correction
 from etude.report.again import portable
+from etude.report.answer import AnswerTeller
 from etude.report.bounds import tell_bounds
 from etude.report.candidates import list_candidates
 from etude.report.captions import (
@@ -45,7 +46,6 @@ from etude.report.reading import StudyResults, read_results
 from etude.report.recorded import tell_device, tell_recorded
 from etude.report.robustness import gather_robustness
 from etude.report.searches import gather_searches
-from etude.report.sentences import Teller
 from etude.report.settings import Change, list_changes, read_settings
 from etude.report.splits import list_folds, tell_split
 from etude.report.tables import (
@@ -137,7 +137,7 @@ def gather(study: StudyResults, words: Words, name: Callable[[str], str] = BOLD)
     record = study.record
     metric = MetricWords(words, record.metric, [row.interval_runs for row in record.leaderboard])
     artist = Artist(study, words, metric)
-    teller = Teller(words, metric, name=name)
+    teller = AnswerTeller(words, metric, name=name)
     settings = read_settings(study)
     reference = record.baseline if record.baseline in settings else next(iter(settings), None)
     split = record.config.get("data", {}).get("split")

@@ -6,6 +6,7 @@ import pytest
 
 from etude.core.interval import Interval
 from etude.core.study_record import Resampling, StudyRecord, Verdict
+from etude.report.answer import AnswerTeller
 from etude.report.limits import (
     list_board_notes,
     list_limits,
@@ -146,9 +147,9 @@ class TestCorrection:
 
     def test_the_answer_warns_of_intervals_that_are_not_corrected(self, record):
         missed = record.model_copy(update={"verdicts": (verdict(candidate="cnn-noise", baseline="cnn"),)})
-        answer = " ".join(Teller(EN, MetricWords(EN, "accuracy")).tell_answer(missed))
+        answer = " ".join(AnswerTeller(EN, MetricWords(EN, "accuracy")).tell_answer(missed))
         assert "Their intervals are not corrected" in answer
-        usual = " ".join(Teller(EN, MetricWords(EN, "accuracy")).tell_answer(record))
+        usual = " ".join(AnswerTeller(EN, MetricWords(EN, "accuracy")).tell_answer(record))
         assert "not corrected" not in usual
 
 

@@ -11,6 +11,7 @@ from etude.core.interval import Interval
 from etude.core.run_record import RunRecord
 from etude.core.study_record import AblationGroup, StudyRecord, Verdict
 from etude.report import tables
+from etude.report.answer import AnswerTeller
 from etude.report.drawings import Artist
 from etude.report.note import render_note, write_note
 from etude.report.reading import read_history, read_study
@@ -68,7 +69,7 @@ def read(folder, language="en"):
 def answer(folder, language="en"):
     record = StudyRecord.load(folder / "study.json")
     words = Words(language)
-    return " ".join(Teller(words, MetricWords(words, record.metric)).tell_answer(record)).replace("\xa0", " ")
+    return " ".join(AnswerTeller(words, MetricWords(words, record.metric)).tell_answer(record)).replace("\xa0", " ")
 
 
 @pytest.mark.parametrize("language", ["en", "fr"])
@@ -227,6 +228,8 @@ def test_fields_of_which_nothing_gains_are_told_together_with_what_loses(study_f
     told = "Of model.dropout and train.batch, each varied in cnn, nothing was shown to gain. Shown to be worse: "
     assert told + "train.batch=1 (−21.2 points" in answer(study_folder)
     assert "Quand model.dropout et train.batch varient tour à tour dans cnn" in answer(study_folder, "fr")
+    points = read(study_folder).split('<section id="answer"')[1].split("</section>")[0].split("<li>")
+    assert any(one.startswith("Of model.dropout") and "Shown to be worse: " in one.split("</li>")[0] for one in points)
     mutate(study_folder, verdicts=(*record.verdicts, own[0]), ablations=(groups[0],))
     assert "Of model.dropout varied in cnn, nothing was shown to gain." in answer(study_folder)
 
