@@ -229,11 +229,13 @@ def test_the_page_of_a_repository_shows_them_in_files_that_say_what_they_are(
     ratio = record.verdicts[0].ratio
     assert f"{ratio.value:.2f}".replace(".", "." if language == "en" else ",") in part
     pictures = [path for path in figures if path.suffix == ".png"]
-    assert [path.name for path in pictures] == ["samples-0.png", "samples-1.png", "nearest.png"]
+    assert [path.name for path in pictures] == [
+        "samples-0.png", "samples-1.png", "nearest-0.png", "nearest-1.png",
+    ]  # fmt: skip
     assert all(f"({path.name})" in part for path in pictures)
     told_inside = [Image.open(path).text["Description"] for path in pictures]
     assert all(inside.startswith("Generated picture, no photograph.") for inside in told_inside[:2])
-    assert told_inside[2].startswith("Generated pictures beside photographs.")
+    assert all(inside.startswith("Generated pictures beside photographs.") for inside in told_inside[2:])
     for name in (
         ("disc", "square") if language == "en" else ("disque", "carré")
     ):  # the classes that the conditional one was asked for
@@ -357,7 +359,9 @@ def test_the_notebook_holds_samples_and_shows_them(finished: Path, monkeypatch: 
     shown: list[object] = []
     monkeypatch.setattr("IPython.display.display", shown.append)
     Book(finished, "en").generated()
-    assert [type(entry).__name__ for entry in shown].count("Image") == 2
+    assert [type(entry).__name__ for entry in shown].count("Image") == 3, (
+        "samples, and what lies nearest, of each of two"
+    )
     text = " ".join(str(getattr(entry, "data", "")) for entry in shown)
     assert "the training pictures themselves" in text
     assert "a distance from photographs" in text

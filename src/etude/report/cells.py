@@ -203,14 +203,13 @@ class Book:
                 "Each class that a conditional generator was asked for, against held-out photographs of that class, mean of the runs; in brackets means of the ends of their 95% intervals."  # noqa: E501
             )
             self._table(told.classes, caption)
-        self._draw(
-            told.nearest,
-            say(
+        for candidate, drawing in told.nearest:
+            caption = say(
                 "Whether it copies: the generated pictures of {candidate} that lie nearest to a training picture, "
                 "above that picture.",
-                candidate=told.candidate,
-            ),
-        )
+                candidate=candidate,
+            )
+            self._draw(drawing, caption)
 
     def judged(self) -> None:
         """Show what a detector calls generated pictures; nothing where none was asked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -48,8 +48,8 @@ class GeneratedPictures:
     """Held-out photographs of a run; of folds of several sizes the fewest and the most."""
     samples: Drawing
     """The first run of each candidate."""
-    nearest: Drawing
-    """The generated pictures nearest to a training picture, of the best candidate's first run."""
+    nearest: tuple[tuple[str, Drawing], ...]
+    """The generated pictures nearest to a training picture, of the first run of each candidate, the best first."""
     film: str
     """The best candidate's film from sample to sample, of its first run, as a data URI of a GIF, smaller than its file
     where that is large; empty without one."""
@@ -86,7 +86,6 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
     best = found[0]
     first = {one.candidate: study.folder / "runs" / study.runs_of(one.candidate)[0].identity for one in found}
     sheets = [(name, folder / "samples" / "final.png") for name, folder in first.items()]
-    nearest = first[best.candidate] / "samples" / "nearest.png"
     names = list(dict.fromkeys((study.record.metric, *(name for row in rows for name in row.also))))
     return GeneratedPictures(
         candidate=best.candidate,
@@ -94,25 +93,15 @@ def gather_generated(study: StudyResults, words: Words, artist: Artist) -> Gener
         n_generated=best.records[0].n_generated,
         n_real=_tell_range([record.n_real for record in best.records], words),
         samples=_draw("samples", words.say("Samples of each candidate, not chosen"), sheets, artist),
-        nearest=_draw(
+        nearest=_draw_each(
             "nearest",
-            words.say("Generated pictures above the training picture that is nearest"),
-            [(best.candidate, nearest)],
+            [(name, folder / "samples" / "nearest.png") for name, folder in first.items()],
+            lambda _: words.say("Generated pictures above the training picture that is nearest"),
             artist,
         ),
         film=_embed_film(first[best.candidate] / "samples" / "interpolation.gif"),
-        sheets=tuple(
-            (
-                name,
-                _draw(
-                    f"samples-{place}",
-                    words.say("Samples of {candidate}, not chosen", candidate=name),
-                    [(name, path)],
-                    artist,
-                ),
-            )
-            for place, (name, path) in enumerate(sheets)
-            if path.is_file()
+        sheets=_draw_each(
+            "samples", sheets, lambda name: words.say("Samples of {candidate}, not chosen", candidate=name), artist
         ),
         plain=(*tell_trivial(best, words), *(" ".join(tell_plainly(one, words)) for one in found)),
         ratios=tuple(tell_ratios(study, words)),
@@ -142,6 +131,17 @@ def _draw(name: str, label: str, sheets: list[tuple[str, Path]], artist: Artist)
     drawing = artist.draw_twice(name, label, lambda width_in: draw_sheets(found, width_in=width_in))
     files = [path for _, path in sheets if path.is_file()]
     return replace(drawing, file=files[0]) if len(files) == 1 else drawing
+
+
+def _draw_each(
+    stem: str, sheets: list[tuple[str, Path]], label: Callable[[str], str], artist: Artist
+) -> tuple[tuple[str, Drawing], ...]:
+    """Draw sheets one by one, as far as they are there."""
+    return tuple(
+        (name, _draw(f"{stem}-{place}", label(name), [(name, path)], artist))
+        for place, (name, path) in enumerate(sheets)
+        if path.is_file()
+    )
 
 
 def _embed_film(path: Path) -> str:
