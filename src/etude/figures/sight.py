@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 _NAME_IN = 1.3
 _BOLD = 1.15  # how much wider bold letters are
+ROW_IN = 8.5
+"""From this width on four maps of the data stand in one row, as on a slide."""
+_DOTS, _DOT_SIZES = 2_500, (5.0, 18.0)
+"""What all dots of a map cover together, and one at least and at most, in square points."""
 
 
 def draw_maps(
@@ -148,6 +152,8 @@ def draw_data_maps(
 ) -> Figure:
     """Draw maps of the data, each picture a dot in the colour of its class; up to 12 classes that are there are named.
 
+    Two stand in a row, and four in a figure that is wide enough (`ROW_IN`). The fewer pictures, the larger their dots.
+
     Args:
         panels: for each map its heading and its places (N, 2).
         labels: class ids (N,).
@@ -160,15 +166,17 @@ def draw_data_maps(
     names = [shorten(classes[label], width_in - 0.6, SMALL_PT) for label in there]
     n_columns = legend_columns(names, width_in - 0.2, SMALL_PT)
     legend_in = math.ceil(len(names) / n_columns) * 0.17 + 0.25 if are_named else 0.0
-    across = max(1, min(2, len(panels)))
-    figure = new_figure(width_in, math.ceil(len(panels) / 2) * width_in / 2 + legend_in)
+    most_across = 2 if width_in < ROW_IN else 4
+    across, down = max(1, min(most_across, len(panels))), math.ceil(len(panels) / most_across)
+    figure = new_figure(width_in, down * width_in / most_across + legend_in)
+    dot = float(np.clip(_DOTS / max(1, len(labels)), *_DOT_SIZES))
     for place, (heading, places_N2) in enumerate(panels):
-        axes = figure.add_subplot(math.ceil(len(panels) / 2), across, place + 1)
+        axes = figure.add_subplot(down, across, place + 1)
         dress(axes, grid="none", spines=())
         title(axes, wrap(heading, width_in / across - 0.25, TEXT_PT * _BOLD))
         for label in there:
             own = places_N2[labels == label]
-            axes.scatter(own[:, 0], own[:, 1], s=5, color=colors[label], alpha=0.7, linewidths=0, rasterized=True)
+            axes.scatter(own[:, 0], own[:, 1], s=dot, color=colors[label], alpha=0.7, linewidths=0, rasterized=True)
         axes.set_xticks([])
         axes.set_yticks([])
     if are_named:

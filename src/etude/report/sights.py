@@ -160,8 +160,8 @@ def _tell_map(path: Path, arrays: dict[str, np.ndarray], words: Words) -> Chapte
     if record.n_test:
         told.append(
             say(
-                "The maps show {n} pictures of all parts, those that the network learnt from among them; the table is "
-                "of the test part alone.",
+                "The maps show {n} pictures of all parts, those that the network learnt from among them; which classes "
+                "stand apart is measured on the test part alone.",
                 n=words.count(record.n),
             )
         )

@@ -13,10 +13,12 @@ from typing import Any
 from etude.core.files import writing
 from etude.core.study_record import LeaderboardRow
 from etude.evaluate.final import final_row
+from etude.figures.sight import ROW_IN
 from etude.figures.theme import assign_looks
 from etude.report.ablations import Ablation
 from etude.report.again import portable
 from etude.report.captions import tell_commonest
+from etude.report.chapters import Chapter, Exhibit
 from etude.report.combinations import CombinedPart
 from etude.report.contact import draw_contact
 from etude.report.data_told import tell_balance, tell_cleaning, tell_leaks, tell_licence, tell_picture_sizes
@@ -262,6 +264,9 @@ def _tell_final(deck: Deck, study: StudyResults, told: dict[str, Any], metric: M
             deck.bullets(slide, [*explained.told, *explained.lacking, *kinds[:3]], _BOX)
         for part in explained.chapters:
             for exhibit in part.exhibits[:1]:
+                if part.name == "map":
+                    _tell_map(deck, part, exhibit)
+                    continue
                 width_in = _TWO_BESIDE_IN if part.name == "errors" and record.task == "segmentation" else _USUAL_IN
                 slide = deck.slide(part.heading, [*part.told, exhibit.caption])
                 deck.picture(slide, exhibit.drawing, _BOX, width_in=width_in)
@@ -435,6 +440,13 @@ def _tell_judged(deck: Deck, judged: Judged) -> None:
     slide = deck.slide(deck.words.say("What a detector sees in generated pictures"), notes)
     _lay(deck, slide, judged.table, 4.2, most_rows=9, last=_PHOTOGRAPHS)
     deck.bullets(slide, [*judged.plain[:_MOST_JUDGED], judged.caution], (MARGIN_IN, 5.5, FULL_IN, 1.4))
+
+
+def _tell_map(deck: Deck, part: Chapter, exhibit: Exhibit) -> None:
+    """Show the maps of the data side by side, and below them what was measured of what they seem to show."""
+    slide = deck.slide(part.heading, [*part.told, exhibit.caption])
+    deck.picture(slide, exhibit.drawing, (MARGIN_IN, TOP_IN, FULL_IN, 3.6), width_in=ROW_IN)
+    deck.bullets(slide, part.told, (MARGIN_IN, 5.15, FULL_IN, 1.7))
 
 
 def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:

@@ -11,7 +11,7 @@ import pytest
 from etude.explain.records import LayerRow, LayersRecord
 from etude.figures.gallery import draw_answers, draw_contact_sheet
 from etude.figures.labels import legend_columns, shorten, width_of, wrap
-from etude.figures.sight import Look, draw_attributions, draw_data_maps, draw_exciting, draw_maps
+from etude.figures.sight import ROW_IN, Look, draw_attributions, draw_data_maps, draw_exciting, draw_maps
 from etude.figures.theme import NARROW_IN, WIDE_IN
 from etude.report.network import draw_network
 from etude.report.words import Words
@@ -61,6 +61,20 @@ def test_maps_of_the_data_with_long_names(width_in):
     places, labels = np.random.default_rng(0).normal(size=(80, 2)), np.arange(80) % 8
     panels = [("learnt features, t-SNE", places), ("pixels, principal components (12 %)", places)]
     check(draw_data_maps(panels, labels, NAMES, width_in=width_in), 10)
+
+
+def test_maps_of_the_data_stand_in_one_row_on_a_slide_with_larger_dots_of_fewer_pictures():
+    def rows_and_dots(n_pictures, width_in):
+        places, labels = np.random.default_rng(0).normal(size=(n_pictures, 2)), np.arange(n_pictures) % 8
+        headings = ("pixels, PCA (12 %)", "pixels, t-SNE", "learnt features, PCA (9 %)", "learnt features, t-SNE")
+        figure = draw_data_maps([(heading, places) for heading in headings], labels, NAMES, width_in=width_in)
+        check(figure, 12)
+        heights = {round(axes.get_position().y0, 2) for axes in figure.axes}
+        return len(heights), figure.axes[0].collections[0].get_sizes()[0]
+
+    slide, page = rows_and_dots(200, ROW_IN), rows_and_dots(2_000, WIDE_IN)
+    assert (slide[0], page[0]) == (1, 2)
+    assert slide[1] > page[1]
 
 
 @BOTH
