@@ -479,7 +479,8 @@ def _tell_generated(deck: Deck, generated: GeneratedPictures) -> None:
         candidate=generated.candidate,
     )
     slide = deck.slide(say("Does it copy?"), [caption, generated.training_told])
-    for _, drawing in generated.nearest[:1]:
-        deck.picture(slide, drawing, (MARGIN_IN, TOP_IN, FULL_IN, 2.6))
+    nearest = dict(generated.nearest).get(generated.candidate)
+    if nearest is not None:
+        deck.picture(slide, nearest, (MARGIN_IN, TOP_IN, FULL_IN, 2.6))
     n_left = deck.table(slide, generated.training, (MARGIN_IN, 4.2, FULL_IN, 2.0), most_rows=4)
     deck.bullets(slide, [" ".join([caption, *_tell_left(n_left, deck.words)])], (MARGIN_IN, 6.45, FULL_IN, 0.5))
