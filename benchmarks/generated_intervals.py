@@ -11,7 +11,6 @@ intervals are about. For generators stand other pictures of the class, blurred a
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import time
 from collections import defaultdict
@@ -29,6 +28,7 @@ from etude.evaluate.pictures import interval_of, ratio_over_pictures
 from etude.evaluate.run_result import RunResult
 from etude.metrics.generation import FeatureSets
 from etude.models.picture_features import find_features
+from etude.pictures.reading import decode
 
 FOLDS, N_GENERATED = 3, 300
 BLURS_PX = {"baseline": 2.0, "better": 0.8}
@@ -100,8 +100,7 @@ def read_class(name: str, count: int) -> np.ndarray:
     """Return the first pictures of a class, uint8 (count, 32, 32, 3)."""
     source = open_source("cifar10", task="classification")
     found = np.flatnonzero(source.items.labels == source.classes.index(name))[:count]
-    raws = (source.raw(int(index)) for index in found)
-    return np.stack([raw if isinstance(raw, np.ndarray) else np.asarray(Image.open(io.BytesIO(raw))) for raw in raws])
+    return np.stack([decode(source.raw(int(index))) for index in found])
 
 
 def main() -> None:
